@@ -155,7 +155,7 @@ def test_what_is_no_record_is_told_with_its_line(call: Call, tmp_path: Path, con
 def test_times_without_an_offset_are_in_the_zone_that_is_named(call: Call, tmp_path: Path) -> None:
     """And in this machine's by default, as everywhere on the command line."""
     (tmp_path / "in.jsonl").write_text(
-        '{"workflow_id": "w", "execute_id": "a", "create_time": "2025-10-31 17:12:21"}\n'
+        '{"workflow_id": "w", "execute_id": "a", "execute_status": "success", "create_time": "2025-10-31 17:12:21"}\n'
     )
     assert 0 == call("import", "in.jsonl", *_STORE, "--zone", "Asia/Shanghai").code
     assert [1_761_901_941_000] == [each["create_time"] for each in call("list", *_STORE, "--json").json()["histories"]]
@@ -180,7 +180,7 @@ def test_what_is_beyond_the_limits_is_refused_on_the_command_line_too(
     """With its line and the setting, and the exit code says that something was refused."""
     monkeypatch.setenv("EXECUTION_HISTORY_RECORD_LIMIT_BYTES", str(1024 * 1024))
     large = b'{"execute_id":"a","workflow_id":"w","output":"' + b"x" * 1024 * 1024 + b'"}\n'
-    (tmp_path / "in.jsonl").write_bytes(large + b'{"execute_id":"b","workflow_id":"w","create_time":1761901941}\n')
+    (tmp_path / "in.jsonl").write_bytes(large + _LINE)
     said = call("import", "in.jsonl", *_STORE, "--json")
     assert (1, 1, ["line 1"]) == (
         said.code, said.json()["added"], [each["place"] for each in said.json()["refused"]],
@@ -193,5 +193,5 @@ def test_a_pipe_among_the_files_of_a_folder_holds_nobody_up(tmp_path: Path, call
     """No command waits for somebody to write into it."""
     (tmp_path / "history").mkdir()
     os.mkfifo(tmp_path / "history" / "w.json")
-    (tmp_path / "in.jsonl").write_bytes(b'{"execute_id":"b","workflow_id":"w","create_time":1761901941}\n')
+    (tmp_path / "in.jsonl").write_bytes(_LINE)
     assert call(*words, *_STORE).code in (0, 2)

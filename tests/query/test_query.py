@@ -63,6 +63,8 @@ def test_filters_are_read_as_people_write_them(words: dict[str, Any], expected: 
         ({"bot": ",".join(map(str, range(101)))}, "at most 100 values"),
         ({"caller": "\ud800"}, "half of a surrogate pair"),
         ({"where": "inptu.a = 1"}, "perhaps you meant input"),
+        ({"where": ""}, "does not begin with input, output or metadata"),
+        ({"where": ["input.a = 1", " "]}, "does not begin with input, output or metadata"),
     ],
 )
 def test_a_wrong_filter_is_named(words: dict[str, Any], sentence: str) -> None:
@@ -101,6 +103,15 @@ def test_keywords_take_plain_values() -> None:
         ("input.n = NaN", PathCondition("input", ("n",), "=", "NaN")),
         (r'input.s = "cut \ud83d"', PathCondition("input", ("s",), "=", r"cut \ud83d")),
         ("input.s = '北京 = 42'", PathCondition("input", ("s",), "=", "北京 = 42")),
+        ("input.s = “北京 = 42”", PathCondition("input", ("s",), "=", "北京 = 42")),
+        ("input.s = ‘北京’", PathCondition("input", ("s",), "=", "北京")),
+        ("input.s = New York", PathCondition("input", ("s",), "=", "New York")),
+        ("input.s = Portland, OR", PathCondition("input", ("s",), "=", "Portland, OR")),
+        ("input.s = 10 Downing Street", PathCondition("input", ("s",), "=", "10 Downing Street")),
+        ("input.s = 2025-10-31", PathCondition("input", ("s",), "=", "2025-10-31")),
+        ("input.s = 1.2.3", PathCondition("input", ("s",), "=", "1.2.3")),
+        ("input.s = +8613800138000", PathCondition("input", ("s",), "=", "+8613800138000")),
+        ('input.s = "1e999"', PathCondition("input", ("s",), "=", "1e999")),
         ("input.s = it's", PathCondition("input", ("s",), "=", "it's")),
         ("input.s = salt and pepper", PathCondition("input", ("s",), "=", "salt and pepper")),
         ('input.s = "a and b = 2"', PathCondition("input", ("s",), "=", "a and b = 2")),
@@ -115,6 +126,10 @@ def test_conditions_are_read(text: str, expected: PathCondition) -> None:
     "text",
     ["", "city = 1", "input.", "input.a", "input.a =", "input.a ~ 1", 'input.a = "x', "input[x] = 1", "input.a = [1",
      "input.a exists now", "input.a = 1 and b = 2", 'input.a = "x" or input.b = 2', "input.a = x && y exists",
+     "input.n = 42 and", "input.n = 42 or", "input.n = 42 input.m = 0", "input.n =42and input.m=0",
+     "input.n = 42, input.m = 0", "input.n=x&&input.m=0", "input.n = x &&", "input.n = 42 output.x exists",
+     "input.n = .1", "input.n = -.5", "input.n = - 1", "input.n = 1.", "input.n = 1e999", "input.n > -1e400",
+     "input.n = 42,", "input.n = 42；", "input.n = “北京", "input.n = “a” “b”",
      "input.a <> 1", "input.a === 1", "input.a => 1", "input.a =~ x", "input.a = !x",
      "input" + ".a" * 60 + " exists", "input[99999999999] = 1", "input.a = " + "x" * 20_000],
 )  # fmt: skip
@@ -178,6 +193,7 @@ def test_comparisons_keep_types_apart(text: str, expected: bool) -> None:
         ('input.a = "x and input.b = 1" AND output exists && metadata."k e" != 2',
          ['input.a = "x and input.b = 1"', "output exists", 'metadata."k e" != 2']),
         ("input.a = salt and pepper", ["input.a = salt and pepper"]),
+        ("input.a = “x and input.b = 1” and output exists", ["input.a = “x and input.b = 1”", "output exists"]),
         ("input.a = input and output", ["input.a = input and output"]),
     ],
 )  # fmt: skip

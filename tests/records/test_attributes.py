@@ -94,6 +94,23 @@ def test_failures_alike_but_for_what_varies_have_one_fingerprint() -> None:
     assert 3 == len({first.fingerprint, *(other.fingerprint for other in others)})
 
 
+@pytest.mark.parametrize(
+    ("proof", "failed_node"),
+    [("error_event", "End"), ("connection_broken", None), ("http_status", None), (None, "End")],
+)
+def test_a_run_that_may_have_gone_on_failed_in_no_open_node(proof: str | None, failed_node: str | None) -> None:
+    """Only a node that has an error itself has failed then."""
+    nodes: dict[str, object] = {"End": {"is_finish": False}}
+    record = document("a").plain() | {
+        "execute_status": "failed",
+        "node_execute_status": nodes,
+        "metadata": {"proof": proof},
+    }
+    assert failed_node == attributes_of(record).failed_node
+    nodes["Pay"] = {"error_message": "declined"}
+    assert "Pay" == attributes_of(record).failed_node
+
+
 def test_a_failed_node_has_a_name_a_title_and_an_id() -> None:
     """A run that did not fail has no such node, whatever its nodes say."""
     nodes = {"Pay (2)": {"node_title": "Pay", "node_id": 7, "error_message": "no"}}

@@ -42,6 +42,9 @@ def test_a_function_is_told_by_what_its_recorder_keeps(metadata: dict[str, Any],
     [
         ({"account": "work", "recorder": "r"}, "work"),
         ({"account": "work"}, None),
+        ({"account": "work", "fetched_at": 1, "proof": "run_history"}, "work"),
+        ({"account": "work", "fetched_at": 1}, None),
+        ({"account": "work", "proof": "run_history"}, None),
         ({"account": {"name": "work"}, "recorder": "r"}, None),
         ({"account": "work", "recorder": ["r"]}, None),
         ({"account": "work", "recorder": "r", "recorded_as": "block"}, None),
@@ -90,7 +93,7 @@ async def test_callers_of_the_service_claim_nothing() -> None:
     """What they set is kept under a name that says so, when a record begins and when it changes."""
     service = ExecutionHistoryService("memory:")
     ours = {name for name, key in KEYS.items() if Use.OURS in key.uses}
-    recording = {"proof", "recorder", "transition", "taken_over", "recording_is_cut", "recorded_as"}
+    recording = {"proof", "recorder", "transition", "taken_over", "recording_is_cut", "recorded_as", "fetched_at"}
     reading = {"output_text", "request_charset", "answer_charset", "unread"}
     assert recording | reading == ours
     begun = await service.create_execution_record("w", "e", metadata=_CLAIMS)

@@ -192,7 +192,9 @@ async def test_what_is_imported_is_no_larger(service: ExecutionHistoryService, t
     """Whole records and such that are mended."""
     whole = document("whole", output="x" * 2_000_000).body
     (tmp_path / "in.jsonl").write_bytes(
-        whole + b'\n{"execute_id":"m","workflow_id":"v","create_time":1761901941,"output":"%b"}\n' % (b"y" * 2_000_000)
+        whole
+        + b'\n{"execute_id":"m","workflow_id":"v","execute_status":"success","create_time":1761901941,"output":"%b"}\n'
+        % (b"y" * 2_000_000)
     )
     report = await import_history(service, [tmp_path / "in.jsonl"], limits=ReadingLimits())
     assert (2, 0) == (report.added, report.refused_count)

@@ -258,3 +258,39 @@ async def test_what_was_recorded_is_read_back_under_the_same_settings(tmp_path: 
         other = MemoryStore(record_limit_bytes=limit)
         assert 0 == (await import_history(ExecutionHistoryService(other), [tmp_path / name])).refused_count
         assert made.body == await other.get("w", "e")
+
+
+_TWICE = {"execute_id": "e", "create_time": 1_700_000_000_000, "execute_status": "success"}
+
+
+@pytest.mark.parametrize(
+    ("second", "taken"),
+    [({"execute_status": "failed", "output": "SECOND"}, "FIRST"), ({"update_time": 1_700_000_000_001}, None)],
+)
+async def test_a_file_with_several_records_of_one_run_is_kept_beside(
+    tmp_path: Path, second: dict[str, Any], taken: str | None
+) -> None:
+    """The newer one is taken, or the first, as by an import; the file is named, and the other is still in it."""
+    _put(tmp_path / "h" / "w.json", _TWICE | {"output": "FIRST"}, _TWICE | second, {"execute_id": "other"})
+    before = (tmp_path / "h" / "w.json").read_bytes()
+    async with ExecutionHistoryService(tmp_path / "h") as service:
+        found = await service.get_execution_detail("w", "e")
+        (problem,) = (await service.health()).problems
+    assert found is not None
+    assert taken == found["output"]
+    (kept,) = (tmp_path / "h").glob("w.json.adopted-*")
+    assert before == kept.read_bytes()
+    assert problem.startswith("'w.json' has several records of run 'e', and one of them was imported; ")
+    assert problem.endswith(f"it is kept as {kept.name!r}.")
+    assert 2 == json.loads((tmp_path / "h" / "w.json").read_bytes())["total"]
+    async with ExecutionHistoryService(tmp_path / "h") as service:
+        assert [kept] == list((tmp_path / "h").glob("w.json.*-*"))
+
+
+async def test_a_file_with_one_record_twice_is_taken_as_it_is(tmp_path: Path) -> None:
+    """Nothing is lost where both are the same."""
+    _put(tmp_path / "h" / "w.json", _TWICE, _TWICE)
+    async with ExecutionHistoryService(tmp_path / "h") as service:
+        assert 1 == (await service.get_execution_history("w"))["total"]
+        assert () == (await service.health()).problems
+    assert [] == list((tmp_path / "h").glob("w.json.*"))

@@ -409,7 +409,7 @@ async def test_a_quote_that_is_left_open_is_refused(tmp_path: Path) -> None:
 
 
 async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
-    """What is no row, has too many cells or is not UTF-8 has its line and a reason; the others come in."""
+    """What is no row, has too many cells or a broken time has its line and a reason; the others come in."""
     rows = ["{broken", *as_json([EXECUTION, EXECUTION | {"id": 5}]).splitlines()]
     table = b"id,workflow_id,created_at,status\n1,2,%d,2\n1,2,3,2,9\n\n2,2,\xff,2\n3,2,%d,2\n" % (BEGAN, BEGAN)
     (tmp_path / "table").write_bytes(table)
@@ -420,7 +420,7 @@ async def test_broken_rows_are_refused_one_by_one(tmp_path: Path) -> None:
     assert (2, ["line 1", "line 3", "line 4", "line 5"]) == (lines.added, [each.place for each in lines.refused])
     assert (2, ["line 3", "line 5"]) == (cells.added, [each.place for each in cells.refused])
     assert "It has 5 cells where 4 columns are named; perhaps the file ends here." == cells.refused[0].reason
-    assert "It is not UTF-8." == cells.refused[1].reason
+    assert cells.refused[1].reason.startswith(r"Its created_at is '\\xff', which is not understood: ")
 
 
 async def test_sql_is_no_dump(tmp_path: Path) -> None:
@@ -445,20 +445,73 @@ async def test_tabs_of_other_clients_are_read_as_they_are(tmp_path: Path, text: 
 
 @pytest.mark.parametrize("dump", [as_csv, as_batch, as_json])
 async def test_hostile_rows_have_their_lines(tmp_path: Path, dump: Any) -> None:
-    """No row at all, one without an id, one that is no text: each is named, and the one behind them comes in."""
+    """No row at all and one without an id are named; what is no text has escapes, and the others come in."""
     header = b"" if dump is as_json else dump([EXECUTION]).encode().split(b"\n", 1)[0] + b"\n"
     no_id, row = (
         dump([each]).encode().removeprefix(header) for each in (EXECUTION | {"id": None, "output": "一"}, EXECUTION)
     )
-    rows = [b"{\xff\xfe broken\n", no_id, row.replace("晴".encode(), b"\xff"), row]
+    (broken,) = (dump([each]).encode().removeprefix(header) for each in [EXECUTION | {"id": 5}])
+    rows = [b"{\xff\xfe broken\n", no_id, broken.replace("晴".encode(), b"\xff"), row]
     (tmp_path / "executions").write_bytes(header + b"".join(rows))
+    store = MemoryStore()
 
-    report = await import_studio(ExecutionHistoryService(MemoryStore()), tmp_path / "executions")
+    report = await import_studio(ExecutionHistoryService(store), tmp_path / "executions")
 
     first = 1 if dump is as_json else 2
-    assert [f"line {first + number}" for number in range(3)] == [refused.place for refused in report.refused]
+    assert [f"line {first + number}" for number in range(2)] == [refused.place for refused in report.refused]
     assert all(refused.reason.endswith(".") for refused in report.refused)
-    assert 1 == report.added
+    escaped, whole = (orjson.loads(body) for body in await everything(store))
+    assert "\\xff" in str(escaped["output"])
+    assert ("escapes", None) == tuple(each["metadata"]["imported_from"].get("charset") for each in (escaped, whole))
+
+
+@pytest.mark.parametrize("charset", ["gb18030", "utf-16"])
+@dumped
+async def test_a_dump_in_another_charset_is_read_and_says_so(tmp_path: Path, dump: Any, charset: str) -> None:
+    """As Excel in China and PowerShell save them; the nodes of a run may be in another one than the run."""
+    (tmp_path / "executions").write_bytes(dump([EXECUTION]).removeprefix("\ufeff").encode(charset))
+    (tmp_path / "nodes").write_text(dump([NODE]), "utf-8")
+    store = MemoryStore()
+    report = await import_studio(ExecutionHistoryService(store), tmp_path / "executions", tmp_path / "nodes")
+    (found,) = (orjson.loads(body) for body in await everything(store))
+    assert (1, 0) == (report.added, report.refused_count)
+    assert {"output": "晴\t\\"} == found["output"]
+    assert ["开始"] == list(found["node_execute_status"])
+    assert charset == found["metadata"]["imported_from"]["charset"]
+
+
+@dumped
+async def test_the_beginning_of_a_run_is_known_from_its_end(tmp_path: Path, dump: Any) -> None:
+    """Where Studio has only the time of the end and the duration."""
+    rows = [{**EXECUTION, "created_at": 0, "updated_at": BEGAN + 1_500, "duration": "1.5e3"}]
+    _, [found] = await taken(tmp_path, dump(rows))
+    assert (BEGAN, BEGAN + 1_500) == (found["create_time"], found["update_time"])
+    assert BEGAN + 1_500 == found["metadata"]["ended_at"]
+
+
+@dumped
+async def test_what_is_not_understood_of_a_row_is_refused(tmp_path: Path, dump: Any) -> None:
+    """A duration that is no number, in both tables, and a status in an unknown word."""
+    rows = [
+        {**EXECUTION, "duration": "NaN"}, {**EXECUTION, "duration": -5}, {**EXECUTION, "status": "odd"},
+        {**EXECUTION, "status": "Succeeded"},
+    ]  # fmt: skip
+    report, [found] = await taken(tmp_path, dump(rows), dump([{**NODE, "duration": "soon"}, NODE]))
+    said = [each.reason.split(", which")[0].replace("'-5'", "-5") for each in report.refused]
+    assert ["Its duration is 'soon'", "Its duration is 'NaN'", "Its duration is -5", "Its status is 'odd'"] == said
+    assert ("success", "Succeeded") == (found["execute_status"], found["metadata"]["imported_from"]["status"])
+
+
+async def test_the_rows_that_an_open_quote_has_swallowed_are_named(tmp_path: Path) -> None:
+    """With their first and last line, in the place of the row."""
+    rows = [EXECUTION | {"id": number, "input": "{}"} for number in range(1, 6)]
+    lines = as_csv(rows).split("\r\n")
+    lines[2] = lines[2].removesuffix("NULL") + '"NULL'
+    report, found = await taken(tmp_path, "\r\n".join(lines[:5]))
+    assert ["1", "4"] == [each["execute_id"] for each in found]
+    (refused,) = report.refused
+    assert "line 3" == refused.place
+    assert refused.reason.startswith("A quote in it is not closed, so the lines 3 to 4 were read as one row, ")
 
 
 async def test_broken_nodes_are_named_and_the_run_comes_in(tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def packed(path: Path, name: str, packing: int = zipfile.ZIP_DEFLATED) -> int:
         archive.writestr("a.jsonl", document("a").body)
         archive.writestr(name, middle)
         archive.writestr(
-            "z.json", json.dumps([{"execute_id": "z", "workflow_id": "w", "create_time": 1_761_901_941_289}])
+            "z.json",
+            json.dumps(
+                [{"execute_id": "z", "workflow_id": "w", "execute_status": "success", "create_time": 1_761_901_941_289}]
+            ),
         )
     with zipfile.ZipFile(path) as archive:
         return archive.getinfo(name).header_offset + 30 + len(name)

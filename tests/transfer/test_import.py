@@ -179,7 +179,7 @@ async def test_the_folder_of_a_deployment_is_taken_in(store: HistoryStore, tmp_p
     """Files of older versions, with four keys missing and an error code of any type; the file's workflow counts."""
     old = tmp_path / "old"
     old.mkdir()
-    time = {"create_time": 1_700_000_000_000}
+    time = {"execute_status": "success", "create_time": 1_700_000_000_000}
     record = {"execute_id": "a", **time, "execute_status": "success", "error_code": "0"}
     content = {"workflow_id": "731", "total": 1, "histories": [record], "updated_at": 1}
     (old / "731.json").write_text(json.dumps(content, ensure_ascii=False, indent=2), "utf-8")
@@ -269,15 +269,18 @@ async def test_hostile_lines_are_refused_one_by_one(store: HistoryStore, tmp_pat
 async def test_what_is_not_as_we_write_it_is_mended(store: HistoryStore, tmp_path: Path) -> None:
     """Missing keys, times in seconds, numbers as ids and enormous integers: taken, as from a deployment's file."""
     enormous = 12345678901234567890123
-    line = b'{"workflow_id": 7321, "execute_id": 99, "create_time": 1700000000, "mine": 1, "output": %d}' % enormous
+    line = (
+        b'{"workflow_id": 7321, "execute_id": 99, "execute_status": "Success", "create_time": 1700000000, '
+        b'"mine": 1, "output": %d}' % enormous
+    )
     (tmp_path / "in.jsonl").write_bytes(line + b"\n")
 
     report = await import_history(ExecutionHistoryService(store), [tmp_path / "in.jsonl"])
     found = orjson.loads(await store.get("7321", "99") or b"null")
 
     assert 1 == report.added
-    assert (1_700_000_000_000, "12345678901234567890123", {"adopted_fields": {"mine": 1}}) == (
-        found["create_time"], found["output"], found["metadata"],
+    assert (1_700_000_000_000, "12345678901234567890123", {"mine": 1, "execute_status": "Success"}) == (
+        found["create_time"], found["output"], found["metadata"]["adopted_fields"],
     )  # fmt: skip
 
 
@@ -306,6 +309,30 @@ async def test_of_one_id_in_a_file_the_newer_version_stays(store: HistoryStore, 
     assert new.body == await store.get("w", "e")
 
 
+@pytest.mark.parametrize("name", ["in.jsonl", "in.json"])
+async def test_of_two_records_of_one_id_and_time_the_second_is_named(
+    store: HistoryStore, tmp_path: Path, name: str
+) -> None:
+    """It is not there already; also when the first is in the history, and one that is the same is skipped."""
+    record = {"execute_id": "e", "workflow_id": "w", "create_time": 1_700_000_000_000, "execute_status": "success"}
+    records = [record | {"output": "FIRST"}, record | {"output": "SECOND"}, record | {"output": "FIRST"}]
+    if name == "in.json":
+        (tmp_path / name).write_text(json.dumps({"workflow_id": "w", "histories": records}))
+    else:
+        (tmp_path / name).write_text("".join(json.dumps(each) + "\n" for each in records))
+
+    first = await import_history(ExecutionHistoryService(store), [tmp_path / name])
+    again = await import_history(ExecutionHistoryService(store), [tmp_path / name])
+
+    assert (1, 0, 1, 1) == (first.added, first.replaced, first.skipped, first.refused_count)
+    assert (0, 0, 2, 1) == (again.added, again.replaced, again.skipped, again.refused_count)
+    for report in (first, again):
+        (refused,) = report.refused
+        assert ("line 2" if name == "in.jsonl" else "record 2") == refused.place
+        assert refused.reason.startswith("Another record of the same execute_id and update_time, with other content, ")
+    assert "FIRST" == orjson.loads(await store.get("w", "e") or b"null")["output"]
+
+
 async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> None:
     """JSON Lines and JSON in it are taken, everything else is passed over, and a broken one says so."""
     await export_to_path(
@@ -313,7 +340,10 @@ async def test_a_zip_file_of_anything(filled: HistoryStore, tmp_path: Path) -> N
     )
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "out.jsonl", "deep/in/it.jsonl")
-        archive.writestr("../outside.json", json.dumps([{"execute_id": "z", "create_time": 1_761_901_941}]))
+        archive.writestr(
+            "../outside.json",
+            json.dumps([{"execute_id": "z", "execute_status": "success", "create_time": 1_761_901_941}]),
+        )
         archive.writestr("readme.txt", "nothing")
     whole = (tmp_path / "in.zip").read_bytes()
     (tmp_path / "broken.zip").write_bytes(whole[: len(whole) // 2])

@@ -68,7 +68,7 @@ async def test_a_time_is_understood_in_every_form(
     report, (found,) = await _taken(tmp_path / name)
     assert (1, 0) == (report.added, report.refused_count)
     assert (_AT, _AT + duration) == (found["create_time"], found["update_time"])
-    assert {} == found["metadata"]
+    assert ({} if created is not None else {"adopted_fields": {"create_time": None}}) == found["metadata"]
 
 
 @pytest.mark.parametrize("name", ["lines.jsonl", "compact.jsonl", "file.json"])
@@ -82,7 +82,7 @@ async def test_a_time_is_understood_in_every_form(
         (_AT, "soon", "Its update_time is 'soon', which is not understood: "),
         (20_251_031_091_221, _AT, "Its create_time is 20251031091221, which is not understood: "),
         ({}, _AT, "Its create_time is {}, which is not understood: "),
-        (True, _AT, "Its create_time is True, which is not understood: "),
+        (True, _AT, "Its create_time is true, which is not understood: "),
     ],
 )
 async def test_what_is_not_understood_is_refused_with_its_place(
@@ -139,6 +139,7 @@ async def test_a_file_in_the_folder_of_a_store_loses_no_run_for_its_times(
     assert found is not None
     assert found["create_time"] >= _AT
     assert {"adopted_fields": kept} == found["metadata"]
+    assert "success" == found["execute_status"]
     assert ["w.json", "record 1"] == [part for part in ("w.json", "record 1") if part in caplog.text]
 
 
@@ -158,10 +159,69 @@ async def test_a_line_that_is_not_utf_8_says_in_which_charset_it_was_read(
     assert (shown, {"k": 1, "imported_from": {"charset": known}}) == (second["output"], second["metadata"])
 
 
+_WORDS = [
+    ("Success", "success"), ("SUCCEEDED", "success"), (" success ", "success"), (2, "success"), ("Fail", "failed"),
+    ("FAILED", "failed"), ("error", "failed"), ("Cancel", "failed"), ("Canceled", "failed"), ("Running", "running"),
+    ("in-progress", "running"), ("In Progress", "running"), ("1", "running"),
+    ("Interrupted", "interrupted"), (5, "interrupted"), ("requires_action", "interrupted"), ("成功", "success"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["lines.jsonl", "compact.jsonl", "file.json", "w.json"])
+@pytest.mark.parametrize(("written", "status"), _WORDS)
+async def test_a_status_is_understood_in_the_words_of_others(
+    tmp_path: Path, name: str, written: object, status: str
+) -> None:
+    """In any case, from every way in; the word is kept, as the record has another one."""
+    _write(tmp_path / name, _record(_AT, _AT, execute_status=written))
+    if name == "w.json":
+        async with ExecutionHistoryService(tmp_path) as service:
+            (found,) = (await service.get_execution_history("w"))["histories"]
+    else:
+        _, (found,) = await _taken(tmp_path / name)
+    assert status == found["execute_status"]
+    assert {"adopted_fields": {"execute_status": written}} == found["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        (None, "It has no execute_status."),
+        ("odd", "Its execute_status is 'odd', which is not understood: "),
+        (True, "Its execute_status is true, which is not understood: "),
+        ({"a": None}, 'Its execute_status is {"a":null}, which is not understood: '),
+        (7, "Its execute_status is 7, which is not understood: "),
+    ],
+)
+async def test_a_status_that_is_not_understood_is_refused_and_in_the_own_folder_kept(
+    tmp_path: Path, written: object, reason: str
+) -> None:
+    """Nobody knows how such a run ended: it is not running for ever, and its word is there to be read."""
+    _write(tmp_path / "w.json", _record(_AT, _AT, execute_status=written))
+    report, taken = await _taken(tmp_path / "w.json")
+    async with ExecutionHistoryService(tmp_path) as service:
+        found = await service.get_execution_detail("w", "a")
+    assert [] == taken
+    assert report.refused[0].reason.startswith(reason)
+    assert found is not None
+    assert "interrupted" == found["execute_status"]
+    assert "does not say how the run ended" in str(found["error_message"])
+    assert ({} if written is None else {"adopted_fields": {"execute_status": written}}) == found["metadata"]
+
+
+@pytest.mark.parametrize("stated", ["another", 7])
+async def test_the_workflow_that_a_record_names_itself_is_kept(tmp_path: Path, stated: object) -> None:
+    """Where its file names another one, to which it belongs."""
+    _write(tmp_path / "w.json", _record(_AT, _AT, workflow_id=stated))
+    _, (found,) = await _taken(tmp_path / "w.json")
+    assert ("w", {"adopted_fields": {"workflow_id": stated}}) == (found["workflow_id"], found["metadata"])
+
+
 async def test_lines_and_files_take_the_same_values(tmp_path: Path) -> None:
     """What Python writes as JSON and what has no strict form comes in from both, in the documented form."""
     output = '{"score": NaN, "t": "cut \\ud83d", "n": 80241446968629135069, "raw": "a\tb"}'
-    record = f'{{"execute_id": "a", "workflow_id": "w", "create_time": {_AT}, "output": {output}}}'
+    record = f'{{"execute_id": "a", "execute_status": "success", "create_time": {_AT}, "output": {output}}}'
+    record = record.replace("{", '{"workflow_id": "w", ', 1)
     (tmp_path / "in.jsonl").write_text(record + "\n")
     (tmp_path / "in.json").write_text(f'{{"workflow_id": "w", "histories": [{record}]}}')
     for name in ("in.jsonl", "in.json"):

@@ -75,7 +75,9 @@ async def test_a_record_of_a_json_file_that_is_too_large_is_refused_with_its_num
         {"execute_id": "b", "output": "x" * 5_000},
         {"execute_id": "c"},
     ]
-    (tmp_path / "w.json").write_text(json.dumps([each | {"create_time": 1_761_901_941_289} for each in records]))
+    (tmp_path / "w.json").write_text(
+        json.dumps([each | {"execute_status": "success", "create_time": 1_761_901_941_289} for each in records])
+    )
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         archive.write(tmp_path / "w.json", "v.json")
 

@@ -138,12 +138,12 @@ async def resume(
             execute_id=record["execute_id"],
             status=session.translate(STATUSES[record["execute_status"]]),
         )
-    settings, name = account_that_answers(session.settings(), record, account, sandbox=sandbox)
+    settings, acting = account_that_answers(session.settings(), record, account, sandbox=sandbox)
     key = (record["workflow_id"], record["execute_id"])
 
     def start(runner: "CozeRunner") -> Any:  # noqa: ANN401 - frames or a result
         send = runner.stream_resumption if request.kind == "stream_resume" else runner.resume_workflow
-        return send(*key, text, account_id=name)
+        return send(*key, text, account_id=acting)
 
     return await _report(session, settings, Ending(*key), start)
 

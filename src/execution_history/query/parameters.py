@@ -64,6 +64,6 @@ def _texts(row: FilterField, value: str | Sequence[str]) -> list[str]:
     texts = [value] if isinstance(value, str) else list(value)
     if row.several == "commas":
         texts = [part for text in texts for part in text.split(",")]
-    if row.several == "conditions":
-        texts = [part for text in texts for part in split_conditions(text)]
+    if row.several == "conditions":  # nothing is no condition: it would select everything
+        return [part.strip() for text in texts for part in split_conditions(text)]
     return [text.strip() for text in texts if text.strip()]

@@ -7,7 +7,8 @@
     conditions = condition, {"and", condition}
 
 A bare key holds anything but spaces and ``. [ ] " = ! < >``; a quoted key is a JSON string. The value is JSON, a text
-in single quotes, or a bare text without quotes. :class:`PathCondition` defines the comparisons.
+in single or typographic quotes, or a bare text without quotes: one that looks like a number, or holds what may be a
+second condition, is refused. :class:`PathCondition` defines the comparisons.
 """
 
 import re
@@ -37,10 +38,19 @@ _PART: Final = re.compile(r"\s*([A-Za-z_]*)")
 _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
 _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|==?|<|>)\s*|\s+exists\s*\Z")
 _AND: Final = re.compile(
-    rf'"(?:[^"\\]|\\.)*"|\s+(?P<and>and|AND|&&)\s+(?=(?:{"|".join(PARTS)})(?:{_STEP.pattern})*+(?:\s*[=!<>]|\s+exists\b))'
+    rf'"(?:[^"\\]|\\.)*"|“[^“”]*”|\s+(?P<and>and|AND|&&)\s+(?=(?:{"|".join(PARTS)})(?:{_STEP.pattern})*+(?:\s*[=!<>]|\s+exists\b))'
 )
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
-_ANOTHER: Final = re.compile(r"\s(?:and|or|&&|\|\|)\s.*(?:[=<>]|\sexists\b)", re.IGNORECASE | re.DOTALL)
+_TYPOGRAPHIC: Final = re.compile(r"[“”„]([^“”„]*)[“”]|[‘’‚]([^‘’‚]*)[‘’]")
+_ANOTHER: Final = re.compile(
+    r"\s(?:and|or|&&|\|\|)\s.*(?:[=<>]|\sexists\b)|\s(?:and|&&|\|\|)\Z|&&\Z|\A[-+0-9.]+\s*(?:and|or)\Z"
+    rf"|[\s,;，；&|](?:{'|'.join(PARTS)})(?:{_STEP.pattern})*+\s*(?:[=<>]|!=|\sexists\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LIKE_A_NUMBER: Final = re.compile(
+    r"-?\.[0-9]+(?:e[+-]?[0-9]+)?|-?[0-9]+\.|[+-]\s+[0-9.]+|[+-]?[0-9.]+\s*[,;，；、。]+|-?[0-9.]+e[+-]?[0-9]+",
+    re.IGNORECASE,
+)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,4000}(?:\.[0-9]{1,4000})?(?:[eE][+-]?[0-9]{1,4})?", re.ASCII)
 _WORDS: Final = {"true": True, "false": False, "null": None}
 _KEYS: Final[dict[Part, str]] = {"input": "input_parameters", "output": "output", "metadata": "metadata"}
@@ -154,7 +164,8 @@ def _value(text: str, written: str) -> object:
     try:
         found = read_json(written)
     except ValueError:
-        if written[0] in '"[{' and not _ANOTHER.search(_STRING.sub("", written)):
+        is_closed = _TYPOGRAPHIC.fullmatch(written) or written[0] not in '"[{“”„‘’‚'
+        if not is_closed and not _ANOTHER.search(_STRING.sub("", written)):
             raise InvalidQuery(
                 "The value %(written)s in %(text)s is not valid JSON: close its quotes and brackets, "
                 "or leave them out for a plain text.",
@@ -162,6 +173,8 @@ def _value(text: str, written: str) -> object:
                 text=quoted(text),
             ) from None
         return _bare_text(text, written)
+    if isinstance(found, str) and written[0] != '"':
+        _check_bare(text, written)  # a number beyond those of a double
     # The form that a record has for it; integers of any size are compared as such.
     return found if isinstance(found, int) else orjson.loads(encode(found))
 
@@ -170,10 +183,12 @@ def _bare_text(text: str, written: str) -> str:
     """Return the text that is written without double quotes, unless it looks like something else."""
     if len(written) > 1 and written[0] == written[-1] == "'" and "'" not in written[1:-1]:
         return written[1:-1]
+    if in_quotes := _TYPOGRAPHIC.fullmatch(written):
+        return in_quotes[1] or in_quotes[2] or ""
     if written[0] in "=<>!~":
         raise InvalidQuery(
-            "The condition %(text)s has no comparison that is known, near %(place)s: there are =, !=, <, <=, > and >=; "
-            "put a text that begins so in double quotes.",
+            "The condition %(text)s uses an unknown comparison near %(place)s: there are =, !=, <, <=, > and >=; put a "
+            "text that begins so in double quotes.",
             text=quoted(text),
             place=quoted(written[:20]),
         )
@@ -183,7 +198,18 @@ def _bare_text(text: str, written: str) -> str:
             "input, output or metadata, or put a text with these words in double quotes.",
             text=quoted(text),
         )
+    _check_bare(text, written)
     return written
+
+
+def _check_bare(text: str, written: str) -> None:
+    if _LIKE_A_NUMBER.fullmatch(written):
+        raise InvalidQuery(
+            "The value %(written)s in %(text)s is no number that can be compared: write one as in -1, 0.5 or 1e9, or "
+            "put a text in double quotes.",
+            written=quoted(written),
+            text=quoted(text),
+        )
 
 
 def holds(condition: PathCondition, record: Mapping[str, Any]) -> bool:

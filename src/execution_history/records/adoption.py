@@ -6,14 +6,16 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidIdentifier, Message, quoted
+from execution_history.errors import InvalidIdentifier, Message, quoted, shortened
 from execution_history.records.depth import LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.metadata import ADOPTED_FIELDS, ENDED_AT
+from execution_history.records.metadata import ADOPTED_FIELDS, ENDED_AT, IMPORTED_FROM
 from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
-from execution_history.records.values import SECONDS_BEGIN, moment, time
+from execution_history.records.status_words import status_of
+from execution_history.records.values import SECONDS_BEGIN, identifier, moment, time
 
 _TIMES: Final = ("create_time", "update_time")
+_UNKNOWN_END: Final = "The record that was taken in does not say how the run ended."
 
 
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
@@ -62,9 +64,42 @@ def fault_of_times(found: Mapping[str, Any], zone: tzinfo = UTC, names: Sequence
                 "Its %(name)s is %(value)s, which is not understood: write a time in ISO 8601, or seconds, "
                 "milliseconds, micro- or nanoseconds since 1970.",
                 name=name,
-                value=quoted(found[name]),
+                value=as_written(found[name]),
             )
     return None
+
+
+def fault_of_status(found: Mapping[str, Any], name: str = "execute_status") -> str | None:
+    """Return why *found* does not say what became of the run, as a sentence; ``None`` where it does.
+
+    Args:
+        found: a record that somebody else wrote.
+        name: what its status is called.
+    """
+    written = found.get(name)
+    if written is None:
+        return Message("It has no %(name)s.", name=name)
+    if status_of(written) is None:
+        return Message(
+            "Its %(name)s is %(value)s, which is not understood: write running, success, failed or interrupted.",
+            name=name,
+            value=as_written(written),
+        )
+    return None
+
+
+def as_written(value: object) -> str:
+    """Return a value of JSON as a sentence shows it: texts in quotes, everything else as JSON writes it."""
+    return quoted(value) if isinstance(value, str) else shortened(encode(value).decode())
+
+
+def note_charset(record: dict[str, Any], charset: str) -> None:
+    """Keep the name of the charset in which *record* was found, where its metadata are an object."""
+    metadata = {} if record.get("metadata") is None else record["metadata"]
+    if isinstance(metadata, dict):
+        known = metadata.get(IMPORTED_FROM.name)
+        kept = {**(known if isinstance(known, dict) else {}), "charset": charset}
+        record["metadata"] = {**metadata, IMPORTED_FROM.name: kept}
 
 
 def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo = UTC) -> Document | None:
@@ -72,9 +107,11 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo
 
     What is missing gets its default, and times in other forms become milliseconds
     (:func:`~execution_history.records.values.moment`). Of two times, one that is not understood is the other one, and
-    of none *now*; an end before its beginning is the beginning. What was replaced so, and keys that are not ours, move
-    to ``metadata["adopted_fields"]``: nothing is dropped. The workflow is the one whose file held the record, whatever
-    the record says of itself.
+    of none *now*; an end before its beginning is the beginning. A status in another word becomes ours
+    (:func:`~execution_history.records.status_words.status_of`); one that is missing or not understood is
+    ``interrupted``, as nobody knows the end of the run. The workflow is the one whose file held the record, whatever
+    the record says of itself. What was replaced so, and keys that are not ours, move to
+    ``metadata["adopted_fields"]``: nothing is dropped.
 
     Args:
         found: the record.
@@ -92,14 +129,15 @@ def adopt_record(found: dict[str, Any], workflow_id: str, now: int, zone: tzinfo
     record: dict[str, Any] = {key: found.get(key, default) for key, default in DEFAULTS.items()}
     record["execute_id"], record["workflow_id"] = execute_id, workflow_id
     extra = {key: value for key, value in found.items() if key not in DEFAULTS}
+    if found.get("workflow_id") is not None and identifier(found["workflow_id"]) != workflow_id:
+        extra["workflow_id"] = found["workflow_id"]
     extra |= _set_times(record, {key: _time_of(found, key, zone) for key in _TIMES}, now)
-    for key in ("execute_status", "input_parameters", "run_mode", "metadata", "is_output_trimmed"):
+    extra |= _set_status(record, found.get("execute_status"))
+    for key in ("input_parameters", "run_mode", "metadata", "is_output_trimmed"):
         if record[key] is None:
             record[key] = DEFAULTS[key]
     if not isinstance(record["metadata"], dict):
         extra["metadata"], record["metadata"] = record["metadata"], {}
-    if not isinstance(record["execute_status"], str):
-        extra["execute_status"], record["execute_status"] = record["execute_status"], "interrupted"
     metadata = record["metadata"]
     if (ended := moment(metadata.get(ENDED_AT.name), zone)) is not None:
         record["metadata"] = metadata | {ENDED_AT.name: ended}
@@ -123,9 +161,18 @@ def _set_times(record: dict[str, Any], times: dict[str, int | None], now: int) -
     begin = next(at for at in (created, updated, now) if at is not None)
     end = begin if updated is None else max(begin, updated)
     is_lost = {
-        "create_time": created is None and (updated is None or record["create_time"] is not None),
+        "create_time": created is None,
         "update_time": (updated is None and record["update_time"] is not None) or (updated or end) < begin,
     }
     replaced = {key: record[key] for key, lost in is_lost.items() if lost}
     record["create_time"], record["update_time"] = begin, end
     return replaced
+
+
+def _set_status(record: dict[str, Any], written: object) -> dict[str, Any]:
+    """Set the status of *record*, and return the word that it had in its place, where that was another one."""
+    status = status_of(written)
+    record["execute_status"] = status or "interrupted"
+    if status is None and record["error_message"] is None:
+        record["error_message"] = _UNKNOWN_END
+    return {} if written == status else {"execute_status": written}

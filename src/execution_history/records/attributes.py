@@ -6,8 +6,19 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from execution_history.records.metadata import ACCOUNT, CALLER, COZE_EXECUTE_ID, ENDED_AT, PARENT, PINNED, RATING, TAGS
-from execution_history.records.timeline import failing_node, nodes_of
+from execution_history.records.metadata import (
+    ACCOUNT,
+    CALLER,
+    COZE_EXECUTE_ID,
+    ENDED_AT,
+    PARENT,
+    PINNED,
+    PROOF,
+    RATING,
+    TAGS,
+)
+from execution_history.records.proof import UNCERTAIN
+from execution_history.records.timeline import Node, failing_node, nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.records.values import identifier, integer, text
 
@@ -100,12 +111,21 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
     return None if code == "0" else code
 
 
+def node_of_failure(record: Mapping[str, Any]) -> Node | None:
+    """Return the node in which a run failed, or stopped: the first that has an error, else the open one.
+
+    Where only the call is known to have failed, and the run may have gone on, the open node has not failed.
+    """
+    nodes = nodes_of(record["node_execute_status"])
+    return failing_node(nodes, is_certain=PROOF.of(record) not in UNCERTAIN)
+
+
 def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
 
     Empty where the run has not failed, or its timeline does not say where.
     """
-    node = failing_node(nodes_of(record["node_execute_status"])) if record["execute_status"] == "failed" else None
+    node = node_of_failure(record) if record["execute_status"] == "failed" else None
     return () if node is None else tuple(name for name in (node.name, node.node_title, node.node_id) if name)
 
 
@@ -159,7 +179,7 @@ def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None, str | N
     if status != "failed" and (status != "interrupted" or (code is None and message is None)):
         return None, None, None
     title = normalised_message(message) if isinstance(message, str) else ""
-    node = failing_node(nodes_of(record["node_execute_status"]))
+    node = node_of_failure(record)
     parts = (code or "", title, "" if node is None else node.label[:_LONGEST_NAME])
     fingerprint = blake2b("\0".join(parts).encode("utf-8", "replace"), digest_size=8).hexdigest()
     return fingerprint, title, (parts[2] or None) if status == "failed" else None

@@ -35,6 +35,9 @@ from execution_history.records.depth import LEVELS, cut
 HUGE: Final = 1024 * 1024
 """Bytes of JSON that take long enough to be read for others to notice."""
 
+OPENS: Final = re.compile(r"[\s\ufeff]*[{\[]")
+"""Matches the start of a text that may be an object or a list, and of nothing else."""
+
 _BYTE_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\x(?=[0-9a-f]{2})")
 _MOST_DIGITS: Final = 4_000  # Python refuses to read more than 4,300, and takes time in the square of their number
 _ALWAYS_EXACT: Final = 15  # significant digits that every double gives back

@@ -187,7 +187,7 @@ TAKEN_OVER: Final = Key(
     "coze/reconciler", _OURS)
 FETCHED_AT: Final = Key(
     "fetched_at", time, "When a run that happened elsewhere was asked for (milliseconds).",
-    "coze/tracking", _OF_RUN)
+    "coze/tracking", _OURS)
 MISSING_OUTPUTS: Final = Key(
     "missing_outputs", _list, "The nodes whose outputs the upstream did not give whole.",
     "coze/tracking", _SEARCHED | _OF_RUN)

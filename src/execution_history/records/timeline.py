@@ -158,10 +158,15 @@ def timeline_of(nodes: Iterable[Node]) -> dict[str, dict[str, Any]] | None:
     return timeline or None
 
 
-def failing_node(nodes: Iterable[Node]) -> Node | None:
-    """Return the one of *nodes* in which a failed run failed: the first that has an error, else the open one."""
-    nodes = list(nodes)
-    return next((node for node in nodes if node.error), None) or open_node(nodes)
+def failing_node(nodes: Sequence[Node], *, is_certain: bool = True) -> Node | None:
+    """Return the one of *nodes* in which a run failed: the first that has an error, else the open one.
+
+    Args:
+        nodes: the run's.
+        is_certain: whether it is known that the run failed; the open one counts only then.
+    """
+    failed = next((node for node in nodes if node.error), None)
+    return open_node(nodes) if failed is None and is_certain else failed
 
 
 def open_node(nodes: Sequence[Node]) -> Node | None:

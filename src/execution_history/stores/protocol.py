@@ -97,11 +97,16 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """The outcome of a merge: records that were new, that replaced an older version, and that were skipped."""
+    """The outcome of a merge: records that were new, that replaced an older version, and that were skipped.
+
+    ``differing`` has the places, from 0, of those skipped for another one of the same id and ``update_time`` with other
+    content, which was there first.
+    """
 
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
+    differing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,21 @@ r"""Cells that Excel shows as they are when it opens a table of comma-separated 
 |---|---|---|
 | a text such as ``7300000000000000001``, ``007``, ``3.10``, ``1-2``, ``true`` | a number, a date, a flag | ``="…"`` |
 | a whole number of more than 15 digits | its last digits become zeros | ``="…"`` |
+| one of these with line breaks before or after it, or in full-width characters | the same | ``="…"&CHAR(10)`` |
 | more than 32,767 characters | the rest is lost or in other rows | cut, with a mark that says how many there were |
 
 WPS and LibreOffice (with its option "Evaluate formulas") read ``="…"`` as Excel does: a text.
 """
 
 import re
+import unicodedata
 from typing import Final
 
 LARGEST_CELL: Final = 32_767
 """Characters that a cell of Excel may have, in UTF-16: one beyond the first 65,536 counts as two."""
 
+_BREAK: Final = re.compile(r"([\r\n])")
+_BREAKS: Final = {"\n": "CHAR(10)", "\r": "CHAR(13)"}
 _LONGEST_LITERAL: Final = 255
 _EXACT_DIGITS: Final = 15
 _MONTHS: Final = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
@@ -39,8 +43,12 @@ def as_literal(value: object, text: str) -> str | None:
     if isinstance(value, int):
         is_converted = not isinstance(value, bool) and len(text.lstrip("-")) > _EXACT_DIGITS
     else:
-        is_converted = isinstance(value, str) and len(text) <= _LONGEST_LITERAL and bool(_CONVERTED.fullmatch(text))
-    return f'="{text}"' if is_converted and "\n" not in text and "\r" not in text else None
+        is_short = isinstance(value, str) and len(text) <= _LONGEST_LITERAL
+        is_converted = is_short and bool(_CONVERTED.fullmatch(unicodedata.normalize("NFKC", text)))
+    if not is_converted:
+        return None
+    parts = (_BREAKS.get(part, f'"{part}"') for part in _BREAK.split(text) if part)
+    return f"={'&'.join(parts)}"
 
 
 def fitted(cell: str) -> str:

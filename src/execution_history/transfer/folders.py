@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import ImportFailed, Message, quoted
-from execution_history.records.charset import BYTE_ORDER_MARK
+from execution_history.records.charset import BYTE_ORDER_MARK, UTF_16_MARKS, decode_text
 from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
@@ -107,12 +107,15 @@ def _file(path: Path, limits: ReadingLimits) -> Source:
 
 def _is_lines(start: bytes, suffix: str, limits: ReadingLimits) -> bool:
     """Return whether a file is JSON Lines, by its first line or, where that is broken, by its name."""
+    is_cut = len(start) == _SAMPLE
+    if start.startswith(UTF_16_MARKS):
+        start = start.decode("utf-16", "ignore").encode()
     first, line_break, _ = start.removeprefix(BYTE_ORDER_MARK).lstrip().partition(b"\n")
-    if not line_break and len(start) == _SAMPLE:
+    if not line_break and is_cut:
         return first.startswith(b'{"execute_id"') or suffix in LINES_SUFFIXES
     read = parse if limits.fault_of_record(first) else read_json
     with contextlib.suppress(ValueError):
-        found = read(first)
+        found = read(decode_text(first, None)[0].encode("utf-8", "surrogatepass"))
         if isinstance(found, dict) and "histories" not in found:
             return "execute_id" in found or suffix in LINES_SUFFIXES
     return suffix in LINES_SUFFIXES

@@ -1,8 +1,10 @@
 """Import into a history: records are merged by ``execute_id``, in groups that are each taken whole or not at all.
 
 An import is idempotent: what is there already in the same or a newer version is skipped. One that was cut short, by a
-kill or a full disk, is continued by running it again. A record that was deleted comes back with an import. Times may be
-written as :func:`execution_history.records.values.moment` says; a record without one that is understood is refused.
+kill or a full disk, is continued by running it again. Of two different records of one id and one ``update_time`` the
+first is taken, whether in a file or in the history, and the other one is refused. A record that was deleted comes back
+with an import. Times may be written as :func:`execution_history.records.values.moment` says, a status as
+:func:`execution_history.records.status_words.status_of` does; a record without one that is understood is refused.
 """
 
 import contextlib
@@ -13,15 +15,14 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.errors import StoreError
+from execution_history.errors import Message, StoreError
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
 from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, to_its_end
-from execution_history.transfer.sources import Item, Refused, Source
+from execution_history.transfer.sources import Item, Refused, Source, Taken
 
 MOST_REFUSALS: Final = 1_000
 """The number of refusals that are kept with their reasons; further ones are only counted."""
@@ -29,6 +30,9 @@ MOST_REFUSALS: Final = 1_000
 # A group is one transaction, and every other writer waits for it.
 _AT_ONCE: Final = 250
 _BYTES_AT_ONCE: Final = 1024 * 1024
+_ANOTHER: Final = Message(
+    "Another record of the same execute_id and update_time, with other content, came before it or is in the history."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class ImportReport:
         return ImportReport(
             added=self.added + merged.added,
             replaced=self.replaced + merged.replaced,
-            skipped=self.skipped + merged.unchanged,
+            skipped=self.skipped + merged.unchanged - len(merged.differing),
             refused_count=self.refused_count + len(refused),
             refused=(*self.refused, *refused[: MOST_REFUSALS - len(self.refused)]),
             size=size,
@@ -116,12 +120,15 @@ async def merge_sources(
         # Reading ahead of the writing would not be quicker: both are Python's work, and a server has other requests.
         while group := await in_thread(next, groups, nothing):
             merged = MergeReport()
-            if documents := [item.fitted(limit) for item in group if isinstance(item, Document)]:
+            taken = [item for item in group if isinstance(item, Taken)]
+            if documents := [item.document.fitted(limit) for item in taken]:
                 merged = await to_its_end(service.merge(documents, settle=False))
-            refused = [item for item in group if isinstance(item, Refused)]
+            differing = {id(taken[place]): taken[place].refused(_ANOTHER) for place in merged.differing}
+            found = (differing.get(id(item), item) for item in group)
+            refused = [item for item in found if isinstance(item, Refused)]
             report = report.with_group(merged, refused, sum(source.size for source in sources))
             on_progress(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
-            del group, documents  # a large record takes its memory only once
+            del group, taken, documents, found  # a large record takes its memory only once
     except BaseException:
         stopped.set()
         # Later changes to these workflows rely on their files having been rewritten.
@@ -144,4 +151,4 @@ def _items(sources: Iterable[Source], zone: tzinfo, stopped: threading.Event) ->
 
 
 def _size_of(item: Item) -> int:
-    return len(item.body) if isinstance(item, Document) else 0
+    return len(item.document.body) if isinstance(item, Taken) else 0

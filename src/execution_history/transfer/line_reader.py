@@ -12,6 +12,7 @@ from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.stores.foreign_files import NotAFile, Readable, open_regular, pieces_of
 
 _BLANKS: Final = re.compile(rb"\s*+")
+_MARKS: Final = re.compile(rb"(?:\s|\xef\xbb\xbf)*+")
 _BLANK_LINES: Final = re.compile(rb"[\r\n]*+")
 _BREAK: Final = re.compile(rb"\r\n?|\n")
 _LINE_FEED: Final = re.compile(rb"\n")
@@ -106,12 +107,17 @@ class LineReader(Iterator[bytes | None]):
     def contents(self) -> Iterator[bytes | None]:
         """Yield each line that is not blank, without the blanks before it and without its end.
 
+        A byte order mark before any of them is read over: files that have one each were joined.
+
         Raises:
             OSError: the file cannot be read.
         """
         self.pass_blanks(_BLANKS)
         for line in self:
-            yield line if line is None or not self.is_ended else line.removesuffix(b"\n").removesuffix(b"\r")
+            if line is None:
+                yield None
+            elif content := line[_end_of_marks(line) :]:
+                yield content if not self.is_ended else content.removesuffix(b"\n").removesuffix(b"\r")
             self.pass_blanks(_BLANKS)
 
     def pass_blanks(self, blanks: "re.Pattern[bytes]" = _BLANK_LINES) -> None:
@@ -137,3 +143,8 @@ class LineReader(Iterator[bytes | None]):
             self._data, self._at = data.removesuffix(self._held), 0
             if self._data or piece is None:
                 return bool(self._data)
+
+
+def _end_of_marks(line: bytes) -> int:
+    found = _MARKS.match(line)
+    return 0 if found is None else found.end()

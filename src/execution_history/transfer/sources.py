@@ -2,31 +2,33 @@
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from execution_history.errors import Message, StoreError, message_of
-from execution_history.records.adoption import adopt_record, fault_of_times, has_plain_times, whole_record
+from execution_history.records.adoption import (
+    adopt_record,
+    fault_of_status,
+    fault_of_times,
+    has_plain_times,
+    note_charset,
+    whole_record,
+)
 from execution_history.records.charset import UTF_8, decode_text
 from execution_history.records.json_text import parse, read_json
-from execution_history.records.metadata import IMPORTED_FROM
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import Document, check_identifier
+from execution_history.records.record import STATUSES, Document, check_identifier
 from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
-from execution_history.stores.foreign_files import Readable
+from execution_history.stores.foreign_texts import Opened, from_utf_16
 from execution_history.transfer.line_reader import LineReader
 
 LINES_SUFFIXES: Final = (".jsonl", ".ndjson", ".jsonlines")
 
 THE_FILE: Final = Message("the file")
 _LOST: Final = Message("It is damaged in the database, and no JSON file beside it has it.")
-
-Opened = Callable[[], AbstractContextManager[Readable]]
-"""Opens the stream to read, anew each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,23 @@ class Refused:
         return {"source": self.source, "place": self.place, "reason": self.reason}
 
 
-Item = Document | Refused
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A record that can be taken, with its place as :class:`Refused` has it."""
+
+    source: str
+    place: str
+    document: Document
+
+    def refused(self, reason: str) -> Refused:
+        """Return that the record was not taken after all."""
+        return Refused(self.source, self.place, reason)
 
 
-def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits) -> Document | str:
+Item = Taken | Refused
+
+
+def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits, charset: str = UTF_8) -> Document | str:
     """Return the record that a line of JSON Lines holds, or the reason why there is none.
 
     A record in the form that this package writes keeps its bytes; any other is repaired as in the files of deployments.
@@ -58,25 +73,25 @@ def record_of_line(line: bytes, zone: tzinfo, limits: ReadingLimits) -> Document
         line: without its line break.
         zone: of times without an offset.
         limits: what reading it may take.
+        charset: what it was in before it came to be UTF-8.
     """
     if not line.lstrip().startswith(b"{"):
         return Message("This is no JSON object, so it is no record.")
-    return limits.fault_of_record(line) or record_of_text(line, zone)
+    return limits.fault_of_record(line) or record_of_text(line, zone, charset)
 
 
-def record_of_text(line: bytes, zone: tzinfo) -> Document | str:
+def record_of_text(line: bytes, zone: tzinfo, charset: str = UTF_8) -> Document | str:
     """Return the record that a JSON object of any size holds, or why there is none; see :func:`record_of_line`."""
-    document = _whole(line)
-    if document is not None and has_plain_times(document):
+    document = _whole(line) if charset == UTF_8 else None
+    if document is not None and has_plain_times(document) and document.status in STATUSES:
         return document
-    text, charset = decode_text(line, None)
+    text, found_in = decode_text(line, None)
     try:
         record = read_json(text)  # again, because the fast parser does not keep large numbers exact
     except ValueError as error:
         return message_of(error)
-    if charset != UTF_8 and isinstance(record.setdefault("metadata", {}), dict):
-        known = record["metadata"].get(IMPORTED_FROM.name)
-        record["metadata"][IMPORTED_FROM.name] = {**(known if isinstance(known, dict) else {}), "charset": charset}
+    if found_in != UTF_8 or charset != UTF_8:
+        note_charset(record, charset if found_in == UTF_8 else found_in)
     return record_of(record, record.get("workflow_id"), zone)
 
 
@@ -98,7 +113,7 @@ def record_of(found: dict[str, Any], workflow_id: object, zone: tzinfo) -> Docum
         workflow = check_identifier("workflow id", str(workflow_id))
     except ValueError as error:
         return message_of(error)
-    if fault := fault_of_times(found, zone):
+    if fault := fault_of_times(found, zone) or fault_of_status(found):
         return fault
     return adopt_record(found, workflow, 0, zone) or Message("It has no usable execute_id.")
 
@@ -138,7 +153,7 @@ class Source(ABC):
 
     def item(self, place: str, found: Document | str) -> Item:
         """Return *found*: the record, or a refusal with that reason."""
-        return Refused(self.name, place, found) if isinstance(found, str) else found
+        return Refused(self.name, place, found) if isinstance(found, str) else Taken(self.name, place, found)
 
 
 @dataclass
@@ -150,17 +165,18 @@ class LinesSource(Source):
 
     def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield one record a line; the last one may be cut off."""
-        with self.opened() as stream:
+        opened, charset = from_utf_16(self.opened)
+        with opened() as stream:
             lines = LineReader(stream, self.limits.record)
             for line in lines.contents():
-                self.size = lines.size
+                self.size = min(lines.size, lines.size if self.total is None else self.total)
                 place = Message("line %(number)s", number=lines.number)
-                found = self.limits.too_large if line is None else record_of_line(line, zone, self.limits)
+                found = self.limits.too_large if line is None else record_of_line(line, zone, self.limits, charset)
                 is_cut = line is not None and not lines.is_ended and not line.rstrip().endswith(b"}")
                 if isinstance(found, str) and is_cut:
                     found = Message("The file ends here, perhaps in the middle of a record. %(found)s", found=found)
                 yield self.item(place, found)
-            self.size = lines.size
+            self.size = lines.size if self.total is None else self.total
 
 
 @dataclass

@@ -19,13 +19,13 @@ from typing import IO, Final
 from execution_history.errors import Message
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import Readable, open_regular, pieces_of
+from execution_history.stores.foreign_texts import Opened
 from execution_history.transfer.sources import (
     LINES_SUFFIXES,
     THE_FILE,
     HistoryFileSource,
     Item,
     LinesSource,
-    Opened,
     Refused,
     Source,
 )

@@ -40,3 +40,17 @@ async def test_approximate_percentiles_are_marked(*, is_exact: bool) -> None:
     assert (0 if is_exact else 5) == page.count("≈ 1.0")
     assert is_exact == ("approximate: the error is below 2 %" not in page)
     assert is_exact == ("近似值，误差小于 2 %" not in chinese)
+
+
+async def test_a_run_with_a_time_to_come_is_in_no_chart_of_the_past() -> None:
+    """Another machine's clock, or an import, may say 2099: the charts end now."""
+    store, began = MemoryStore(), now_ms() - 60_000
+    await store.merge([changed(document("a", now=began), began + 1_000, "success")])
+    await store.merge([changed(document("b", now=began + 2_000_000_000_000), began + 2_000_000_001_000, "success")])
+    app, router = FastAPI(), APIRouter()
+    FigurePages(ExecutionHistoryService(store), Renderer()).add_to(router)
+    app.include_router(router)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        answer = await client.get("/workflows/w")
+    assert 200 == answer.status_code
+    assert answer.text.count("<tr") < 20

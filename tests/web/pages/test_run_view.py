@@ -163,7 +163,7 @@ def test_the_waterfall_puts_nodes_on_one_axis() -> None:
         },
         1_000,
         2_000,
-        "success",
+        None,
     )
     assert drawn is not None
     first, second = drawn.rows
@@ -179,7 +179,7 @@ def test_a_waterfall_is_bounded() -> None:
         f"n{number}": node(0, 9, content="x" * 10_000, packets=[[n, n, 5] for n in range(2_000)], packet_count=2_000)
         for number in range(1_000)
     }
-    drawn = waterfall_of(nodes, 0, 2_000, "success")
+    drawn = waterfall_of(nodes, 0, 2_000, None)
     assert drawn is not None
     assert (60, 940) == (len(drawn.rows), drawn.missing)
     assert 40_000 > sum(len(row["marks"]) + sum(len(piece.text) for piece in row["pieces"]) for row in drawn.rows)
@@ -188,7 +188,7 @@ def test_a_waterfall_is_bounded() -> None:
 @pytest.mark.parametrize("nodes", [None, [], "x", {}, {"a": 1}, {"a": {"start_time": "1"}}, {"a": {"is_finish": True}}])
 def test_what_is_no_timeline_of_ours_has_no_waterfall(nodes: object) -> None:
     """Coze's own node statuses are shown as the JSON they are."""
-    assert waterfall_of(nodes, 0, 10, "success") is None
+    assert waterfall_of(nodes, 0, 10, None) is None
 
 
 def test_a_question_becomes_a_form() -> None:

@@ -1,6 +1,5 @@
 """What Coze's answers to a run say, and the output in them (coze-protocol, sections 1, 3 and 4). Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -22,7 +21,7 @@ from execution_history.coze.protocol.messages import (
 from execution_history.records.charset import with_joined_pairs
 from execution_history.records.depth import IN_VALUE, kinds_within
 from execution_history.records.encoding import encode
-from execution_history.records.json_text import parse, read_json
+from execution_history.records.json_text import OPENS, parse, read_json
 from execution_history.records.proof import Proof
 
 _REDIRECTION: Final = 300
@@ -30,7 +29,6 @@ _REFUSAL: Final = 400
 _UNAUTHORISED: Final = 401
 _SERVER_ERROR: Final = 500
 _NO_CODES: Final = (0, None, "0")
-_OPENS: Final = re.compile(r"[\s\ufeff]*[{\[]")
 _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_for_model"})
 
 
@@ -146,7 +144,7 @@ def read_output(data: object) -> tuple[Any, str | None]:
 
 def _opened(words: str) -> tuple[Any, bool]:
     """Return what a text holds as a record has it, and whether every value in it is still the same."""
-    if _OPENS.match(words) is None:
+    if OPENS.match(words) is None:
         return as_visible(with_joined_pairs(words)), True
     document = words.encode("utf-8", "surrogatepass")
     shape = document.translate(_SHAPE)

@@ -29,9 +29,10 @@ _NO_BOOT_ID: Final = "unknown"
 
 
 class Adopter:
-    """Merges files into the store by ``execute_id``: the newer ``update_time`` wins.
+    """Merges files into the store by ``execute_id``: the newer ``update_time`` wins, and within a file then the first.
 
-    A file that cannot be merged is skipped, and :meth:`problems` names it.
+    A file that cannot be merged is skipped, and :meth:`problems` names it. One that has several records of one id is
+    kept beside, as only one of them can be taken.
 
     Args:
         folder: the folder of the files.
@@ -115,7 +116,8 @@ class Adopter:
     def _adopt(self, path: Path, touched: set[str], *, is_needed: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
-        documents = self._documents(path, found, faults)
+        repeated = _Repeated()
+        documents = filter(repeated.is_first, self._documents(path, found, faults))
         for group in in_groups(documents, _AT_ONCE, _BYTES_AT_ONCE, lambda document: len(document.body)):
             if found.revision and not touched and self._is_outdated(group[0].workflow_id, found.revision):
                 kept = _set_aside(path, "outdated")
@@ -135,6 +137,14 @@ class Adopter:
         elif found.is_damaged:
             kept = _set_aside(path, "damaged")
             self._problems[kept] = _damage(quoted(path.name), faults, quoted(kept.name))
+        elif repeated.example is not None:
+            kept = _set_aside(path, "adopted")
+            self._problems[kept] = Message(
+                "%(file)s has several records of run %(run)s, and one of them was imported; it is kept as %(kept)s.",
+                file=quoted(path.name),
+                run=quoted(repeated.example),
+                kept=quoted(kept.name),
+            )
         elif path.name not in self._names(touched):
             if touched:
                 _set_aside(path, "adopted")
@@ -182,6 +192,29 @@ class Adopter:
         if kept != path:
             sentence = N_("%(file)s was not imported: %(reason)s. It is kept as %(kept)s.")
         self._problems[kept] = Message(sentence, file=quoted(path.name), reason=_reason(error), kept=quoted(kept.name))
+
+
+class _Repeated:
+    """Tells the records of a file whose id came before.
+
+    Attributes:
+        example: the id of one that came before with other content.
+    """
+
+    def __init__(self) -> None:
+        self.example: str | None = None
+        self._seen: dict[int, tuple[int, int]] = {}
+
+    def is_first(self, document: Document) -> bool:
+        """Return whether *document* is to be merged: nothing as new of its id came before."""
+        key = hash((document.workflow_id, document.execute_id))
+        update_time, content = self._seen.get(key, (-1, 0))
+        if update_time >= 0 and content != hash(document.body):
+            self.example = self.example or document.execute_id
+        if document.update_time <= update_time:
+            return False
+        self._seen[key] = document.update_time, hash(document.body)
+        return True
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:

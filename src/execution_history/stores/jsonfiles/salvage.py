@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from execution_history.records.adoption import note_charset
+from execution_history.records.charset import ESCAPES
 from execution_history.records.json_text import TOLERANT, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import KEYS
@@ -26,6 +28,7 @@ _HISTORIES: Final = '"histories"'
 _BRACKET: Final = re.compile(r"[{}\[\]]")
 _BRACKETS: Final = ("{", "}", "[", "]")
 _PLAIN: Final = re.compile(PLAIN, re.DOTALL)
+_BROKEN_BYTE: Final = re.compile("[\udc80-\udcff]")  # as the error handler surrogateescape writes it
 _SHALLOW: Final = 300
 _LONGEST_TOKEN: Final = 64
 _LEAST_TEXT: Final = 256 * 1024
@@ -52,7 +55,7 @@ class Salvage:
         self.parsed = 0
         self._pieces = iter(pieces)
         self._limits = limits
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         self._text = ""
         self._at = 0
         self._read = 0
@@ -106,7 +109,7 @@ class Salvage:
                     self.workflow_id, end = found.get("workflow_id"), beginning
                 self._at += end
                 if "execute_id" in found:
-                    yield self._limits.fault_of_record(text[:size]) or found
+                    yield self._limits.fault_of_record(text[:size]) or _with_escapes(found, text[:size])
             return
 
     def _give_up(self, text: str, beginning: int, end: int, before: int | None = None) -> None:
@@ -130,7 +133,7 @@ class Salvage:
         if at < 0 or _BRACKET.search(text, 1, at):
             return 0
         try:
-            self.workflow_id = read_json(text[:at].rstrip().removesuffix(",") + "}").get("workflow_id")
+            self.workflow_id = read_json(_escaped(text[:at].rstrip().removesuffix(",")) + "}").get("workflow_id")
         except ValueError:
             self.workflow_id = None
         return at
@@ -153,6 +156,20 @@ class Salvage:
         self._text, self._at = "".join(parts), 0
         self._read += length - known
         return length > known
+
+
+def _escaped(text: str) -> str:
+    """Return *text* with a visible escape for each byte that is no UTF-8."""
+    return _BROKEN_BYTE.sub(lambda found: rf"\\x{ord(found[0]) - 0xDC00:02x}", text)
+
+
+def _with_escapes(found: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the object that was *found* in *text*, with escapes for the bytes in it that are no UTF-8."""
+    if not _BROKEN_BYTE.search(text):
+        return found
+    escaped: dict[str, Any] = TOLERANT.decode(_escaped(text))
+    note_charset(escaped, ESCAPES)
+    return escaped
 
 
 def _shallow_end(text: str) -> int:

@@ -6,16 +6,17 @@ damage takes time in proportion to its bytes, and the records after it are found
 """
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from execution_history.errors import InvalidIdentifier
-from execution_history.records.charset import BYTE_ORDER_MARK
+from execution_history.records.adoption import note_charset
+from execution_history.records.charset import BYTE_ORDER_MARK, ESCAPES, UTF_8
 from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import check_identifier
-from execution_history.stores.foreign_files import Readable, pieces_of
+from execution_history.stores.foreign_files import pieces_of
+from execution_history.stores.foreign_texts import Opened, in_utf_8
 from execution_history.stores.jsonfiles.bracket_reader import OPENING, BracketReader
 from execution_history.stores.jsonfiles.file_format import HEADER_LIMIT, parse_header
 from execution_history.stores.jsonfiles.salvage import Salvage
@@ -55,9 +56,7 @@ class FoundFile:
         limits: what reading it may take.
     """
 
-    def __init__(
-        self, opened: Callable[[], AbstractContextManager[Readable]], limits: ReadingLimits | None = None
-    ) -> None:
+    def __init__(self, opened: Opened, limits: ReadingLimits | None = None) -> None:
         self.workflow_id: str | None = None
         self.revision = 0
         self.is_history = False
@@ -66,13 +65,23 @@ class FoundFile:
         self._opened = opened
         self._limits = limits or ReadingLimits()
         self._has_list = False
+        self._charset = UTF_8
 
     def records(self) -> Iterator[Found]:
         """Yield every record that can be read, in the file's order, and for the others why they cannot.
 
+        One of a file that is not UTF-8 (:func:`~execution_history.stores.foreign_texts.in_utf_8`) names the charset.
+
         Raises:
             OSError: the file cannot be read.
         """
+        self._opened, self._charset = in_utf_8(self._opened)
+        for found in self._records():
+            if self._charset not in {UTF_8, ESCAPES} and isinstance(found, dict):
+                note_charset(found, self._charset)
+            yield found
+
+    def _records(self) -> Iterator[Found]:
         # A file of another program, such as a configuration with comments, is not a damaged history.
         if not self._is_marked():
             return
@@ -204,11 +213,27 @@ class FoundFile:
             return
         self.parsed += len(text)
         try:
-            yield read_json(text)
+            yield self._read(text)
         except ValueError as error:
             if depth <= _PARSED_DEPTH:
                 raise _BrokenOff(begin) from None
             yield str(error)
+
+    def _read(self, text: bytes) -> Any:  # noqa: ANN401
+        """Return the object that *text* holds; bytes that are no UTF-8 are escaped, and the file is damaged.
+
+        Raises:
+            ValueError: it is no JSON even so.
+        """
+        try:
+            return read_json(text)
+        except ValueError:
+            if self._charset != ESCAPES:
+                raise
+        found = read_json(text.decode(errors="backslashreplace"))
+        note_charset(found, ESCAPES)
+        self.is_damaged = True
+        return found
 
     def _salvage(self, offset: int) -> Iterator[Found]:
         """Yield what can still be read of a damaged file from *offset* on."""

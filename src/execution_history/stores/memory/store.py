@@ -120,16 +120,19 @@ class MemoryStore(MemoryAdministration):
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
         """See :meth:`HistoryStore.merge`; there is nothing to settle."""
         added = replaced = unchanged = 0
-        for document in documents:
+        differing: list[int] = []
+        for place, document in enumerate(documents):
             with self._opened():
                 stored = self._find(document.workflow_id, document.execute_id)
                 if stored is not None and stored.document.update_time >= document.update_time:
                     unchanged += 1
+                    if stored.document.update_time == document.update_time and stored.document.body != document.body:
+                        differing.append(place)
                     continue
                 added += stored is None
                 replaced += stored is not None
                 self._put(document)
-        return MergeReport(added, replaced, unchanged)
+        return MergeReport(added, replaced, unchanged, tuple(differing))
 
     async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
         """See :meth:`HistoryStore.get`."""

@@ -58,6 +58,10 @@ class _Page:
         """Return a page that is counted from the beginning of the list, or that follows a cursor."""
         size = self.query.size
         page = self._rows(after, descending=self.query.descending, count=size + 1, skip=first)
+        if not page and not self.connection.in_transaction:
+            # The counters are a second statement then, and the first record of all may be committed before it.
+            with one_moment(self.connection):
+                return self.near(after, first)
         revision, total = page[0][:2] if page else self._counted()
         # A workflow without such records has a row without one.
         found = [row[2:] for row in page if row[2] is not None]

@@ -74,9 +74,11 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:
         """See :meth:`HistoryStore.merge`; every five hundred records are one transaction."""
         added = replaced = unchanged = 0
+        differing: list[int] = []
         remaining = iter(documents)
         while group := list(islice(remaining, _MERGE_GROUP)):
             report = await self._write(lambda t, group=group: t.merge(group))  # type: ignore[misc]
+            differing += (added + replaced + unchanged + place for place in report.differing)
             added += report.added
             replaced += report.replaced
             unchanged += report.unchanged
@@ -85,7 +87,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
                 await self.flush()
             except StoreError as error:  # the records are safe: health reports files that are behind, as after create
                 _log.warning("Records were merged, but not all is on the disk: %s", error)
-        return MergeReport(added, replaced, unchanged)
+        return MergeReport(added, replaced, unchanged, tuple(differing))
 
     async def delete(self, workflow_id: str, execute_id: str) -> bool:
         """See :meth:`HistoryStore.delete`."""

@@ -158,7 +158,8 @@ class WriteTransaction:
     def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
         """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
         added = replaced = unchanged = 0
-        for document in documents:
+        differing: list[int] = []
+        for place, document in enumerate(documents):
             row = self._workflow(document.workflow_id) or self._add_workflow(document.workflow_id)
             stored = self._stored(row, document.execute_id)
             if stored is None:
@@ -169,9 +170,11 @@ class WriteTransaction:
                 replaced += 1
             else:
                 unchanged += 1
+                if stored.update_time == document.update_time and stored.body != document.body:
+                    differing.append(place)
                 continue
             row.touched().bulk = True
-        return MergeReport(added, replaced, unchanged)
+        return MergeReport(added, replaced, unchanged, tuple(differing))
 
     def delete(self, workflow_id: str, execute_id: str) -> bool:
         """Remove one record; return whether there was one."""

@@ -12,6 +12,8 @@ import orjson
 
 from execution_history.errors import ImportFailed, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.records.adoption import note_charset
+from execution_history.records.charset import UTF_8
 from execution_history.records.encoding import encode
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
@@ -19,6 +21,7 @@ from execution_history.transfer.coze_studio.mapping import (
     EXECUTION_COLUMNS,
     MOST_NODES,
     NODE_COLUMNS,
+    fault_of_duration,
     fault_of_execution,
     identifier,
     milliseconds,
@@ -108,6 +111,9 @@ class StudioSource(Source):
             return fault
         nodes, left_out = _nodes_of(sorted_nodes, identifier(row.values.get("id")), self._limits.record // 2)
         found = record_of_execution(row.values, nodes, left_out, zone)
+        charsets = (row.charset, UTF_8 if self._nodes is None or not nodes else self._nodes.charset)
+        if charset := next((each for each in charsets if each != UTF_8), None):
+            note_charset(found, charset)
         item = record_of(found, identifier(row.values.get("workflow_id")), zone)
         return item if isinstance(item, str) else self._limits.fault_of(item.body) or item
 
@@ -118,12 +124,13 @@ class StudioSource(Source):
             for row in self._nodes.rows():
                 self.size = self._nodes.size
                 run = identifier(row.values.get("execute_id"))
-                if row.fault is None and run is not None:
+                fault = row.fault or fault_of_duration(row.values)
+                if fault is None and run is not None:
                     began, order = milliseconds(row.values.get("created_at")) or 0, number(row.values.get("id")) or 0
                     columns = (run, began, str(order).zfill(20), encode(row.values))
                     database.execute("INSERT INTO nodes VALUES (?, ?, ?, ?)", columns)
                 else:
-                    reason = row.fault or Message("Its execute_id is not a whole number above 0.")
+                    reason = fault or Message("Its execute_id is not a whole number above 0.")
                     place = Message("line %(number)s of %(path)s", number=row.number, path=self._nodes.path)
                     yield self.item(place, reason)
             database.execute("CREATE INDEX nodes_by_run ON nodes (run, began, number)")

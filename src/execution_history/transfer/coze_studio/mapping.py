@@ -17,17 +17,20 @@ JSON objects, or any text where a workflow ends with an answer; a text is parsed
 list, and ``"123"`` stays a text.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
+from decimal import Decimal
 from typing import Any, Final
 
 from execution_history.errors import Message
-from execution_history.records.adoption import fault_of_times
+from execution_history.records.adoption import as_written, fault_of_status, fault_of_times
 from execution_history.records.encoding import as_text
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, IMPORTED_FROM, LOG_ID, PARENT
+from execution_history.records.status_words import status_of
 from execution_history.records.timeline import Node, timeline_of
-from execution_history.records.values import moment, time
+from execution_history.records.values import LAST_TIME, moment, time
 
 EXECUTION_COLUMNS: Final = frozenset({"id", "workflow_id", "created_at", "status"})
 """Without these it is not the table ``workflow_execution``."""
@@ -38,7 +41,6 @@ NODE_COLUMNS: Final = frozenset({"id", "execute_id", "node_id", "node_name", "cr
 MOST_NODES: Final = 2_000
 """The number of nodes of a run that are kept; ``metadata.imported_from`` has the number of further ones."""
 
-_STATUSES: Final = {1: "running", 2: "success", 3: "failed", 4: "failed", 5: "interrupted"}
 _OPEN: Final = frozenset({"running", "interrupted"})
 _RUN_MODES: Final = {1: 0, 2: 2, 3: 1}
 _TIMES: Final = ("created_at", "updated_at")
@@ -46,6 +48,7 @@ _MODES: Final = {1: "debug", 2: "release", 3: "node_debug"}
 _NODE_STATUSES: Final = {1: "waiting", 2: "running", 3: "success", 4: "failed"}
 _NODE_ENDED: Final = frozenset({3, 4})
 _CANCELLED: Final = 4
+_DURATION: Final = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{0,20})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _KEPT_IDS: Final = ("space_id", "operator_id", "app_id")
 _KEPT_TEXTS: Final = ("version", "node_count", "commit_id", "parent_node_id")
 
@@ -61,15 +64,17 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0, zone:
         left_out: the number of further nodes.
         zone: of times without an offset.
     """
-    created, status = moment(row.get("created_at"), zone), number(row.get("status"))
-    shown = _STATUSES.get(status or 0, "interrupted")
-    duration = milliseconds(row.get("duration")) or 0
+    created, status = moment(row.get("created_at"), zone), row.get("status")
+    shown, duration = status_of(status) or "interrupted", duration_of(row) or 0
+    updated = moment(row.get("updated_at"), zone)
+    if created is None and updated is not None:
+        created = max(1, updated - duration)
     record: dict[str, Any] = {
         "execute_id": identifier(row.get("id")),
         "create_time": created,
-        "update_time": moment(row.get("updated_at"), zone) or (None if created is None else created + duration),
+        "update_time": updated or (None if created is None else created + duration),
         "execute_status": shown,
-        "error_code": _error_code(row.get("error_code")),
+        "error_code": _number_or_text(row.get("error_code")),
         "error_message": _text(row.get("fail_reason")),
         "output": _value(row.get("output")),
         "input_parameters": _value(row.get("input")),
@@ -81,13 +86,13 @@ def record_of_execution(row: Row, nodes: Sequence[Row], left_out: int = 0, zone:
         "connector_uid": _text(row.get("connector_uid")),
         "node_execute_status": timeline_of(map(_node, nodes)),
     }
-    if status == _CANCELLED and record["error_message"] is None:
+    if number(status) == _CANCELLED and record["error_message"] is None:
         record["error_message"] = "The run was cancelled."
     return record
 
 
 def _metadata(row: Row, created: int | None, duration: int, status: str, left_out: int) -> dict[str, Any]:
-    source: dict[str, Any] = {"system": "coze_studio", "status": number(row.get("status"))}
+    source: dict[str, Any] = {"system": "coze_studio", "status": _number_or_text(row.get("status"))}
     mode = number(row.get("mode"))
     if mode is not None:
         source["mode"] = _MODES.get(mode, mode)
@@ -131,7 +136,7 @@ def _node(node: Row) -> Node:
         node_execute_uuid=identifier(node.get("id")),
         is_finish=status in _NODE_ENDED,
         start_time=began,
-        update_time=milliseconds(node.get("updated_at")) or began + (milliseconds(node.get("duration")) or 0),
+        update_time=milliseconds(node.get("updated_at")) or began + (duration_of(node) or 0),
         content=_text(node.get("output")) or "",
         usage=_usage(node),
         others={key: value for key, value in known.items() if value is not None},
@@ -152,7 +157,29 @@ def fault_of_execution(row: Row, zone: tzinfo = UTC) -> str | None:
             return Message(
                 "Its %(name)s is not a whole number above 0; perhaps a spreadsheet has rounded it.", name=name
             )
-    return fault_of_times({name: row.get(name) for name in _TIMES if number(row.get(name)) != 0}, zone, _TIMES)
+    times = {name: row.get(name) for name in _TIMES if number(row.get(name)) != 0}
+    # A number that Studio does not have, or none, is kept as it is: such a run counts as interrupted.
+    is_number = row.get("status") is None or number(row["status"]) is not None
+    fault = fault_of_times(times, zone, _TIMES) or fault_of_duration(row)
+    return fault or (None if is_number else fault_of_status(row, "status"))
+
+
+def fault_of_duration(row: Row) -> str | None:
+    """Return why it is not known how long *row* took, as a sentence; ``None`` where it is, or the row does not say."""
+    if row.get("duration") is None or duration_of(row) is not None:
+        return None
+    return Message(
+        "Its duration is %(value)s, which is not understood: write milliseconds.", value=as_written(row["duration"])
+    )
+
+
+def duration_of(row: Row) -> int | None:
+    """Return how long *row* took, in whole milliseconds, however its number is written; ``None`` for no such number."""
+    written = str(row.get("duration")).strip()
+    if not _DURATION.fullmatch(written):
+        return None
+    duration = Decimal(written)
+    return int(duration) if 0 <= duration <= LAST_TIME else None
 
 
 def number(value: object) -> int | None:
@@ -181,9 +208,9 @@ def _text(value: object) -> str | None:
     return as_text(value)
 
 
-def _error_code(value: object) -> int | str | None:
-    code = number(value)
-    return code if code is not None else _text(value)
+def _number_or_text(value: object) -> int | str | None:
+    found = number(value)
+    return found if found is not None else _text(value)
 
 
 def _value(found: object) -> object:

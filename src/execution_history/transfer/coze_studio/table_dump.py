@@ -1,7 +1,8 @@
 r"""The rows of a table in a dump: CSV as MySQL and its clients write it, ``mysql --batch``, or JSON Lines.
 
 CSV may have quotes doubled or escaped with a backslash, and commas, semicolons or tabs between its cells: the
-beginning of the file decides. NULL is ``\N``, ``NULL`` or an empty cell. The first line names the columns. A row that a
+beginning of the file decides. UTF-16 and GB18030 are read too; other bytes that are no UTF-8 become visible escapes.
+NULL is ``\N``, ``NULL`` or an empty cell. The first line names the columns. A row that a
 quote leaves open, or that has more or fewer cells than there are columns, is refused. A file that ends within the last
 cell of its last row looks whole, unless that cell is quoted.
 """
@@ -17,9 +18,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from execution_history.errors import ImportFailed, Message, message_of, quoted
-from execution_history.records.charset import BYTE_ORDER_MARK
+from execution_history.records.charset import BYTE_ORDER_MARK, ESCAPES, UTF_8, decode_text
 from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.stores.foreign_texts import in_utf_8
 from execution_history.transfer.line_reader import LineReader, import_faults, open_file
 
 _SAMPLE: Final = 256 * 1024
@@ -42,7 +44,10 @@ NULLS: Final = frozenset({"", "NULL", "\\N"})
 """The texts of an empty cell."""
 
 Cells = tuple[int, list[str], str | None]
-"""The number of the last line of a row, its cells, those that are NULL empty, and its fault."""
+"""The number of the last line of a row, its cells, those that are NULL empty, and its fault.
+
+The row of a quote that is not closed has the number of its first line: the others may be rows of their own.
+"""
 
 
 class _TooLarge(csv.Error):
@@ -112,6 +117,7 @@ def csv_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator
     )
     while True:
         rows.begin()
+        first = lines.number + 1
         try:
             row = next(reader)
         except StopIteration:
@@ -121,10 +127,23 @@ def csv_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator
             yield lines.number, [], error.args[0]
             continue
         except csv.Error as error:
-            yield lines.number, [], Message("This is not CSV, or the file ends here: %(reason)s.", reason=error)
+            yield first, [], _fault_of_quotes(first, lines.number, error)
             continue
         if row:
             yield lines.number, ["" if cell in NULLS else cell for cell in row], None
+
+
+def _fault_of_quotes(first: int, last: int, error: csv.Error) -> Message:
+    """Return the sentence for a row that is not CSV; all lines that were read as a part of it are named."""
+    if first == last:
+        return Message("This is not CSV, or the file ends here: %(reason)s.", reason=error)
+    return Message(
+        "A quote in it is not closed, so the lines %(first)s to %(last)s were read as one row, and nothing of them was "
+        "taken: %(reason)s.",
+        first=first,
+        last=last,
+        reason=error,
+    )
 
 
 def tab_cells(lines: LineReader, sample: str, limits: ReadingLimits) -> Iterator[Cells]:
@@ -161,11 +180,12 @@ def _unescaped(found: "re.Match[str]") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row by the names of its columns, in lower case, without those that are NULL; or its fault."""
+    """A row by the names of its columns, in lower case, without those that are NULL, and its charset; or its fault."""
 
     number: int
     values: dict[str, Any]
     fault: str | None = None
+    charset: str = UTF_8
 
 
 class Dump:
@@ -178,6 +198,7 @@ class Dump:
     Attributes:
         path: the file.
         columns: the names of the columns, in lower case; in JSON Lines those of the first object.
+        charset: the one of all of it; a row of a damaged one may be in another.
         total: its size in bytes.
         size: the number of bytes read.
 
@@ -189,7 +210,8 @@ class Dump:
         self.path = path
         self._limits = limits
         with import_faults(path):
-            with open_file(path) as stream:
+            self._opened, self.charset = in_utf_8(partial(open_file, path))
+            with self._opened() as stream:
                 self.total = path.stat().st_size
                 self._start = stream.read(_SAMPLE).removeprefix(BYTE_ORDER_MARK)
             self._is_json = self._start.lstrip().startswith(b"{")
@@ -225,20 +247,24 @@ class Dump:
         """
         if self._is_json:
             for number, found in self._objects():
-                if isinstance(found, dict):
-                    yield Row(number, {key.lower(): value for key, value in found.items() if value is not None})
-                else:
+                if isinstance(found, str):
                     yield Row(number, {}, found)
+                    continue
+                charset, row = found
+                yield Row(
+                    number, {key.lower(): value for key, value in row.items() if value is not None}, None, charset
+                )
             return
         names = self._names()
         for number, cells, fault in islice(self._table(), 1, None):
-            yield _row(number, names, cells, fault or _fault_of(cells, self._limits))
+            yield _row(number, names, cells, fault or _fault_of(cells, self._limits), self.charset)
 
     def _names(self) -> list[str]:
         """Return the columns named in the first line; a few broken objects may come before it."""
         if self._is_json:
             with contextlib.closing(self._objects()) as objects:
-                first = next((found for _, found in islice(objects, _SAMPLE_LINES) if isinstance(found, dict)), {})
+                found = (found for _, found in islice(objects, _SAMPLE_LINES) if not isinstance(found, str))
+                _, first = next(found, ("", {}))
             return [key.lower() for key in first]
         with contextlib.closing(self._table()) as table:
             _, header, _ = next(table, (0, [], None))
@@ -249,29 +275,32 @@ class Dump:
         sample, header = self._start.decode("utf-8", "replace"), self._start.split(b"\n", 1)[0]
         # MySQL quotes nothing, and writes a carriage return alone, which ends no line, as it is.
         is_tabs = b"\t" in header and b'"' not in header and not _QUOTED_JSON.search(self._start)
-        with open_file(self.path) as file:
+        with self._opened() as file:
             lines = LineReader(file, self._limits.record, only_line_feeds=is_tabs)
             for cells in (tab_cells if is_tabs else csv_cells)(lines, sample, self._limits):
-                self.size = lines.size
+                self.size = min(lines.size, self.total)
                 yield cells
         self.size = self.total
 
-    def _objects(self) -> Generator[tuple[int, dict[str, Any] | str]]:
-        """Yield the number of each line, and its object or the reason why there is none."""
-        with open_file(self.path) as stream:
+    def _objects(self) -> Generator[tuple[int, tuple[str, dict[str, Any]] | str]]:
+        """Yield the number of each line, and its charset and object or the reason why there is none."""
+        with self._opened() as stream:
             lines = LineReader(stream, self._limits.record)
             for line in lines.contents():
-                self.size = lines.size
+                self.size = min(lines.size, self.total)
                 yield lines.number, self._limits.too_large if line is None else self._object(line)
 
-    def _object(self, line: bytes) -> dict[str, Any] | str:
+    def _object(self, line: bytes) -> tuple[str, dict[str, Any]] | str:
         if fault := self._limits.fault_of(line):
             return fault
+        text, charset = decode_text(line, None)
         try:
-            found = read_json(line)
+            found = read_json(text)
         except ValueError as error:
             return message_of(error)
-        return found if isinstance(found, dict) else Message("This is not an object, so it is no row.")
+        if not isinstance(found, dict):
+            return Message("This is not an object, so it is no row.")
+        return self.charset if charset == UTF_8 and self.charset != ESCAPES else charset, found
 
 
 def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
@@ -279,16 +308,22 @@ def _fault_of(cells: list[str], limits: ReadingLimits) -> str | None:
     return next(filter(None, map(limits.fault_of, cells)), None)
 
 
-def _row(number: int, names: list[str], cells: list[str], fault: str | None) -> Row:
+def _row(number: int, names: list[str], cells: list[str], fault: str | None, charset: str) -> Row:
     if fault is None and len(cells) != len(names):
         fault = Message(
             "It has %(cells)s cells where %(columns)s columns are named; perhaps the file ends here.",
             cells=len(cells),
             columns=len(names),
         )
+    if fault:
+        return Row(number, {}, fault)
     values = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
     try:
         "".join(values.values()).encode()
     except UnicodeEncodeError:
-        fault = Message("It is not UTF-8.")
-    return Row(number, {} if fault else values, fault)
+        return Row(number, {name: _escaped(cell) for name, cell in values.items()}, None, ESCAPES)
+    return Row(number, values, None, UTF_8 if charset == ESCAPES else charset)
+
+
+def _escaped(cell: str) -> str:
+    return cell.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

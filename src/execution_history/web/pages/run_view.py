@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
 from execution_history.presentation.phrases import RUN_MODES, proof_sentence
-from execution_history.records.attributes import RunAttributes, attributes_of, caller_text
+from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, node_of_failure
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import (
@@ -89,7 +90,8 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
     known, is_of_coze = attributes_of(record), not is_function(record)
     ended = viewer.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
-    waterfall = waterfall_of(nodes, record["create_time"], ended, status)
+    failed = node_of_failure(record) if status == "failed" else None
+    waterfall = waterfall_of(nodes, record["create_time"], ended, failed)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return {
         "record": record,
@@ -197,8 +199,11 @@ def _cuts_of(record: Record) -> dict[str, Any]:
 def not_again(record: Record) -> Message | None:
     """Return why the run of *record* cannot be run again from here; ``None`` where it can."""
     if is_function(record):
+        return Message("This run belongs to a Python program; start it again there.")
+    if not is_request_read(record):
         return Message(
-            "A Python program recorded this run of its own code, which this server cannot call: run it again there."
+            "The request of this run could not be read, so its input here is not what the workflow got, and it cannot "
+            "be run again from here. Send it once more from your program."
         )
     if _is_input_whole(record):
         return None

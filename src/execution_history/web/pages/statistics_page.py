@@ -52,7 +52,7 @@ class FigurePages:
         since = viewer.now - length
         statistics = await self.service.statistics(
             StatisticsQuery(
-                filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since),
+                filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since, created_before=viewer.now + 1),
                 bucket=bucket,
                 zone=viewer.zone.key,
                 new_since=since,

@@ -4,7 +4,7 @@ from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from execution_history.presentation.formatting import duration
-from execution_history.records.timeline import Node, failing_node, nodes_of, timed_nodes
+from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
 
@@ -47,20 +47,19 @@ class Waterfall(NamedTuple):
     missing: int
 
 
-def waterfall_of(nodes: object, began: int, ended: int, status: str) -> Waterfall | None:
+def waterfall_of(nodes: object, began: int, ended: int, failed: Node | None) -> Waterfall | None:
     """Return the waterfall of a record's ``node_execute_status``; ``None`` where it is not a timeline of ours.
 
     Args:
         nodes: the timeline.
         began: the start of the run, in milliseconds.
         ended: its end, or now.
-        status: the status of the run.
+        failed: the node in which the run failed, where one did.
     """
     known = timed_nodes(nodes, began)
     if not known:
         return None
     length = max(1, max([ended, *(node.ended for node in known)]) - began)
-    failed = failing_node(nodes_of(nodes)) if status == "failed" else None
     slowest = max(known, key=lambda node: node.took_ms) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
