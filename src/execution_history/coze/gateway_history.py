@@ -15,6 +15,7 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
+    LARGEST_HISTORY,
     HistoryRefusal,
     HistoryRequest,
     RefusalKind,
@@ -24,7 +25,6 @@ from execution_history.coze.protocol.run_history import (
 )
 from execution_history.coze.protocol.run_history_response import envelope, render_history, render_node, translate_studio
 from execution_history.coze.tracking.history_client import read_body
-from execution_history.coze.transport.passing_history import LARGEST_HISTORY
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 
@@ -89,10 +89,10 @@ class HistoryFallback:
             if recorded is None:
                 raise
             return recorded
-        found = read_history(answer.status_code, answer.plain, answer.content_type)
+        found = read_history(answer.status_code, answer.plain, answer.content_type, call.execute_id)
         kind = found.kind if isinstance(found, HistoryRefusal) else None
         if call.node_execute_uuid is not None:
-            is_final = kind == "unauthorised" or read_node(answer.status_code, answer.plain) is not None
+            is_final = kind == "unauthorised" or read_node(answer.status_code, answer.plain, answer.content_type) is not None
             return answer if is_final else await self._recorded(call, request, kind) or answer
         if kind == "studio":
             return await self._studio(call, request) or await self._recorded(call, request, kind) or answer
