@@ -1,11 +1,12 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as one, and text in an address goes on percent-encoded,
-which the HTTP parsers before us and after us ask for. WebSocket connections pass too, and are recorded where they run a
-workflow (:mod:`~execution_history.coze.websocket_recording`); Coze serves them under names of their own, ``ws.coze.cn``
-beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the configured accounts' addresses; who
-calls proves that to the upstream with the ``Authorization`` that came along.
+out (RFC 9110, section 7.6.1), and of an upstream's headers what HTTP does not allow; double slashes in a path count as
+one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us ask for. WebSocket
+connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
+Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
+``x-execution-history-account`` chooses among the configured accounts' addresses; who calls proves that to the upstream
+with the ``Authorization`` that came along.
 
 A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. Redirects of
 recorded calls are followed within the accounts' own hosts, and the chunk of a stream that holds a question waits for
@@ -27,7 +28,7 @@ from execution_history.coze.accounts import Upstream
 from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
@@ -258,7 +259,8 @@ class _Answer:
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
             kept = passed_on(headers, others)
-            if _is_event_stream(response.headers, is_stream=is_stream):
+            is_events = claims_stream(response.headers.get("content-type"), is_streamed=is_stream)
+            if is_events and "x-accel-buffering" not in response.headers:
                 kept.append(_NOT_BUFFERED)
             await self._begin(response.status_code, kept)
             async for chunk in stream_of(response):
@@ -318,13 +320,6 @@ def websocket_host(host: str) -> str:
 def _asks_for_stream(request: httpx.Request) -> bool:
     run = request.extensions[CONTEXT].run
     return run is not None and run.run_mode == MODE_STREAM
-
-
-def _is_event_stream(headers: httpx.Headers, *, is_stream: bool) -> bool:
-    """Return whether an answer is a stream of events, as the SDKs decide it (coze-protocol 9)."""
-    kind = headers.get("content-type", "").lower()
-    is_events = "event-stream" in kind or (is_stream and "json" not in kind)
-    return is_events and "x-accel-buffering" not in headers
 
 
 def _reason(error: Exception) -> str:

@@ -241,6 +241,8 @@ async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -
         ("/v1/workflow/stream_run", [_EVENTS], ["no"]),
         ("/v3/chat", [(b"Content-Type", b"Text/Event-Stream; charset=utf-8")], ["no"]),
         ("/v1/workflow/stream_run", [(b"content-type", b"text/plain")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/ndjson")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/problem+json")], []),
         ("/v1/workflows/chat", [], ["no"]),
         ("/v1/workflow/stream_run", [_EVENTS, (b"X-Accel-Buffering", b"yes")], ["yes"]),
         ("/v1/workflow/stream_run", [_JSON], []),
