@@ -450,6 +450,21 @@ async def test_a_record_answers_nobody_whose_token_is_missing_or_refused(
                     assert answer.content == body or (answer.json()["code"], body) == (5000, None)
 
 
+async def test_a_token_that_coze_studio_refuses_gets_no_record(tmp_path: Path) -> None:
+    """It looks for a session first, whatever the token; the refusal comes where the gateway asks it in its own way."""
+
+    async def respond(scope: Scope, _body: bytes, send: Send) -> None:
+        is_official = scope["path"].endswith("/run_histories/mine")
+        body = b'{"code":700012006,"msg":"no session"}' if is_official else _REFUSED
+        await send({"type": "http.response.start", "status": 200 if is_official else 401, "headers": [_JSON]})
+        await send({"type": "http.response.body", "body": body})
+
+    async with scripted(tmp_path, respond) as (gateway, upstream):
+        await gateway.application.service.create_execution_record("7", "mine", {})
+        answer = await gateway.client.get("/v1/workflows/7/run_histories/mine")
+        assert (401, 4100, 2) == (answer.status_code, answer.json()["code"], len(upstream.asked))
+
+
 async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
     """An envelope that every SDK shows, before anything goes out; one that lacks a token of its own can be called."""
     async with scripted(tmp_path, canned(200, [_JSON], b'{"code":0}')) as (gateway, upstream):
