@@ -1,7 +1,7 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), and of an upstream's headers what HTTP does not allow; double slashes in a path count as
+out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as
 one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us ask for. WebSocket
 connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
 Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
@@ -10,9 +10,9 @@ with the ``Authorization`` that came along.
 
 A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. Redirects of
 recorded calls are followed within the accounts' own hosts, and the chunk of a stream that holds a question waits for
-its record (:mod:`~execution_history.coze.transport.async_transport`). A history that
-the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of
-the gateway itself is an envelope (:mod:`~execution_history.coze.gateway_refusals`).
+its record (:mod:`~execution_history.coze.transport.async_transport`). A history that the upstream no longer has is
+answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of the gateway itself is an
+envelope (:mod:`~execution_history.coze.gateway_refusals`).
 """
 
 import asyncio

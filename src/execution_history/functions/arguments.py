@@ -1,8 +1,8 @@
 """What is kept of a function's arguments and results: by name, as JSON, without secrets. Pure.
 
 A secret is what stands under a name that ends in one of the usual words (``token``, ``password``, ``api_key``,
-``Authorization``, …), or under one that the caller names, at any depth. It becomes ``"[redacted]"``, and its text is
-taken out of error messages and tracebacks too.
+``Authorization``, …), or under one that the caller names, at any depth: in an object, or in a list of pairs as headers
+are. It becomes ``"[redacted]"``, and its text is taken out of error messages and tracebacks too.
 """
 
 import inspect
@@ -90,19 +90,24 @@ class Redaction:
             text = text.replace(secret, REDACTED)
         return text
 
-    def _without_secrets(self, value: Any) -> Any:
-        stack = [value]
+    def _without_secrets(self, document: Any) -> Any:
+        stack = [document]
         while stack:
             item = stack.pop()
             if isinstance(item, list):
-                stack += item
+                for inner in item:
+                    match inner:
+                        case [str(name), value] if self._is_secret(name):  # as lists of headers have them
+                            inner[1] = self._hidden(value)
+                        case _:
+                            stack.append(inner)
             elif isinstance(item, dict):
                 for key, inner in item.items():
                     if self._is_secret(key):
                         item[key] = self._hidden(inner)
                     else:
                         stack.append(inner)
-        return value
+        return document
 
     def _hidden(self, value: Any) -> Any:
         if value is None:
