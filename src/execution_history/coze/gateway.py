@@ -28,7 +28,7 @@ from execution_history.coze.accounts import Upstream
 from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
@@ -259,7 +259,8 @@ class _Answer:
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
             kept = passed_on(headers, others)
-            if _is_event_stream(response.headers, is_stream=is_stream):
+            is_events = claims_stream(response.headers.get("content-type"), is_streamed=is_stream)
+            if is_events and "x-accel-buffering" not in response.headers:
                 kept.append(_NOT_BUFFERED)
             await self._begin(response.status_code, kept)
             async for chunk in stream_of(response):
@@ -319,13 +320,6 @@ def websocket_host(host: str) -> str:
 def _asks_for_stream(request: httpx.Request) -> bool:
     run = request.extensions[CONTEXT].run
     return run is not None and run.run_mode == MODE_STREAM
-
-
-def _is_event_stream(headers: httpx.Headers, *, is_stream: bool) -> bool:
-    """Return whether an answer is a stream of events, as the SDKs decide it (coze-protocol 9)."""
-    kind = headers.get("content-type", "").lower()
-    is_events = "event-stream" in kind or (is_stream and "json" not in kind)
-    return is_events and "x-accel-buffering" not in headers
 
 
 def _reason(error: Exception) -> str:

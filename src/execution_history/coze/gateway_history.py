@@ -105,7 +105,10 @@ class HistoryFallback:
         return Answer(response.status_code, response.headers.raw, await read_body(response))
 
     async def _studio(self, call: HistoryRequest, request: httpx.Request) -> Answer | None:
-        """Return Coze Studio's answer to the same request, in the official shape; ``None`` where it has none."""
+        """Return Coze Studio's answer to the same request, in the official shape; ``None`` where it has none.
+
+        Where it refuses the token, its answer is as it came.
+        """
         translated = httpx.Request(
             "GET",
             request.url.copy_with(raw_path=_prefix(request.url) + call.studio_path.encode()),
@@ -116,6 +119,9 @@ class HistoryFallback:
             answer = await self._send(translated)
         except httpx.TransportError:
             return None
+        found = read_history(answer.status_code, answer.plain, answer.content_type)
+        if isinstance(found, HistoryRefusal) and found.kind == "unauthorised":
+            return answer
         is_there = answer.status_code == httpx.codes.OK
         body = translate_studio(answer.plain, answer.content_type) if is_there else None
         return None if body is None else _substitute(body, b"coze-studio")

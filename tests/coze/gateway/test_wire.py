@@ -241,6 +241,8 @@ async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -
         ("/v1/workflow/stream_run", [_EVENTS], ["no"]),
         ("/v3/chat", [(b"Content-Type", b"Text/Event-Stream; charset=utf-8")], ["no"]),
         ("/v1/workflow/stream_run", [(b"content-type", b"text/plain")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/ndjson")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/problem+json")], []),
         ("/v1/workflows/chat", [], ["no"]),
         ("/v1/workflow/stream_run", [_EVENTS, (b"X-Accel-Buffering", b"yes")], ["yes"]),
         ("/v1/workflow/stream_run", [_JSON], []),
@@ -446,6 +448,21 @@ async def test_a_record_answers_nobody_whose_token_is_missing_or_refused(
                 assert (is_told, is_told) == ("secret" in answer.text, "x-execution-history-source" in answer.headers)
                 if not is_told:
                     assert answer.content == body or (answer.json()["code"], body) == (5000, None)
+
+
+async def test_a_token_that_coze_studio_refuses_gets_no_record(tmp_path: Path) -> None:
+    """It looks for a session first, whatever the token; the refusal comes where the gateway asks it in its own way."""
+
+    async def respond(scope: Scope, _body: bytes, send: Send) -> None:
+        is_official = scope["path"].endswith("/run_histories/mine")
+        body = b'{"code":700012006,"msg":"no session"}' if is_official else _REFUSED
+        await send({"type": "http.response.start", "status": 200 if is_official else 401, "headers": [_JSON]})
+        await send({"type": "http.response.body", "body": body})
+
+    async with scripted(tmp_path, respond) as (gateway, upstream):
+        await gateway.application.service.create_execution_record("7", "mine", {})
+        answer = await gateway.client.get("/v1/workflows/7/run_histories/mine")
+        assert (401, 4100, 2) == (answer.status_code, answer.json()["code"], len(upstream.asked))
 
 
 async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:
