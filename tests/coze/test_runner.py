@@ -11,7 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from execution_history.coze import CozeRunner, RecordingTransport, Upstream
+from execution_history.coze import CozeRunner, Reconciler, RecordingTransport, Upstream
 from execution_history.errors import AccountError, UnknownAccount
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
@@ -211,7 +211,10 @@ async def test_an_answer_that_is_not_taken_leaves_the_run_as_its_record_says(hou
     async with serve_sandbox() as restarted:
         account = AccountSettings(base_url=restarted.base_url, token=SecretStr(restarted.token))
         later = _House(tmp_path, {"default": account})
-        frames = [frame async for frame in later.runner.stream_resumption(workflow_id, execute_id, "Paris")]
+        frames = [
+            frame
+            async for frame in later.runner.stream_resumption(workflow_id, execute_id, "Paris", account_id="default")
+        ]
         rejected = await later.record(workflow_id)
         await later.aclose()
     assert ["workflow_started", "error"] == [frame["event"] for frame in frames]
@@ -227,7 +230,7 @@ async def test_an_answer_that_does_not_arrive_says_nothing_of_the_beginning(hous
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     later = _House(tmp_path, {"default": AccountSettings(base_url=f"http://127.0.0.1:{port}", token=SecretStr("t"))})
-    result = await later.runner.resume_workflow(workflow_id, asked["execution_id"], "Paris")
+    result = await later.runner.resume_workflow(workflow_id, asked["execution_id"], "Paris", account_id="default")
     record = await later.record(workflow_id)
     await later.aclose()
     assert result is not None
@@ -356,3 +359,95 @@ async def test_a_stream_that_cannot_be_read_ends_with_the_reason(tmp_path: Path)
         await house.aclose()
     assert ("interrupted", "unreadable") == (record["execute_status"], record["metadata"]["proof"])
     assert ("error", record["error_message"]) == (frames[-1]["event"], frames[-1]["data"]["message"])
+
+
+def _accounts(**named: tuple[str, str]) -> dict[str, AccountSettings]:
+    return {name: AccountSettings(base_url=base, token=SecretStr(token)) for name, (base, token) in named.items()}
+
+
+async def _waiting(folder: Path, account: str, upstream: str, **more: object) -> str:
+    """The id of a run that a recorder has kept, and that waits for its answer at *upstream*."""
+    house = _House(folder, {})
+    question = {"event_id": "1/2", "type": 2, "data": "Which city?"}
+    metadata = {"account": account, "upstream": upstream, "interrupt": question, **more}
+    recording = await house.recorder.open("w", metadata=metadata, run_mode=1)
+    await recording.close("interrupted", metadata={"proof": "interrupt_event"})
+    await house.aclose()
+    return recording.execute_id
+
+
+def _echo() -> Scripted:
+    return Scripted(canned(200, [(b"content-type", b"text/event-stream")], b"id: 0\nevent: Done\ndata: {}\n\n"))
+
+
+async def test_an_answer_goes_nowhere_but_where_the_run_waits(tmp_path: Path) -> None:
+    """Without an account at that address nothing leaves, and the sentence says what to set."""
+    elsewhere = _echo()
+    async with served(elsewhere) as base:
+        execute_id = await _waiting(tmp_path, "default", "http://studio.internal:8888")
+        house = _House(tmp_path, _accounts(default=(base, "t"), work=(base, "t")))
+        with pytest.raises(AccountError, match=r"COZE_API_BASE=http://studio\.internal:8888 and COZE_API_TOKEN"):
+            await house.runner.resume_workflow("w", execute_id, "Paris")
+        assert "interrupted" == (await house.record("w"))["execute_status"]
+        await house.aclose()
+    assert [] == elsewhere.asked
+
+
+@pytest.mark.parametrize(
+    ("account", "expected"),
+    [("mine", "Bearer mine"), ("gone", "Bearer another")],
+    ids=["the account that began it", "another at its address"],
+)
+async def test_an_answer_has_the_token_of_an_account_at_its_address(
+    tmp_path: Path, account: str, expected: str
+) -> None:
+    """That of the account which began the run, as long as it calls the address."""
+    waits = _echo()
+    async with served(waits) as base:
+        execute_id = await _waiting(tmp_path, account, base)
+        named = {"another": (base, "another"), "mine": (base, "mine"), "default": ("http://127.0.0.1:9", "default")}
+        house = _House(tmp_path, _accounts(**named))
+        result = await house.runner.resume_workflow("w", execute_id, "Paris")
+        await house.aclose()
+    assert result is not None
+    assert "success" == result["status"]
+    assert [expected.encode()] == [dict(scope["headers"])[b"authorization"] for scope, _ in waits.asked]
+
+
+async def test_a_fetched_run_is_answered_with_the_account_that_fetched_it(house: _House, tmp_path: Path) -> None:
+    """And not with the account default, which may call another region."""
+    asked = await _asked(house)
+    there = await house.service.get_execution_detail(_IDS["asks_a_question"], asked)
+    assert there is not None
+    account = house.upstream.check("default")
+    refusing = AccountSettings(base_url="http://127.0.0.1:9", token=SecretStr("t"))
+    other = _House(tmp_path / "other", {"default": refusing, "cn": account})
+    fetched = await Reconciler(other.recorder, other.upstream).fetch(
+        _IDS["asks_a_question"], there["metadata"]["coze_execute_id"], "cn"
+    )
+    result = await other.runner.resume_workflow(_IDS["asks_a_question"], fetched["execute_id"], "Paris")
+    await other.aclose()
+    assert ("interrupted", "cn") == (fetched["execute_status"], fetched["metadata"]["account"])
+    assert result is not None
+    assert "success" == result["status"]
+
+
+async def test_a_record_that_no_recorder_kept_acts_with_no_other_account(tmp_path: Path) -> None:
+    """Whoever writes a record does not choose with whose token it is answered."""
+    waits = _echo()
+    async with served(waits) as base:
+        house = _House(tmp_path, _accounts(victim=(base, "victim"), default=("http://127.0.0.1:9", "default")))
+        metadata = {"account": "victim", "upstream": base, "interrupt": {"event_id": "1/2", "type": 2}}
+        await house.service.create_execution_record("w", "e", metadata=metadata)
+        await house.service.update_execution_record("w", "e", "interrupted")
+        with pytest.raises(AccountError, match="no recorder here has kept"):
+            await house.runner.resume_workflow("w", "e", "Paris")
+        await house.aclose()
+    assert [] == waits.asked
+
+
+async def test_the_address_of_the_default_account_counts_without_configuration(tmp_path: Path) -> None:
+    """Redirects within it are followed as within any other."""
+    house = _House(tmp_path, {})
+    assert {"https://api.coze.com"} == house.upstream.origins
+    await house.aclose()

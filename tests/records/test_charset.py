@@ -33,6 +33,25 @@ _READ: list[tuple[bytes, str | None, str, str]] = [
     (b"a", "punycode", "a", "utf-8"),
     (b"a", "\0" * 10_000, "a", "utf-8"),
     (b"", None, "", "utf-8"),
+    ("中文".encode(), "gbk", "中文", "utf-8"),
+    ("中a".encode(), "gbk", "中a", "utf-8"),
+    ("中文，你好".encode(), "ISO-8859-1", "中文，你好", "utf-8"),
+    ("中文，你好".encode(), "windows-1251", "中文，你好", "utf-8"),
+    ("中文，你好".encode(), "shift-jis", "中文，你好", "utf-8"),
+    ("中文，你好".encode(), "koi8-r", "中文，你好", "utf-8"),
+    ("café".encode(), "latin1", "café", "utf-8"),
+    ("привет".encode(), "windows-1251", "привет", "utf-8"),
+    ("一模".encode("gbk"), "gbk", "一模", "gbk"),
+    ("SZCZEGÓŁ".encode("iso-8859-2"), "iso-8859-2", "SZCZEGÓŁ", "iso-8859-2"),
+    ("แบบ".encode("cp874"), "windows-874", "แบบ", "windows-874"),
+    ("แบบฟอร์ม".encode(), "windows-874", "แบบฟอร์ม", "utf-8"),
+    ("привет".encode("koi8-r"), "koi8-r", "привет", "koi8-r"),
+    ("ТА".encode("iso-8859-5"), "iso-8859-5", "ТА", "iso-8859-5"),
+    (b'{"ab":1}', "utf-16", '{"ab":1}', "utf-8"),
+    ('{"a":"中文"} '.encode(), "utf-16", '{"a":"中文"} ', "utf-8"),
+    (b'{"abcd":12}\n', "utf-32", '{"abcd":12}\n', "utf-8"),
+    ('{"a":"中"}'.encode("utf-16"), "utf-16", '{"a":"中"}', "utf-16"),
+    ('{"a":"中"}'.encode("utf-32le"), "utf-32le", '{"a":"中"}', "utf-32le"),
 ]
 
 
@@ -40,7 +59,7 @@ _READ: list[tuple[bytes, str | None, str, str]] = [
 def test_a_body_is_read_by_the_first_charset_that_fits(
     body: bytes, declared: str | None, text: str, charset: str
 ) -> None:
-    """The declared one, then UTF-8, then GB18030, then escapes."""
+    """UTF-8 where it plainly is that, the declared one, UTF-8, GB18030, then escapes."""
     assert (text, charset) == decode_text(body, declared)
 
 

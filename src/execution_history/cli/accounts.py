@@ -8,11 +8,10 @@ from pydantic import SecretStr
 
 from execution_history.application import Application, open_application
 from execution_history.cli.session import CommandFailed
-from execution_history.coze.tracking.history_client import origin_of
+from execution_history.coze.accounts import account_at
 from execution_history.errors import N_
 from execution_history.presentation.phrases import enumerated
 from execution_history.records.metadata import UPSTREAM
-from execution_history.records.origin import acting_account
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
 
 
@@ -57,35 +56,23 @@ def account_of_sandbox(requested: str | None) -> str:
 
 def account_that_answers(
     settings: Settings, record: Mapping[str, Any], requested: str | None, *, sandbox: bool = False
-) -> tuple[Settings, str]:
-    """Return settings in which the account that can answer *record*'s interrupt can be used, and the account's name.
+) -> tuple[Settings, str | None]:
+    """Return settings in which an account can answer *record*'s interrupt, and the account's name.
 
-    It is the account *requested*; without one, the account that began the run as long as it still calls the address
-    where the run waits, else another that calls it, else the sandbox when it waits there. An answer is never sent to
-    an address other than the one where the run waits.
+    It is the account *requested*. Without one there is no name: the record decides
+    (:meth:`~execution_history.coze.Upstream.account_that_acts`), and the sandbox of a server on this machine is the
+    account ``default`` where the run waits there and no other account calls it.
 
     Raises:
         UnknownAccount: there is no account *requested*.
-        CommandFailed: no account can; the message names what to set.
+        CommandFailed: it is incomplete, or both a sandbox and an account were named.
     """
     if sandbox or requested is not None:
         return account_named(settings, requested, sandbox=sandbox)
-    name, waits_at = acting_account(record) or DEFAULT_ACCOUNT, UPSTREAM.of(record)
-    if waits_at is None:
-        return account_named(settings, name)
-    for candidate in (name, *sorted(settings.accounts)):
-        account = settings.accounts.get(candidate)
-        if account is not None and not account.missing and origin_of(account.base_url) == waits_at:
-            return settings, candidate
-    if waits_at == _sandbox_address(settings):
-        return _with_sandbox(settings), DEFAULT_ACCOUNT
-    raise CommandFailed(
-        "Run '%(execute_id)s' is waiting for its answer at %(upstream)s, and no account calls that address: set "
-        "COZE_API_BASE=%(upstream)s and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account with "
-        "--account.",
-        execute_id=record["execute_id"],
-        upstream=waits_at,
-    )
+    waits_at = UPSTREAM.of(record)
+    if waits_at == _sandbox_address(settings) and account_at(settings.accounts, waits_at, settings.accounts) is None:
+        return _with_sandbox(settings), None
+    return settings, None
 
 
 @asynccontextmanager

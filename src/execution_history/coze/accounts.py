@@ -3,7 +3,7 @@
 import asyncio
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -21,9 +21,10 @@ from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.websocket_recording import ChatRecording, recorded_chat
-from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted
+from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted, shortened
 from execution_history.recording.recorder import Recorder
-from execution_history.records.metadata import ACCOUNT, UPSTREAM
+from execution_history.records.metadata import UPSTREAM
+from execution_history.records.origin import acting_account
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, find_account, missing_settings
 
@@ -64,9 +65,9 @@ class Upstream:
         first_pause: float = 1.0,
         connect: Connect = HttpxTransport,
     ) -> None:
-        for name, account in {DEFAULT_ACCOUNT: find_account(accounts, DEFAULT_ACCOUNT), **accounts}.items():
+        self._accounts = {DEFAULT_ACCOUNT: find_account(accounts, DEFAULT_ACCOUNT), **accounts}
+        for name, account in self._accounts.items():
             ConnectionSettings.of(account).check(name)
-        self._accounts = accounts
         self.recorder = recorder
         self.timeout: httpx.Timeout = httpx.Timeout(timeout_seconds, connect=connect_seconds)
         self._limits: dict[str, Any] = {
@@ -134,16 +135,37 @@ class Upstream:
 
         return ChatRecording(run, begin)
 
-    def account_of(self, record: Mapping[str, Any]) -> str | None:
-        """Return the name of the account that can request the history of a record's run.
+    def account_that_acts(self, record: Mapping[str, Any]) -> str:
+        """Return the name of the account that acts for the run of *record*: answers it, repeats it, follows it.
 
-        It is the record's own, where it has a token and the address that the run was sent to; ``None`` otherwise.
+        It is the account that began the run as long as it calls the address where the run took place, or else another
+        one that does. For a record that no recorder of ours has kept only the account ``default`` acts. Where no
+        address is known, the account acts that began the run, or else ``default``.
+
+        Raises:
+            AccountError: none can; the message says what to set.
         """
-        name = ACCOUNT.of(record)
-        account = None if name is None else self._accounts.get(name)
-        if account is None or account.missing:
-            return None
-        return name if UPSTREAM.of(record) in (None, origin_of(account.base_url)) else None
+        kept, origin = acting_account(record), UPSTREAM.of(record)
+        if origin is None:
+            return kept or DEFAULT_ACCOUNT
+        found = account_at(self._accounts, origin, (DEFAULT_ACCOUNT,) if kept is None else (kept, *self._accounts))
+        if found is not None:
+            return found
+        run, place = quoted(record["execute_id"]), shortened(without_credentials(origin))
+        if kept is None:
+            raise AccountError(
+                "Run %(run)s took place at %(upstream)s, which the account 'default' does not call, and no recorder "
+                "here has kept which other account may act for it: name one with --account or account_id.",
+                run=run,
+                upstream=place,
+            )
+        raise AccountError(
+            "Run %(run)s took place at %(upstream)s, and no account that is complete calls that address: set "
+            "COZE_API_BASE=%(upstream)s and COZE_API_TOKEN (of a sandbox: sandbox-token), or name an account with "
+            "--account or account_id.",
+            run=run,
+            upstream=place,
+        )
 
     def address(self, account_id: str) -> Address:
         """Return the address at which an account's histories are requested, with its authorisation.
@@ -230,6 +252,15 @@ class Upstream:
         return self._auth[name]
 
 
+def account_at(accounts: Mapping[str, AccountSettings], origin: str, names: Iterable[str]) -> str | None:
+    """Return the first of *names* whose account is complete and calls *origin*; ``None`` where there is none."""
+    for name in names:
+        account = accounts.get(name)
+        if account is not None and not account.missing and origin_of(account.base_url) == origin:
+            return name
+    return None
+
+
 class _TokenTransport(httpx.AsyncBaseTransport):
     """Carries cozepy's requests for tokens over the connections of their account, in whichever event loop."""
 
@@ -285,22 +316,18 @@ def _read_key(name: str, path: Path | None) -> str:
 
 def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
     """Return the error of an account whose token could not be signed for, or fetched, because of *error*."""
-    reason = quoted(without_credentials(str(error)))
-    if isinstance(error, httpx.HTTPError):
-        return UpstreamRefused(
-            "No token could be fetched for the Coze account %(name)s: %(reason)s.",
-            name=quoted(name),
-            reason=without_credentials(str(error)) or type(error).__name__,
-        )
+    reason = without_credentials(str(error)).rstrip(".")
     if isinstance(error, ValueError) and not isinstance(error, ValidationError):
         return AccountError(
             "The Coze account %(name)s cannot sign for a token (%(reason)s): check that "
             "accounts.%(account)s.private_key, or the file of private_key_file, is the PEM text "
             "that Coze gave out.",
             name=quoted(name),
-            reason=reason,
+            reason=quoted(reason),
             account=name,
         )
     return UpstreamRefused(
-        "No token could be obtained for the Coze account %(name)s: %(reason)s.", name=quoted(name), reason=reason
+        "No token could be fetched for the Coze account %(name)s: %(reason)s.",
+        name=quoted(name),
+        reason=(reason if isinstance(error, httpx.HTTPError) else quoted(reason)) if reason else type(error).__name__,
     )

@@ -5,13 +5,22 @@ from typing import Any
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
+from execution_history.coze.tracking.history_client import origin_of
 from execution_history.coze.tracking.history_merge import change_of, document_of
 from execution_history.coze.tracking.poller import PolledRun
-from execution_history.errors import ExecutionNotFound, InvalidInput, Message, UpstreamRefused, quoted, shortened
+from execution_history.errors import (
+    AccountError,
+    ExecutionNotFound,
+    InvalidInput,
+    Message,
+    UpstreamRefused,
+    quoted,
+    shortened,
+)
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import COZE_EXECUTE_ID
-from execution_history.records.origin import is_function
+from execution_history.records.origin import acting_account, is_function
 from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier
 
@@ -42,8 +51,11 @@ class Reconciler:
         Raises:
             StoreError: the record cannot be written.
         """
-        account = self._upstream.account_of(record)
-        if account is None:
+        if acting_account(record) is None:
+            return False
+        try:
+            address = self._upstream.address(self._upstream.account_that_acts(record))
+        except AccountError:
             return False
         if await self._recorder.claim(record):
             self._upstream.transport().poller.poll(
@@ -51,7 +63,7 @@ class Reconciler:
                     record["workflow_id"],
                     record["execute_id"],
                     record["metadata"][COZE_EXECUTE_ID.name],
-                    self._upstream.address(account),
+                    address,
                     record["create_time"],
                     Outcome("interrupted", Proof.RECORDER_DIED, error_message=RECORDER_DIED),
                 )
@@ -89,7 +101,8 @@ class Reconciler:
         history = await self._history(account_id, HistoryRequest(workflow_id, upstream_id))
         now = self._recorder.clock()
         if known is None:
-            document = document_of(workflow_id, self._recorder.new_id(), history, upstream_id, now, account_id)
+            origin = origin_of(self._upstream.base_url(account_id))
+            document = document_of(workflow_id, self._recorder.new_id(), history, upstream_id, now, account_id, origin)
             return await self._recorder.records.create(document)
         change = change_of(known, history, now, self._recorder.record_limit)
         changed = (

@@ -11,6 +11,7 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.answers import answering_request
 from execution_history.coze.protocol.messages import Outcome, RunKind, RunRequest
+from execution_history.coze.protocol.repetition import repeating_request
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
@@ -18,7 +19,6 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.origin import acting_account
 from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier, may_exist
 
@@ -111,7 +111,7 @@ class CozeRunner:
             execute_id: the record's id.
             answer: a text; any other value is sent as its JSON, as a question for several fields or files takes it
                 (coze-protocol 1.4). A chat's question is answered by a message in its conversation.
-            account_id: the account that answers; the one that began the run unless given.
+            account_id: the account that answers; that of :meth:`Upstream.account_that_acts` unless given.
 
         Returns:
             The result, ``running`` where the run was asynchronous; ``None`` where there is no such record.
@@ -120,7 +120,7 @@ class CozeRunner:
             InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
-            AccountError: the account is incomplete.
+            AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
@@ -138,7 +138,7 @@ class CozeRunner:
             InvalidIdentifier: an id is not text; before the first frame, as are the others.
             NotInterrupted: the run waits for no answer.
             UnknownAccount: there is no such account.
-            AccountError: the account is incomplete.
+            AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
             StoreError: the record cannot be read.
         """
@@ -146,6 +146,25 @@ class CozeRunner:
         if prepared is not None:
             async for frame in prepared.frames():
                 yield frame
+
+    async def stream_again(
+        self, record: Mapping[str, Any], parameters: Mapping[str, object] | None
+    ) -> AsyncGenerator[Frame, None]:
+        """Run the workflow of *record* once more and yield its events, as the frames of :meth:`stream_workflow`.
+
+        A chat is a chat again, in a conversation of its own. The account is that of
+        :meth:`~execution_history.coze.Upstream.account_that_acts`.
+
+        Raises:
+            UnknownAccount: there is no such account; before the first frame, as are the others.
+            AccountError: the account is incomplete, or none calls the address where the run took place.
+            UpstreamRefused: no token could be fetched for it.
+            StoreError: only where recording is required and the record cannot be written.
+        """
+        run = repeating_request(record, parameters)
+        prepared = await self._open(run, RunContext(self._upstream.account_that_acts(record)))
+        async for frame in prepared.frames():
+            yield frame
 
     async def _prepare(
         self,
@@ -171,13 +190,8 @@ class CozeRunner:
             return None
         run = answering_request(record, answer)
         if run is None:
-            raise NotInterrupted(
-                "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a "
-                "question can be resumed.",
-                run=quoted(execute_id),
-                execute_status=quoted(record["execute_status"]),
-            )
-        account = account_id or acting_account(record) or "default"
+            raise _waits_for_no_answer(execute_id, record["execute_status"])
+        account = account_id or self._upstream.account_that_acts(record)
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
@@ -187,11 +201,13 @@ class CozeRunner:
         prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)
         context.recording = await prepare_recording(self._recorder, run, context, request)
         try:
-            await context.recording.begin()
+            is_open = await context.recording.begin()
         except asyncio.CancelledError:
             # The record is being written all the same: it must not stay behind as running.
             await prepared.close_unsent()
             raise
+        if not is_open:
+            raise _waits_for_no_answer(prepared.execute_id, "running")  # another answer came first
         return prepared
 
 
@@ -294,6 +310,14 @@ class _PreparedRun:
 
     def _frame(self, event: str, data: dict[str, Any]) -> Frame:
         return {"event": event, "data": data, "timestamp": self.recorder.clock()}
+
+
+def _waits_for_no_answer(execute_id: str, status: str) -> NotInterrupted:
+    return NotInterrupted(
+        "Run %(run)s is %(execute_status)s and waits for no answer: only a run that asked a question can be resumed.",
+        run=quoted(execute_id),
+        execute_status=quoted(status),
+    )
 
 
 def _data(event: ServerSentEvent) -> dict[str, Any]:

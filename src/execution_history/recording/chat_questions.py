@@ -6,7 +6,7 @@ there at once, by its key, and of several answers one gets it.
 """
 
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, TypeVar
 
 import orjson
@@ -20,6 +20,8 @@ from execution_history.stores.protocol import HistoryStore
 _log = logging.getLogger("execution_history.recording")
 _KIND: Final = "chat_question"
 _Result = TypeVar("_Result")
+
+IsQuestion = Callable[[Mapping[str, Any]], bool]
 
 
 class ChatQuestions:
@@ -36,24 +38,46 @@ class ChatQuestions:
 
     async def put(self, workflow_id: str, conversation_id: str, execute_id: str) -> None:
         """Note that a record waits for the next message of a conversation."""
-        await self._tried(self._put(_key(workflow_id, conversation_id), execute_id))
+        await self._tried(self._put(_key(workflow_id, conversation_id), orjson.dumps(execute_id)))
 
-    async def take(self, workflow_id: str, conversation_id: str) -> dict[str, Any] | None:
-        """Return the record that waits for this message, once: whoever comes second gets ``None``."""
-        return await self._tried(self._take(workflow_id, conversation_id))
+    async def take(self, workflow_id: str, conversation_id: str, is_question: IsQuestion) -> dict[str, Any] | None:
+        """Return the record that waits for this message, once: whoever comes second gets ``None``.
 
-    async def _put(self, key: str, execute_id: str) -> None:
+        A caller who is cancelled leaves the question open.
+
+        Args:
+            workflow_id: the workflow.
+            conversation_id: the conversation.
+            is_question: returns whether a record still asks what a message answers.
+        """
+        dropped: list[bytes] = []
+        record = None
+        try:
+            record = await self._tried(self._take(workflow_id, conversation_id, is_question, dropped))
+        finally:
+            if record is None and dropped:
+                await self._tried(self._put(_key(workflow_id, conversation_id), dropped[0], expected=0))
+        return record
+
+    async def _put(self, key: str, value: bytes, expected: int | None = None) -> None:
         await self._store.open()
-        await self._store.put_entry(_KIND, key, orjson.dumps(execute_id))
+        await self._store.put_entry(_KIND, key, value, expected=expected)
 
-    async def _take(self, workflow_id: str, conversation_id: str) -> dict[str, Any] | None:
+    async def _take(
+        self, workflow_id: str, conversation_id: str, is_question: IsQuestion, dropped: list[bytes]
+    ) -> dict[str, Any] | None:
         key = _key(workflow_id, conversation_id)
         await self._store.open()
         entry = await self._store.entry(_KIND, key)
-        if entry is None or not await self._store.drop_entry(_KIND, key, expected=entry.version):
+        if entry is None:
             return None
         record = await self._records.get(workflow_id, orjson.loads(entry.value))
-        return record if record is not None and record["execute_status"] == "interrupted" else None
+        dropped.append(entry.value)
+        is_first = await self._store.drop_entry(_KIND, key, expected=entry.version)
+        if is_first and record is not None and record["execute_status"] == "interrupted" and is_question(record):
+            return record
+        dropped.clear()
+        return None
 
     async def _tried(self, work: Coroutine[Any, Any, _Result]) -> _Result | None:
         result, error = await attempt(work, PATIENCE_SECONDS)

@@ -57,10 +57,13 @@ class Delivery:
         self.lost: int = 0
         self._refusals = Refusals(most_refusals)
         self._hung: dict[int, Entry] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
 
-    def begin(self, key: Key, step: Step, *, is_unsure: bool = False) -> "asyncio.Task[None]":
-        """Have the store write a step; *is_unsure* says that it may have it already."""
+    def begin(self, key: Key, step: Step, *, is_unsure: bool = False) -> "asyncio.Task[bool]":
+        """Have the store write a step; *is_unsure* says that it may have it already.
+
+        The task returns whether the record was one that the step changes.
+        """
         task = asyncio.ensure_future(self._apply(key, step, is_unsure=is_unsure))
         self._tasks.add(task)  # an event loop does not keep its tasks
         task.add_done_callback(self._tasks.discard)
@@ -70,7 +73,7 @@ class Delivery:
         """Note that the store has taken a step of a record."""
         self._refusals.took(hash(key))
 
-    def follow(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
+    def follow(self, key: Key, entry: Entry, task: "asyncio.Task[bool]") -> None:
         """Let a write go on that nobody waits for; a step that is not taken waits at the place that it has kept."""
         task.add_done_callback(lambda _: self._came_back(key, entry, task))
 
@@ -228,7 +231,7 @@ class Delivery:
         _log.error("The store does not take a step of %s/%s, which is set aside: %s", *map(quoted, key), refusal.reason)
         return True
 
-    async def _apply(self, key: Key, step: Step, *, is_unsure: bool) -> None:
+    async def _apply(self, key: Key, step: Step, *, is_unsure: bool) -> bool:
         await self._store.open()
         if isinstance(step, Document):
             try:
@@ -237,13 +240,14 @@ class Delivery:
                 if not is_unsure:
                     raise
                 await self._store.merge([step], settle=False)
-            return
+            return True
         try:
-            await self._store.update(*key, step)
+            return await self._store.update(*key, step) is not None
         except IllegalTransition as error:
             _log.warning("A run was ended twice; the first ending stands: %s", error)
+            return False
 
-    def _came_back(self, key: Key, entry: Entry, task: "asyncio.Task[None]") -> None:
+    def _came_back(self, key: Key, entry: Entry, task: "asyncio.Task[bool]") -> None:
         error = error_of(task)
         with self.lock:
             entry.under_way = False

@@ -9,10 +9,12 @@ from execution_history.errors import quoted
 from execution_history.recording.attempts import error_of
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.pending_writes import Step
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionStatus, RecordChange
 
 _log = logging.getLogger("execution_history.recording")
 _RUNNING: Final = frozenset({"running"})
+_ENDINGS: Final = frozenset({"success", "failed"})
 
 Snapshot = Callable[[], dict[str, object]]
 
@@ -25,8 +27,11 @@ class Keeper(Protocol):
     record_limit: int
     outbox: Outbox
 
-    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         """Write the step before a run leaves; where recording is required it must succeed.
+
+        Returns:
+            ``False`` where the record is not any more what the step changes.
 
         Raises:
             ExecutionHistoryError: it did not, whatever was raised.
@@ -43,6 +48,7 @@ class Recording:
         create_time: when the run began, in milliseconds.
         timeline: what an earlier part of the run has left.
         question: what the run was asking; it asks it still if the answer does not reach it.
+        is_shared: whether another call goes on with the run already, whose end is that call's to record.
     """
 
     def __init__(
@@ -53,6 +59,8 @@ class Recording:
         create_time: int,
         timeline: object = None,
         question: dict[str, Any] | None = None,
+        *,
+        is_shared: bool = False,
     ) -> None:
         self._recorder = recorder
         self._first: Step | None = first
@@ -60,6 +68,8 @@ class Recording:
         self.create_time = create_time
         self.timeline = timeline
         self.question = question
+        self.is_shared = is_shared
+        self._goes_on = isinstance(first, RecordChange)
         self._snapshot: Snapshot | None = None
         self._metadata: Mapping[str, object] | None = None
         self._dirty = False
@@ -67,18 +77,20 @@ class Recording:
         self._saving: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def begin(self) -> None:
+    async def begin(self) -> bool:
         """Write its first step; a second call does nothing.
 
         A caller who is cancelled has a record all the same, or will have one: it is to be closed.
+
+        Returns:
+            ``False`` where the record has changed since it was read, so that this is not the one to go on with.
 
         Raises:
             ExecutionExists: the workflow has a record with this id.
             StoreError: only where recording is required: the record could not be written.
         """
         first, self._first = self._first, None
-        if first is not None:
-            await self._recorder.begin(self.workflow_id, self.execute_id, first)
+        return first is None or await self._recorder.begin(self.workflow_id, self.execute_id, first)
 
     def follow(self, snapshot: Snapshot, metadata: Mapping[str, object] | None = None) -> None:
         """Save what *snapshot* returns (record keys to values) regularly, whenever ``touched`` was called since.
@@ -97,24 +109,33 @@ class Recording:
 
     async def close(
         self, status: ExecutionStatus | None, *, metadata: Mapping[str, object] | None = None, **fields: object
-    ) -> None:
+    ) -> bool:
         """End the record; a second call does nothing. ``None`` as status leaves it running.
 
         Args:
             status: how the run ended.
             metadata: what else is known now; merged.
             fields: record keys and their values; ``None`` changes nothing.
+
+        Returns:
+            whether this call ended it, and no earlier one.
         """
         if self._closed:
-            return
+            return False
         self._closed = True
         if self._first_save is not None:
             self._first_save.cancel()
         if self._saving is not None:
             self._saving.cancel()
-        limit = self._recorder.record_limit
-        change = RecordChange.of(self._recorder.clock(), status, metadata, fields=fields, largest=limit)
+        cleared: tuple[str, ...] = ()
+        if self._goes_on and status in _ENDINGS:
+            # Another answer may have been rejected meanwhile, which has left its error and the question here.
+            metadata = {INTERRUPT.name: None, **(metadata or {})}
+            cleared = ("error_code", "error_message") if status == "success" else ()
+        now, limit = self._recorder.clock(), self._recorder.record_limit
+        change = RecordChange.of(now, status, metadata, fields=fields, cleared=cleared, largest=limit)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+        return True
 
     async def complete(
         self,

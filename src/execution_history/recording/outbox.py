@@ -112,8 +112,11 @@ class Outbox:
         key = (workflow_id, execute_id)
         return key in self._waiting or self._backlog.holds(key)
 
-    async def write(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def write(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         """Have one step written, now or, when the store cannot, later and in order.
+
+        Returns:
+            ``False`` where the store says that the record is none that the step changes, so that nothing is changed.
 
         Raises:
             ExecutionExists: the workflow has a record with this id.
@@ -124,7 +127,7 @@ class Outbox:
         if isinstance(step, Document):
             self._backlog.begins(key)
         elif is_given_up and step.status is None:
-            return  # the progress of a run whose beginning was refused; its ending is kept with that
+            return True  # the progress of a run whose beginning was refused; its ending is kept with that
         elif not self._backlog.was_known and self.holds(*key):
             await self.look()
         with self._lock:
@@ -133,7 +136,7 @@ class Outbox:
                 self._keep(key, step)
         if must_wait:
             self._retry_soon(_RETRY_SECONDS if self._trouble.is_down else 0)
-            return
+            return True
         task = self._delivery.begin(key, step)
         try:
             await asyncio.wait({task}, timeout=self._patience)
@@ -143,11 +146,12 @@ class Outbox:
         if task.done():
             if isinstance(error := error_of(task), RecordDamaged):
                 await self._refuse(key, step, error)
-                return
+                return True
             self._settle(key, step, task)
-        else:
-            self._trouble.stop(Hung())
-            self._overtaken(key, step, task)
+            return error is not None or task.result()
+        self._trouble.stop(Hung())
+        self._overtaken(key, step, task)
+        return True
 
     async def save(self) -> int:
         """Write what waits, in memory and in the spool; how many records have a step that the store does not take."""
@@ -175,7 +179,7 @@ class Outbox:
             with self._lock:
                 self._put_aside([(key, self._waiting.take(key)) for key in self._waiting.keys])
 
-    def _settle(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
+    def _settle(self, key: Key, step: Step, task: "asyncio.Task[bool]") -> None:
         """Settle a write that was waited for and has ended."""
         error = error_of(task)
         if error is None:
@@ -200,7 +204,7 @@ class Outbox:
                     self._keep(key, step)
                 self._retry_soon()
 
-    def _overtaken(self, key: Key, step: Step, task: "asyncio.Task[None]") -> None:
+    def _overtaken(self, key: Key, step: Step, task: "asyncio.Task[bool]") -> None:
         """Stop waiting for a write: it goes on, and what follows waits for it."""
         with self._lock:
             entry = self._keep(key, step, under_way=True)

@@ -71,6 +71,7 @@ class Recorder:
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
         self.unrecorded: int = 0
+        self.unrecorded_at: int | None = None
         self._counting = threading.Lock()
 
     @classmethod
@@ -106,7 +107,9 @@ class Recorder:
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
-        """Count a run that passes without a record, and say in the log why; ``unrecorded`` has how many did.
+        """Count a run that passes without a record, and say in the log why.
+
+        ``unrecorded`` has how many did, and ``unrecorded_at`` when the last one did, in milliseconds.
 
         Args:
             reason: is one sentence.
@@ -114,6 +117,7 @@ class Recorder:
         """
         with self._counting:
             self.unrecorded += 1
+            self.unrecorded_at = self.clock()
         _log.warning("A run passes unrecorded: %s", reason, exc_info=fault)
 
     def problems(self) -> tuple[str, ...]:
@@ -180,6 +184,8 @@ class Recorder:
         *,
         metadata: Mapping[str, object] | None = None,
         question: dict[str, Any] | None = None,
+        only_while: Mapping[str, object] | None = None,
+        is_shared: bool = False,
     ) -> Recording:
         """Return the record of an interrupted run to go on with: it is running again, and this recorder's.
 
@@ -189,17 +195,21 @@ class Recorder:
             record: the stored record, parsed.
             metadata: what is known of the continuation; merged.
             question: what the run was asking; it asks it still if the answer does not reach it.
+            only_while: the metadata that the record must still have for that.
+            is_shared: whether another call goes on with the run already, which stays that call's.
         """
         change = RecordChange.of(
             self.clock(),
-            status="running",
-            metadata={**(metadata or {}), RECORDER.name: self.owner},
-            only_from=OPEN_STATUSES,
-            cleared=("error_code", "error_message"),
+            status=None if is_shared else "running",
+            metadata={**(metadata or {}), **({} if is_shared else {RECORDER.name: self.owner})},
+            only_from=_RUNNING if is_shared else OPEN_STATUSES,
+            only_while=only_while,
+            cleared=() if is_shared else ("error_code", "error_message"),
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        return Recording(self, change, key, record["create_time"], record["node_execute_status"], question)
+        timeline = record["node_execute_status"]
+        return Recording(self, change, key, record["create_time"], timeline, question, is_shared=is_shared)
 
     async def claim(self, record: Mapping[str, Any]) -> bool:
         """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.
@@ -217,29 +227,32 @@ class Recorder:
         )
         return await self.records.update(record["workflow_id"], record["execute_id"], claim) is not None
 
-    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def begin(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         """Write the step before a run leaves; where recording is required it must succeed.
+
+        Returns:
+            ``False`` where the record is not any more what the step changes.
 
         Raises:
             ExecutionHistoryError: it did not, whatever was raised.
         """
         if not self.requires_recording:
-            await self.outbox.write(workflow_id, execute_id, step)
-            return
-        _, error = await attempt(self._write(workflow_id, execute_id, step))
+            return await self.outbox.write(workflow_id, execute_id, step)
+        is_written, error = await attempt(self._write(workflow_id, execute_id, step))
         if isinstance(error, ExecutionHistoryError):
             raise error
         if error is not None:
             raise StoreError(
                 "The run cannot be recorded: %(reason)s.", reason=message_of(error) or type(error).__name__
             ) from error
+        return bool(is_written)
 
-    async def _write(self, workflow_id: str, execute_id: str, step: Step) -> None:
+    async def _write(self, workflow_id: str, execute_id: str, step: Step) -> bool:
         await self._store.open()
         if isinstance(step, Document):
             await self._store.create(step)
-        else:
-            await self._store.update(workflow_id, execute_id, step)
+            return True
+        return await self._store.update(workflow_id, execute_id, step) is not None
 
     async def _tend(self) -> None:
         interval = self._lease_ms / 3000

@@ -35,6 +35,9 @@ from execution_history.records.depth import LEVELS, cut
 HUGE: Final = 1024 * 1024
 """Bytes of JSON that take long enough to be read for others to notice."""
 
+OPENS: Final = re.compile(r"[\s\ufeff]*[{\[]")
+"""Matches the start of a text that may be an object or a list, and of nothing else."""
+
 _BYTE_ESCAPE: Final = re.compile(rb"(?<!\\)(?:\\\\)*+\\x(?=[0-9a-f]{2})")
 _MOST_DIGITS: Final = 4_000  # Python refuses to read more than 4,300, and takes time in the square of their number
 _ALWAYS_EXACT: Final = 15  # significant digits that every double gives back
@@ -63,7 +66,7 @@ def read_json(text: bytes | str, *, levels: int = LEVELS) -> Any:  # noqa: ANN40
         ValueError: it is no JSON even so; the message is a sentence.
     """
     document = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if not _may_hold_long_numbers(document):
+    if not may_hold_long_numbers(document):
         try:
             return parse(document)
         except ValueError:
@@ -104,7 +107,7 @@ def _undisturbed(read: Callable[[bytes], Any], document: bytes) -> Any:  # noqa:
             gc.enable()
 
 
-def _may_hold_long_numbers(document: bytes) -> bool:
+def may_hold_long_numbers(document: bytes) -> bool:
     """Return whether a number may be in *document* whose value a double may not hold; orjson would change it."""
     shape = document.translate(_SHAPE)
     return shape.startswith(b"0000000000000000") or any(map(shape.__contains__, _LONG_NUMBERS))

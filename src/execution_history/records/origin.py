@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from execution_history.records.metadata import ACCOUNT, PROOF, RECORDED_AS, RECORDER, UPSTREAM
+from execution_history.records.metadata import ACCOUNT, FETCHED_AT, PROOF, RECORDED_AS, RECORDER, UPSTREAM
 from execution_history.records.proof import OF_FUNCTIONS
 
 
@@ -22,6 +22,9 @@ def acting_account(record: Mapping[str, Any]) -> str | None:
     """Return the account that acts for the run of *record*; ``None`` where only a caller has named one.
 
     Whoever writes a record must not choose with whose token others act on it: an account counts where a recorder of
-    ours has kept it, which callers cannot pretend (:func:`execution_history.records.metadata.of_caller`).
+    ours has kept it, or where the run was fetched with it. Callers can neither pretend that nor change it
+    (:func:`execution_history.records.metadata.of_caller`).
     """
-    return None if RECORDER.of(record) is None or is_function(record) else ACCOUNT.of(record)
+    is_fetched = FETCHED_AT.of(record) is not None and PROOF.of(record) is not None
+    is_ours = RECORDER.of(record) is not None or is_fetched
+    return ACCOUNT.of(record) if is_ours and not is_function(record) else None

@@ -46,7 +46,12 @@ _ENCODED = [
 
 _PADDED = [
     ("gzip", _members(_WHOLE) + b"\0" * 512),
+    ("gzip", _members(_WHOLE) + b"\0"),
+    ("gzip", _members(_PART) + b"\0" * 9 + _members(_PART + _PART)),
+    ("deflate", _deflated(_WHOLE) + b"what follows a stream"),
+    ("gzip", _members(_WHOLE) + b"\n"),
     ("gzip", _members(_WHOLE) + b"what follows a member"),
+    ("zstd", _frames(_WHOLE) + b"\0"),
     ("zstd", _frames(_WHOLE) + b"what follows a frame"),
 ]
 
@@ -121,3 +126,60 @@ def test_no_bytes_break_the_decoder(encoding: str, chunks: list[bytes]) -> None:
     for chunk in chunks:
         decoder.decode(chunk)
     decoder.close()
+
+
+_PIECE = 8
+_CODINGS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "x-gzip": gzip.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+}
+_sizes = st.lists(st.sampled_from([0, 1, *range(_PIECE - 2, _PIECE + 3), *range(2 * _PIECE - 1, 2 * _PIECE + 2), 99]))
+
+
+@given(
+    st.lists(st.sampled_from(sorted(_CODINGS)), min_size=1, max_size=2), _sizes, st.integers(1, 200),
+    st.sampled_from([b"", b"\0", b"\0" * 300, b"\n", b"no member"]), st.booleans(),
+)  # fmt: skip
+def test_members_of_any_size_end_wherever_a_piece_does(
+    names: list[str], sizes: list[int], step: int, padding: bytes, is_compressible: bool
+) -> None:
+    """However the body is cut, and whatever stands behind its members: it is read to its end."""
+    members = [(b" " if is_compressible else bytes([65 + number % 26])) * size for number, size in enumerate(sizes)]
+    members = [b"".join(members)] if "br" in names else members
+    body = b"".join(map(_CODINGS[names[0]], members))
+    for name in names[1:]:
+        body = _CODINGS[name](body)
+    body += padding if body and names[-1] != "br" else b""
+    decoder = ContentDecoder(",".join(names), piece=_PIECE)
+    pieces = [piece for at in range(0, len(body), step) for piece in decoder.pieces(body[at : at + step])]
+    decoder.close()
+    assert (b"".join(members), None) == (b"".join(pieces), decoder.problem)
+    assert "br" in names or max(map(len, pieces), default=0) <= _PIECE
+
+
+@pytest.mark.parametrize("behind", [gzip.compress(b" " * 2_000_000), b"\0", b"what follows"])
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_member_larger_than_a_piece_has_an_end(encoding: str, behind: bytes) -> None:
+    """Whatever follows it in the same chunk."""
+    decoder = ContentDecoder(encoding)
+    plain = decoder.decode(_CODINGS[encoding](b" " * 2_000_000) + behind)
+    assert plain in (b" " * 2_000_000, b" " * 4_000_000)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        gzip.compress(gzip.compress(bytes(50_000_000))),
+        gzip.compress(gzip.compress(b"") * 100_000),
+        gzip.compress(zlib.compress(b"") * 100_000),
+    ],
+)
+def test_a_chunk_becomes_no_more_than_is_decoded_at_once(bomb: bytes) -> None:
+    """In all layers, and in members that hold nothing; nothing is read any more behind it."""
+    decoder = ContentDecoder("gzip, gzip", at_once=1_000_000)
+    assert len(decoder.decode(bomb)) <= 1_000_000
+    assert decoder.problem == "expands to more than is decoded of one"
+    assert b"" == decoder.decode(bomb)

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, RunRequest, parse_run_request
+from execution_history.coze.protocol.messages import (
+    UNKNOWN_WORKFLOW,
+    RunRequest,
+    claims_json,
+    claims_stream,
+    parse_run_request,
+)
 from execution_history.records.encoding import encode
 from execution_history.records.record import is_identifier
 
@@ -126,3 +132,25 @@ def test_an_ordinary_request_says_nothing_of_how_it_was_read() -> None:
     """Its record has no key more."""
     run = parse_run_request("run", b'{"workflow_id":"7","parameters":{}}', "application/json")
     assert (RunRequest("run", "7", {}), {}) == (run, run.metadata())
+
+
+@pytest.mark.parametrize(
+    ("content_type", "is_json", "is_stream"),
+    [
+        ("application/json", True, False),
+        ("Application/JSON; charset=utf-8", True, False),
+        ("application/problem+json", True, False),
+        ("text/json", True, False),
+        ("application/x-ndjson", False, False),
+        ("text/plain; note=json", False, False),
+        ("text/html", False, False),
+        ("", False, False),
+        (None, False, False),
+        ("Text/Event-Stream; charset=utf-8", False, True),
+    ],
+)
+def test_a_content_type_claims_what_it_is(content_type: str | None, is_json: bool, is_stream: bool) -> None:
+    """By its media type alone; where a stream was asked for, all but JSON is one."""
+    assert is_json is claims_json(content_type)
+    assert is_stream is claims_stream(content_type, is_streamed=False)
+    assert (not is_json) is claims_stream(content_type, is_streamed=True)

@@ -6,10 +6,11 @@ import zlib
 from typing import Any
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.messages import Outcome, RunRequest, parse_run_request
 from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.proof import UNCERTAIN, Proof
 
@@ -215,3 +216,62 @@ def test_no_answer_breaks_the_reading(chunks: list[bytes], content_type: str, en
     parts = _read(*chunks, status=status, content_type=content_type, content_encoding=encoding)
     whole = _read(b"".join(chunks), status=status, content_type=content_type, content_encoding=encoding)
     assert (parts.status, parts.proof) == (whole.status, whole.proof)
+
+
+_ENDLESS: list[tuple[str, bytes]] = [
+    ("run", b'{"data":"' + b" " * 20_000_000),
+    ("stream_run", b": " + b" " * 20_000_000),
+    ("stream_run", b"data:x\n\n" * 2_000_000),
+    ("stream_run", b"data:{\n\n" * 2_000_000),
+    ("stream_run", b"\n" * 20_000_000),
+    ("stream_run", _MESSAGE * 200_000),
+]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd", "gzip, gzip"])
+@pytest.mark.parametrize(("kind", "body"), _ENDLESS, ids=range(len(_ENDLESS)))
+def test_a_small_answer_that_becomes_a_huge_one_is_not_read(encoding: str, kind: str, body: bytes) -> None:
+    """It passes, the record says why, and nobody waits for it meanwhile."""
+    packed = zstandard.compress(body) if encoding == "zstd" else gzip.compress(body, 1)
+    packed = gzip.compress(packed) if "," in encoding else packed
+    outcome = _read(packed, kind=kind, largest=1_000_000, content_encoding=encoding)
+    assert ("interrupted", Proof.UNREADABLE) == (outcome.status, outcome.proof)
+
+
+def test_a_run_that_ended_before_its_stream_expanded_has_ended() -> None:
+    """What is behind the terminator is nothing to it."""
+    outcome = _read(gzip.compress(_EVENTS + b"data:x\n\n" * 3_000_000), largest=1_000_000, content_encoding="gzip")
+    assert ("success", "hello") == (outcome.status, outcome.output)
+
+
+def test_a_body_of_repetitions_is_read_up_to_the_limit() -> None:
+    """However small it is on the wire, and in two encodings."""
+    body = b'{"code":0,"data":"%s"}' % (b"x" * 900_000)
+    packed = gzip.compress(gzip.compress(body))
+    outcome = _read(packed, kind="run", largest=1_000_000, content_encoding="gzip, gzip")
+    assert ("success", "x" * 900_000) == (outcome.status, outcome.output)
+    stream = _MESSAGE.replace(b"hello", b"x" * 900_000) + _DONE
+    outcome = _read(gzip.compress(stream), largest=1_000_000, content_encoding="gzip")
+    assert ("success", "x" * 900_000) == (outcome.status, outcome.output)
+
+
+def test_the_end_of_a_long_stream_is_found_behind_what_is_kept() -> None:
+    """As far as eight times of it."""
+    compressor = zlib.compressobj(wbits=31)
+    chunks = [compressor.compress(_MESSAGE * 5_000) + compressor.flush(zlib.Z_SYNC_FLUSH) for _ in range(6)]
+    end = compressor.compress(_DONE) + compressor.flush()
+    assert "success" == _read(*chunks, end, largest=400_000, content_encoding="gzip").status
+
+
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "gbk", "windows-1252", "utf-16", "UTF-16LE", "utf-32", "big5"])
+def test_a_charset_that_is_declared_and_not_written_does_not_count(declared: str) -> None:
+    """What plainly is UTF-8 is read as that, in an envelope, in a stream and in a request."""
+    body = '{"code":0,"data":"你好，世界"}'.encode()
+    outcome = _read(body, kind="run", content_type=f"application/json;charset={declared}")
+    assert ("success", "你好，世界", None) == (outcome.status, outcome.output, outcome.charset)
+    stream = _EVENTS.replace(b"hello", "你好，世界".encode())
+    outcome = _read(stream, content_type=f"text/event-stream; charset={declared}")
+    assert ("success", "你好，世界", None) == (outcome.status, outcome.output, outcome.charset)
+    request = '{"workflow_id":"7","parameters":{"a":"你好，世界"}}'.encode()
+    run = parse_run_request("run", request, f"application/json; charset={declared}")
+    assert ("7", {"a": "你好，世界"}, None, None) == (run.workflow_id, run.parameters, run.charset, run.unread)

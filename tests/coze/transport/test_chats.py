@@ -14,6 +14,8 @@ from starlette.types import Scope, Send
 from execution_history import ExecutionHistoryService
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
 from execution_history.coze.protocol.answers import answering_request
+from execution_history.coze.protocol.messages import RunRequest
+from execution_history.coze.transport.call_recording import RunContext, prepare_recording
 from execution_history.recording.recorder import Recorder
 from execution_history.web.pages.interrupt_form import question_of
 from tests.coze.gateway.conftest import Scripted, nobody, scripted
@@ -37,11 +39,15 @@ def _body(words: str, conversation_id: str | None = "c7", **more: Any) -> dict[s
 
 
 class Bookings:
-    """A chatflow that asks for how many the table is; ``may_end`` lets a question's stream end."""
+    """A chatflow that asks for how many the table is.
+
+    ``may_end`` lets the stream of a question end, and ``answered`` is how the chat ends that answers it.
+    """
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
         self.may_end.set()
+        self.answered = "completed"
 
     async def __call__(self, _scope: Scope, body: bytes, send: Send) -> None:
         """Ask, or answer."""
@@ -49,7 +55,7 @@ class Bookings:
         is_first = said == "book a table"
         answer = {**_TALK, "id": "m1", "type": "answer", "content": "For how many?" if is_first else f"{said} it is."}
         chat = {"id": "h1", "conversation_id": "c7", "execute_id": "88"}
-        end = ("requires_action", {**chat, "status": "requires_action"}) if is_first else ("completed", chat)
+        end = ("requires_action", {**chat, "status": "requires_action"}) if is_first else (self.answered, chat)
         head = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]}
         await send(head)
         events = _event("conversation.message.completed", **answer) + _event(f"conversation.chat.{end[0]}", **end[1])
@@ -130,6 +136,89 @@ async def test_an_answer_finds_the_question_elsewhere_and_at_once(tmp_path: Path
     assert ("success", None) == (own["execute_status"], own["metadata"].get("answers"))
     await asking.aclose()
     await answering.aclose()
+
+
+@pytest.mark.parametrize("kind", ["asynchronous", "synchronous"])
+async def test_an_answered_question_is_asked_no_more(kind: str) -> None:
+    """Where its stream ends behind the answer, the next chat of the conversation is a run of its own."""
+    store, bookings = FaultyStore(), Bookings()
+    bookings.answered = "canceled"
+    bookings.may_end.clear()
+    async with served(Scripted(bookings)) as base:
+        loop = asyncio.get_running_loop()
+        if kind == "asynchronous":
+            async with httpx.AsyncClient(transport=RecordingTransport(Recorder(store)), base_url=base) as client:
+                async with client.stream("POST", _CHAT, json=_body("book a table")) as response:
+                    chunks = response.aiter_raw()
+                    assert b"requires_action" in await anext(chunks)
+                    await client.post(_CHAT, json=_body("four"))
+                    bookings.may_end.set()
+                    assert b"done" in b"".join([chunk async for chunk in chunks])
+                await client.post(_CHAT, json=_body("hello"))
+        else:
+
+            def post() -> None:
+                with httpx.Client(transport=SyncRecordingTransport(Recorder(store)), base_url=base) as client:
+                    with client.stream("POST", _CHAT, json=_body("book a table")) as response:
+                        chunks = response.iter_raw()
+                        assert b"requires_action" in next(chunks)
+                        client.post(_CHAT, json=_body("four"))
+                        loop.call_soon_threadsafe(bookings.may_end.set)
+                        assert b"done" in b"".join(chunks)
+                    client.post(_CHAT, json=_body("hello"))
+
+            await anyio.to_thread.run_sync(post)
+    unrelated, booked = await _records(store)
+    assert ("interrupted", ["four"]) == (
+        booked["execute_status"], [answer["resume_data"] for answer in booked["metadata"]["answers"]],
+    )  # fmt: skip
+    assert ("interrupted", "hello") == (
+        unrelated["execute_status"], unrelated["input_parameters"]["additional_messages"][0]["content"],
+    )  # fmt: skip
+
+
+async def test_a_record_that_asks_no_more_is_not_answered() -> None:
+    """Whatever the registry still has: the record itself says what it asks."""
+    store = FaultyStore()
+    recorder = Recorder(store)
+    async with (
+        served(Scripted(Bookings())) as base,
+        httpx.AsyncClient(transport=RecordingTransport(recorder), base_url=base) as client,
+    ):
+        stopped = await recorder.open("w")
+        await stopped.close("interrupted")
+        await recorder.chat_questions.put("w", "c7", stopped.execute_id)
+        await client.post(_CHAT, json=_body("hello"))
+    assert ["success", "interrupted"] == [record["execute_status"] for record in await _records(store)]
+
+
+async def test_a_caller_who_leaves_before_its_answer_begins_leaves_the_question_open() -> None:
+    """Whenever that is: the next message answers it."""
+
+    class Slow(FaultyStore):
+        asks = asyncio.Event()
+
+        async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
+            dropped = await super().drop_entry(kind, key, expected=expected)
+            if not self.asks.is_set():
+                self.asks.set()
+                await asyncio.Event().wait()
+            return dropped
+
+    store = Slow()
+    recorder = Recorder(store)
+    run = RunRequest("chat", "w", conversation_id="c7", resume_data="three")
+    request = httpx.Request("POST", "http://coze" + _CHAT)
+    transport = RecordingTransport(recorder)
+    async with served(Scripted(Bookings())) as base, httpx.AsyncClient(transport=transport, base_url=base) as client:
+        await client.post(_CHAT, json=_body("book a table"))
+        leaving = asyncio.ensure_future(prepare_recording(recorder, run, RunContext(), request))
+        await store.asks.wait()
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        await client.post(_CHAT, json=_body("four"))
+    [record] = await _records(store)
+    _is_booked(record)
 
 
 async def test_other_messages_are_runs_of_their_own() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from execution_history import ExecutionHistoryService
 from execution_history.coze import Upstream, async_recording_transport, recording_transport
 from execution_history.coze.tracking.history_client import OF_ACCOUNT
 from execution_history.coze.transport.account_transport import AccountTransport
@@ -245,3 +246,30 @@ async def test_the_recording_transports_reach_through_proxies(tmp_path: Path, mo
                 assert "ok" == (await client.get("http://upstream.test/async")).text
     lines = [b"GET http://upstream.test/%b HTTP/1.1" % name for name in (b"sync", b"async")]
     assert [lines, lines] == [[head.split(b"\r\n")[0] for head in each.heads] for each in (server, own)]
+
+
+async def test_the_records_of_a_recording_transport_name_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the run is followed and answered with that account."""
+    monkeypatch.chdir(tmp_path)
+    body = b'{"code": 0, "msg": "", "data": "{}"}'
+    server = Server(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    service = ExecutionHistoryService("memory:")
+    recorder = Recorder(service.store)
+    async with listening(server) as place:
+        monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__CN__BASE_URL", f"http://{place}")
+        url, sent = f"http://{place}/v1/workflow/run", {"workflow_id": "7"}
+
+        def call() -> None:
+            with httpx.Client(transport=recording_transport(recorder, account="cn")) as client:
+                client.post(url, json=sent)
+
+        await asyncio.to_thread(call)
+        async with httpx.AsyncClient(transport=async_recording_transport(recorder, account="cn")) as client:
+            await client.post(url, json=sent)
+    found = (await service.get_execution_history("7"))["histories"]
+    assert ["cn", "cn"] == [record["metadata"]["account"] for record in found]
+    await service.aclose()

@@ -8,6 +8,7 @@ import pytest
 from execution_history.coze.transport.failures import failure_of
 from execution_history.coze.transport.proxies import Proxy
 from execution_history.coze.transport.unreachable import explained
+from execution_history.errors import SettingsError
 from execution_history.records.proof import NEVER_TAKEN, Proof
 
 _REQUEST = httpx.Request("POST", "https://api.coze.cn/v1/workflow/run")
@@ -39,6 +40,7 @@ _NO_NAME = socket.gaierror(-2, "Name or service not known")
         (httpx.LocalProtocolError("Illegal header"), "never_sent", "The call could not be sent (Illegal header)"),
         (httpx.InvalidURL("No host."), "never_sent", "The call could not be sent (No host)"),
         (httpx.StreamConsumed(), "never_sent", "The call could not be sent (Attempted to read or stream some content"),
+        (SettingsError("No such file."), "never_sent", "The call could not be sent (No such file)"),
         (UnicodeEncodeError("ascii", "令", 0, 1, "not ASCII"), "never_sent", "The call could not be sent ('ascii'"),
     ],
     ids=str,

@@ -203,7 +203,7 @@ def test_the_log_id_of_a_broken_answer_is_kept(failure: Outcome) -> None:
 def test_a_redirected_run_never_began(location: str, shown: str) -> None:
     """Whatever came with the redirect; the sentence shows where it leads without what may be secret."""
     action = _closed(_call(), {**_EVENTS, "location": location}, b"<html>", failure=_BROKEN, status=307)
-    assert ("failed", 307, f"The upstream redirected the run to {shown} (HTTP 307), so the run never began.") == (
+    assert ("failed", 307, f"The upstream redirected the run to {shown} (HTTP 307), so this call began no run.") == (
         action.outcome.status, action.fields["error_code"], action.fields["error_message"],
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings
 from tests.coze.gateway.conftest import Scripted, gateway_to, nobody, scripted
 from tests.faulty_store import FaultyStore
+from tests.programs import histories, run
 from tests.web.conftest import served
 
 pytestmark = pytest.mark.anyio
@@ -74,23 +75,34 @@ async def test_the_gateway_follows_within_the_accounts_hosts(tmp_path: Path, sta
         (308, "http://127.0.0.1:9/v1/workflow/run"),
         (307, "ftp://127.0.0.1/run"),
         (307, "http://["),
-        (301, "/first"),
-        (302, "/first"),
-        (303, "/first"),
     ],
 )
 async def test_the_gateway_hands_on_what_it_does_not_follow(tmp_path: Path, status: int, location: str) -> None:
-    """Another host or port, or a redirect that makes a GET of a run: it never began, and nothing secret is kept."""
+    """Another host or port: this call began no run, and nothing secret is kept."""
     moved = Moved({_RUN: location}, status)
     async with scripted(tmp_path, moved) as (gateway, _):
         answer = await gateway.client.post(_RUN, content=_BODY)
         [record] = await gateway.records("w")
     assert (status, location, 1) == (answer.status_code, answer.headers["location"], len(moved.seen))
     sentence = (
-        f"The upstream redirected the run to {location.partition('?')[0]} (HTTP {status}), so the run never began."
+        f"The upstream redirected the run to {location.partition('?')[0]} (HTTP {status}), so this call began no run."
     )
     assert ("failed", status, sentence) == (record["execute_status"], record["error_code"], record["error_message"])
     assert "secret" not in str(record)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_to_a_get_leaves_open_whether_the_run_began(tmp_path: Path, status: int) -> None:
+    """303 is what an upstream answers that has taken the run, and 301 and 302 are used as 303 is."""
+    moved = Moved({_RUN: "/first"}, status)
+    async with scripted(tmp_path, moved) as (gateway, _):
+        answer = await gateway.client.post(_RUN, content=_BODY)
+        [record] = await gateway.records("w")
+    assert (status, 1) == (answer.status_code, len(moved.seen))
+    sentence = f"The upstream answered with the address /first (HTTP {status}); the workflow may be running there."
+    assert ("failed", status, "http_status", sentence) == (
+        record["execute_status"], record["error_code"], record["metadata"]["proof"], record["error_message"],
+    )  # fmt: skip
 
 
 async def test_a_hop_of_the_gateway_that_fails_is_the_one_that_is_named(tmp_path: Path) -> None:
@@ -192,7 +204,7 @@ async def test_a_redirect_that_nobody_follows_is_a_run_that_never_began(kind: st
         answer = await _posted(kind, store, base, follows=False, seconds=seconds)
     assert (307, 1) == (answer.status_code, len(moved.seen))
     [record] = await _ended(store)
-    assert ("failed", "The upstream redirected the run to /first (HTTP 307), so the run never began.") == (
+    assert ("failed", "The upstream redirected the run to /first (HTTP 307), so this call began no run.") == (
         record["execute_status"], record["error_message"],
     )  # fmt: skip
 
@@ -206,6 +218,25 @@ async def test_a_hop_that_cannot_be_made_is_the_end_of_the_run(kind: str) -> Non
             await _posted(kind, store, base, follows=True)
     [record] = await _ended(store)
     assert ("failed", "connection_failed") == (record["execute_status"], record["metadata"]["proof"])
+
+
+@pytest.mark.parametrize("is_collected", [True, False])
+async def test_a_program_may_end_without_closing_its_client(tmp_path: Path, is_collected: bool) -> None:
+    """The record says where the run should have gone, also where nothing of the client is left."""
+    source = """
+        import os
+        import httpx
+        from execution_history.coze import SyncRecordingTransport
+
+        client = httpx.Client(transport=SyncRecordingTransport(), base_url=os.environ["BASE"])
+        client.post("/v1/workflow/run", json={"workflow_id": "w"})
+        if os.environ["IS_COLLECTED"] == "True":
+            del client
+        """
+    async with served(Scripted(Moved({_RUN: "/first"}))) as base:
+        await anyio.to_thread.run_sync(lambda: run(tmp_path, source, BASE=base, IS_COLLECTED=str(is_collected)))
+    [record] = (await histories(tmp_path))["w"]
+    assert "The upstream redirected the run to /first (HTTP 307), so this call began no run." == record["error_message"]
 
 
 @_KINDS

@@ -473,6 +473,55 @@ def test_a_proxy_that_is_not_supported_is_logged(
     } == set(caplog.messages)
 
 
+@pytest.mark.parametrize(
+    "address", ["::junk::", "http://", "http://:80", "//proxy.test", "http://[::1", "a.test:99999"]
+)
+def test_a_proxy_that_is_no_address_is_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    """A host and a port are missing, or cannot be those of a proxy."""
+    monkeypatch.setenv("HTTP_PROXY", address)
+    assert Proxies.of_environment().for_url(httpx.URL("http://upstream.test/")) is None
+    assert ["HTTP_PROXY is no address: upstreams are called without it."] == caplog.messages
+
+
 def test_a_proxy_may_lack_its_scheme() -> None:
     """As curl takes it."""
     assert Proxy("http://proxy.test:8080") == Proxy.of("proxy.test:8080")
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"SECRET\r\n\r\n", "its first line is no status line"),
+        (b"HTTP/9 SECRET\r\n\r\n", "its first line is no status line"),
+        (_HEAD + b"SECRET SECRET\r\n\r\n", "cannot be parsed"),
+        (_HEAD + b"Content-Length: SECRET\r\n\r\n", "cannot be parsed"),
+        (_HEAD + b"X: " + b"SECRET" * 40_000 + b"\r\n\r\n", "its head is too long"),
+        (_HEAD + b"X: SECRET\r\n", "hung up before its answer was whole"),
+        (b"", "hung up before its answer was whole"),
+    ],
+    ids=["no status line", "no version", "no header", "no length", "too long", "cut off", "nothing"],
+)
+async def test_an_answer_that_is_no_http_is_an_error_without_its_bytes(
+    make: Callable[[], Transport], answer: bytes, reason: str
+) -> None:
+    """Nor has it the address, or a status that nobody sent: it gets into answers, logs and records."""
+    async with listening(Recorder(answer, 1)) as place:
+        with pytest.raises(httpx.RemoteProtocolError, match=reason) as caught:
+            await read(make(), request("GET", f"http://{place}/v1/x?key=SECRET"))
+    assert not any(word in str(caught.value) for word in ("SECRET", "400", place))
+
+
+@pytest.mark.parametrize("body", [b"SECRET\r\n", b"6\r\nSECRET\r\nSECRET\r\n", b"9\r\nSECRET"])
+async def test_a_body_that_is_not_framed_is_an_error_without_its_bytes(body: bytes) -> None:
+    """On the gateway's way to its upstreams."""
+    async with listening(Recorder(_HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body, 1)) as place:
+        transport = AiohttpTransport()
+        with pytest.raises(httpx.RemoteProtocolError, match=r"^The upstream broke HTTP's rules: its ") as caught:
+            await read(transport, request("GET", f"http://{place}/v1/x"))
+        await transport.aclose()
+    assert "SECRET" not in str(caught.value)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import httpx
 import orjson
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from execution_history import recorded
 from execution_history.application import open_application
 from execution_history.clock import now_ms
-from execution_history.records.record import Document, RecordChange, new_document
+from execution_history.records.record import Document, ExecutionRecord, RecordChange, new_document
 from execution_history.settings import load_settings
 from execution_history.web import create_app
 from tests.late_index import build_held_up, records, settled
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
-_NOTHING: Final = "Nothing needs attention: none of the runs begun in the last 24 hours failed"
+_NOTHING: Final = "Nothing needs attention: no run started in the last 24 hours has failed"
 _CHINESE_NOTHING: Final = "没有需要处理的事：过去 24 小时内开始的运行都没有失败"
 
 
@@ -64,7 +65,7 @@ async def test_failures_of_a_known_kind_need_attention(web: Served) -> None:
     await web.application.service.merge([_ended("old", 5 * _DAY, **known)])
     await web.application.service.merge([_ended(f"e{number}", number * 60_000, **known) for number in range(60)])
     shown = _main(page := await _page(web))
-    assert "Failed, begun in the last 24 hours 60 runs" in shown
+    assert "Failed (started in the last 24 hours) 60 runs" in shown
     assert 'href="/runs?status=failed&since=24h"' in page
     assert "New failures since yesterday" not in shown
     assert "Nothing needs attention" not in shown
@@ -103,9 +104,26 @@ async def test_what_passed_without_a_record_needs_attention(web: Served) -> None
     assert _NOTHING in _main(await _page(web))
     web.application.recorder.count_unrecorded("The body is too large.")
     shown = _main(await _page(web))
-    assert "Needs attention 1 run passed without a record since this server started; its log says why." in shown
+    assert (
+        "Needs attention 1 run passed without a record since this server started; its log says why. "
+        "The last one: just now" in shown
+    )
     assert "Nothing needs attention" not in shown
-    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。" in _main(await _page(web, language="zh"))
+    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。 最近一次： 刚刚" in _main(
+        await _page(web, language="zh")
+    )
+
+
+async def test_what_passed_without_a_record_needs_attention_for_a_day(web: Served) -> None:
+    """Later nothing can be done about it; another one that passes is news again."""
+    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    recorder = web.application.recorder
+    recorder.clock = lambda: now_ms() - _DAY - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert _NOTHING in _main(await _page(web))
+    recorder.clock = lambda: now_ms() - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert "2 runs passed without a record since this server started" in _main(await _page(web))
 
 
 async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
@@ -143,7 +161,7 @@ async def test_counts_are_the_least_while_the_index_is_behind(tmp_path: Path) ->
                     shown = _main(await _page(web, is_behind=True))
                     chinese = _main(await _page(web, language="zh", is_behind=True))
     assert "Still indexing" in shown
-    assert "Failed, begun in the last 24 hours at least 2 runs" in shown
+    assert "Failed (started in the last 24 hours) at least 2 runs" in shown
     assert "失败（过去 24 小时内开始） 至少 2 次运行" in chinese
     assert "Nothing" not in shown
 
@@ -161,7 +179,7 @@ async def test_a_page_behind_the_last_one_does_not_say_that_no_run_matches(web: 
     assert following is not None
     await service.delete_execution_record("w", "e50")
     shown = _main(await _page(web, following[1]))
-    assert "Nothing follows here" in shown
+    assert "There are no more runs" in shown
     assert "Back to the newest" in shown
     assert "No runs match" not in shown
     assert "Clear all filters" not in shown
@@ -189,7 +207,7 @@ async def test_a_function_is_not_run_again_from_here(web: Served, language: str)
         sell("tea")
     [found] = (await web.application.service.get_execution_history("shop.sell"))["histories"]
     path = f"/workflows/shop.sell/runs/{found['execute_id']}"
-    reason = "run it again there" if language == "en" else "请在该程序中重新运行"
+    reason = "start it again there" if language == "en" else "请在该程序中重新运行"
     proof = "The function raised an exception." if language == "en" else "函数抛出了异常。"
     page = await _page(web, path, language)
     assert proof in _main(page)
@@ -233,3 +251,64 @@ async def test_a_run_of_coze_is_run_again_with_the_account_of_its_recorder(web: 
     assert 303 == pretended.status_code
     assert "somebody-elses" in refused.text
     assert refused.status_code >= 400
+
+
+async def _again(web: Served, workflow_id: str, execute_id: str, **data: str) -> httpx.Response:
+    headers = {"accept": "text/html", "origin": str(web.client.base_url)}
+    path = f"/workflows/{workflow_id}/runs/{execute_id}/again"
+    return await web.client.post(path, data={"which": "same", **data}, headers=headers)
+
+
+async def test_a_chat_is_run_again_as_a_chat(web: Served) -> None:
+    """With its messages, in a conversation of its own: nobody's question is answered by it."""
+    workflow_id = "7000000000000000001"
+    message = {"role": "user", "content_type": "text", "content": "hello"}
+    sandbox = web.application.sandbox
+    assert sandbox is not None
+    created = await web.client.post(
+        "/v1/conversation/create", json={}, headers={"authorization": f"Bearer {sandbox.token}"}
+    )
+    conversation_id = created.json()["data"]["id"]
+    body = {
+        "workflow_id": workflow_id, "bot_id": "7000000000000000901", "conversation_id": conversation_id,
+        "additional_messages": [message],
+    }  # fmt: skip
+    headers = {"authorization": f"Bearer {sandbox.token}"}
+    told = await web.client.post("/v1/workflows/chat", json=body, headers=headers)
+    assert b"conversation.chat.completed" in told.content
+    [first] = (await web.application.service.get_execution_history(workflow_id))["histories"]
+    again = await _again(web, workflow_id, first["execute_id"])
+    assert 303 == again.status_code
+    new_id = again.headers["location"].rpartition("/")[2]
+    found = await _record_once_ended(web, workflow_id, new_id)
+    assert ("success", first["input_parameters"]) == (found["execute_status"], found["input_parameters"])
+    assert first["output"] == found["output"]
+    assert conversation_id == first["conversation_id"] != found["conversation_id"]
+
+
+async def _record_once_ended(web: Served, workflow_id: str, execute_id: str) -> ExecutionRecord:
+    while True:
+        record = await web.application.service.get_execution_detail(workflow_id, execute_id)
+        if record is not None and record["execute_status"] != "running":
+            return record
+        await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("workflow_id", "metadata"), [("unknown", {}), ("7", {"unread": "It is no JSON object."})])
+async def test_what_could_not_be_read_is_not_run_again(web: Served, workflow_id: str, metadata: dict[str, Any]) -> None:
+    """Its input here is not what the workflow got."""
+    record = _ended("e", _HOUR, "failed", workflow_id, metadata={**metadata, "recorder": "r", "account": "default"})
+    await web.application.service.merge([record])
+    refused = await _again(web, workflow_id, "e")
+    assert (409, True) == (refused.status_code, "could not be read" in refused.text)
+    assert 1 == (await web.application.service.get_execution_history(workflow_id))["total"]
+
+
+async def test_a_run_is_run_again_only_where_it_took_place(web: Served) -> None:
+    """Another address has another workflow of that number, or another account."""
+    metadata = {"account": "default", "recorder": "r", "upstream": "http://studio.internal:8888"}
+    await web.application.service.merge([_ended("e", _HOUR, "success", "7000000000000000002", metadata=metadata)])
+    refused = await _again(web, "7000000000000000002", "e")
+    assert 503 == refused.status_code
+    assert "COZE_API_BASE=http://studio.internal:8888" in refused.text
+    assert 1 == (await web.application.service.get_execution_history("7000000000000000002"))["total"]

@@ -47,6 +47,8 @@ _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
 _EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)??execute_id=([^&#]+)")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECASE)
+_JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
+_EVENT_STREAM: Final = "text/event-stream"
 _PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
 _NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
 _NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
@@ -127,11 +129,8 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended, and the proof of it.
+    """How a run ended, and the :class:`Proof` of it.
 
-    ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
-    ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
-    ``connection_broken``, ``unreadable``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``.
     ``error_message`` is a sentence for every failure. ``output_text`` is the output as Coze wrote it, where ``output``
     could not keep its values as they were; ``charset`` the one in which the answer was read, ``None`` for UTF-8.
     """
@@ -286,6 +285,35 @@ def read_body(body: bytes, content_type: str | None) -> tuple[Any, str | None]:
             pass
     words, charset = decode_text(body, declared)
     return read_json(words), None if charset in _PLAIN else charset
+
+
+def is_success(code: object) -> bool:
+    """Return whether the ``code`` of an envelope is that of a success, which may be absent, or a text."""
+    return code in (0, None, "0")
+
+
+def claims_json(content_type: str | None) -> bool:
+    """Return whether a content type is one of JSON."""
+    return _JSON.fullmatch(_media_type(content_type)) is not None
+
+
+def claims_events(content_type: str | None) -> bool:
+    """Return whether a content type is that of a stream of events."""
+    return _media_type(content_type) == _EVENT_STREAM
+
+
+def claims_stream(content_type: str | None, *, is_streamed: bool) -> bool:
+    """Return whether the SDKs take an answer of this content type for a stream of events (coze-protocol 9).
+
+    Args:
+        content_type: the header of that name.
+        is_streamed: whether a stream was asked for, which is there under every type but JSON's.
+    """
+    return claims_events(content_type) or (is_streamed and not claims_json(content_type))
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 def charset_of(content_type: str | None) -> str | None:

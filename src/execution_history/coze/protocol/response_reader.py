@@ -13,17 +13,25 @@ from typing import Any, Final
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.envelope import no_envelope, read_envelope, unreadable
-from execution_history.coze.protocol.messages import Outcome, RunRequest, charset_of, log_id_of
+from execution_history.coze.protocol.messages import (
+    Outcome,
+    RunRequest,
+    charset_of,
+    claims_events,
+    claims_stream,
+    log_id_of,
+)
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
 from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.proof import Proof
 
-_EVENT_STREAM: Final = "text/event-stream"
-_JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
 _FIELD: Final = re.compile(rb"(?:event|data|id|retry|)[ \t]*:")
 _LONGEST_FIELD: Final = len(b"event :")
 _MOST_BLANKS: Final = 1024
+_MOST_PLAIN: Final = 8  # times what is kept of an answer: the end of a stream stands behind what is not
+_MOST_AT_ONCE: Final = 64 * 1024 * 1024  # takes a tenth of a second
+_MOST_LINES: Final = 100_000  # in one chunk of what is encoded
 _FAILURE: Final = 300
 _STATED: Final = frozenset({Proof.ENVELOPE, Proof.ACCEPTED, Proof.REJECTED, Proof.HTTP_STATUS})
 
@@ -60,13 +68,14 @@ class ResponseReader:
         self._began = began
         self._timeline = timeline
         self._largest = self._room = largest
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        self._claims_events = media_type == _EVENT_STREAM
-        is_claimed = run.is_streamed and _JSON.fullmatch(media_type) is None
-        self._coding = ContentDecoder(headers.get("content-encoding", ""))
+        content_type = headers.get("content-type")
+        self._claims_events = claims_events(content_type)
+        self._coding = ContentDecoder(
+            headers.get("content-encoding", ""), _MOST_PLAIN * largest, at_once=min(_MOST_AT_ONCE, 2 * largest)
+        )
         self._body: list[bytes] = []
         self._is_body = False
-        self.is_stream: bool = status_code < _FAILURE and (self._claims_events or is_claimed)
+        self.is_stream: bool = status_code < _FAILURE and claims_stream(content_type, is_streamed=run.is_streamed)
         self.stream: StreamReader | None = None
 
     @property
@@ -76,11 +85,17 @@ class ResponseReader:
 
     def feed(self, chunk: bytes, now: int) -> None:
         """Read a chunk of the answer, in the wire's encoding, that was received at *now* (milliseconds)."""
+        lines = 0
         for piece in self._coding.pieces(chunk):
-            if self.stream is not None:
-                self.stream.feed(piece, now)
-            elif self._room >= 0:
+            if self.stream is None:
+                if self._room < 0:
+                    return
                 self._keep(piece, now)
+            elif lines <= _MOST_LINES:
+                lines += piece.count(b"\n") + piece.count(b"\r")
+                self.stream.feed(piece, now)
+            else:
+                self._coding.problem = "expands to more lines than are read of one"
 
     def close(self, now: int) -> None:
         """Note that nothing follows."""

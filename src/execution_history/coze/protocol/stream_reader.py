@@ -11,7 +11,8 @@ from execution_history.coze.protocol.chat_reader import ChatReader, error_of
 from execution_history.coze.protocol.envelope import read_output
 from execution_history.coze.protocol.messages import Outcome, execute_id_of, execute_id_of_event, plain, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
-from execution_history.coze.protocol.stream_nodes import StreamNodes, words_of
+from execution_history.coze.protocol.stream_nodes import StreamNodes, text_of
+from execution_history.records.json_text import OPENS
 from execution_history.records.proof import Proof
 
 _ENDED_EARLY: Final = (
@@ -129,7 +130,7 @@ class StreamReader:
 
     def _message(self, content: dict[str, Any], now: int) -> None:
         node = self._nodes.of_message(content, now)
-        self._nodes.say(node, words_of(content), now)
+        self._nodes.add(node, text_of(content), now)
         node.is_finish = node.is_finish or content.get("node_is_finish") is True
         if content.get("usage") is not None:
             node.usage = self._usage = plain(content["usage"])
@@ -143,7 +144,7 @@ def _content_of(event: ServerSentEvent) -> dict[str, Any]:
             message = orjson.loads(event.data)
             if type(message) is dict and type(message.get("content")) is str:
                 return message
-    content = event.content()
+    content = event.content() if OPENS.match(event.data) else None
     return content if isinstance(content, dict) else {}
 
 

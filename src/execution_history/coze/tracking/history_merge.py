@@ -16,6 +16,7 @@ from execution_history.records.metadata import (
     MISSING_OUTPUTS,
     OUTPUT_TEXT,
     TRANSITION,
+    UPSTREAM,
 )
 from execution_history.records.record import OPEN_STATUSES, Document, RecordChange
 
@@ -65,7 +66,13 @@ def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, 
 
 
 def document_of(
-    workflow_id: str, execute_id: str, history: RunHistory, upstream_id: str, now: int, account: str
+    workflow_id: str,
+    execute_id: str,
+    history: RunHistory,
+    upstream_id: str,
+    now: int,
+    account: str,
+    upstream: str | None = None,
 ) -> Document:
     """Return the record of a run that happened elsewhere, as complete as the upstream's history of it.
 
@@ -76,12 +83,14 @@ def document_of(
         upstream_id: the id of the run upstream.
         now: milliseconds since the epoch, where the history has no time.
         account: the account whose history it is.
+        upstream: where that was asked for: scheme, host and port.
     """
     outcome = history.outcome
     metadata = {
         ACCOUNT.name: account,
         FETCHED_AT.name: now,
         COZE_EXECUTE_ID.name: upstream_id,
+        **({} if upstream is None else {UPSTREAM.name: upstream}),
         **_metadata(outcome, history),
     }
     found = {

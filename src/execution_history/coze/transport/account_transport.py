@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack
 import httpx
 
 from execution_history.coze.tracking.history_client import origin_of
+from execution_history.coze.transport.call_recording import account_named_by
 from execution_history.coze.transport.connections import ConnectionSettings
-from execution_history.coze.transport.unreachable import account_of
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings
 
 Connect = Callable[[ConnectionSettings], httpx.AsyncBaseTransport]
@@ -47,7 +47,7 @@ class AccountTransport(httpx.AsyncBaseTransport):
 
     def transport_for(self, request: httpx.Request) -> httpx.AsyncBaseTransport:
         """Return the transport of a request's account."""
-        name, origin = account_of(request) or "", origin_of(request.url)
+        name, origin = account_named_by(request) or "", origin_of(request.url)
         if origin not in self._origins.get(name, ()):
             name = self._by_origin.get(origin, name)
         settings = self._settings.get(name) or ConnectionSettings()

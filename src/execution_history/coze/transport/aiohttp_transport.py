@@ -20,6 +20,7 @@ from execution_history.coze.transport.aiohttp_session import (
     as_yarl,
     open_session,
 )
+from execution_history.coze.transport.broken_rules import rule_broken
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.proxies import Proxy
@@ -229,6 +230,8 @@ def _as_httpx(error: Exception, request: httpx.Request | None = None, proxy: Pro
         error = error.__cause__
     for kind, counterpart in _ERRORS:
         if isinstance(error, kind):
+            if counterpart is httpx.RemoteProtocolError:
+                return counterpart(rule_broken(error))
             if request is None or counterpart not in _UNREACHED:
                 return counterpart(str(error) or type(error).__name__)
             return explained(counterpart, error, request, proxy)

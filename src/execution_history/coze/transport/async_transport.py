@@ -15,6 +15,7 @@ from typing import Final
 
 import httpx
 
+from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
@@ -55,6 +56,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         first_pause: seconds before a run that goes on upstream is polled for the first time.
         question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
         redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
+        account: the name of the account that the records keep, where a request does not say.
     """
 
     def __init__(
@@ -67,11 +69,13 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         first_pause: float = 1.0,
         question_seconds: float = QUESTION_SECONDS,
         redirect_seconds: float = REDIRECT_SECONDS,
+        account: str = DEFAULT_ACCOUNT,
     ) -> None:
         self._recorder = recorder
         self._inner = inner or HttpxTransport()
         self._limits = Limits(drain_limit_seconds, question_seconds, redirect_seconds)
         self._largest = largest_recorded
+        self._account = account
         self._calls: dict[asyncio.Task[None], CallRecord] = {}
         self.poller: RunPoller = RunPoller(recorder, RunHistoryClient(self._inner), first_pause=first_pause)
 
@@ -82,7 +86,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: the inner transport raised it.
             StoreError: only where recording is required: the record could not be written.
         """
-        context = context_of(request)
+        context = context_of(request, self._account)
         run = context.run
         if context.is_unrecorded:
             self._recorder.count_unrecorded(TOO_LARGE_REQUEST)

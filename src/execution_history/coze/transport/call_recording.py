@@ -8,10 +8,17 @@ from typing import Any, Final
 
 import httpx
 
-from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, execute_id_of_event
+from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of_event, is_chat_question
 from execution_history.coze.protocol.user_agent import caller_of
-from execution_history.coze.tracking.history_client import Address, Authorise, origin_of
+from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, Authorise, origin_of
 from execution_history.coze.tracking.poller import PolledRun, RunPoller
+from execution_history.coze.transport.answered_runs import (
+    answer_of,
+    continued,
+    interrupted_record,
+    note_outcome,
+    workflow_of,
+)
 from execution_history.coze.transport.recorded_call import CloseRecord, CompleteRecord, RecordedCall
 from execution_history.coze.transport.redirects import Hop, Trail, followed_hop, target_of
 from execution_history.errors import ExecutionHistoryError
@@ -24,7 +31,7 @@ from execution_history.records.depth import IN_METADATA
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, LOG_ID, UPSTREAM
-from execution_history.records.record import OPEN_STATUSES, is_identifier
+from execution_history.records.proof import Proof
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -104,11 +111,16 @@ class CallRecord:
         """
         context = self._context
         try:
-            if context.recording is None:
-                context.recording = await prepare_recording(self._recorder, self.call.run, context, self.request)
-            opened = context.recording
-            self.call.opened(opened.create_time, opened.timeline, opened.question)
-            await opened.begin()
+            for may_join in (True, True, True, False):
+                if context.recording is None:
+                    context.recording = await prepare_recording(
+                        self._recorder, self.call.run, context, self.request, may_join=may_join
+                    )
+                opened = context.recording
+                self.call.opened(opened.create_time, opened.timeline, opened.question)
+                if await opened.begin():
+                    break
+                context.recording = None  # another answer came first
         except Exception as error:
             context.recording = None
             if self.is_required:
@@ -122,7 +134,7 @@ class CallRecord:
         The first time comes soon, and keeps the log id.
         """
         recording, log_id = self._context.recording, self.call.log_id
-        if recording is not None:
+        if recording is not None and not recording.is_shared:
             recording.follow(snapshot, None if log_id is None else {LOG_ID.name: log_id})
             recording.touched()
 
@@ -144,9 +156,21 @@ class CallRecord:
         if recording is None:
             return
         with self._guarded():
+            if recording.is_shared and not await self._is_taken(recording, action.outcome):
+                return
             if self._poller is not None and action.polled_id is not None:
                 self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
             await close_recording(self._recorder, recording, action)
+
+    async def _is_taken(self, recording: Recording, outcome: Outcome) -> bool:
+        """Return whether an answer goes on with a run with which another one did; note how it ended where not."""
+        if outcome.status == "success" or outcome.interrupt is not None or outcome.proof is Proof.ACCEPTED:
+            return True
+        noting = note_outcome(self._recorder, recording, self.call.run, outcome)
+        is_taken, error = await attempt(noting, PATIENCE_SECONDS)
+        if error is not None:
+            _log.warning("How an answer ended that was sent twice is not recorded: %s", error)
+        return bool(is_taken)
 
     async def complete(self, action: CompleteRecord | None) -> None:
         """Add to the closed record; ``None`` does nothing, and a run that was gone on with since is left alone."""
@@ -206,9 +230,20 @@ class CallRecord:
         return PolledRun(*key, upstream_id, address, recording.create_time, fallback)
 
 
-def context_of(request: httpx.Request) -> RunContext:
-    """Return what is known of a call beside its request; one that follows a redirect is the same run."""
-    context = request.extensions.get(CONTEXT) or RunContext()
+def account_named_by(request: httpx.Request) -> str | None:
+    """Return the name of the account over whose connections *request* goes; ``None`` where it does not say."""
+    context: RunContext | None = request.extensions.get(CONTEXT)
+    return request.extensions.get(OF_ACCOUNT) if context is None else context.account
+
+
+def context_of(request: httpx.Request, account: str) -> RunContext:
+    """Return what is known of a call beside its request; one that follows a redirect is the same run.
+
+    Args:
+        request: the HTTP request.
+        account: the name of the account that the record keeps, where the request does not say.
+    """
+    context = request.extensions.get(CONTEXT) or RunContext(account)
     hop = followed_hop(request)
     if hop is None:
         return context
@@ -218,7 +253,7 @@ def context_of(request: httpx.Request) -> RunContext:
 
 
 async def prepare_recording(
-    recorder: Recorder, run: RunRequest, context: RunContext, request: httpx.Request
+    recorder: Recorder, run: RunRequest, context: RunContext, request: httpx.Request, *, may_join: bool = True
 ) -> Recording:
     """Return the record of a run, or that of the one whose question the request answers, which is still to begin.
 
@@ -230,61 +265,34 @@ async def prepare_recording(
         run: what the request asks for.
         context: what else is known.
         request: the HTTP request, for who sends it and where it goes.
+        may_join: whether to look for the question at all.
     """
     metadata: dict[str, object] = {ACCOUNT.name: context.account, **context.metadata, **run.metadata()}
     metadata[UPSTREAM.name] = origin_of(request.url)
     if caller := caller_of(request.headers):
         metadata[CALLER.name] = caller
-    record = await _answered_record(recorder, run, context)
+    record = await _answered_record(recorder, run, context) if may_join else None
     if record is not None:
-        return _continued(recorder, record, run, caller)
+        return continued(recorder, record, run, caller)
     if run.is_resumption:
-        metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [_answer(run)]}
+        metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [answer_of(run)]}
     fields = {name: getattr(run, name) for name in _KEPT}
     return recorder.prepare(workflow_of(run), metadata=metadata, **fields)
-
-
-def workflow_of(run: RunRequest) -> str:
-    """Return the workflow under which a run is recorded, whatever its request names."""
-    return run.workflow_id if is_identifier(run.workflow_id) else UNKNOWN_WORKFLOW
 
 
 async def close_recording(recorder: Recorder, recording: Recording, action: CloseRecord) -> None:
     """Carry *action* out on an open record."""
     status = action.outcome.status
-    await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
-    if action.asks_in is not None:
+    was_open = await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
+    if was_open and action.asks_in is not None:
         await recorder.chat_questions.put(recording.workflow_id, action.asks_in, recording.execute_id)
 
 
 async def _answered_record(recorder: Recorder, run: RunRequest, context: RunContext) -> dict[str, Any] | None:
     """Return the record whose question is answered; a chat's is that of its conversation."""
     if run.kind == "chat" and run.conversation_id is not None:
-        waiting = await recorder.chat_questions.take(workflow_of(run), run.conversation_id)
+        waiting = await recorder.chat_questions.take(
+            workflow_of(run), run.conversation_id, lambda record: is_chat_question(INTERRUPT.of(record))
+        )
         return context.resumes or waiting
-    return (context.resumes or await _interrupted_record(recorder, run)) if run.is_resumption else None
-
-
-async def _interrupted_record(recorder: Recorder, run: RunRequest) -> dict[str, Any] | None:
-    """Return the record of the run that is answered: its id precedes the slash of the event's (coze-protocol 1.7)."""
-    upstream_id = execute_id_of_event(run.event_id)
-    if upstream_id is None:
-        return None
-    found, error = await attempt(recorder.records.find_upstream(workflow_of(run), upstream_id), PATIENCE_SECONDS)
-    if error is not None:
-        _log.warning("The record of a resumed run could not be looked for, so it gets a new one: %s", error)
-    return next((record for record in found or () if record["execute_status"] in OPEN_STATUSES), None)
-
-
-def _continued(recorder: Recorder, record: dict[str, Any], run: RunRequest, caller: object) -> Recording:
-    question = INTERRUPT.raw(record)
-    answer = {"at": recorder.clock(), **_answer(run), "question": question, "caller": caller}
-    return recorder.prepare_again(
-        record,
-        metadata={ANSWERS.name: [*(ANSWERS.of(record) or ()), answer], INTERRUPT.name: None},
-        question=question if isinstance(question, dict) else {"event_id": run.event_id, "type": run.interrupt_type},
-    )
-
-
-def _answer(run: RunRequest) -> dict[str, object]:
-    return {"event_id": run.event_id, "interrupt_type": run.interrupt_type, "resume_data": run.resume_data}
+    return (context.resumes or await interrupted_record(recorder, run)) if run.is_resumption else None

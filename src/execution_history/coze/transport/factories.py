@@ -26,7 +26,8 @@ def recording_transport(
     Args:
         recorder: keeps the records; this process's own unless given.
         inner: does the work; a transport of httpx's own, over the account's connections, unless given.
-        account: whose ``proxy``, ``ca_file`` and ``verify`` count; the environment's where it has none.
+        account: the account that the records keep, and whose ``proxy``, ``ca_file`` and ``verify`` count; the
+            environment's where it has none.
 
     Raises:
         SettingsError: a setting is wrong, or a file of certificates cannot be read.
@@ -34,7 +35,7 @@ def recording_transport(
     """
     settings = load_settings()
     inner = inner or SyncHttpxTransport(_connection(settings, account), account)
-    return SyncRecordingTransport(recorder, inner, **_limits(settings))
+    return SyncRecordingTransport(recorder, inner, account=account, **_limits(settings))
 
 
 def async_recording_transport(
@@ -48,7 +49,7 @@ def async_recording_transport(
     """
     settings = load_settings()
     inner = inner or HttpxTransport(_connection(settings, account), account)
-    return RecordingTransport(recorder or default_recorder(), inner, **_limits(settings))
+    return RecordingTransport(recorder or default_recorder(), inner, account=account, **_limits(settings))
 
 
 def _connection(settings: Settings, account: str) -> ConnectionSettings:

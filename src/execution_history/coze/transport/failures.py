@@ -1,4 +1,4 @@
-"""What an exception says of the run whose call it ended (coze-protocol 3.1). Nothing that was sent may run on."""
+"""What an exception says of the run whose call it ended (coze-protocol 3.1): one that was not sent never began."""
 
 import socket
 import ssl
@@ -7,8 +7,10 @@ from typing import Final
 import httpx
 
 from execution_history.coze.protocol.messages import Outcome
+from execution_history.coze.transport.call_recording import account_named_by
 from execution_history.coze.transport.recorded_call import NEVER_BEGAN, STOPPED
-from execution_history.coze.transport.unreachable import account_of, reason_of
+from execution_history.coze.transport.unreachable import reason_of
+from execution_history.errors import ExecutionHistoryError
 from execution_history.records.proof import Proof
 
 _MAY_RUN: Final = "; the workflow may still be running there."
@@ -27,7 +29,14 @@ _NOT_SENT: Final = (
         f"{{host}} could not be reached ({{reason}}){NEVER_BEGAN}",
     ),
     (
-        (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL, httpx.StreamError, UnicodeError),
+        (
+            httpx.UnsupportedProtocol,
+            httpx.LocalProtocolError,
+            httpx.InvalidURL,
+            httpx.StreamError,
+            UnicodeError,
+            ExecutionHistoryError,
+        ),
         Proof.NEVER_SENT,
         f"The call could not be sent ({{reason}}){NEVER_BEGAN}",
     ),
@@ -54,7 +63,7 @@ def failure_of(error: BaseException, request: httpx.Request, *, is_answered: boo
     for kinds, proof, sentence in _SENT if is_answered else (*_NOT_SENT, *_SENT):
         if isinstance(error, kinds):
             host = request.url.host
-            reason = reason_of(error, host, None, account_of(request))
+            reason = reason_of(error, host, None, account_named_by(request))
             words = {"host": host, "reason": reason, "kind": type(error).__name__}
             return Outcome("failed", proof, error_message=sentence.format(**words))
     return STOPPED

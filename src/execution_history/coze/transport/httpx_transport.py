@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import httpx
 
+from execution_history.coze.transport.broken_rules import rule_broken
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.proxies import Proxies, Proxy
 from execution_history.coze.transport.unreachable import explained
@@ -47,6 +48,8 @@ class HttpxTransport(httpx.AsyncBaseTransport):
             return await transport.handle_async_request(request)
         except _FAILURES as error:
             raise explained(type(error), error, request, proxy, self._account) from error
+        except httpx.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(rule_broken(error), request=request) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -80,6 +83,8 @@ class SyncHttpxTransport(httpx.BaseTransport):
             return transport.handle_request(request)
         except _FAILURES as error:
             raise explained(type(error), error, request, proxy, self._account) from error
+        except httpx.RemoteProtocolError as error:
+            raise httpx.RemoteProtocolError(rule_broken(error), request=request) from error
 
     def close(self) -> None:
         """Close every connection."""

@@ -20,6 +20,7 @@ _log = logging.getLogger("execution_history.coze")
 
 _SCHEMES: Final = ("http", "https", "all")
 _SUPPORTED: Final = ("http", "https")
+_LARGEST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Proxy:
             httpx.InvalidURL: it is no address.
         """
         url = httpx.URL(address if "://" in address else f"http://{address}")
+        if not url.host or (url.port or 0) > _LARGEST_PORT:
+            raise httpx.InvalidURL("A proxy has a host, and a port up to 65535.")
         place = f"{url.scheme}://{url.netloc.decode('ascii')}"
         if not url.userinfo:
             return cls(place)

@@ -45,6 +45,12 @@ NEVER_SENT: Final = Outcome(
 """The outcome of a run whose record was opened, and whose request never left."""
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+
+REPEATING: Final = frozenset({307, 308})
+"""The redirects that repeat the call elsewhere; one of the others may be the answer to a run that has begun."""
+
+_NOT_BEGUN: Final = ", so this call began no run."
+_MAY_RUN: Final = "; the workflow may be running there."
 _SHOWN_ADDRESS: Final = 200
 
 
@@ -231,9 +237,12 @@ class RecordedCall:
 
     def _outcome(self, failure: Outcome | None) -> Outcome:
         if self.is_redirected:
-            where = _shown(self._headers["location"])
-            sentence = f"The upstream redirected the run to {where} (HTTP {self._status_code}){NEVER_BEGAN}"
-            return Outcome("failed", Proof.REJECTED, None, self._status_code, sentence, log_id=self.log_id)
+            where, code = _shown(self._headers["location"]), self._status_code
+            proof, sentence = Proof.REJECTED, f"The upstream redirected the run to {where} (HTTP {code}){_NOT_BEGUN}"
+            if code not in REPEATING:
+                proof = Proof.HTTP_STATUS
+                sentence = f"The upstream answered with the address {where} (HTTP {code}){_MAY_RUN}"
+            return Outcome("failed", proof, None, code, sentence, log_id=self.log_id)
         return self._answer.outcome(failure) if self._answer is not None else failure or STOPPED
 
     def _closing(self, ended: Outcome) -> CloseRecord:
@@ -261,7 +270,8 @@ class RecordedCall:
         """Return the outcome of a run that still asks its question where the answer did not get through."""
         if self._question is None or outcome.proof not in NEVER_TAKEN or outcome.status == "interrupted":
             return outcome
-        reason = (outcome.error_message or "").removeprefix(REJECTED).removesuffix(NEVER_BEGAN)
+        reason = (outcome.error_message or "").removeprefix(REJECTED)
+        reason = reason.removesuffix(NEVER_BEGAN).removesuffix(_NOT_BEGUN)
         sentences = {
             Proof.REJECTED: f"Coze did not take the answer: {reason}",
             Proof.CONNECTION_FAILED: f"The answer did not get to Coze: {reason}.",

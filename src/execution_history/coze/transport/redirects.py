@@ -14,9 +14,9 @@ import httpx
 
 from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.tracking.history_client import origin_of
+from execution_history.coze.transport.recorded_call import REPEATING
 from execution_history.recording.open_record import Recording
 
-_REPEATS: Final = frozenset({307, 308})
 _MOST_HOPS: Final = 10
 _HOP: Final = "execution_history.hop"
 
@@ -66,7 +66,7 @@ def followed_hop(request: httpx.Request) -> Hop | None:
 
 def target_of(request: httpx.Request, response: httpx.Response) -> httpx.URL | None:
     """Return where an answer wants the same call repeated, as httpx reads it; ``None`` where it does not."""
-    location = response.headers.get("location") if response.status_code in _REPEATS else None
+    location = response.headers.get("location") if response.status_code in REPEATING else None
     if location is None:
         return None
     try:

@@ -55,6 +55,7 @@ class SyncCall(httpx.SyncByteStream):
         self._hop: Hop | None = None
         self._has_left = self._is_cut = self._is_over = False
         self._draining: threading.Thread | None = None
+        self._expiring: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Open the record.

@@ -13,6 +13,7 @@ import weakref
 
 import httpx
 
+from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
@@ -47,6 +48,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         first_pause: seconds before a run that goes on upstream is polled for the first time.
         question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
         redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
+        account: the name of the account that the records keep, where a request does not say.
         bridge: the event loop of the records; this process's own unless given.
     """
 
@@ -60,12 +62,14 @@ class SyncRecordingTransport(httpx.BaseTransport):
         first_pause: float = 1.0,
         question_seconds: float = QUESTION_SECONDS,
         redirect_seconds: float = REDIRECT_SECONDS,
+        account: str = DEFAULT_ACCOUNT,
         bridge: Bridge | None = None,
     ) -> None:
         self._recorder = recorder
         self._inner = inner or SyncHttpxTransport()
         self._limits = Limits(drain_limit_seconds, question_seconds, redirect_seconds)
         self._largest = largest_recorded
+        self._account = account
         self._first_pause = first_pause
         self._bridge = bridge
         self._polling: RunPoller | None = None
@@ -80,7 +84,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
             RuntimeError: only where recording is required: the program is ending.
             TimeoutError: only where recording is required: the store does not answer.
         """
-        context = context_of(request)
+        context = context_of(request, self._account)
         run = context.run
         if context.is_unrecorded:
             (self._recorder or default_recorder()).count_unrecorded(TOO_LARGE_REQUEST)
@@ -126,10 +130,14 @@ class SyncRecordingTransport(httpx.BaseTransport):
                 self._recorder.count_unrecorded(str(error))
             return None
         record = CallRecord(recorder, RecordedCall(run, recorder.clock, self._largest), request, context, poller)
-        call = SyncCall(bridge, record, self._limits, self._open.discard)
+        call = SyncCall(bridge, record, self._limits, self._forget)
         self._open.add(call)
         call.open()
         return call
+
+    def _forget(self, call: SyncCall) -> None:
+        """Forget a call that is over; until then it keeps this transport, which ends it with the program."""
+        self._open.discard(call)
 
     def _learn(self, call: HistoryRequest, history: RunHistory) -> None:
         try:

@@ -12,8 +12,7 @@ from typing import Final, TypeVar
 
 import httpx
 
-from execution_history.coze.tracking.history_client import OF_ACCOUNT
-from execution_history.coze.transport.call_recording import CONTEXT, RunContext
+from execution_history.coze.transport.call_recording import account_named_by
 from execution_history.coze.transport.proxies import Proxy
 
 _Error = TypeVar("_Error", bound=httpx.TransportError)
@@ -39,16 +38,10 @@ def explained(
         proxy: the proxy that it was to go through.
         account: the account that is named; the one that the request names unless given.
     """
-    account = account or account_of(request)
+    account = account or account_named_by(request)
     made = kind(reason_of(error, request.url.host, proxy, account), request=request)
     setattr(made, _IS_EXPLAINED, True)
     return made
-
-
-def account_of(request: httpx.Request) -> str | None:
-    """Return the name of the account over whose connections *request* goes; ``None`` where it does not say."""
-    context: RunContext | None = request.extensions.get(CONTEXT)
-    return request.extensions.get(OF_ACCOUNT) if context is None else context.account
 
 
 def reason_of(error: BaseException, host: str, proxy: Proxy | None, account: str | None) -> str:

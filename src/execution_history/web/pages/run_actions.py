@@ -15,7 +15,7 @@ from execution_history.coze import CozeRunner
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
-from execution_history.records.origin import acting_account, is_function
+from execution_history.records.origin import is_function
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
@@ -57,15 +57,7 @@ class RunActions:
         try:
             recorded = record["input_parameters"]
             parameters = _object(text) if is_edited else None if recorded is None else _checked(recorded)
-            frames = self.runner.stream_workflow(
-                workflow_id,
-                parameters,
-                record["bot_id"],
-                record["conversation_id"],
-                user_id=record["connector_uid"],
-                account_id=acting_account(record) or "default",
-            )
-            new_id = await self._started(frames)
+            new_id = await self._started(self.runner.stream_again(record, parameters))
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
             if is_edited:

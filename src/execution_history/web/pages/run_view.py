@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
 from execution_history.presentation.coze_error_codes import explanation
@@ -198,8 +199,11 @@ def _cuts_of(record: Record) -> dict[str, Any]:
 def not_again(record: Record) -> Message | None:
     """Return why the run of *record* cannot be run again from here; ``None`` where it can."""
     if is_function(record):
+        return Message("This run belongs to a Python program; start it again there.")
+    if not is_request_read(record):
         return Message(
-            "A Python program recorded this run of its own code, which this server cannot call: run it again there."
+            "The request of this run could not be read, so its input here is not what the workflow got, and it cannot "
+            "be run again from here. Send it once more from your program."
         )
     if _is_input_whole(record):
         return None
