@@ -169,8 +169,11 @@ class Gateway:
         if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
-                content_type = dict(headers).get(b"content-type", b"").decode("latin-1")
-                context.run = parse_run_request(kind, content, content_type)
+                found = dict(headers)
+                content_type, encoding = (
+                    found.get(name, b"").decode("latin-1") for name in (b"content-type", b"content-encoding")
+                )
+                context.run = parse_run_request(kind, content, content_type, encoding)
             else:
                 context.is_unrecorded = True
         elif _has_body(headers):

@@ -92,12 +92,10 @@ class HistoryFallback:
         found = read_history(answer.status_code, answer.plain, answer.content_type, call.execute_id)
         kind = found.kind if isinstance(found, HistoryRefusal) else None
         if call.node_execute_uuid is not None:
-            output = read_node(answer.status_code, answer.plain, answer.content_type)
-            return (
-                answer
-                if kind == "unauthorised" or output is not None
-                else await self._recorded(call, request, kind) or answer
+            is_final = (
+                kind == "unauthorised" or read_node(answer.status_code, answer.plain, answer.content_type) is not None
             )
+            return answer if is_final else await self._recorded(call, request, kind) or answer
         if kind == "studio":
             return await self._studio(call, request) or await self._recorded(call, request, kind) or answer
         if kind in _GONE or (isinstance(found, RunHistory) and _has_expired(found)):

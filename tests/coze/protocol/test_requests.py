@@ -1,6 +1,8 @@
 """What is read of a request's body, whatever it is."""
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -154,3 +156,35 @@ def test_a_content_type_claims_what_it_is(content_type: str | None, is_json: boo
     assert is_json is claims_json(content_type)
     assert is_stream is claims_stream(content_type, is_streamed=False)
     assert (not is_json) is claims_stream(content_type, is_streamed=True)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", gzip.compress(_body().encode())),
+        ("deflate", zlib.compress(_body().encode())),
+        ("gzip, gzip", gzip.compress(gzip.compress(_body().encode()))),
+        ("utf-8", _body().encode()),
+        (None, _body().encode()),
+    ],
+)
+def test_an_encoded_body_is_read_as_what_it_encodes(encoding: str | None, body: bytes) -> None:
+    """It goes on as it came."""
+    run = parse_run_request("run", body, "application/json", encoding)
+    assert ("7", {"q": _TEXT}, None) == (run.workflow_id, run.parameters, run.unread)
+
+
+@pytest.mark.parametrize("body", [_body().encode(), gzip.compress(_body().encode())[:-5]])
+def test_a_body_that_is_not_in_its_encoding_says_so(body: bytes) -> None:
+    """The run is recorded all the same."""
+    run = parse_run_request("run", body, None, "gzip")
+    assert (UNKNOWN_WORKFLOW, None) == (run.workflow_id, run.parameters)
+    assert "its encoding" in (run.unread or "") or "in the encoding" in (run.unread or "")
+
+
+def test_a_parameter_does_not_hide_the_messages_of_a_chat() -> None:
+    """Even where it has their name."""
+    messages = [{"role": "user", "content": "hello"}]
+    content = {"workflow_id": "7", "parameters": {"additional_messages": "mine"}, "additional_messages": messages}
+    run = parse_run_request("chat", json.dumps(content).encode())
+    assert {"additional_messages": messages} == run.parameters

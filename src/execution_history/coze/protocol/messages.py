@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
+from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.records.charset import UTF_8, charset_name, decode_text
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import parse, read_json
@@ -50,6 +51,7 @@ _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECA
 _JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
 _EVENT_STREAM: Final = "text/event-stream"
 _PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
+_LARGEST_REQUEST: Final = 64 * 1024 * 1024  # Coze takes 20 MB (coze-protocol 4.6)
 _NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
 _NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
 
@@ -179,7 +181,9 @@ def run_kind(method: str, path: str) -> RunKind | None:
     return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
 
 
-def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = None) -> RunRequest:
+def parse_run_request(
+    kind: RunKind, body: bytes, content_type: str | None = None, encoding: str | None = None
+) -> RunRequest:
     """Parse the body of a request, as far as it can be read. Never raises.
 
     A request that names no workflow which a record can have is one of :data:`UNKNOWN_WORKFLOW`. Its parameters, and
@@ -189,7 +193,13 @@ def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = Non
         kind: which request it is.
         body: its whole body.
         content_type: the request's header of that name, for the charset.
+        encoding: its ``Content-Encoding``.
     """
+    decoder = ContentDecoder(encoding or "", _LARGEST_REQUEST)
+    body = decoder.decode(body)
+    decoder.close()
+    if decoder.problem is not None and not decoder.is_unknown:
+        return RunRequest(kind, UNKNOWN_WORKFLOW, unread=f"The request {decoder.problem}, so its input is not known.")
     try:
         content, charset = read_body(body, content_type)
     except ValueError:
@@ -225,7 +235,7 @@ def _inputs(kind: RunKind, content: dict[str, Any]) -> Any:  # noqa: ANN401 - wh
     messages = {"additional_messages": content["additional_messages"]} if "additional_messages" in content else {}
     if kind != "chat" or not (parameters is None or isinstance(parameters, dict)):
         return parameters
-    return {**messages, **(parameters or {})} or parameters
+    return {**messages, **(parameters or {}), **messages} or parameters
 
 
 def _last_message(content: dict[str, Any]) -> object:

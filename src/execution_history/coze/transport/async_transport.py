@@ -91,7 +91,10 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         if context.is_unrecorded:
             self._recorder.count_unrecorded(TOO_LARGE_REQUEST)
         elif run is None and (kind := run_kind(request.method, request.url.path)) is not None:
-            run = parse_run_request(kind, await request.aread(), request.headers.get("content-type"))
+            headers = request.headers
+            run = parse_run_request(
+                kind, await request.aread(), headers.get("content-type"), headers.get("content-encoding")
+            )
         if run is not None:
             call = RecordedCall(run, self._recorder.clock, self._largest)
             return await self._send(CallRecord(self._recorder, call, request, context, self.poller))

@@ -89,7 +89,8 @@ class SyncRecordingTransport(httpx.BaseTransport):
         if context.is_unrecorded:
             (self._recorder or default_recorder()).count_unrecorded(TOO_LARGE_REQUEST)
         elif run is None and (kind := run_kind(request.method, request.url.path)) is not None:
-            run = parse_run_request(kind, request.read(), request.headers.get("content-type"))
+            headers = request.headers
+            run = parse_run_request(kind, request.read(), headers.get("content-type"), headers.get("content-encoding"))
         if run is not None and (call := self._begin(request, run, context)) is not None:
             return call.send(self._inner)
         response = self._inner.handle_request(request)
