@@ -51,7 +51,9 @@ _JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
 _EVENT_STREAM: Final = "text/event-stream"
 _PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
 _NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
-_NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
+
+NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
+"""Why the record of a run is one of :data:`UNKNOWN_WORKFLOW`."""
 
 MODE_SYNC: Final = 0
 MODE_STREAM: Final = 1
@@ -215,7 +217,7 @@ def parse_run_request(kind: RunKind, body: bytes, content_type: str | None = Non
         interrupt_type=interrupt_type if isinstance(interrupt_type, int) else None,
         is_async=content.get("is_async") is True,
         charset=charset,
-        unread=None if is_known else _NO_WORKFLOW,
+        unread=None if is_known else NO_WORKFLOW,
         **ids,
     )
 
