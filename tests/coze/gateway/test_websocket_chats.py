@@ -312,7 +312,8 @@ async def test_a_round_that_waits_too_long_stays_ended(tmp_path: Path) -> None:
             await say(socket, str(number))
         for _ in range(102):
             await heard(socket, "conversation.chat.completed")
-        service, found = gateway.application.service, []
+        service = gateway.application.service
+        found: list[dict[str, Any]] = []
         async with asyncio.timeout(60):
             while len(found) < 102 or any(each["execute_status"] == "running" for each in found):
                 pages = [await service.get_execution_history("7", 100, number) for number in (1, 2)]
