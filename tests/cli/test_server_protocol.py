@@ -180,3 +180,22 @@ def test_a_websocket_handshake_is_answered_whatever_it_is(
     connection.close()
     process.send_signal(signal.SIGTERM)
     assert 0 == process.wait()
+
+
+def test_a_refused_websocket_handshake_leaves_no_more_in_the_log_than_why(server: Server) -> None:
+    """A page of another origin may try without end; what the upstream refuses is no fault of ours at all."""
+    process, announced = server
+    url = urlsplit(announced["url"])
+    handshake = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    key = {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    for headers, status in (({"Origin": "http://a.test"}, 403), ({"Host": "b.test"}, 421), ({}, 401)):
+        for path in ("/v1/chat", "/v1/chat"):
+            connection = http.client.HTTPConnection(url.netloc)
+            connection.request("GET", path, headers={**handshake, **key, **headers})
+            assert status == connection.getresponse().status
+            connection.close()
+    process.send_signal(signal.SIGTERM)
+    assert 0 == process.wait()
+    lines = (process.stderr.read() if process.stderr else b"").decode().splitlines()
+    assert 3 == len(lines)
+    assert (True, True, "Stopped.") == ("a.test" in lines[0], "b.test" in lines[1], lines[2])

@@ -14,6 +14,7 @@ from tests.cli.conftest import BEGAN, Call, History
 from tests.cli.processes import COMMAND, environment, started
 
 _STORE = ("--store", "history")
+_SMALL = b'{"execute_id":"b","workflow_id":"w","execute_status":"success","create_time":1761901941}\n'
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_what_is_beyond_the_limits_is_refused_on_the_command_line_too(
     """With its line and the setting, and the exit code says that something was refused."""
     monkeypatch.setenv("EXECUTION_HISTORY_RECORD_LIMIT_BYTES", str(1024 * 1024))
     large = b'{"execute_id":"a","workflow_id":"w","output":"' + b"x" * 1024 * 1024 + b'"}\n'
-    (tmp_path / "in.jsonl").write_bytes(large + b'{"execute_id":"b","workflow_id":"w","execute_status":"success","create_time":1761901941}\n')
+    (tmp_path / "in.jsonl").write_bytes(large + _SMALL)
     said = call("import", "in.jsonl", *_STORE, "--json")
     assert (1, 1, ["line 1"]) == (
         said.code, said.json()["added"], [each["place"] for each in said.json()["refused"]],
@@ -193,5 +194,5 @@ def test_a_pipe_among_the_files_of_a_folder_holds_nobody_up(tmp_path: Path, call
     """No command waits for somebody to write into it."""
     (tmp_path / "history").mkdir()
     os.mkfifo(tmp_path / "history" / "w.json")
-    (tmp_path / "in.jsonl").write_bytes(b'{"execute_id":"b","workflow_id":"w","execute_status":"success","create_time":1761901941}\n')
+    (tmp_path / "in.jsonl").write_bytes(_SMALL)
     assert call(*words, *_STORE).code in (0, 2)

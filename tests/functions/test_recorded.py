@@ -186,6 +186,57 @@ async def test_secrets_are_not_kept(service: ExecutionHistoryService) -> None:
     )  # fmt: skip
 
 
+async def test_secrets_in_pairs_are_not_kept(service: ExecutionHistoryService) -> None:
+    """Headers as servers have them, in bytes or text, and any list or tuple of names and values."""
+
+    @recorded("w", service=service, redact=["pin"])
+    def serve(scope: dict[str, Any], form: Any) -> NoReturn:
+        raise PermissionError(f"not with {scope['headers'][0][1].decode()}")
+
+    headers = [(b"authorization", b"Bearer pat_abcdef"), (b"accept", b"json"), [b"Cookie", b"id=secret-id"]]
+    with pytest.raises(PermissionError):
+        serve({"headers": headers}, (("pin", 1234), ["x-api-key", {"a": "key-12345"}], ("pin", 1, 2), "pin"))
+    found = await _one(service)
+    assert {
+        "scope": {"headers": [["authorization", "[redacted]"], ["accept", "json"], ["Cookie", "[redacted]"]]},
+        "form": [["pin", "[redacted]"], ["x-api-key", "[redacted]"], ["pin", 1, 2], "pin"],
+    } == found["input_parameters"]
+    assert "not with [redacted]" == found["error_message"]
+
+
+async def test_whose_token_a_call_had_is_not_claimed(service: ExecutionHistoryService) -> None:
+    """A function has neither an account nor a caller at Coze, whatever its metadata say."""
+    with record("w", service=service, metadata={"account": "a", "caller": "c"}) as run:
+        run.metadata["upstream"] = "http://a.test"
+    kept = (await _one(service))["metadata"]
+    assert not {"account", "caller", "upstream"} & kept.keys()
+    assert ("a", "c", "http://a.test") == (kept["caller.account"], kept["caller.caller"], kept["caller.upstream"])
+
+
+async def test_what_cannot_be_read_twice_is_named(service: ExecutionHistoryService) -> None:
+    """As output, as message, and inside other values: its address is of no use to anybody."""
+
+    async def work() -> None: ...
+
+    made = work()
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_result(made)
+
+    @recorded("w", service=service)
+    def steps() -> Iterator[Any]:
+        yield made
+
+    wrap = recorded("w", service=service)
+    await wrap(lambda: future)()
+    wrap(lambda: [made, iter([1])])()
+    list(steps())
+    with record("w", service=service) as run:
+        run.output = made
+    await made
+    named = "[coroutine work]"
+    assert [named, [named, "[list_iterator]"], named, named] == [each["output"] for each in await _all(service)]
+
+
 async def test_input_and_output_can_be_left_out(service: ExecutionHistoryService) -> None:
     """Only that it ran is kept; of a stream also when it said how much."""
 

@@ -10,6 +10,7 @@ import io
 import itertools
 import logging
 import threading
+import types
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator
 from types import CoroutineType, GeneratorType
 from typing import Any, Self
@@ -199,8 +200,6 @@ async def test_a_future_of_a_thread_is_followed(service: ExecutionHistoryService
 class _Request:
     """What a client's calls return: to be awaited, or entered, with methods of its own."""
 
-    url = "http://example"
-
     def __init__(self, result: object) -> None:
         self.result = result
         self.has_left = False
@@ -217,23 +216,17 @@ class _Request:
     async def __aexit__(self, *_: object) -> None:
         self.has_left = True
 
-    def named(self) -> str:
-        return f"request to {self.url}"
-
-    def __len__(self) -> int:
-        return 7
-
 
 async def test_an_object_that_is_awaited_keeps_its_class_and_its_methods(service: ExecutionHistoryService) -> None:
-    """Its stand-in is an instance of the same class, passes everything on, and can be entered instead."""
+    """Its stand-in is an instance of the same class, is equal to it, and can be entered instead."""
     requests = [_Request("a"), _Request("b"), _Request(ValueError("no"))]
     left = iter(requests)
     call: Callable[..., Any] = recorded("w", service=service)(lambda: next(left))
     first = call()
     assert isinstance(first, _Request)
     assert inspect.isawaitable(first)
-    first.url = "http://other"
-    assert ("request to http://other", "http://other", 7) == (first.named(), requests[0].url, len(first))
+    assert first == requests[0]
+    assert first in {requests[0]: "found by its hash"}
     assert "a" == await first
     async with call() as value:
         assert "b" == value
@@ -310,6 +303,128 @@ def test_a_returned_asynchronous_generator_answers_like_the_bare_one(number: boo
         assert await _aplay(_ascript, int(number), steps) == await _aplay(wrapped, int(number), steps)
 
     asyncio.run(both())
+
+
+class _Ids:
+    """Generators that others go on reading."""
+
+    def __init__(self) -> None:
+        self.all = (number for number in range(100))
+        self.later = _ascript(0)
+
+
+async def test_a_generator_that_others_hold_is_theirs_when_ours_is_gone(service: ExecutionHistoryService) -> None:
+    """What was read is recorded, as of a reader who stops; the next call goes on where that stopped."""
+    ids = _Ids()
+    source: Callable[[], Any] = recorded("w", service=service)(lambda: ids.all)
+    first = source()
+    assert [0, 1] == [next(first), next(first)]
+    del first
+    again = source()
+    assert 2 == next(again)
+    again.close()
+    with pytest.raises(StopIteration):
+        next(ids.all)
+    assert [("interrupted", [0, 1]), ("interrupted", [2])] == [
+        (each["execute_status"], each["output"]) for each in await _all(service)
+    ]
+
+
+async def test_an_asynchronous_generator_that_others_hold_is_theirs(service: ExecutionHistoryService) -> None:
+    """As with the other kind."""
+    ids = _Ids()
+    source: Callable[[], Any] = recorded("w", service=service)(lambda: ids.later)
+    first = source()
+    seen = [await anext(first), await anext(first)]
+    del first
+    gc.collect()
+    await asyncio.sleep(0)
+    seen.append(await anext(source()))
+    bare = _ascript(0)
+    assert [await anext(bare) for _ in range(3)] == seen
+    assert seen[:2] == (await _all(service))[0]["output"]
+
+
+async def test_a_generator_that_nobody_else_holds_is_closed_with_ours(service: ExecutionHistoryService) -> None:
+    """Its clean-up runs in its run, as soon as nobody can read it any more."""
+
+    @recorded("child", service=service)
+    def child() -> None: ...
+
+    def steps() -> Iterator[int]:
+        try:
+            yield 1
+        finally:
+            child()
+
+    left = recorded("w", service=service)(_logged(steps))()
+    next(left)
+    del left
+    gc.collect()
+    [found] = await _all(service, "child")
+    assert "w" == found["metadata"]["parent"]["workflow_id"]
+    assert "closed_early" == (await _ending(service))[3]
+
+
+async def test_a_coroutine_that_others_hold_is_theirs_when_ours_is_gone(service: ExecutionHistoryService) -> None:
+    """It is not closed with the one that was returned in its place."""
+    work = _helper(1)
+    given: Any = recorded("w", service=service)(lambda: work)()
+    with pytest.warns(RuntimeWarning, match="never awaited"):
+        del given
+    assert {"x": 1} == await work
+
+
+@pytest.mark.parametrize("is_method", [True, False])
+async def test_generators_that_are_coroutines_are_awaited(service: ExecutionHistoryService, is_method: bool) -> None:
+    """Those below ``types.coroutine``."""
+
+    class Old:
+        @recorded("w", service=service)
+        @types.coroutine
+        def wait(self, x: int) -> Generator[Any, Any, dict[str, int]]:
+            yield from asyncio.sleep(0).__await__()
+            return {"x": x}
+
+    @recorded("w", service=service)
+    @types.coroutine
+    def wait(x: int) -> Generator[Any, Any, dict[str, int]]:
+        yield from asyncio.sleep(0).__await__()
+        return {"x": x}
+
+    assert {"x": 1} == await (Old().wait(1) if is_method else wait(1))
+    assert ("success", {"x": 1}, 0, "returned") == await _ending(service)
+
+
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_a_returned_manager_that_is_a_decorator_is_a_value(
+    service: ExecutionHistoryService, is_async: bool
+) -> None:
+    """It makes a new manager for every call of what it decorates, which works as without us."""
+    seen: list[str] = []
+
+    @contextlib.contextmanager
+    def opened() -> Iterator[None]:
+        seen.append("in")
+        yield
+        seen.append("out")
+
+    @contextlib.asynccontextmanager
+    async def aopened() -> AsyncIterator[None]:
+        seen.append("in")
+        yield
+        seen.append("out")
+
+    async def acall() -> None:
+        seen.append("call")
+
+    manager: Any = recorded("w", service=service)(_logged(aopened if is_async else opened))()
+    call = manager(acall if is_async else lambda: seen.append("call"))
+    for _ in range(2):
+        await call() if is_async else call()
+    assert ["in", "call", "out"] * 2 == seen
+    found = await _one(service)
+    assert ("success", "returned") == (found["execute_status"], found["metadata"]["proof"])
 
 
 async def test_an_asynchronous_generator_from_a_coroutine_is_read_to_its_end(service: ExecutionHistoryService) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -33,6 +34,7 @@ _CALLS: dict[str, _Call] = {
     "delete": lambda service, odd: service.delete_execution_record(odd, "e"),
     "delete an id": lambda service, odd: service.delete_execution_record("w", odd),
     "delete several": lambda service, odd: service.delete_execution_records([("w", "e"), ("w", odd)]),
+    "annotate several": lambda service, odd: service.annotate_many([("w", "e"), ("w", odd)], Annotation(pinned=True)),
     "clear": lambda service, odd: service.clear_workflow_history(odd),
     "annotate": lambda service, odd: service.annotate(odd, "e", Annotation(pinned=True)),
     "annotate an id": lambda service, odd: service.annotate("w", odd, Annotation(pinned=True)),
@@ -116,3 +118,33 @@ async def test_workflows_to_follow_are_a_list() -> None:
     """The letters of one id are hardly meant."""
     with pytest.raises(InvalidInput, match="list of ids"):
         ExecutionHistoryService("memory:").follow(workflow_ids="7321")
+
+
+@pytest.mark.parametrize("odd", [5, "w", None, {"w": "e"}, [5], ["we"], [("w",)], [("w", "e", "x")], [None]], ids=repr)
+async def test_runs_are_named_by_pairs_of_ids(odd: Any) -> None:
+    """Anything else is refused with a sentence, before anything is done; pairs may be lists, as JSON has them."""
+    service = ExecutionHistoryService("memory:")
+    await service.create_execution_record("w", "e")
+    for call in (service.delete_execution_records, partial(service.annotate_many, annotation=Annotation(pinned=True))):
+        with pytest.raises(InvalidInput, match="pair"):
+            await call(odd)
+    assert 1 == (await service.annotate_many([["w", "e"]], Annotation(pinned=True))).changed  # type: ignore[list-item]
+    assert [("w", "e")] == await service.delete_execution_records([["w", "e"]])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("as_words", [True, False])
+async def test_a_filter_of_another_workflow_finds_nothing(as_words: bool) -> None:
+    """It neither widens what was asked for nor is left out; the same workflow is no contradiction."""
+    service = ExecutionHistoryService("memory:")
+    for name in ("124", "5"):
+        await service.create_execution_record(name)
+
+    async def found(*names: int) -> list[str]:
+        filters: dict[str, Any] = {"workflow": names}
+        if not as_words:
+            filters = {"record_filter": RecordFilter(workflow_ids=tuple(map(str, names)))}
+        return [each["workflow_id"] for each in (await service.get_execution_history("124", **filters))["histories"]]
+
+    assert [] == await found(5)
+    assert ["124"] == await found(124)
+    assert ["124"] == await found(5, 124)

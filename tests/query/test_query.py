@@ -78,11 +78,11 @@ def test_keywords_take_plain_values() -> None:
     """Numbers, flags and lists stand for the texts that they would be written as."""
     expected = RecordFilter(workflow_ids=("w",), statuses=("failed",), created_from=_NOW, pinned=True, run_modes=(1,))
     found = keyword_filter(
-        {"status": ["failed"], "since": _NOW, "pinned": True, "mode": 1, "bot": None}, workflow_id="w", now=_NOW
+        {"workflow": "w", "status": ["failed"], "since": _NOW, "pinned": True, "mode": 1, "bot": None}, now=_NOW
     )
     assert expected == found
     with pytest.raises(InvalidQuery, match="'tag' takes text"):
-        keyword_filter({"tag": object()}, workflow_id=None, now=_NOW)  # type: ignore[dict-item]
+        keyword_filter({"tag": object()}, now=_NOW)  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(

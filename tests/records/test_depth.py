@@ -166,7 +166,8 @@ async def test_through_a_file(
     value = text_of(levels)
     if key == "metadata":
         value = f'{{"k": {value}}}'
-    line = f'{{"execute_id": "deep", "workflow_id": "w", "execute_status": "success", "create_time": 1700000000000, "{key}": {value}}}'
+    known = '"execute_id": "deep", "workflow_id": "w", "execute_status": "success", "create_time": 1700000000000'
+    line = f'{{{known}, "{key}": {value}}}'
     await bring(service, tmp_path, line.encode())
     found = await check(service, tmp_path / "history", "w", levels)
     assert "needle" in json.dumps(found)

@@ -1,13 +1,15 @@
 """Any value has a JSON form, and no value can break the encoder."""
 
+import itertools
 import json
 from collections import deque, namedtuple
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import orjson
@@ -78,6 +80,43 @@ class _Colour(Enum):
 
 _Pair = namedtuple("_Pair", "left right")  # noqa: PYI024 - untyped ones are what foreign code has
 
+
+class _Elusive:
+    """A value that cannot even be asked for its class."""
+
+    @property  # type: ignore[misc]  # that is what is tested
+    def __class__(self) -> type:
+        raise RuntimeError("not bound")
+
+
+class _Numbers:
+    """An iterator of its own."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> int:
+        raise AssertionError
+
+
+class _Shown(_Numbers):
+    def __repr__(self) -> str:
+        return "numbers from 1"
+
+
+async def _work() -> None: ...
+
+
+def _steps() -> Iterator[int]:
+    raise AssertionError
+    yield 1
+
+
+async def _asteps() -> AsyncIterator[int]:
+    raise AssertionError
+    yield 1
+
+
 _FORMS: list[tuple[object, object]] = [
     ({"a": [1, 2.5, None, True, "文"]}, {"a": [1, 2.5, None, True, "文"]}),
     (2**64, "18446744073709551616"),
@@ -109,6 +148,13 @@ _FORMS: list[tuple[object, object]] = [
     (_Hostile(), "<_Hostile>"),
     (_Closed(), {"broken": "[unreadable: RuntimeError]", "shown": 1}),
     (object, "<class 'object'>"),
+    ([_Elusive(), 1], ["[unreadable: RuntimeError]", 1]),
+    ([_steps(), {"a": _asteps()}], ["[generator _steps]", {"a": "[async_generator _asteps]"}]),
+    ((each for each in [1]), "[generator <genexpr>]"),
+    ([iter([1]), iter({}), map(str, [1])], ["[list_iterator]", "[dict_keyiterator]", "[map]"]),
+    ({iter([1]): 1}, {"[list_iterator]": 1}),
+    (itertools.count(3), "count(3)"),
+    ([_Numbers(), _Shown()], ["[_Numbers]", "numbers from 1"]),
 ]
 
 
@@ -116,6 +162,15 @@ _FORMS: list[tuple[object, object]] = [
 def test_each_kind_of_value_has_the_form_that_is_documented(value: object, expected: object) -> None:
     """Every row of the module's table is what encode does."""
     assert expected == json.loads(encode(value))
+
+
+def test_a_coroutine_is_named_and_left_to_be_awaited() -> None:
+    """Wherever it stands; so is what awaits its steps."""
+    work = _work()
+    steps = work.__await__()
+    assert ["[coroutine _work]", "[coroutine_wrapper]"] == json.loads(encode([work, steps]))
+    with pytest.raises(StopIteration):
+        work.send(None)
 
 
 def test_a_value_inside_itself_is_named_as_such() -> None:

@@ -9,6 +9,7 @@ from execution_history import ExecutionHistoryService, record, recorded
 from execution_history.records.metadata import KEYS, Use, metadata_of, of_caller
 from execution_history.records.origin import acting_account, is_function
 from execution_history.records.proof import OF_FUNCTIONS, Proof
+from execution_history.records.record import new_document
 from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +74,7 @@ def test_other_keys_stay_as_they_are() -> None:
     given = {
         "tags": ["a"],
         "account": "a",
+        "caller": "c",
         "mine": 1,
         2: 3,
         "caller.proof": 4,
@@ -80,7 +82,8 @@ def test_other_keys_stay_as_they_are() -> None:
         "coze_execute_id": "6",
     }
     assert given == of_caller(given)  # type: ignore[arg-type]  # keys may be anything
-    assert given.keys() - of_caller(given, is_function=True).keys() == {"duration_ms", "coze_execute_id"}  # type: ignore[arg-type]
+    of_function = of_caller(given, is_function=True)  # type: ignore[arg-type]  # as above
+    assert given.keys() - of_function.keys() == {"duration_ms", "coze_execute_id", "account", "caller"}
 
 
 _CLAIMS = {name: f"claimed {name}" for name in KEYS}
@@ -124,3 +127,20 @@ async def test_what_is_recorded_as_a_function_claims_nothing() -> None:
     assert ("raised", "function") == (failed["metadata"]["proof"], failed["metadata"]["recorded_as"])
     assert "ValueError: no" in failed["metadata"]["traceback"]
     assert all(map(is_function, (done, failed)))
+
+
+async def test_a_change_does_not_choose_who_acts_for_a_run() -> None:
+    """The account and the address of what a recorder began stay; what a caller would have them is kept aside."""
+    service = ExecutionHistoryService("memory:")
+    own = {"account": "own", "upstream": "https://own.test", "recorder": "r"}
+    document = new_document(workflow_id="w", execute_id="e", now=1, metadata=own)
+    await service.merge([document])
+    changed = await service.update_execution_record(
+        "w", "e", metadata={"account": "victim", "upstream": "http://victim.test", "mine": 1}
+    )
+    assert changed is not None
+    aside = {"caller.account": "victim", "caller.upstream": "http://victim.test", "mine": 1}
+    assert {**own, **aside} == changed["metadata"]
+    assert "own" == acting_account(changed)
+    begun = await service.create_execution_record("w", metadata={"account": "mine", "upstream": "http://a.test"})
+    assert {"account": "mine", "upstream": "http://a.test"} == begun["metadata"]

@@ -176,9 +176,10 @@ async def test_a_status_is_understood_in_the_words_of_others(
     _write(tmp_path / name, _record(_AT, _AT, execute_status=written))
     if name == "w.json":
         async with ExecutionHistoryService(tmp_path) as service:
-            (found,) = (await service.get_execution_history("w"))["histories"]
+            kept = [dict(each) for each in (await service.get_execution_history("w"))["histories"]]
     else:
-        _, (found,) = await _taken(tmp_path / name)
+        _, kept = await _taken(tmp_path / name)
+    (found,) = kept
     assert status == found["execute_status"]
     assert {"adopted_fields": {"execute_status": written}} == found["metadata"]
 

@@ -95,7 +95,7 @@ async def test_hits_say_where_they_are(filled: Served) -> None:
         ({"status": "nope"}, "nope"),
         ({"where": "input..x = 1"}, "input..x"),
         ({"where": "input.x = 1 and y = 2"}, "more than one value"),
-        ({"where": "input.x <> 1"}, "no comparison that is known"),
+        ({"where": "input.x <> 1"}, "uses an unknown comparison"),
         ({"cursor": "broken"}, "cursor"),
         ({"q": "x" * 5_000}, "characters"),
         ({"sort": "relevance"}, "relevance"),

@@ -50,7 +50,7 @@ async def _without_length(data: bytes) -> AsyncIterator[bytes]:
 
 async def test_times_without_an_offset_are_in_the_zone_that_is_named() -> None:
     """UTC unless the address says another; a zone that is none is refused."""
-    line = b'{"workflow_id": "w", "execute_id": "%s", "execute_status": "success", "create_time": "2025-10-31 17:12:21"}'
+    line = b'{"workflow_id": "w", "execute_id": "%s", "execute_status": "failed", "create_time": "2025-10-31 17:12:21"}'
     store = MemoryStore()
     async with _client(store) as client:
         for execute_id, zone in ((b"a", "UTC"), (b"b", "Asia/Shanghai"), (b"c", "Mars")):

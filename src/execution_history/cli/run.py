@@ -17,6 +17,7 @@ from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_
 from execution_history.presentation.phrases import STATUSES
+from execution_history.records.charset import BYTE_ORDER_MARK
 from execution_history.records.depth import WRITABLE, cut
 from execution_history.records.json_text import read_json
 from execution_history.records.record import ExecutionRecord
@@ -267,7 +268,7 @@ def _from_file(file: str) -> dict[str, Any]:
             "The parameters file %(path)s cannot be read: %(reason)s.", path=file, reason=reason
         ) from None
     try:
-        content = _decoded(data.removeprefix(b"\xef\xbb\xbf"), _LEVELS)
+        content = _decoded(data.removeprefix(BYTE_ORDER_MARK), _LEVELS)
     except ValueError:
         raise CommandFailed("The parameters file %(path)s is not JSON.", path=file) from None
     if not isinstance(content, dict):

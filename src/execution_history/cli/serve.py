@@ -151,22 +151,7 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
 def _announce(session: Session, application: "Application") -> None:
     turn_on_garbage_collection()
     settings, sandbox = application.settings, application.sandbox
-    for name, account in settings.accounts.items():
-        # An account without a token still serves callers who send their own.
-        if account.missing not in ((), ("token",)):
-            lacking = enumerated(missing_settings(account, name))
-            session.notice(
-                "The Coze account '%(account)s' is incomplete: set %(settings)s.",
-                account=name,
-                settings=lacking,
-                style="yellow",
-            )
-    if {"*", "null"} & set(settings.allowed_origins):
-        session.notice(
-            "A page of any site may call the gateway: the setting allowed_origins has * or null. Name the origins of "
-            "your own pages instead.",
-            style="yellow",
-        )
+    _warn(session, settings)
     url = _address(settings.host, settings.port)
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
@@ -194,6 +179,26 @@ def _announce(session: Session, application: "Application") -> None:
             f"  {session.command('list')}"
         )
     session.output.remark("\n" + _("Press Ctrl-C to stop."), style="dim")
+
+
+def _warn(session: Session, settings: Settings) -> None:
+    """Tell of settings that are probably not meant so."""
+    for name, account in settings.accounts.items():
+        # An account without a token still serves callers who send their own.
+        if account.missing not in ((), ("token",)):
+            lacking = enumerated(missing_settings(account, name))
+            session.notice(
+                "The Coze account '%(account)s' is incomplete: set %(settings)s.",
+                account=name,
+                settings=lacking,
+                style="yellow",
+            )
+    if {"*", "null"} & set(settings.allowed_origins):
+        session.notice(
+            "A page of any site may call the gateway: the setting allowed_origins has * or null. Name the origins of "
+            "your own pages instead.",
+            style="yellow",
+        )
 
 
 def _address_of(session: Session, sandbox: "Sandbox") -> tuple[str, str, str]:

@@ -14,7 +14,8 @@ from typing import Final
 import uvicorn
 
 from execution_history.application import Application
-from execution_history.cli.server_protocol_h11 import LimitedH11Protocol
+from execution_history.cli.server_protocol_h11 import AddressedH11Protocol
+from execution_history.cli.server_protocol_websocket import RefusingWebSocketProtocol
 from execution_history.cli.signals import stops_call
 from execution_history.errors import shortened
 from execution_history.presentation.formatting import visible
@@ -81,7 +82,7 @@ def server_config(application: Application) -> uvicorn.Config:
         timeout_keep_alive=application.settings.keep_alive_seconds,
         http=_http_protocol(),
         h11_max_incomplete_event_size=_LONGEST_HEAD,
-        ws="websockets-sansio",
+        ws=RefusingWebSocketProtocol,
         ws_max_size=_LARGEST_MESSAGE,
     )
 
@@ -91,7 +92,7 @@ def _http_protocol() -> type[asyncio.Protocol]:
     try:
         import httptools  # noqa: F401, PLC0415 - as said
     except ImportError:
-        return LimitedH11Protocol
+        return AddressedH11Protocol
     from execution_history.cli.server_protocol import LimitedHttpToolsProtocol  # noqa: PLC0415 - as said
 
     return LimitedHttpToolsProtocol

@@ -6,7 +6,12 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from execution_history.cli.server_protocol_h11 import LimitedH11Protocol, handshake_fault, refusal_head, with_ascii_line
+from execution_history.cli.server_protocol_h11 import (
+    AddressedH11Protocol,
+    handshake_fault,
+    refusal_head,
+    with_ascii_line,
+)
 
 _LONGEST_PARSED: Final = 0xFFFF
 """Bytes of an address that httptools can parse: it counts them in 16 bits."""
@@ -94,7 +99,7 @@ class LimitedHttpToolsProtocol(HttpToolsProtocol):
         head = b"%b %b HTTP/1.1\r\n%b\r\n" % (self.parser.get_method(), self.url, b"".join(kept))
         self.connections.discard(self)
         self._unset_keepalive_if_required()
-        protocol = LimitedH11Protocol(self.config, self.server_state, self.app_state)
+        protocol = AddressedH11Protocol(self.config, self.server_state, self.app_state)
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.data_received(head + rest)

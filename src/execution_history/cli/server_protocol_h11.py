@@ -39,7 +39,7 @@ def refusal_head(status: HTTPStatus) -> bytes:
     return f"HTTP/1.1 {status} {status.phrase}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode("ascii")
 
 
-class LimitedH11Protocol(H11Protocol):
+class AddressedH11Protocol(H11Protocol):
     """uvicorn's protocol, which alone takes no address with raw text in it, as curl sends what one types."""
 
     def data_received(self, data: bytes) -> None:

@@ -1,17 +1,18 @@
 """The gateway: a reverse proxy for the whole Coze API, whose way to the upstream is the recording transport.
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
-out (RFC 9110, section 7.6.1), double slashes in a path count as one, and text in an address goes on percent-encoded,
-which the HTTP parsers before us and after us ask for. WebSocket connections pass too, and are recorded where they run a
-workflow (:mod:`~execution_history.coze.websocket_recording`); Coze serves them under names of their own, ``ws.coze.cn``
-beside ``api.coze.cn``. The header ``x-execution-history-account`` chooses among the configured accounts' addresses; who
-calls proves that to the upstream with the ``Authorization`` that came along.
+out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as
+one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us ask for. WebSocket
+connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
+Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
+``x-execution-history-account`` chooses among the configured accounts' addresses; who calls proves that to the upstream
+with the ``Authorization`` that came along.
 
 A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. Redirects of
 recorded calls are followed within the accounts' own hosts, and the chunk of a stream that holds a question waits for
-its record (:mod:`~execution_history.coze.transport.async_transport`). A history that
-the upstream no longer has is answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of
-the gateway itself is an envelope (:mod:`~execution_history.coze.gateway_refusals`).
+its record (:mod:`~execution_history.coze.transport.async_transport`). A history that the upstream no longer has is
+answered from the records (:mod:`~execution_history.coze.gateway_history`). An error of the gateway itself is an
+envelope (:mod:`~execution_history.coze.gateway_refusals`).
 """
 
 import asyncio
@@ -24,14 +25,15 @@ import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.forwarded_headers import passed_on
+from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
-from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path
-from execution_history.coze.protocol.messages import MODE_STREAM, parse_run_request, run_kind
+from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
+from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, parse_run_request, run_kind
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
-from execution_history.errors import ExecutionHistoryError, Message, UnknownAccount, message_of, shortened
+from execution_history.errors import ExecutionHistoryError, Message, UnknownAccount, message_of
+from execution_history.presentation.formatting import one_line
 from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
 
@@ -41,7 +43,7 @@ ACCOUNT_HEADER: Final = b"x-execution-history-account"
 
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
 _COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
-_STATUSES: Final = range(100, 600)
+_FINAL: Final = range(200, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
 _NOT_BUFFERED: Final = (b"x-accel-buffering", b"no")
@@ -118,12 +120,7 @@ class Gateway:
             reason = f"{type(error).__name__}: {_reason(error)}".removesuffix(": ")
             upstream = self._upstream.base_url(_account_of(scope))
             _log.warning("The upstream %s gave no answer: %s", upstream, reason)
-            sentence = Message(
-                "The upstream %(upstream)s gave no answer (%(reason)s): check its address and the network.",
-                upstream=upstream,
-                reason=reason,
-            )
-            return Refusal(NO_ANSWER, "upstream_unreachable", sentence, httpx.codes.BAD_GATEWAY)
+            return unreachable(upstream, reason)
         if isinstance(error, ExecutionHistoryError):
             sentence = Message("The request was not sent: %(reason)s", reason=message_of(error))
             return Refusal(NO_ANSWER, "not_recorded", sentence, httpx.codes.SERVICE_UNAVAILABLE)
@@ -133,14 +130,14 @@ class Gateway:
 
     async def _relay(self, scope: Scope, path: bytes, receive: Receive, send: Send) -> None:
         """Pass a WebSocket connection on."""
-        from execution_history.coze.websocket_relay import WebSocketRelay, refuse  # noqa: PLC0415 - aiohttp, for servers
+        from execution_history.coze.websocket_relay import WebSocketRelay, respond  # noqa: PLC0415 - aiohttp, for servers
 
         account = _account_of(scope)
         try:
             url = self._target(account, scope, path)
             connection = self._upstream.connection(account)
         except (UnknownAccount, httpx.InvalidURL) as error:
-            await refuse(scope, send, httpx.codes.BAD_REQUEST, str(error))
+            await respond(scope, send, *self._refusal(scope, error).answer(scope))
             return
         recording = self._upstream.chat_recording(account, httpx.Request("GET", url, headers=scope["headers"]))
         relay = WebSocketRelay(receive, send, self._upstream.timeout, connection, account, recording)
@@ -256,13 +253,14 @@ class _Answer:
             httpx.TransportError: the upstream broke off before the answer began here.
         """
         try:
-            if response.status_code not in _STATUSES:
-                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none of HTTP's.")
+            if response.status_code not in _FINAL:
+                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none that ends a request.")
             headers, others = response.headers.raw, _without_length(response.headers.raw)
             if response.status_code == httpx.codes.NOT_MODIFIED:
                 others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
             kept = passed_on(headers, others)
-            if _is_event_stream(response.headers, is_stream=is_stream):
+            is_events = claims_stream(response.headers.get("content-type"), is_streamed=is_stream)
+            if is_events and "x-accel-buffering" not in response.headers:
                 kept.append(_NOT_BUFFERED)
             await self._begin(response.status_code, kept)
             async for chunk in stream_of(response):
@@ -288,7 +286,7 @@ class _Answer:
 
     async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self._has_begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.start", "status": status, "headers": sendable(headers)})
 
 
 @lru_cache(maxsize=256)  # runs have the same few
@@ -324,15 +322,8 @@ def _asks_for_stream(request: httpx.Request) -> bool:
     return run is not None and run.run_mode == MODE_STREAM
 
 
-def _is_event_stream(headers: httpx.Headers, *, is_stream: bool) -> bool:
-    """Return whether an answer is a stream of events, as the SDKs decide it (coze-protocol 9)."""
-    kind = headers.get("content-type", "").lower()
-    is_events = "event-stream" in kind or (is_stream and "json" not in kind)
-    return is_events and "x-accel-buffering" not in headers
-
-
 def _reason(error: Exception) -> str:
-    return shortened(without_credentials(str(error)), _LONGEST_REASON)
+    return one_line(without_credentials(str(error)), _LONGEST_REASON)
 
 
 def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:

@@ -1,7 +1,9 @@
 """Requests for the history of a run: passed on, translated, or answered from the records here.
 
 Coze Studio's answers are translated to the official shape; the records stand in where the upstream no longer has a
-history (coze-protocol 1.6, 1.8, 3.2 and 6).
+history (coze-protocol 1.6, 1.8, 3.2 and 6). Nobody gets a record without a token, nor with one that the upstream
+refuses. One that nobody could check is enough for a program, which can read the records here without any; a page of
+another origin, which cannot, has to bring one that the upstream took.
 """
 
 import logging
@@ -13,15 +15,16 @@ import httpx
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
+    LARGEST_HISTORY,
     HistoryRefusal,
     HistoryRequest,
+    RefusalKind,
     RunHistory,
     read_history,
     read_node,
 )
 from execution_history.coze.protocol.run_history_response import envelope, render_history, render_node, translate_studio
 from execution_history.coze.tracking.history_client import read_body
-from execution_history.coze.transport.passing_history import LARGEST_HISTORY
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
 
@@ -31,6 +34,8 @@ SOURCE_HEADER: Final = b"x-execution-history-source"
 """Marks an answer that is not the upstream's own: ``history`` for a record, ``coze-studio`` for a translation."""
 
 _GONE: Final = frozenset({"unknown", "unavailable"})
+_TAKEN: Final = frozenset({None, "unknown"})
+"""Kinds of answers that only a token gets which the upstream took; ``None`` is that of a history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +85,34 @@ class HistoryFallback:
         try:
             answer = await self._send(request)
         except httpx.TransportError:
-            recorded = await self._recorded(call)
+            recorded = await self._recorded(call, request, "unavailable")
             if recorded is None:
                 raise
             return recorded
+        found = read_history(answer.status_code, answer.plain, answer.content_type, call.execute_id)
+        kind = found.kind if isinstance(found, HistoryRefusal) else None
         if call.node_execute_uuid is not None:
-            is_whole = read_node(answer.status_code, answer.plain) is not None
-            return answer if is_whole else await self._recorded(call) or answer
-        found = read_history(answer.status_code, answer.plain, answer.content_type)
-        if isinstance(found, HistoryRefusal) and found.kind == "studio":
-            return await self._studio(call, request) or await self._recorded(call) or answer
-        if isinstance(found, HistoryRefusal):
-            return (await self._recorded(call) if found.kind in _GONE else None) or answer
-        return (await self._recorded(call, only_better_than=found) if _has_expired(found) else None) or answer
+            output = read_node(answer.status_code, answer.plain, answer.content_type)
+            return (
+                answer
+                if kind == "unauthorised" or output is not None
+                else await self._recorded(call, request, kind) or answer
+            )
+        if kind == "studio":
+            return await self._studio(call, request) or await self._recorded(call, request, kind) or answer
+        if kind in _GONE or (isinstance(found, RunHistory) and _has_expired(found)):
+            return await self._recorded(call, request, kind) or answer
+        return answer
 
     async def _send(self, request: httpx.Request) -> Answer:
         response = await self._upstream.send(request)
         return Answer(response.status_code, response.headers.raw, await read_body(response))
 
     async def _studio(self, call: HistoryRequest, request: httpx.Request) -> Answer | None:
-        """Return Coze Studio's answer to the same request, in the official shape; ``None`` where it has none."""
+        """Return Coze Studio's answer to the same request, in the official shape; ``None`` where it has none.
+
+        Where it refuses the token, its answer is as it came.
+        """
         translated = httpx.Request(
             "GET",
             request.url.copy_with(raw_path=_prefix(request.url) + call.studio_path.encode()),
@@ -110,24 +123,43 @@ class HistoryFallback:
             answer = await self._send(translated)
         except httpx.TransportError:
             return None
+        found = read_history(answer.status_code, answer.plain, answer.content_type)
+        if isinstance(found, HistoryRefusal) and found.kind == "unauthorised":
+            return answer
         is_there = answer.status_code == httpx.codes.OK
         body = translate_studio(answer.plain, answer.content_type) if is_there else None
         return None if body is None else _substitute(body, b"coze-studio")
 
-    async def _recorded(self, call: HistoryRequest, *, only_better_than: RunHistory | None = None) -> Answer | None:
-        """Return the answer from the record of the run; ``None`` where there is no better one than the upstream's."""
+    async def _recorded(self, call: HistoryRequest, request: httpx.Request, kind: RefusalKind | None) -> Answer | None:
+        """Return the answer from the record of the run; ``None`` where there is no better one than the upstream's.
+
+        Args:
+            call: the history that is requested.
+            request: the request as it went on.
+            kind: of the upstream's refusal; ``None`` where it has the history, without its output.
+        """
+        if not _may_read(request, kind):
+            return None
         try:
             record = await self._recorder.records.find(call.workflow_id, call.execute_id)
         except StoreError as error:
             _log.warning("A history could not be answered from the store: %s", error)
             return None
-        if record is None or (only_better_than is not None and record["output"] in (None, "")):
+        if record is None:
             return None
         if call.node_execute_uuid is None:
+            if kind is None and record["output"] in (None, ""):
+                return None
             entry = render_history(record)
             return _substitute(envelope([entry], str(entry["logid"])), b"history")
         node = render_node(record, call.node_execute_uuid)
         return None if node is None else _substitute(envelope(node), b"history")
+
+
+def _may_read(request: httpx.Request, kind: RefusalKind | None) -> bool:
+    """Return whether a record may answer *request*, to which the upstream's answer is of this *kind*."""
+    has_token = len(request.headers.get("authorization", "").split()) > 1
+    return has_token and ("origin" not in request.headers or kind in _TAKEN)
 
 
 def _has_expired(history: RunHistory) -> bool:

@@ -13,6 +13,8 @@ from typing import Final
 from starlette.types import Scope
 
 from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.errors import Message
+from execution_history.presentation.formatting import one_line
 from execution_history.presentation.translator import LANGUAGES
 
 ERROR_HEADER: Final = b"x-execution-history-error"
@@ -21,6 +23,8 @@ ERROR_HEADER: Final = b"x-execution-history-error"
 BAD_REQUEST: Final = 4000
 NO_ANSWER: Final = 5000
 """Codes of envelopes: the caller's fault, as Coze has it too, and the upstream's or ours."""
+
+_LONGEST_SENTENCE: Final = 2_000
 
 _PREFIXES: Final = (b"/v1/", b"/v2/", b"/v3/", b"/api/", b"/open_api/")
 _SLASHES: Final = re.compile(rb"/{2,}")
@@ -35,7 +39,7 @@ class Refusal:
     Attributes:
         code: of the envelope; positive.
         word: for programs; the value of the header.
-        sentence: for people; translated where it is a message.
+        sentence: for people; translated where it is a message, and sent on one line.
         status: the HTTP status where it is not 200.
     """
 
@@ -48,7 +52,7 @@ class Refusal:
         """Return status, headers and body of the answer to the request *scope*, in the language that it prefers."""
         headers = dict(scope["headers"])
         translator = LANGUAGES.of_header(headers.get(b"accept-language", b"").decode("latin-1"))
-        body = refusal(self.code, translator.message(self.sentence))
+        body = refusal(self.code, one_line(translator.message(self.sentence), _LONGEST_SENTENCE))
         has_envelope = scope["type"] == "http" and not _wants_bytes(scope, headers.get(b"accept", b""))
         fields = [
             (b"content-type", b"application/json"),
@@ -56,6 +60,16 @@ class Refusal:
             (ERROR_HEADER, self.word.encode("ascii")),
         ]
         return HTTPStatus.OK if has_envelope else self.status, fields, body
+
+
+def unreachable(upstream: str, reason: str) -> Refusal:
+    """Return the answer to a request that *upstream* gave none to, for this *reason*."""
+    sentence = Message(
+        "The upstream %(upstream)s gave no answer (%(reason)s): check its address and the network.",
+        upstream=upstream,
+        reason=reason,
+    )
+    return Refusal(NO_ANSWER, "upstream_unreachable", sentence, HTTPStatus.BAD_GATEWAY)
 
 
 def gateway_path(scope: Scope) -> bytes | None:

@@ -10,8 +10,8 @@ import aiohttp
 import httpx
 from starlette.types import Receive, Scope, Send
 
-from execution_history.coze.forwarded_headers import passed_on
-from execution_history.coze.protocol.run_history_response import refusal
+from execution_history.coze.forwarded_headers import passed_on, sendable
+from execution_history.coze.gateway_refusals import unreachable
 from execution_history.coze.transport.aiohttp_session import as_yarl, open_session
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.proxies import Proxy
@@ -164,7 +164,7 @@ class WebSocketRelay:
 
     async def _accept(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         raw = () if self._answer is None else self._answer.raw_headers
-        headers = passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE)
+        headers = sendable(passed_on(((name.lower(), value) for name, value in raw), _OF_THE_HANDSHAKE))
         if self._recording is not None:
             self._recording.opened(headers)
         await self._send({"type": "websocket.accept", "subprotocol": socket.protocol, "headers": headers})
@@ -224,19 +224,15 @@ class WebSocketRelay:
         if answer is None or not is_refusal or answer.status == httpx.codes.SWITCHING_PROTOCOLS:
             reason = reason_of(error, url.host, self._proxy, self._account)
             _log.warning("A WebSocket connection to the upstream failed: %s", reason)
-            sentence = f"The upstream gave no answer ({reason}): check its address and the network."
-            await refuse(scope, self._send, httpx.codes.BAD_GATEWAY, sentence)
+            refusal = unreachable(f"{url.scheme}://{url.netloc.decode('ascii')}", reason)
+            await respond(scope, self._send, *refusal.answer(scope))
             return
-        headers = passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE)
-        await _respond(scope, self._send, answer.status, headers, self._body)
+        headers = sendable(passed_on(((name.lower(), value) for name, value in answer.raw_headers), _OF_THE_HANDSHAKE))
+        await respond(scope, self._send, answer.status, headers, self._body)
 
 
-async def refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
-    """Refuse the connection with an HTTP status, and an envelope with *sentence*, where the server can do that."""
-    await _respond(scope, send, status, [(b"content-type", b"application/json")], refusal(status, sentence))
-
-
-async def _respond(scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def respond(scope: Scope, send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    """Answer the handshake with an HTTP status instead of a connection; where the server cannot do that, close it."""
     if "websocket.http.response" not in scope.get("extensions", {}):
         await send({"type": "websocket.close", "code": _BAD_GATEWAY})
         return

@@ -7,8 +7,9 @@ from execution_history.lazy_names import lazy_names
 if TYPE_CHECKING:
     from execution_history.functions.context_manager import record
     from execution_history.functions.decorator import recorded
+    from execution_history.functions.nesting import parentage
     from execution_history.functions.process_recorder import default_recorder
-    from execution_history.functions.run import Run, current_run, parentage
+    from execution_history.functions.run import Run, current_run
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -16,7 +17,7 @@ else:
             "Run": "run",
             "current_run": "run",
             "default_recorder": "process_recorder",
-            "parentage": "run",
+            "parentage": "nesting",
             "record": "context_manager",
             "recorded": "decorator",
         },

@@ -1,8 +1,8 @@
 """What is kept of a function's arguments and results: by name, as JSON, without secrets. Pure.
 
 A secret is what stands under a name that ends in one of the usual words (``token``, ``password``, ``api_key``,
-``Authorization``, …), or under one that the caller names, at any depth. It becomes ``"[redacted]"``, and its text is
-taken out of error messages and tracebacks too.
+``Authorization``, …), or under one that the caller names, at any depth: in an object, or in a list of pairs as headers
+are. It becomes ``"[redacted]"``, and its text is taken out of error messages and tracebacks too.
 """
 
 import inspect
@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import quoted
+from execution_history.functions.foreign import attempt, comes_from_outside
 from execution_history.records.depth import IN_METADATA, IN_VALUE
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
@@ -57,6 +58,10 @@ class Redaction:
         token = _capturing.set(True)
         try:
             document = encode(_light(value), levels=levels)
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
+            return encode(f"[unreadable: {type(error).__name__}]")
         finally:
             _capturing.reset(token)
         if not self._names and _HINT.search(document) is None:
@@ -85,19 +90,24 @@ class Redaction:
             text = text.replace(secret, REDACTED)
         return text
 
-    def _without_secrets(self, value: Any) -> Any:
-        stack = [value]
+    def _without_secrets(self, document: Any) -> Any:
+        stack = [document]
         while stack:
             item = stack.pop()
             if isinstance(item, list):
-                stack += item
+                for inner in item:
+                    match inner:
+                        case [str(name), value] if self._is_secret(name):  # as lists of headers have them
+                            inner[1] = self._hidden(value)
+                        case _:
+                            stack.append(inner)
             elif isinstance(item, dict):
                 for key, inner in item.items():
                     if self._is_secret(key):
                         item[key] = self._hidden(inner)
                     else:
                         stack.append(inner)
-        return value
+        return document
 
     def _hidden(self, value: Any) -> Any:
         if value is None:
@@ -159,10 +169,12 @@ class Arguments:
 
 def _light(value: object) -> object:
     """*value*, or a few words on an array or buffer whose JSON would take seconds."""
-    try:
-        size = value.nbytes if hasattr(value, "nbytes") else len(value) if isinstance(value, (bytes, bytearray)) else 0
-    except Exception:  # noqa: BLE001 - a foreign attribute may raise anything, and a run must not fail for it
-        return value
-    if isinstance(size, int) and size > _LARGEST_BUFFER:
+    size = attempt(lambda: _size_of(value), 0)
+    if size > _LARGEST_BUFFER:
         return f"[{type(value).__name__} of {size} bytes]"
     return value
+
+
+def _size_of(value: Any) -> int:
+    size = value.nbytes if hasattr(value, "nbytes") else len(value) if isinstance(value, (bytes, bytearray)) else 0
+    return size if isinstance(size, int) else 0

@@ -96,14 +96,14 @@ def _wrapped(function: Callable[..., Any], plan: Plan, arguments: Arguments) -> 
     streaming, body = replace(plan, run_mode=MODE_STREAM, kind="generator"), _body_of(function)
     if inspect.isasyncgenfunction(body):
         return async_generator(function, _beginning(streaming, arguments))
-    if inspect.isgeneratorfunction(body):
+    if inspect.isgeneratorfunction(body) and not _is_awaited(body):
         return generator(function, _beginning(streaming, arguments))
     code = getattr(body, "__code__", None)
     if code is _MANAGER:
         return _manager(function, _beginning(replace(plan, kind="context manager"), arguments))
     if code is _ASYNC_MANAGER:
         return _async_manager(function, _beginning(replace(plan, kind="context manager"), arguments))
-    if inspect.iscoroutinefunction(body):
+    if inspect.iscoroutinefunction(body) or _is_awaited(body):
         return _coroutine(function, _beginning(plan, arguments))
     return _call(function, _beginning(plan, arguments))
 
@@ -113,6 +113,11 @@ def _body_of(function: Callable[..., Any]) -> Callable[..., Any]:
     while isinstance(function, functools.partial):
         function = function.func
     return function if inspect.isroutine(function) else type(function).__call__
+
+
+def _is_awaited(body: Callable[..., Any]) -> bool:
+    """Return whether *body* is a generator function that :func:`types.coroutine` has made a coroutine function."""
+    return bool(getattr(getattr(body, "__code__", None), "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE)
 
 
 def _beginning(plan: Plan, arguments: Arguments) -> Begin:
@@ -143,7 +148,7 @@ def _coroutine(function: Callable[..., Awaitable[Any]], begin: Begin) -> Callabl
         if run is None:
             return await function(*args, **kwargs)
         async with run:
-            return returned(await function(*args, **kwargs), run)
+            return returned(await function(*args, **kwargs), run, is_awaited=True)
 
     return call
 

@@ -5,11 +5,13 @@ import traceback
 from typing import Final
 
 from execution_history.functions.arguments import Redaction
-from execution_history.records.metadata import PROOF, TRACEBACK
+from execution_history.functions.foreign import attempt, text_of, traceback_of
+from execution_history.records.metadata import TRACEBACK
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
 _LONGEST_TRACEBACK: Final = 100_000
+_FIRST_LINE: Final = "Traceback (most recent call last):\n"
 
 
 class NeverUsed(BaseException):
@@ -26,39 +28,48 @@ _REASONS: Final = (
 )
 
 
-def ending_of(
-    error: BaseException | None, redaction: Redaction
-) -> tuple[ExecutionStatus, dict[str, object], dict[str, object]]:
-    """Return the status of a run that *error* ended, the record's keys, and the metadata with the reason."""
+def status_of(error: BaseException | None) -> tuple[ExecutionStatus, Proof]:
+    """Return the status of a run that *error* ended, and its proof. Asks the error for nothing, so it never fails."""
     if error is None:
-        return "success", {}, {PROOF.name: Proof.RETURNED}
+        return "success", Proof.RETURNED
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    if isinstance(error, Exception):
-        message = redaction.text(_text(error)) or f"{name}, which says nothing more."
-        shown = redaction.text(_traceback(error))
+    if issubclass(kind, Exception):
+        return "failed", Proof.RAISED
+    return "interrupted", next((proof for known, proof, _ in _REASONS if issubclass(kind, known)), Proof.CANCELLED)
+
+
+def said_of(error: BaseException | None, redaction: Redaction) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the record's keys and the metadata that say why *error* ended a run, as far as it can be asked.
+
+    Raises:
+        BaseException: it came from outside meanwhile (:func:`execution_history.functions.foreign.comes_from_outside`).
+    """
+    if error is None:
+        return {}, {}
+    kind = type(error)
+    name = attempt(lambda: _name_of(kind), "Exception")
+    if issubclass(kind, Exception):
+        message = redaction.text(text_of(error))
+        shown = attempt(lambda: _traceback(error), f"{name}: {message}")
         return (
-            "failed",
-            {"error_code": name, "error_message": message},
-            {PROOF.name: Proof.RAISED, TRACEBACK.name: shown},
+            {"error_code": name, "error_message": message or f"{name}, which says nothing more."},
+            {TRACEBACK.name: redaction.text(shown)},
         )
-    for known, proof, reason in _REASONS:
-        if isinstance(error, known):
-            return "interrupted", {"error_message": reason}, {PROOF.name: proof}
-    return "interrupted", {"error_message": f"{name} ended the run before it was done."}, {PROOF.name: Proof.CANCELLED}
+    reasons = (reason for known, _, reason in _REASONS if issubclass(kind, known))
+    return {"error_message": next(reasons, f"{name} ended the run before it was done.")}, {}
 
 
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a foreign __str__ may raise anything
-        return ""
+def _name_of(kind: type) -> str:
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _traceback(error: BaseException) -> str:
     """Return the traceback as Python prints it, from the recorded function on, its end when it is very long."""
-    trace, ours = error.__traceback__, "execution_history.functions."
+    trace, ours = traceback_of(error), "execution_history.functions."
     while trace and trace.tb_next and str(trace.tb_frame.f_globals.get("__name__")).startswith(ours):
         trace = trace.tb_next
-    shown = "".join(traceback.format_exception(type(error), error, trace))
+    # Python reads attributes of errors to print them, which some do not have and others do not give.
+    shown = attempt(lambda: "".join(traceback.format_exception(type(error), error, trace)), "")
+    if not shown:
+        shown = "".join([_FIRST_LINE, *traceback.format_tb(trace), f"{_name_of(type(error))}: {text_of(error)}"])
     return shown if len(shown) <= _LONGEST_TRACEBACK else "…" + shown[-_LONGEST_TRACEBACK:]

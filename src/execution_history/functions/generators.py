@@ -8,19 +8,29 @@ from execution_history.functions.run import Begin, Run
 from execution_history.records.metadata import RETURN_VALUE
 
 
-def generator(function: Callable[..., Generator[Any, Any, Any]], begin: Begin) -> Callable[..., Any]:
-    """Return *function*, a generator function, recorded from its first step on."""
+def generator(
+    function: Callable[..., Generator[Any, Any, Any]], begin: Begin, is_collected: Callable[[], bool] = bool
+) -> Callable[..., Any]:
+    """Return *function*, a generator function, recorded from its first step on.
+
+    Args:
+        function: what makes the generator.
+        begin: what makes the run of a call.
+        is_collected: whether nobody has the recorded generator any more. Then its generator, which others may go on
+            reading, is left alone; by default it is closed, as by ``close``.
+    """
 
     @functools.wraps(function)
     def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         run = begin(args, kwargs)
-        inner = function(*args, **kwargs)
-        return (yield from (inner if run is None else _drive(inner, run)))
+        if run is None:
+            return (yield from function(*args, **kwargs))
+        return (yield from _drive(function(*args, **kwargs), run, is_collected))
 
     return generate
 
 
-def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any]:
+def _drive(inner: Generator[Any, Any, Any], run: Run, is_collected: Callable[[], bool]) -> Generator[Any, Any, Any]:
     run.start()
     step: Callable[[Any], Any] = inner.send
     sent: Any = None
@@ -28,17 +38,22 @@ def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any
     try:
         while True:
             # Only while it runs: between two steps the caller's runs are not its children.
-            with run.active():
+            with run.place:
                 value = step(sent)
             run.message(value)
             try:
                 sent, step = (yield value), inner.send
-            except BaseException as error:  # noqa: BLE001 - the inner generator decides about it
+            except BaseException as error:
+                if is_collected():
+                    with run.place:
+                        del inner, step
+                    raise
                 sent, step = error, inner.throw
                 closing = error if isinstance(error, GeneratorExit) else closing
     except StopIteration as stop:
-        if stop.value is not None:
-            run.metadata[RETURN_VALUE.name] = stop.value
+        with run.unseen():
+            if stop.value is not None:
+                run.metadata[RETURN_VALUE.name] = stop.value
         run.finish(closing)
         return stop.value
     except BaseException as error:
@@ -46,8 +61,10 @@ def _drive(inner: Generator[Any, Any, Any], run: Run) -> Generator[Any, Any, Any
         raise
 
 
-def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin) -> Callable[..., Any]:
-    """Return *function*, an asynchronous generator function, recorded from its first step on."""
+def async_generator(
+    function: Callable[..., AsyncGenerator[Any, Any]], begin: Begin, is_collected: Callable[[], bool] = bool
+) -> Callable[..., Any]:
+    """Return *function*, an asynchronous generator function, recorded from its first step on: :func:`generator`."""
 
     @functools.wraps(function)
     async def generate(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
@@ -63,7 +80,10 @@ def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Be
                 value = await _step(step, sent, run)
                 try:
                     sent, step = (yield value), inner.asend
-                except BaseException as error:  # noqa: BLE001 - the inner generator decides about it
+                except BaseException as error:
+                    if is_collected():
+                        del inner, step
+                        raise
                     sent, step = error, inner.athrow
                     closing = error if isinstance(error, GeneratorExit) else closing
         except StopAsyncIteration:
@@ -80,7 +100,7 @@ def async_generator(function: Callable[..., AsyncGenerator[Any, Any]], begin: Be
 async def _step(step: Callable[[Any], Awaitable[Any]], sent: object, run: Run | None) -> Any:
     if run is None:
         return await step(sent)
-    with run.active():
+    with run.place:
         value = await step(sent)
     run.message(value)
     return value

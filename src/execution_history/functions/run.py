@@ -11,20 +11,21 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreError, quoted
 from execution_history.functions.arguments import Redaction
-from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, ending_of
+from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, said_of, status_of
+from execution_history.functions.foreign import comes_from_outside, reason_of
 from execution_history.functions.messages import Messages
+from execution_history.functions.nesting import Place, nearest, parentage
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.records.depth import IN_VALUE
-from execution_history.records.metadata import DURATION, PARENT, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
+from execution_history.records.metadata import DURATION, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
 from execution_history.records.proof import Proof
 from execution_history.records.record import ExecutionStatus
 
@@ -39,8 +40,6 @@ MODE_STREAM: Final = 1
 
 _LONGEST_WAIT: Final = 60.0
 _UNSET: Final = object()
-
-_current: "ContextVar[Run | None]" = ContextVar("execution_history_run", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,7 @@ Begin = Callable[[tuple[object, ...], Mapping[str, object]], "Run | None"]
 
 def current_run() -> "Run | None":
     """Return the nearest run around the caller that is being recorded; ``None`` outside of any."""
-    return _current.get()
-
-
-def parentage() -> dict[str, object]:
-    """Return the ``metadata`` of a run that begins here: ``parent`` and ``root``, when it begins inside another one."""
-    run = current_run()
-    return {} if run is None else {PARENT.name: run.identity, ROOT.name: run.root}
+    return cast("Run | None", nearest())
 
 
 class Run:
@@ -88,12 +81,13 @@ class Run:
         self._redaction = Redaction(plan.redact)
         self.workflow_id: str = plan.workflow_id
         self.output: object = _UNSET
+        self._unused_value: object = _UNSET
         self.usage: object = None
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
         self._is_over = False
         self._has_begun = self._goes_on = self._is_used = False
-        self._inside = contextlib.ExitStack()
+        self.place = Place(self)
         self._here: RecordingProcess | None = None
         self._recorder: Recorder | None = None
         self._recording: Recording | None = None
@@ -136,17 +130,6 @@ class Run:
             if self._recording is not None:
                 self._recording.touched()
 
-    @contextlib.contextmanager
-    def active(self) -> Iterator[None]:
-        """Make runs that begin inside the block children of this run."""
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            # A block may be left in another context than it was entered in.
-            with contextlib.suppress(ValueError):
-                _current.reset(token)
-
     def go_on(self) -> None:
         """Do not end the record with the block that is left next: what the function has returned goes on with it.
 
@@ -163,9 +146,27 @@ class Run:
                 if self._here is not None and self._beginning is not None:
                     self._here.bridge.submit(self._follow())
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the record has been ended."""
+        return self._is_over
+
     def leave(self) -> None:
         """End the record, without waiting: what the function returned is gone, so that nothing can end it any more."""
-        self.end_soon(GeneratorExit() if self._is_used else NeverUsed())
+        if self._is_used or self._unused_value is _UNSET:
+            self.end_soon(GeneratorExit() if self._is_used else NeverUsed())
+        else:
+            self.end_as(self._unused_value)
+
+    def end_as(self, value: object) -> None:
+        """End the record without waiting: what the function returned is a value after all."""
+        self.output = value
+        self.end_soon()
+        self.output = _UNSET  # it would keep alive what is kept alive until it is gone
+
+    def end_unused_as(self, value: object) -> None:
+        """Let the record end with *value* where nobody does with it what the run would go on with."""
+        self._unused_value = value
 
     def start(self) -> None:
         """Begin the record, and wait for it; the second call does nothing.
@@ -194,39 +195,48 @@ class Run:
     def finish(self, error: BaseException | None = None) -> None:
         """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
         if (future := self._end(error)) is not None:
-            with self.unseen():
+            with self._waiting():
                 future.result(_LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
         """End the record, and await it: :meth:`finish` for a coroutine."""
         if (future := self._end(error)) is not None:
-            with self.unseen():
+            with self._waiting():
                 await _outcome(future)
 
     def __enter__(self) -> Self:
+        self._enter()
         self.start()
-        self._inside.enter_context(self.active())
+        self.place.__enter__()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._inside.close()
+        self.place.__exit__()
         if not self._is_to_go_on(error):
             self.finish(error)
 
     async def __aenter__(self) -> Self:
+        self._enter()
         await self.astart()
-        self._inside.enter_context(self.active())
+        self.place.__enter__()
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._inside.close()
+        self.place.__exit__()
         if not self._is_to_go_on(error):
             await self.afinish(error)
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
         self._is_over = True
-        await self._close("interrupted", {"error_message": PROGRAM_ENDED}, {PROOF.name: Proof.PROGRAM_ENDED})
+        fields: dict[str, object] = {}
+        metadata: dict[str, object] = {}
+        self._say(None, fields, metadata)
+        fields["error_message"] = PROGRAM_ENDED
+        await self._close("interrupted", fields, metadata | {PROOF.name: Proof.PROGRAM_ENDED})
+
+    def _enter(self) -> None:
+        self.place.is_call = not self._has_begun and self._plan.kind == "function"
 
     def _is_to_go_on(self, error: BaseException | None) -> bool:
         goes_on, self._goes_on = self._goes_on and error is None, False
@@ -289,20 +299,34 @@ class Run:
         if self._is_over or self._beginning is None or self._here is None or self._process != os.getpid():
             return None
         self._is_over = True
-        metadata: dict[str, object] = {DURATION.name: round((time.perf_counter() - self._began) * 1000, 3)}
+        status, proof = status_of(error)
+        metadata: dict[str, object] = {PROOF.name: proof}
         fields: dict[str, object] = {}
-        status: ExecutionStatus = "success"
-        with self.unseen():
+        future = None
+        try:
+            metadata[DURATION.name] = round((time.perf_counter() - self._began) * 1000, 3)
             self._messages.is_finished = error is None
-            status, said, proof = ending_of(error, self._redaction)
-            metadata |= proof
-            fields |= said | self._result()
+            self._say(error, fields, metadata)
+        finally:  # whatever comes from outside meanwhile
+            with self.unseen():
+                future = self._here.bridge.submit(self._close(status, fields, metadata))
+        return future if status != "interrupted" else None
+
+    def _say(self, error: BaseException | None, fields: dict[str, object], metadata: dict[str, object]) -> None:
+        """Add to the record's keys and metadata what came out of the run, and what *error* says: each as far as it can.
+
+        What came out is first, as its secrets are taken out of the error.
+        """
+        with self.unseen():
+            self._put_result(fields)
+        with self.unseen():
             metadata |= self._redaction.metadata(of_caller(self.metadata, is_function=True))
+        with self.unseen():
             metadata |= self._redaction.said_of_cuts()
         with self.unseen():
-            future = self._here.bridge.submit(self._close(status, fields, metadata))
-            return future if error is None or isinstance(error, Exception) else None
-        return None
+            said, reason = said_of(error, self._redaction)
+            fields |= said
+            metadata |= reason
 
     async def _close(self, status: ExecutionStatus, fields: dict[str, object], metadata: dict[str, object]) -> None:
         try:
@@ -314,29 +338,38 @@ class Run:
             if self._here is not None:
                 self._here.open_runs.discard(self)
 
-    def _result(self) -> dict[str, object]:
-        """Return the record's keys for what came out: the timeline, the usage and the output."""
-        found: dict[str, object] = {
-            "node_execute_status": self._messages.timeline(),
-            "run_mode": MODE_STREAM if self._plan.run_mode == MODE_STREAM else None,
-        }
+    def _put_result(self, fields: dict[str, object]) -> None:
+        """Put what came out into the record's keys: the timeline, the usage and the output."""
+        fields["node_execute_status"] = self._messages.timeline()
+        fields["run_mode"] = MODE_STREAM if self._plan.run_mode == MODE_STREAM else None
         if self.usage is not None:
-            found["usage"] = orjson.Fragment(self._redaction.document("usage", self.usage))
+            fields["usage"] = orjson.Fragment(self._redaction.document("usage", self.usage))
         if self._plan.capture_output:
             if self.output is not _UNSET:
-                found["output"] = orjson.Fragment(self._redaction.document("output", self.output))
+                fields["output"] = orjson.Fragment(self._redaction.document("output", self.output))
             elif len(self._messages) or self._plan.run_mode == MODE_STREAM:
-                found["output"] = orjson.Fragment(self._messages.output())
-        return found
+                fields["output"] = orjson.Fragment(self._messages.output())
 
     @contextlib.contextmanager
-    def unseen(self) -> Iterator[None]:
-        """Whatever goes wrong in recording is told by the log, and the run goes on."""
+    def _waiting(self) -> Iterator[None]:
+        """As :meth:`unseen`, while nothing foreign is called: a task that waits may be cancelled."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - recording never breaks the run
-            reason = str(error) or type(error).__name__
-            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason)
+            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason_of(error))
+
+    @contextlib.contextmanager
+    def unseen(self) -> Iterator[None]:
+        """Whatever goes wrong in recording is told by the log, and the run goes on.
+
+        What comes from outside, such as Ctrl-C, is handed on.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if comes_from_outside(error):
+                raise
+            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason_of(error))
 
 
 async def _outcome(future: "Future[None]") -> None:

@@ -1,110 +1,171 @@
 """Objects in the place of others that can be awaited, such as a client's requests: what is done with them is recorded.
 
-Such an object has other methods too, and is often an asynchronous context manager besides. Its stand-in passes
-everything on, is an instance of the same classes to ``isinstance``, and ends the run when it was awaited, or when the
-block that it was entered for is left.
+Such an object may be a request, which is awaited or entered once, or a client, which has other uses too. Its stand-in
+passes everything on, and ends the run when it was awaited, or when the block that it was entered for is left. With any
+other use it is a value: the run ends at once, with the object as what was returned. Awaited again, or after that, it
+awaits the object itself.
+
+A stand-in is an instance of the same classes to ``isinstance`` and has every attribute and special method of the
+object. Python does not ask the object for ``type(x)``, ``x is y``, weak references, the buffer of its bytes, and what
+C code reads of a value of a built-in class past its methods, as ``b"" + x`` and ``"".join([x])`` do.
+
+Comparing and hashing, as :func:`asyncio.gather` does before it awaits, and looking at special names do not end the run.
 """
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager
 from functools import lru_cache
 from typing import Any, Final, cast
 
+from execution_history.functions.arguments import is_recording_possible
 from execution_history.functions.run import Run
 
-_Await = Callable[[Awaitable[Any], Run], Coroutine[Any, Any, Any]]
+_Await = Callable[[Callable[[], Awaitable[Any]], Run], Coroutine[Any, Any, Any]]
 
-_PASSED_ON: Final = (
-    "__aiter__", "__anext__", "__bool__", "__call__", "__contains__", "__enter__", "__eq__", "__exit__", "__ge__",
-    "__getitem__", "__gt__", "__hash__", "__iter__", "__le__", "__len__", "__lt__", "__ne__", "__next__", "__repr__",
-    "__setitem__", "__str__",
-)  # fmt: skip
+_STEPS: Final = frozenset({"send", "throw", "close"})
+_OWN: Final = _STEPS | {"__await__", "__aenter__", "__aexit__"}
+_NOT_PASSED_ON: Final = _OWN | {
+    "__class__", "__class_getitem__", "__del__", "__delattr__", "__getattr__", "__getattribute__", "__init__",
+    "__init_subclass__", "__new__", "__setattr__", "__subclasshook__",
+}  # fmt: skip
+_GLANCES: Final = frozenset({"__eq__", "__hash__", "__ne__"})
 
 
 def stand_in_for(inner: Awaitable[Any], run: Run, *, awaited: _Await) -> object:
     """Return the stand-in for *inner*; *awaited* makes the coroutine that awaits it within *run*."""
-    return _class_for(type(inner))(inner, run, awaited)
+    return _class_for(type(inner))(_State(inner, run, awaited))
+
+
+class _State:
+    """What a stand-in stands for, and what was done with it."""
+
+    def __init__(self, inner: Awaitable[Any], run: Run, awaited: _Await) -> None:
+        self.inner, self.run = inner, run
+        self.managers: list[AbstractAsyncContextManager[Any]] = []
+        self.coroutine: Coroutine[Any, Any, Any] | None = None
+        self._await = awaited
+        self._is_followed = False
+
+    def follow(self) -> bool:
+        """Return whether the run goes on with what is done now: only with the first, while it has not ended."""
+        if self._is_followed or self.run.is_over:
+            return False
+        self._is_followed = True
+        return True
+
+    def awaited(self, stand_in: object) -> Coroutine[Any, Any, Any]:
+        """Return the coroutine that awaits the object within the run, and keeps *stand_in* until it is through."""
+        self.coroutine = self._await(lambda: _state_of(stand_in).inner, self.run)
+        return self.coroutine
+
+    def used(self) -> None:
+        """Take note of another use: unless the run goes on already, it ends."""
+        if not self._is_followed and is_recording_possible():
+            self.run.end_as(self.inner)
+
+    def glanced_at(self) -> None:
+        """Take note that somebody looked: if that stays all, the run ends so when the stand-in is gone."""
+        if not self._is_followed and is_recording_possible():
+            self.run.end_unused_as(self.inner)
 
 
 @lru_cache(maxsize=256)
-def _class_for(kind: type) -> Callable[[Awaitable[Any], Run, _Await], object]:
+def _class_for(kind: type) -> Callable[[_State], object]:
     """Return the class of stand-ins for objects of *kind*: Python looks for special methods in the class only."""
-    names = [name for name in _PASSED_ON if getattr(kind, name, None) is not None]
-    methods: dict[str, object] = {name: _passing(name) for name in names}
+    methods: dict[str, object] = {}
+    for each in reversed(kind.__mro__):
+        special = {name: value for name, value in vars(each).items() if _is_special(name)}
+        methods |= {
+            name: value and _passing(name) for name, value in special.items() if value is None or callable(value)
+        }
+    for name in _NOT_PASSED_ON:
+        methods.pop(name, None)
     if hasattr(kind, "__aenter__"):
         methods |= {"__aenter__": _enter, "__aexit__": _exit}
-    # Tasks drive an object that is a coroutine to collections.abc by these.
-    methods |= {name: _step(name) for name in ("send", "throw", "close") if hasattr(kind, name)}
+    if issubclass(kind, Coroutine):  # to collections.abc: tasks drive such an object by these
+        methods |= {name: _step(name) for name in _STEPS}
     return type(kind.__name__, (_StandIn,), {"__slots__": (), "__module__": kind.__module__, **methods})
 
 
 class _StandIn:
-    __slots__ = ("__weakref__", "_awaited", "_coroutine", "_inner", "_manager", "_run")
+    __slots__ = ("__weakref__", "_state")
 
-    def __init__(self, inner: Awaitable[Any], run: Run, awaited: _Await) -> None:
-        for name, value in (("_inner", inner), ("_run", run), ("_awaited", awaited), ("_coroutine", None)):
-            object.__setattr__(self, name, value)
+    def __init__(self, state: _State) -> None:
+        _STATE.__set__(self, state)
 
-    @property  # type: ignore[misc]  # that is what isinstance asks
-    def __class__(self) -> type:
-        return type(_inner_of(self))
-
-    def __getattr__(self, name: str) -> object:
-        return getattr(_inner_of(self), name)
+    def __getattribute__(self, name: str) -> object:
+        if name == "__await__" or (name in _OWN and name in vars(type(self))):
+            return object.__getattribute__(self, name)
+        state = _state_of(self)
+        if not _is_special(name):
+            state.used()
+        elif name != "__class__":  # which isinstance asks for
+            state.glanced_at()
+        return getattr(state.inner, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        setattr(_inner_of(self), name, value)
+        setattr(_used(self), name, value)
 
     def __delattr__(self, name: str) -> None:
-        delattr(_inner_of(self), name)
+        delattr(_used(self), name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return _coroutine_of(self).__await__()
+        state = _state_of(self)
+        return (state.awaited(self) if state.follow() else state.inner).__await__()
 
 
-def _inner_of(stand_in: object) -> Awaitable[Any]:
-    return cast("Awaitable[Any]", object.__getattribute__(stand_in, "_inner"))
+_STATE: Final = cast("Any", _StandIn.__dict__["_state"])
 
 
-def _coroutine_of(stand_in: object) -> Coroutine[Any, Any, Any]:
-    """Return the coroutine that awaits the object, made only now: one that is never awaited makes Python complain."""
-    made: Coroutine[Any, Any, Any] | None = object.__getattribute__(stand_in, "_coroutine")
-    if made is None:
-        awaited: _Await = object.__getattribute__(stand_in, "_awaited")
-        made = awaited(_inner_of(stand_in), object.__getattribute__(stand_in, "_run"))
-        object.__setattr__(stand_in, "_coroutine", made)
-    return made
+def _state_of(stand_in: object) -> _State:
+    return cast("_State", _STATE.__get__(stand_in))
+
+
+def _is_special(name: str) -> bool:
+    return name[:2] == name[-2:] == "__"
+
+
+def _used(stand_in: object, name: str = "") -> Any:
+    state = _state_of(stand_in)
+    (state.glanced_at if name in _GLANCES else state.used)()
+    return state.inner
 
 
 def _passing(name: str) -> Callable[..., object]:
-    def passed(self: object, *arguments: object) -> object:
-        inner = _inner_of(self)
-        return getattr(type(inner), name)(inner, *arguments)
+    def passed(self: object, *arguments: object, **named: object) -> object:
+        inner = _used(self, name)
+        others = [_used(each, name) if issubclass(type(each), _StandIn) else each for each in arguments]
+        return getattr(type(inner), name)(inner, *others, **named)
 
     return passed
 
 
 def _step(name: str) -> Callable[..., object]:
     def step(self: object, *arguments: object) -> object:
-        return getattr(_coroutine_of(self), name)(*arguments)
+        state = _state_of(self)
+        coroutine = state.awaited(self) if name != "close" and state.follow() else state.coroutine
+        is_done = coroutine is None or inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
+        return getattr(state.inner if is_done else coroutine, name)(*arguments)
 
     return step
 
 
 async def _enter(self: object) -> object:
-    manager = _inside(_inner_of(self), object.__getattribute__(self, "_run"))
-    object.__setattr__(self, "_manager", manager)
+    state = _state_of(self)
+    inner = cast("AbstractAsyncContextManager[Any]", state.inner)
+    manager = _inside(inner, state.run) if state.follow() else inner
+    state.managers.append(manager)
     return await manager.__aenter__()
 
 
 async def _exit(self: object, *error: Any) -> bool | None:
-    manager: AbstractAsyncContextManager[Any] = object.__getattribute__(self, "_manager")
-    return await manager.__aexit__(*error)
+    return await _state_of(self).managers.pop().__aexit__(*error)
 
 
 @contextlib.asynccontextmanager
-async def _inside(inner: Any, run: Run) -> AsyncIterator[Any]:
+async def _inside(inner: AbstractAsyncContextManager[Any], run: Run) -> AsyncIterator[Any]:
     async with run, inner as value:
         run.output = value
         yield value

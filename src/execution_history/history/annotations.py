@@ -22,8 +22,9 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionNotFound, InvalidInput, RecordDamaged, StoreBusy, message_of, quoted
+from execution_history.history.keyword_query import pairs_of_ids
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
-from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier
+from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, may_exist
 from execution_history.stores.protocol import HistoryStore
 
 MOST_TAGS: Final = 50
@@ -132,11 +133,16 @@ async def annotate_executions(
     One that cannot be annotated is reported, and the others are annotated all the same.
 
     Raises:
+        InvalidIdentifier: an id is not text; nothing was annotated.
+        InvalidInput: one of *executions* is not a pair of ids; nothing was annotated.
         StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
     """
     changed = unchanged = 0
     refused: list[Refusal] = []
-    remaining = iter(dict.fromkeys(executions))
+    keys = pairs_of_ids(executions)
+    for key in keys:
+        may_exist(**key._asdict())  # refuses what is no text; a text that can be no id is reported
+    remaining = iter(dict.fromkeys(keys))
     while group := list(islice(remaining, _AT_ONCE)):
         # Together, because the store commits what arrives together in one group.
         calls = [_try_annotate(store, *execution, annotation, clock) for execution in group]

@@ -1,11 +1,11 @@
-"""The keyword arguments of a Python caller as a query, and its result as plain dicts. Pure."""
+"""The arguments of a Python caller as keys or a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NotRequired, TypedDict, cast
 
 import orjson
 
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidInput, InvalidQuery, quoted
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.model import RecordKey, Selection
 from execution_history.query.parameters import filter_of
@@ -35,19 +35,39 @@ class HistoryPage(TypedDict):
     damaged: NotRequired[list[dict[str, str]]]
 
 
-def keyword_filter(words: Mapping[str, FilterValue], *, workflow_id: str | None, now: int) -> RecordFilter:
+def keyword_filter(words: Mapping[str, FilterValue], *, now: int) -> RecordFilter:
     """Return the filter of these keyword arguments, named as in :data:`execution_history.query.fields.FILTERS`.
 
     Args:
         words: names to values; the numbers of times and durations are milliseconds.
-        workflow_id: the one workflow whose records match, or ``None`` for all.
         now: milliseconds since the epoch.
 
     Raises:
         InvalidQuery: a name is unknown or a value cannot be read.
     """
     texts = {name: _texts(name, value) for name, value in words.items() if value is not None}
-    return filter_of(texts, now=now, workflow_id=workflow_id)
+    return filter_of(texts, now=now)
+
+
+def pairs_of_ids(given: Iterable[object]) -> list[RecordKey]:
+    """Return the keys that a caller has *given* as pairs of a workflow id and an execute id; the ids may be anything.
+
+    Raises:
+        InvalidInput: they are no list, or one of them is not a pair.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidInput(
+            "Runs are named by a list of pairs, each a workflow id and an execute id, not by %(given)s.",
+            given=quoted(given),
+        )
+    keys = []
+    for pair in given:
+        if not isinstance(pair, (tuple, list)) or len(pair) != len(RecordKey._fields):
+            raise InvalidInput(
+                "A run is named by a pair, its workflow id and its execute id, not by %(pair)s.", pair=quoted(pair)
+            )
+        keys.append(RecordKey(*pair))
+    return keys
 
 
 def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:

@@ -56,7 +56,7 @@ class HistoryReading:
         """Return one page of a workflow's records, or for ``None`` of all, newest first; an unknown workflow has none.
 
         Args:
-            workflow_id: the workflow, or ``None`` for all.
+            workflow_id: the workflow, or ``None`` for all; a filter that names only other workflows finds nothing.
             page_size: the number of records, 1 to 100.
             page_index: the number of the page, from 1; ignored with a cursor.
             record_filter: which records.
@@ -84,15 +84,16 @@ class HistoryReading:
         if workflow_id is None or may_exist(workflow_id=workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            if record_filter is None:
-                record_filter = keyword_filter(words, workflow_id=workflow_id, now=self._clock())
-            elif workflow_id is not None:
+            record_filter = record_filter or keyword_filter(words, now=self._clock())
+            named = record_filter.workflow_ids
+            if workflow_id is not None:
                 record_filter = replace(record_filter, workflow_ids=(workflow_id,))
             index = page_index if cursor is None else None
             query = RecordQuery(
                 filter=record_filter, sort=sort, descending=descending, size=page_size, after=cursor, index=index
             )
-            page = page_of(await self.select(query))
+            if not named or workflow_id is None or workflow_id in named:
+                page = page_of(await self.select(query))
         if is_plain:
             del page["next_cursor"], page["total_is_exact"]
         return page

@@ -6,7 +6,6 @@ Its constructor, methods and return values are those that existing deployments r
 """
 
 import asyncio
-import itertools
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
@@ -17,7 +16,7 @@ from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
-from execution_history.history.keyword_query import HistoryPage
+from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.reader import MAX_PAGE_SIZE, HistoryReading
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import of_caller
@@ -202,7 +201,9 @@ class ExecutionHistoryService(HistoryReading):
         """Change a record and return it; ``None`` when there is no such record.
 
         Arguments left at ``None`` change nothing, ``metadata`` is merged key by key, and ``update_time``
-        moves. Only a running or interrupted record changes its status.
+        moves. Only a running or interrupted record changes its status. In ``metadata``, ``account`` and ``upstream``
+        are settled when a record begins; here they are kept as ``caller.account`` and ``caller.upstream``, as are
+        claims such as ``proof``.
 
         Raises:
             InvalidIdentifier: an id is not text.
@@ -215,7 +216,7 @@ class ExecutionHistoryService(HistoryReading):
         change = RecordChange.of(
             self._clock(),
             status=execute_status,
-            metadata=_mapping(metadata),
+            metadata=_mapping(metadata, is_change=True),
             fields={
                 "output": output,
                 "error_code": error_code,
@@ -247,9 +248,10 @@ class ExecutionHistoryService(HistoryReading):
 
         Raises:
             InvalidIdentifier: an id is not text.
+            InvalidInput: one of *keys* is not a pair of ids.
             StoreError: the removal could not be written.
         """
-        named = [key for key in itertools.starmap(RecordKey, keys) if may_exist(**key._asdict())]
+        named = [key for key in pairs_of_ids(keys) if may_exist(**key._asdict())]
         return await (await self._opened()).delete_many(named, len(named))
 
     async def clear_workflow_history(self, workflow_id: str) -> bool:
@@ -287,6 +289,8 @@ class ExecutionHistoryService(HistoryReading):
         """Note *annotation* about the runs with these workflow and execute ids, and report those that refuse it.
 
         Raises:
+            InvalidIdentifier: an id is not text; nothing was annotated.
+            InvalidInput: one of *keys* is not a pair of ids; nothing was annotated.
             StoreError: the store failed; what was annotated before stays so, and the call can be repeated.
         """
         from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
@@ -343,8 +347,8 @@ def get_execution_history_service() -> ExecutionHistoryService:
         return _shared
 
 
-def _mapping(metadata: Mapping[str, object] | None) -> dict[str, object] | None:
-    """Return *metadata* as it is kept, where a caller passed a mapping.
+def _mapping(metadata: Mapping[str, object] | None, *, is_change: bool = False) -> dict[str, object] | None:
+    """Return *metadata* as it is kept at the beginning of a record or with a change, where a caller passed a mapping.
 
     Raises:
         InvalidInput: it is something else.
@@ -353,4 +357,4 @@ def _mapping(metadata: Mapping[str, object] | None) -> dict[str, object] | None:
         return None
     if not isinstance(metadata, Mapping):
         raise InvalidInput("metadata is a mapping of keys to values, not %(name)s.", name=type(metadata).__name__)
-    return of_caller(metadata)
+    return of_caller(metadata, is_change=is_change)

@@ -62,7 +62,9 @@ PROOFS: Final = {
     Proof.RAISED: N_("The function raised an exception."),
     Proof.CANCELLED: N_("The function was cancelled before it returned."),
     Proof.CLOSED_EARLY: N_("The caller stopped reading before the generator ended."),
-    Proof.NEVER_USED: N_("The function returned something to be awaited, read or entered, and the caller never did."),
+    Proof.NEVER_USED: N_(
+        "The function returned something to be awaited, read or entered, and the caller never used it."
+    ),
     Proof.PROGRAM_ENDED: N_("The program ended before the function returned."),
 }
 """How a status is known, by the proof in the metadata."""

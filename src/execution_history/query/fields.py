@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, NamedTuple, ParamSpec
 
 from execution_history.errors import N_, InvalidQuery
-from execution_history.query.path_conditions import PathCondition
+from execution_history.query.path_conditions import MOST_CONDITIONS, PathCondition
 from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
 from execution_history.query.predicates import all_of as _all_of
 from execution_history.query.values import (
@@ -32,7 +32,6 @@ from execution_history.records.attributes import names_of_failed_node
 from execution_history.records.record import STATUSES
 
 _MOST_VALUES: Final = 100
-_MOST_CONDITIONS: Final = 20
 
 _Row = ParamSpec("_Row")
 
@@ -101,7 +100,7 @@ class FilterField(NamedTuple):
             raise InvalidQuery(
                 "%(name)s is a tuple of values, not %(kind)s.", name=self.keyword, kind=type(value).__name__
             )
-        limit = _MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
+        limit = MOST_CONDITIONS if self.values is CONDITION else _MOST_VALUES
         if len(value) > limit:
             raise InvalidQuery(
                 "%(name)s takes at most %(most)s values; these are %(count)s.",

@@ -12,7 +12,7 @@ from typing import Any, Final
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.hints import hint
-from execution_history.query.path_conditions import split_conditions
+from execution_history.query.path_conditions import MOST_CONDITIONS, split_conditions
 from execution_history.query.values import Setting
 
 LIKENESS: Final = 0.75
@@ -65,5 +65,5 @@ def _texts(row: FilterField, value: str | Sequence[str]) -> list[str]:
     if row.several == "commas":
         texts = [part for text in texts for part in text.split(",")]
     if row.several == "conditions":  # nothing is no condition: it would select everything
-        return [part.strip() for text in texts for part in split_conditions(text)]
+        return [part.strip() for text in texts[: MOST_CONDITIONS + 1] for part in split_conditions(text)]
     return [text.strip() for text in texts if text.strip()]

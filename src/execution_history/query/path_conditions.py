@@ -31,19 +31,25 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">=", "exists"]
 PARTS: Final[tuple[Part, ...]] = ("input", "output", "metadata")
 OPERATORS: Final[tuple[Operator, ...]] = ("=", "!=", "<", "<=", ">", ">=", "exists")
 
-_LONGEST: Final = 10_000
+MOST_CONDITIONS: Final = 20
+"""Conditions that one question may have."""
+
+_LONGEST: Final = 2_000
 _DEEPEST: Final = 50
 _LARGEST_INDEX: Final = 2**31
 _PART: Final = re.compile(r"\s*([A-Za-z_]*)")
 _STEP: Final = re.compile(r'\.?("(?:[^"\\]|\\.)*")|\.([^\s.\[\]"=!<>]+)|\[([0-9]{1,10})\]')
 _OPERATOR: Final = re.compile(r"\s*(!=|<=|>=|==?|<|>)\s*|\s+exists\s*\Z")
 _AND: Final = re.compile(
-    rf'"(?:[^"\\]|\\.)*"|“[^“”]*”|\s+(?P<and>and|AND|&&)\s+(?=(?:{"|".join(PARTS)})(?:{_STEP.pattern})*+(?:\s*[=!<>]|\s+exists\b))'
+    # A quote that is not closed hides what follows, and no place is looked at twice.
+    rf'"(?:[^"\\]|\\.)*+(?:"|\Z)|“[^“”]*+(?:”|\Z)|\s(?P<and>and|AND|&&)\s++(?=(?:{"|".join(PARTS)})(?:{_STEP.pattern})*+(?:\s*[=!<>]|\s+exists\b))'
 )
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _TYPOGRAPHIC: Final = re.compile(r"[“”„]([^“”„]*)[“”]|[‘’‚]([^‘’‚]*)[‘’]")
+_JOINT: Final = re.compile(r"\s(?:and|or|&&|\|\|)\s", re.IGNORECASE)
+_COMPARED: Final = re.compile(r"[=<>]|\sexists\b", re.IGNORECASE)
 _ANOTHER: Final = re.compile(
-    r"\s(?:and|or|&&|\|\|)\s.*(?:[=<>]|\sexists\b)|\s(?:and|&&|\|\|)\Z|&&\Z|\A[-+0-9.]+\s*(?:and|or)\Z"
+    r"\s(?:and|&&|\|\|)\Z|&&\Z|\A[-+0-9.]+\s*(?:and|or)\Z"
     rf"|[\s,;，；&|](?:{'|'.join(PARTS)})(?:{_STEP.pattern})*+\s*(?:[=<>]|!=|\sexists\b)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -132,6 +138,13 @@ def parse_condition(text: str) -> PathCondition:
     return PathCondition(cast("Part", name), tuple(path), cast("Operator", operator[1].replace("==", "=")), value)
 
 
+def _holds_another(written: str) -> bool:
+    """Return whether another condition, or its beginning, follows a value, outside of quotes."""
+    plain = _STRING.sub("", written)
+    joint = _JOINT.search(plain)
+    return bool(joint and _COMPARED.search(plain, joint.end())) or _ANOTHER.search(plain) is not None
+
+
 def _step(text: str, step: "re.Match[str]") -> str | int:
     if step[1] is not None:
         try:
@@ -165,7 +178,7 @@ def _value(text: str, written: str) -> object:
         found = read_json(written)
     except ValueError:
         is_closed = _TYPOGRAPHIC.fullmatch(written) or written[0] not in '"[{“”„‘’‚'
-        if not is_closed and not _ANOTHER.search(_STRING.sub("", written)):
+        if not is_closed and not _holds_another(written):
             raise InvalidQuery(
                 "The value %(written)s in %(text)s is not valid JSON: close its quotes and brackets, "
                 "or leave them out for a plain text.",
@@ -187,12 +200,12 @@ def _bare_text(text: str, written: str) -> str:
         return in_quotes[1] or in_quotes[2] or ""
     if written[0] in "=<>!~":
         raise InvalidQuery(
-            "The condition %(text)s has no comparison that is known, near %(place)s: there are =, !=, <, <=, > and >=; "
-            "put a text that begins so in double quotes.",
+            "The condition %(text)s uses an unknown comparison near %(place)s: there are =, !=, <, <=, > and >=; put a "
+            "text that begins so in double quotes.",
             text=quoted(text),
             place=quoted(written[:20]),
         )
-    if _ANOTHER.search(_STRING.sub("", written)):
+    if _holds_another(written):
         raise InvalidQuery(
             "The condition %(text)s compares more than one value: join such conditions with and, each beginning with "
             "input, output or metadata, or put a text with these words in double quotes.",

@@ -71,6 +71,7 @@ class Recorder:
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
         self.unrecorded: int = 0
+        self.unrecorded_at: int | None = None
         self._counting = threading.Lock()
 
     @classmethod
@@ -106,7 +107,9 @@ class Recorder:
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
-        """Count a run that passes without a record, and say in the log why; ``unrecorded`` has how many did.
+        """Count a run that passes without a record, and say in the log why.
+
+        ``unrecorded`` has how many did, and ``unrecorded_at`` when the last one did, in milliseconds.
 
         Args:
             reason: is one sentence.
@@ -114,6 +117,7 @@ class Recorder:
         """
         with self._counting:
             self.unrecorded += 1
+            self.unrecorded_at = self.clock()
         _log.warning("A run passes unrecorded: %s", reason, exc_info=fault)
 
     def problems(self) -> tuple[str, ...]:

@@ -15,9 +15,11 @@ r"""Any Python value as JSON: never an error, never a crash, always text that ev
 | UUID, Decimal, path | a string |
 | bytes, bytearray, memoryview | the text when it is UTF-8, otherwise ``{"$base64": "…"}`` |
 | exception | ``{"type": "ValueError", "message": "…"}`` |
+| a coroutine, a generator, an asynchronous one | ``"[coroutine f]"``, ``"[generator f]"``, ``"[async_generator f]"`` |
+| another iterator | its ``str``; ``"[list_iterator]"``, its class, where that would tell its address |
 | an object with ``tolist`` (NumPy arrays and scalars) | what that returns |
 | any other object | an object of its public attributes; without any, its ``str`` |
-| an attribute that raises when it is read | ``"[unreadable: RuntimeError]"`` |
+| an attribute, or a value, that raises when it is looked at | ``"[unreadable: RuntimeError]"`` |
 | a value inside itself | ``"[circular]"`` |
 | what lies deeper than it may (254 levels; 128 in a record) | its JSON as a string, cut after 100 million characters |
 | what comes after five million values | ``"[too large]"`` |
@@ -29,6 +31,7 @@ import base64
 import contextlib
 import dataclasses
 import math
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date, time, timedelta
@@ -36,6 +39,7 @@ from decimal import Decimal
 from enum import Enum
 from gc import get_referents
 from pathlib import PurePath
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Final
 from uuid import UUID
 
@@ -50,6 +54,9 @@ _LARGEST: Final = 2**64 - 1
 _MOST_VALUES: Final = 5_000_000
 _LONGEST_TAIL: Final = 100_000_000
 _MOST_DIGITS_BITS: Final = 13_000
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]")
+_NAMED: Final = (CoroutineType, GeneratorType, AsyncGeneratorType)
+_UNREAD: Final = (Iterator, CoroutineType, AsyncGeneratorType)
 
 
 def encode(value: object, *, levels: int = WRITABLE) -> bytes:
@@ -116,7 +123,12 @@ class _Walk:
             return "[too large]"
         if value is None or value is True or value is False:
             return value
-        scalar = _scalar(value)
+        try:
+            scalar = _scalar(value)
+        except RecursionError:  # which whoever has left so little of the stack deals with
+            raise
+        except Exception as error:  # noqa: BLE001 - a foreign class may raise anything when it is asked for
+            return f"[unreadable: {type(error).__name__}]"
         is_too_deep = depth >= self._levels
         if scalar is not _NOT_SCALAR:
             return orjson.dumps(scalar).decode() if is_too_deep and isinstance(scalar, dict) else scalar
@@ -174,9 +186,18 @@ def _scalar(value: object) -> object:  # noqa: PLR0911 - one line for each row o
         return _clean(str(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _bytes(bytes(value))
-    if isinstance(value, (Iterator, type)) or callable(value):
-        return _text_of(value)
+    if isinstance(value, (type, *_UNREAD)) or callable(value):
+        return _unread(value) if isinstance(value, _UNREAD) else _text_of(value)
     return _NOT_SCALAR
+
+
+def _unread(value: object) -> str:
+    """Return what is said of a value that would be consumed by reading it."""
+    text = _text_of(value)
+    if _ADDRESS.search(text) is None:
+        return text
+    name = getattr(value, "__name__", None) if isinstance(value, _NAMED) else None
+    return _clean(f"[{type(value).__name__} {name}]" if name else f"[{type(value).__name__}]")
 
 
 def _integer(value: int) -> int | str:

@@ -66,7 +66,7 @@ def read_json(text: bytes | str, *, levels: int = LEVELS) -> Any:  # noqa: ANN40
         ValueError: it is no JSON even so; the message is a sentence.
     """
     document = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if not _may_hold_long_numbers(document):
+    if not may_hold_long_numbers(document):
         try:
             return parse(document)
         except ValueError:
@@ -107,7 +107,7 @@ def _undisturbed(read: Callable[[bytes], Any], document: bytes) -> Any:  # noqa:
             gc.enable()
 
 
-def _may_hold_long_numbers(document: bytes) -> bool:
+def may_hold_long_numbers(document: bytes) -> bool:
     """Return whether a number may be in *document* whose value a double may not hold; orjson would change it."""
     shape = document.translate(_SHAPE)
     return shape.startswith(b"0000000000000000") or any(map(shape.__contains__, _LONG_NUMBERS))

@@ -39,6 +39,9 @@ class Use(Flag):
     OF_RUN = auto()
     """What who records a run knows of it. Callers of the service record runs of Coze themselves and may set it; what is
     recorded as a Python function has it from its recorder only."""
+    OF_BEGINNING = auto()
+    """Who acts for the run, and where: that is settled when its record begins. Who changes a record of others would
+    choose with whose token they act on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +78,13 @@ def metadata_of(record: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def of_caller(given: Mapping[str, object], *, is_function: bool = False) -> dict[str, object]:
+def of_caller(given: Mapping[str, object], *, is_function: bool = False, is_change: bool = False) -> dict[str, object]:
     """Return the metadata *given* by a caller, with what it must not set under ``caller.<key>``: it is kept and shown.
 
-    Those keys are :attr:`Use.OURS` and, for a Python function, :attr:`Use.OF_RUN`.
+    Those keys are :attr:`Use.OURS`, for a Python function :attr:`Use.OF_RUN` too, and in a change of a record that has
+    begun :attr:`Use.OF_BEGINNING`.
     """
-    claims = Use.OURS | Use.OF_RUN if is_function else Use.OURS
+    claims = Use.OURS | (Use.OF_RUN if is_function else _NONE) | (Use.OF_BEGINNING if is_change else _NONE)
     return {
         f"{CALLER.name}.{name}" if uses_of(name := _name(key)) & claims else key: value for key, value in given.items()
     }
@@ -139,18 +143,18 @@ def _caller_name(value: object) -> str | None:
 
 
 _NONE: Final = Use(0)
-_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE, _OURS, _OF_RUN = Use
+_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE, _OURS, _OF_RUN, _OF_BEGINNING = Use
 
 # fmt: off
 ACCOUNT: Final = Key(
     "account", identifier, "The name of the account whose token the call had.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _COMPARED | _SUMMARISED)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _COMPARED | _SUMMARISED | _OF_RUN | _OF_BEGINNING)
 CALLER: Final = Key(
     "caller", _caller_name, "The program that called: a name, or name, version, language and system.",
-    "coze/transport", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
+    "coze/transport", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE | _OF_RUN)
 UPSTREAM: Final = Key(
     "upstream", _string, "Where the call went: scheme, host and port.",
-    "coze/transport", _SEARCHED | _OF_RUN)
+    "coze/transport", _SEARCHED | _OF_RUN | _OF_BEGINNING)
 COZE_EXECUTE_ID: Final = Key(
     "coze_execute_id", text, "The id that the run has upstream, once that is known.",
     "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)

@@ -22,7 +22,7 @@ def acting_account(record: Mapping[str, Any]) -> str | None:
     """Return the account that acts for the run of *record*; ``None`` where only a caller has named one.
 
     Whoever writes a record must not choose with whose token others act on it: an account counts where a recorder of
-    ours has kept it, or where the run was fetched with it, which callers cannot pretend
+    ours has kept it, or where the run was fetched with it. Callers can neither pretend that nor change it
     (:func:`execution_history.records.metadata.of_caller`).
     """
     is_fetched = FETCHED_AT.of(record) is not None and PROOF.of(record) is not None

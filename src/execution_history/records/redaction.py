@@ -18,7 +18,7 @@ _USER: Final = re.compile(
     r"""(://)(?:([^/?#\s@:"',]{0,200}:)(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,200}@(?:[^\s/@]{1,200}@)*|[^/?#\s@"']{0,200}@)"""
 )
 _PARAMETER: Final = re.compile(r"""(?<![\w.%-])([\w.%\[\]-]{1,100})=([^&;\s"',)]+)""")
-_ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}:\s{0,9}b?)(["'])[^"']{0,4000}\4""")
+_ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}[:,]\s{0,9}b?)(["'])[^"']{0,4000}\4""")
 _SCHEME: Final = re.compile(r"""\b(Bearer|Basic)\s+[^\s"',)]+""", re.IGNORECASE)
 _COZE: Final = re.compile(r"\b(pat|sat|cztei)_[A-Za-z0-9]{16,}")
 
@@ -36,8 +36,8 @@ def is_secret_name(name: str) -> bool:
 def without_credentials(text: str) -> str:
     """Return *text* without what proves who somebody is.
 
-    That is the password in a URL, or a user name that stands there alone; what has a secret name, in a query or as an
-    entry of an object; what follows ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
+    That is the password in a URL, or a user name that stands there alone; what has a secret name, in a query, as an
+    entry of an object or as a pair; what follows ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
     """
     text = _USER.sub(r"\1\2…@", text)
     text = _PARAMETER.sub(lambda found: f"{found[1]}={REDACTED}" if _hides(found[1]) else found[0], text)

@@ -47,7 +47,7 @@ def as_literal(value: object, text: str) -> str | None:
         is_converted = is_short and bool(_CONVERTED.fullmatch(unicodedata.normalize("NFKC", text)))
     if not is_converted:
         return None
-    parts = (f'"{part}"' if part not in _BREAKS else _BREAKS[part] for part in _BREAK.split(text) if part)
+    parts = (_BREAKS.get(part, f'"{part}"') for part in _BREAK.split(text) if part)
     return f"={'&'.join(parts)}"
 
 

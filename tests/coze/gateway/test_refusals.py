@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from cozepy import AsyncCoze, AsyncTokenAuth, CozeAPIError
 from cryptography import x509
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from execution_history.coze.gateway_refusals import Refusal
 from tests.coze.gateway.conftest import TOKEN, Gateway, canned, gateway_to, nobody, scripted
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +63,14 @@ async def test_a_refusal_is_in_the_language_that_the_caller_prefers(gateway: Gat
     """A page's SDK sends its browser's."""
     headers = {"Host": "history", "Accept-Language": "zh-CN,zh;q=0.9"}
     assert "本服务" in (await gateway.client.get("/v1/bots", headers=headers)).json()["msg"]
+
+
+def test_the_sentence_of_a_refusal_is_one_line_of_a_bounded_length() -> None:
+    """Whatever its reason holds."""
+    scope = {"type": "http", "path": "/v1/bots", "headers": []}
+    refusal = Refusal(5000, "internal", "a\r\nb\n\tc\x1b" + "x" * 10_000, 500)
+    sentence = orjson.loads(refusal.answer(scope)[2])["msg"]
+    assert (True, True) == (sentence.startswith("a b c\u241bxxx"), len(sentence) <= 2_000)
 
 
 async def test_a_refusal_is_logged_once(gateway: Gateway, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
+import orjson
 import pytest
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import connect
@@ -35,12 +37,19 @@ class Echo:
         await receive()
         if scope["path"] in {"/v1/refused", "/v1/redirected"}:
             headers = [(b"content-type", b"application/json"), (b"x-tt-logid", b"L1"), (b"location", b"/v1/chat")]
+            headers.append((b"x-msg", b"a\x01b"))
             status = 401 if scope["path"] == "/v1/refused" else 302
             await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": b'{"code":4100}'})
             return
         chosen = (scope["subprotocols"] or [None])[-1]
-        await send({"type": "websocket.accept", "subprotocol": chosen, "headers": [(b"x-tt-logid", b"L2")]})
+        await send(
+            {
+                "type": "websocket.accept",
+                "subprotocol": chosen,
+                "headers": [(b"x-tt-logid", b"L2"), (b"x-msg", b"a\x01b")],
+            }
+        )
         while (message := await receive())["type"] == "websocket.receive":
             self.received += 1
             if message.get("text") == "end":
@@ -225,21 +234,27 @@ async def test_a_refused_connection_is_refused_the_same_way(tmp_path: Path, path
         assert 1 == len(upstream.scopes)
     assert (status, b'{"code":4100}') == (response.status_code, response.content)
     assert ("application/json", "L1") == (response.headers["content-type"], response.headers["x-tt-logid"])
+    assert "a b" == response.headers["x-msg"]
 
 
 async def test_what_cannot_be_passed_on_is_refused_in_a_sentence(tmp_path: Path) -> None:
     """An upstream that is not there, an account that is not there; and another path is not the gateway's."""
     async with gateway_to(tmp_path, nobody()) as gateway:
         base = gateway.base_url.replace("http://", "ws://")
-        for path, headers, status, said in (
-            ("/v1/chat", {}, 502, b"gave no answer"),
-            ("/v1/chat", {"X-Execution-History-Account": "nobody"}, 400, b"'nobody'"),
-            ("/elsewhere", {}, 403, b""),
-        ):
+        account = {"X-Execution-History-Account": "nobody"}
+        cases: list[tuple[str, dict[str, str], int, str | None, int | None, str]] = [
+            ("/v1/chat", {}, 502, "upstream_unreachable", 5000, f"{gateway.upstream_url} gave no answer"),
+            ("/v1/chat", {"Accept-Language": "zh"}, 502, "upstream_unreachable", 5000, "没有响应"),
+            ("/v1/chat", account, 400, "unknown_account", 4000, "'nobody'"),
+            ("/elsewhere", {}, 403, None, None, ""),
+        ]
+        for path, headers, status, word, code, said in cases:
             with pytest.raises(InvalidStatus) as refused:
                 await connect(base + path, additional_headers=headers).__aenter__()
             response = refused.value.response
-            assert (status, True) == (response.status_code, said in (response.body or b""))
+            assert (status, word) == (response.status_code, response.headers.get("x-execution-history-error"))
+            envelope: dict[str, Any] = orjson.loads(response.body) if response.body else {"code": None, "msg": ""}
+            assert (code, True) == (envelope["code"], said in envelope["msg"])
 
 
 def test_coze_serves_websockets_under_names_of_their_own() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import brotli  # type: ignore[import-untyped]
 import httpx
@@ -11,6 +11,7 @@ import orjson
 import pytest
 from starlette.types import Scope, Send
 
+from execution_history.coze.forwarded_headers import sendable
 from execution_history.errors import quoted
 from execution_history.settings import AccountSettings
 from execution_history.web import create_app
@@ -143,15 +144,21 @@ async def test_of_two_lengths_the_one_that_counts_goes_on_or_nothing(tmp_path: P
 
 
 @pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/bots"])
-async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: str) -> None:
-    """A status beyond all statuses, two lengths and a broken head are the upstream's fault, and it is asked once."""
+async def test_an_answer_that_is_no_http_is_an_envelope(
+    tmp_path: Path, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A status that ends nothing, two lengths and a broken head are the upstream's fault, and it is asked once.
+
+    What the parser says of it, on many lines, is one line of a bounded length in the envelope and in the log.
+    """
     answers = [
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
             b'a\r\n{"code":0}\r\n0\r\n\r\n'
         ),
-        b"SMTP ready\r\n\r\n",
+        b"SMTP ready" + b"x" * 5_000 + b"\r\n\r\n",
     ]
     asked = 0
 
@@ -166,9 +173,45 @@ async def test_an_answer_that_is_no_http_is_an_envelope(tmp_path: Path, path: st
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         async with gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway:
-            for number in range(1, 4):
+            for number in range(1, 5):
                 refused = await gateway.client.post(path, json=_RUN)
                 assert (200, 5000, number) == (refused.status_code, refused.json()["code"], asked)
+                said = [refused.json()["msg"], *(line for line in caplog.messages if "gave no answer" in line)]
+                assert (True, True) == (max(map(len, said)) < 600, not any("\n" in line for line in said))
+
+
+@pytest.mark.parametrize("http", ["httptools", "h11"])
+@pytest.mark.parametrize("path", ["/v1/workflow/run", "/v1/bots", "/v1/workflows/7/run_histories/1"])
+async def test_a_header_that_is_no_http_goes_on_as_far_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, http: Literal["h11", "httptools"], path: str
+) -> None:
+    """Control characters in a value become spaces, as RFC 9110 (section 5.5) has it; the log names the header."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nx-msg: a\x01b\r\nx-edge: \x7fc\x0b\r\nx-tab: d\te\r\nx-kept: \xe5\x8c\x97\r\n"
+        writer.write(head + b"Content-Length: 10\r\nConnection: close\r\n\r\n" + b'{"code":0}')
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as upstream:
+        port = upstream.sockets[0].getsockname()[1]
+        async with (
+            gateway_to(tmp_path, f"http://127.0.0.1:{port}") as gateway,
+            served(create_app(gateway.application), http=http) as base,
+        ):
+            found = await gateway.client.request("POST" if path.endswith("/run") else "GET", base + path, json=_RUN)
+    assert (200, {"code": 0}) == (found.status_code, found.json())
+    values = [value for name, value in found.headers.raw if name.lower().startswith(b"x-")]
+    assert {b"a b", b"c", b"d\te", b"\xe5\x8c\x97"} <= set(values)
+    assert (1, True) == (sum("'x-msg', 'x-edge'" in line for line in caplog.messages), "Traceback" not in caplog.text)
+
+
+@pytest.mark.parametrize("name", [b"x y", b"", b"x\x01", b"x:y", b"\xe5", b"x\r\ny"])
+def test_a_header_whose_name_is_none_does_not_go_on(name: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever an upstream's parser lets through; the others stay."""
+    assert [(b"X-Kept", b"1")] == sendable([(name, b"v"), (b"X-Kept", b"1")])
+    assert 1 == len(caplog.messages)
 
 
 async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -> None:
@@ -198,6 +241,8 @@ async def test_the_first_event_comes_before_the_second_is_made(tmp_path: Path) -
         ("/v1/workflow/stream_run", [_EVENTS], ["no"]),
         ("/v3/chat", [(b"Content-Type", b"Text/Event-Stream; charset=utf-8")], ["no"]),
         ("/v1/workflow/stream_run", [(b"content-type", b"text/plain")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/ndjson")], ["no"]),
+        ("/v1/workflow/stream_run", [(b"content-type", b"application/problem+json")], []),
         ("/v1/workflows/chat", [], ["no"]),
         ("/v1/workflow/stream_run", [_EVENTS, (b"X-Accel-Buffering", b"yes")], ["yes"]),
         ("/v1/workflow/stream_run", [_JSON], []),
@@ -359,6 +404,65 @@ async def test_a_history_is_told_when_the_upstream_cannot_be_reached(tmp_path: P
             assert {"Output": '{"answer":1}'} == orjson.loads(entry["output"])
         unknown = await gateway.client.get("/v1/workflows/7/run_histories/222")
         assert (200, 5000) == (unknown.status_code, unknown.json()["code"])
+
+
+_NODE = "/v1/workflows/7/run_histories/mine/execute_nodes/node-1"
+_KNOWN = b'{"code":4200,"msg":"there is no such run"}'
+_REFUSED = b'{"code":4100,"msg":"authentication is invalid"}'
+_DOWN = b"<html>down</html>"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "is_told"),
+    [
+        (None, {}, True),
+        (_DOWN, {}, True),
+        (_KNOWN, {}, True),
+        (_REFUSED, {}, False),
+        (None, {"Authorization": ""}, False),
+        (_DOWN, {"Authorization": "Bearer"}, False),
+        (_KNOWN, {"Authorization": ""}, False),
+        (None, {"Origin": "http://a.test"}, False),
+        (_DOWN, {"Origin": "http://a.test"}, False),
+        (_KNOWN, {"Origin": "http://a.test"}, True),
+        (_KNOWN, {"Origin": "http://a.test", "Authorization": ""}, False),
+        (_REFUSED, {"Origin": "http://a.test"}, False),
+    ],
+)
+async def test_a_record_answers_nobody_whose_token_is_missing_or_refused(
+    tmp_path: Path, body: bytes | None, headers: dict[str, str], is_told: bool
+) -> None:
+    """Nor a page of an allowed origin with one that nobody checked: they get what the upstream says."""
+    status = {_DOWN: 502, _REFUSED: 401}.get(body or b"", 200)
+    async with scripted(tmp_path, canned(status, [_JSON], body or b""), allowed_origins=["http://a.test"]) as (up, _):
+        base = nobody() if body is None else up.upstream_url
+        async with gateway_to(tmp_path / "other", base, allowed_origins=["http://a.test"]) as gateway:
+            service = gateway.application.service
+            await service.create_execution_record("7", "mine", {})
+            node = {"node_execute_uuid": "node-1", "is_finish": True, "content": "secret", "node_type": "Message"}
+            await service.update_execution_record(
+                "7", "mine", "success", output={"answer": "secret"}, node_execute_status={"Say": node}
+            )
+            for path in ("/v1/workflows/7/run_histories/mine", _NODE):
+                answer = await gateway.client.get(path, headers=headers)
+                assert (is_told, is_told) == ("secret" in answer.text, "x-execution-history-source" in answer.headers)
+                if not is_told:
+                    assert answer.content == body or (answer.json()["code"], body) == (5000, None)
+
+
+async def test_a_token_that_coze_studio_refuses_gets_no_record(tmp_path: Path) -> None:
+    """It looks for a session first, whatever the token; the refusal comes where the gateway asks it in its own way."""
+
+    async def respond(scope: Scope, _body: bytes, send: Send) -> None:
+        is_official = scope["path"].endswith("/run_histories/mine")
+        body = b'{"code":700012006,"msg":"no session"}' if is_official else _REFUSED
+        await send({"type": "http.response.start", "status": 200 if is_official else 401, "headers": [_JSON]})
+        await send({"type": "http.response.body", "body": body})
+
+    async with scripted(tmp_path, respond) as (gateway, upstream):
+        await gateway.application.service.create_execution_record("7", "mine", {})
+        answer = await gateway.client.get("/v1/workflows/7/run_histories/mine")
+        assert (401, 4100, 2) == (answer.status_code, answer.json()["code"], len(upstream.asked))
 
 
 async def test_an_account_that_is_not_there_is_the_callers_fault(tmp_path: Path) -> None:

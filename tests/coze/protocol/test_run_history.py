@@ -1,9 +1,11 @@
 """Our histories in Coze's shape, and Coze's and Studio's histories in ours."""
 
+import asyncio
 import json
 import warnings
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
@@ -24,6 +26,7 @@ from execution_history.coze.protocol.run_history_response import (
     translate_studio,
 )
 from execution_history.coze.protocol.user_agent import caller_of
+from execution_history.coze.tracking.history_client import Address, RunHistoryClient
 from execution_history.coze.tracking.history_merge import change_of, document_of, trimmed_nodes, with_nodes
 from execution_history.records.adoption import adopt_record
 from execution_history.records.record import RecordChange, new_document
@@ -342,3 +345,62 @@ def test_a_copy_of_a_body_in_an_unknown_or_false_encoding_harms_nobody() -> None
     assert b"plain" == ContentDecoder("mystery").decode(b"plain")
     false = ContentDecoder("gzip")
     assert [b"", b""] == [false.decode(b"no gzip"), false.decode(b"at all")]
+
+
+@pytest.mark.parametrize("code", [0, None, "0"])
+def test_a_success_is_one_however_its_code_is_written(code: object) -> None:
+    """In a history and in an envelope alike."""
+    body = orjson.dumps({"code": code, "data": [_ENTRY]})
+    assert isinstance(read_history(200, body), RunHistory)
+
+
+@pytest.mark.parametrize("code", ["4200", 4200])
+def test_a_code_in_a_text_is_that_code(code: object) -> None:
+    """And what is no code at all breaks nothing."""
+    found = read_history(200, orjson.dumps({"code": code, "msg": "no"}))
+    assert isinstance(found, HistoryRefusal)
+    assert "unknown" == found.kind
+    codes: list[object] = [[], {}, "x", "9" * 5_000, 1.5]
+    for strange in codes:
+        found = read_history(200, orjson.dumps({"code": strange, "msg": "no"}))
+        assert isinstance(found, HistoryRefusal)
+        assert "unavailable" == found.kind
+
+
+def test_the_history_of_another_run_is_none_of_the_one_that_was_asked_for() -> None:
+    """Whose record keeps what it has."""
+    body = orjson.dumps({"code": 0, "data": [{**_ENTRY, "execute_id": "8"}]})
+    found = read_history(200, body, None, "9")
+    assert isinstance(found, HistoryRefusal)
+    assert ("unknown", "The upstream answered with the history of another run.") == (found.kind, found.message)
+    assert isinstance(read_history(200, body, None, "8"), RunHistory)
+    nameless = orjson.dumps({"code": 0, "data": [{**_ENTRY, "execute_id": None}]})
+    assert isinstance(read_history(200, nameless, None, "9"), RunHistory)
+
+
+def test_a_polled_history_keeps_its_charset() -> None:
+    """The client reads it as the gateway does, and an output node too."""
+    entry = {**_ENTRY, "execute_id": "9", "output": '{"Output":"你好"}'}
+    bodies = {
+        "/v1/workflows/7/run_histories/9": {"code": 0, "data": [entry]},
+        "/v1/workflows/7/run_histories/9/execute_nodes/u": {
+            "code": 0, "data": {"is_finish": True, "node_output": "世界"},
+        },
+    }  # fmt: skip
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.dumps(bodies[request.url.path], ensure_ascii=False).encode("big5")
+        return httpx.Response(200, content=body, headers={"content-type": "application/json; charset=big5"})
+
+    async def authorise() -> dict[str, str]:
+        return {}
+
+    async def poll() -> None:
+        client = RunHistoryClient(httpx.MockTransport(answer))
+        address = Address("http://upstream", authorise)
+        history = await client.history(address, HistoryRequest("7", "9"))
+        assert isinstance(history, RunHistory)
+        assert ("你好", "big5") == (history.outcome.output, history.outcome.charset)
+        assert "世界" == await client.node(address, HistoryRequest("7", "9", "u"))
+
+    asyncio.run(poll())

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
-_NOTHING: Final = "Nothing needs attention: none of the runs begun in the last 24 hours failed"
+_NOTHING: Final = "Nothing needs attention: no run started in the last 24 hours has failed"
 _CHINESE_NOTHING: Final = "没有需要处理的事：过去 24 小时内开始的运行都没有失败"
 
 
@@ -65,7 +65,7 @@ async def test_failures_of_a_known_kind_need_attention(web: Served) -> None:
     await web.application.service.merge([_ended("old", 5 * _DAY, **known)])
     await web.application.service.merge([_ended(f"e{number}", number * 60_000, **known) for number in range(60)])
     shown = _main(page := await _page(web))
-    assert "Failed, begun in the last 24 hours 60 runs" in shown
+    assert "Failed (started in the last 24 hours) 60 runs" in shown
     assert 'href="/runs?status=failed&since=24h"' in page
     assert "New failures since yesterday" not in shown
     assert "Nothing needs attention" not in shown
@@ -104,9 +104,26 @@ async def test_what_passed_without_a_record_needs_attention(web: Served) -> None
     assert _NOTHING in _main(await _page(web))
     web.application.recorder.count_unrecorded("The body is too large.")
     shown = _main(await _page(web))
-    assert "Needs attention 1 run passed without a record since this server started; its log says why." in shown
+    assert (
+        "Needs attention 1 run passed without a record since this server started; its log says why. "
+        "The last one: just now" in shown
+    )
     assert "Nothing needs attention" not in shown
-    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。" in _main(await _page(web, language="zh"))
+    assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。 最近一次： 刚刚" in _main(
+        await _page(web, language="zh")
+    )
+
+
+async def test_what_passed_without_a_record_needs_attention_for_a_day(web: Served) -> None:
+    """Later nothing can be done about it; another one that passes is news again."""
+    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    recorder = web.application.recorder
+    recorder.clock = lambda: now_ms() - _DAY - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert _NOTHING in _main(await _page(web))
+    recorder.clock = lambda: now_ms() - _HOUR
+    recorder.count_unrecorded("The body is too large.")
+    assert "2 runs passed without a record since this server started" in _main(await _page(web))
 
 
 async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
@@ -144,7 +161,7 @@ async def test_counts_are_the_least_while_the_index_is_behind(tmp_path: Path) ->
                     shown = _main(await _page(web, is_behind=True))
                     chinese = _main(await _page(web, language="zh", is_behind=True))
     assert "Still indexing" in shown
-    assert "Failed, begun in the last 24 hours at least 2 runs" in shown
+    assert "Failed (started in the last 24 hours) at least 2 runs" in shown
     assert "失败（过去 24 小时内开始） 至少 2 次运行" in chinese
     assert "Nothing" not in shown
 
@@ -162,7 +179,7 @@ async def test_a_page_behind_the_last_one_does_not_say_that_no_run_matches(web: 
     assert following is not None
     await service.delete_execution_record("w", "e50")
     shown = _main(await _page(web, following[1]))
-    assert "Nothing follows here" in shown
+    assert "There are no more runs" in shown
     assert "Back to the newest" in shown
     assert "No runs match" not in shown
     assert "Clear all filters" not in shown
@@ -190,7 +207,7 @@ async def test_a_function_is_not_run_again_from_here(web: Served, language: str)
         sell("tea")
     [found] = (await web.application.service.get_execution_history("shop.sell"))["histories"]
     path = f"/workflows/shop.sell/runs/{found['execute_id']}"
-    reason = "run it again there" if language == "en" else "请在该程序中重新运行"
+    reason = "start it again there" if language == "en" else "请在该程序中重新运行"
     proof = "The function raised an exception." if language == "en" else "函数抛出了异常。"
     page = await _page(web, path, language)
     assert proof in _main(page)

@@ -20,7 +20,7 @@ from execution_history.coze.protocol.messages import (
     plain,
     text,
 )
-from execution_history.coze.protocol.stream_nodes import StreamNode, StreamNodes, words_of
+from execution_history.coze.protocol.stream_nodes import StreamNode, StreamNodes, text_of
 from execution_history.records.encoding import encode
 from execution_history.records.proof import Proof
 
@@ -122,11 +122,11 @@ class ChatReader:
     def _add_words(self, node: StreamNode, content: dict[str, Any], now: int) -> None:
         if isinstance(reasoning := content.get(_REASONING), str) and reasoning:
             node.others[_REASONING] = node.others.get(_REASONING, "") + self._nodes.kept(reasoning)
-        self._nodes.say(node, words_of(content), now)
+        self._nodes.add(node, text_of(content), now)
 
     def _complete(self, content: dict[str, Any], now: int) -> None:
         """Read a whole answer; of an old Coze Studio it is the last piece of one."""
-        words = words_of(content)
+        words = text_of(content)
         last = self.answers[-1] if self.answers else None
         if (
             last is not None
@@ -138,7 +138,7 @@ class ChatReader:
         else:
             node = self._open_answer(content, now)
         if self._is_studio and not words.startswith(node.said):
-            self._nodes.say(node, words, now)
+            self._nodes.add(node, words, now)
         else:
             self._nodes.restate(node, words, now)
         if isinstance(reasoning := content.get(_REASONING), str) and reasoning:
@@ -147,7 +147,7 @@ class ChatReader:
 
     def _read_verbose(self, content: dict[str, Any]) -> None:
         """Read what a chat says beside its messages, of which a question matters: nothing but the end may follow it."""
-        said = parse_json(words_of(content))
+        said = parse_json(text_of(content))
         if not isinstance(said, dict) or said.get("msg_type") != "interrupt":
             return
         asked = parse_json(said["data"]) if isinstance(said.get("data"), str) else said.get("data")

@@ -13,6 +13,7 @@ from execution_history.coze.protocol.messages import (
     as_visible,
     execute_id_of,
     execute_id_of_event,
+    is_success,
     log_id_of,
     plain,
     read_body,
@@ -21,14 +22,13 @@ from execution_history.coze.protocol.messages import (
 from execution_history.records.charset import with_joined_pairs
 from execution_history.records.depth import IN_VALUE, kinds_within
 from execution_history.records.encoding import encode
-from execution_history.records.json_text import OPENS, parse, read_json
+from execution_history.records.json_text import OPENS, may_hold_long_numbers, parse, read_json
 from execution_history.records.proof import Proof
 
 _REDIRECTION: Final = 300
 _REFUSAL: Final = 400
 _UNAUTHORISED: Final = 401
 _SERVER_ERROR: Final = 500
-_NO_CODES: Final = (0, None, "0")
 _WRAPPER: Final = frozenset({"content_type", "data", "original_result", "type_for_model"})
 
 
@@ -59,7 +59,7 @@ def read_envelope(run: RunRequest, status_code: int, body: bytes, headers: Mappi
         log_id=log_id or (text(detail.get("logid")) if isinstance(detail, dict) else None),
         charset=charset,
     )
-    if content.get("code") in _NO_CODES and status_code < _REFUSAL:
+    if is_success(content.get("code")) and status_code < _REFUSAL:
         return _accepted(run, content, known)
     return _refused(status_code, content, known)
 
@@ -147,9 +147,8 @@ def _opened(words: str) -> tuple[Any, bool]:
     if OPENS.match(words) is None:
         return as_visible(with_joined_pairs(words)), True
     document = words.encode("utf-8", "surrogatepass")
-    shape = document.translate(_SHAPE)
     try:
-        if b"0000000000000000" not in shape and b"e-000" not in shape:
+        if not may_hold_long_numbers(document):
             value = parse(document)
             if kinds_within(value, IN_VALUE) is not None:
                 return value, True
@@ -172,14 +171,3 @@ def _is_same(document: bytes, value: object) -> bool:
         return kinds_within(value, IN_VALUE) is not None and orjson.dumps(orjson.loads(document)) == encode(value)
     except (ValueError, TypeError):
         return False
-
-
-def _shape_of(byte: int) -> int:
-    for characters, shape in ((b"0123456789.", b"0"), (b"eE", b"e"), (b"-", b"-")):
-        if byte in characters:
-            return shape[0]
-    return 0
-
-
-_SHAPE: Final = bytes(map(_shape_of, range(256)))
-"""Shows where numbers may be that a double does not hold: sixteen digits, or an exponent of three."""

@@ -131,11 +131,8 @@ class RunRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended, and the proof of it.
+    """How a run ended, and the :class:`Proof` of it.
 
-    ``proof`` is one of ``done_event``, ``error_event``, ``interrupt_event``, ``stream_ended_early``, ``envelope``,
-    ``accepted``, ``rejected``, ``http_status``, ``not_json``, ``timeout``, ``connection_failed``,
-    ``connection_broken``, ``unreadable``, ``abandoned``, ``never_sent``, ``run_history``, ``upstream_silent``.
     ``error_message`` is a sentence for every failure. ``output_text`` is the output as Coze wrote it, where ``output``
     could not keep its values as they were; ``charset`` the one in which the answer was read, ``None`` for UTF-8.
     """
@@ -290,6 +287,11 @@ def read_body(body: bytes, content_type: str | None) -> tuple[Any, str | None]:
             pass
     words, charset = decode_text(body, declared)
     return read_json(words), None if charset in _PLAIN else charset
+
+
+def is_success(code: object) -> bool:
+    """Return whether the ``code`` of an envelope is that of a success, which may be absent, or a text."""
+    return code in (0, None, "0")
 
 
 def claims_json(content_type: str | None) -> bool:

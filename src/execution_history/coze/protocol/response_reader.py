@@ -87,9 +87,9 @@ class ResponseReader:
         """Read a chunk of the answer, in the wire's encoding, that was received at *now* (milliseconds)."""
         lines = 0
         for piece in self._coding.pieces(chunk):
-            if self._room < 0:
-                return
             if self.stream is None:
+                if self._room < 0:
+                    return
                 self._keep(piece, now)
             elif lines <= _MOST_LINES:
                 lines += piece.count(b"\n") + piece.count(b"\r")

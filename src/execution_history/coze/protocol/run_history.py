@@ -10,7 +10,16 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from execution_history.coze.protocol.envelope import read_output
-from execution_history.coze.protocol.messages import Outcome, api_path, as_visible, parse_json, plain, read_body, text
+from execution_history.coze.protocol.messages import (
+    Outcome,
+    api_path,
+    as_visible,
+    is_success,
+    parse_json,
+    plain,
+    read_body,
+    text,
+)
 from execution_history.records.encoding import as_text
 from execution_history.records.proof import Proof
 from execution_history.records.timeline import Node
@@ -19,12 +28,16 @@ from execution_history.records.values import MILLISECONDS_BEGIN
 STUDIO_PATH: Final = "/v1/workflow/get_run_history"
 """The path of a run's history at Coze Studio, whose query is ``workflow_id`` and ``execute_id`` (coze-protocol 6)."""
 
+LARGEST_HISTORY: Final = 64 * 1024 * 1024
+"""Bytes that no history of a run reaches."""
+
 RefusalKind = Literal["unauthorised", "studio", "unknown", "limited", "unavailable"]
 
 _END: Final = "Output"
 _STUDIO_SESSION: Final = 700012006  # what Studio answers to a path that is not open to tokens (section 6)
 _NOT_FOUND: Final = frozenset({4200, 720702004})
 _FAILURES: Final = {"Fail": "Coze says that the run failed, and gives no reason.", "Cancel": "The run was cancelled."}
+_CODE: Final = re.compile(r"[0-9]{1,18}")
 _RATE_LIMITED: Final = 4013
 _UNAUTHORISED: Final = frozenset({4100, 4101})
 _HTTP_UNAUTHORISED: Final = frozenset({401, 403})
@@ -99,13 +112,16 @@ class RunHistory:
         return {**self.outcome.fields(), **{name: getattr(self, name) for name in names}}
 
 
-def read_history(status_code: int, body: bytes, content_type: str | None = None) -> RunHistory | HistoryRefusal:
+def read_history(
+    status_code: int, body: bytes, content_type: str | None = None, execute_id: str | None = None
+) -> RunHistory | HistoryRefusal:
     """Parse the answer to a request for one run's history, in either shape. Never raises.
 
     Args:
         status_code: the HTTP status.
         body: the whole body.
         content_type: the header of that name, for the charset.
+        execute_id: the run that was asked for; the history of another one is none of it.
     """
     try:
         content, charset = read_body(body, content_type)
@@ -114,16 +130,19 @@ def read_history(status_code: int, body: bytes, content_type: str | None = None)
     if not isinstance(content, dict):
         return HistoryRefusal("unavailable", f"The upstream answered HTTP {status_code} without JSON.")
     code = content.get("code")
-    if code not in (0, None) or status_code >= 400:  # noqa: PLR2004 - where HTTP's failures begin
+    if not is_success(code) or status_code >= 400:  # noqa: PLR2004 - where HTTP's failures begin
         return HistoryRefusal(_kind(status_code, code), text(content.get("msg")) or f"code {code}")
     data = content.get("data")
     entry = data[0] if isinstance(data, list) and data else data
     if not isinstance(entry, dict) or "execute_status" not in entry:
         return HistoryRefusal("unknown", "The upstream has no history of this run.")
+    if execute_id is not None and text(entry.get("execute_id")) not in (None, execute_id):
+        return HistoryRefusal("unknown", "The upstream answered with the history of another run.")
     return _history(entry, charset)
 
 
 def _kind(status_code: int, code: object) -> RefusalKind:
+    code = int(code) if isinstance(code, str) and _CODE.fullmatch(code) else code if isinstance(code, int) else None
     if code == _STUDIO_SESSION:
         return "studio"
     if code in _UNAUTHORISED or status_code in _HTTP_UNAUTHORISED:
@@ -202,9 +221,12 @@ def _node(title: str, node: dict[str, Any], said: object) -> dict[str, Any]:
     ).to_json()
 
 
-def read_node(status_code: int, body: bytes) -> str | None:
+def read_node(status_code: int, body: bytes, content_type: str | None = None) -> str | None:
     """Parse the output of an output node (coze-protocol 1.8); ``None`` where the answer does not have it whole."""
-    content = parse_json(body)
+    try:
+        content, _ = read_body(body, content_type)
+    except ValueError:
+        return None
     data = content.get("data") if isinstance(content, dict) and status_code < 400 else None  # noqa: PLR2004
     if not isinstance(data, dict) or data.get("is_finish") is not True:
         return None

@@ -8,13 +8,11 @@ knows, unless the response declares another charset or a line can only be GB1803
 
 import sys
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.messages import charset_of, parse_json
-from execution_history.records.charset import UTF_8, charset_name, decode_text
-
-_BOM: Final = b"\xef\xbb\xbf"
+from execution_history.records.charset import BYTE_ORDER_MARK, UTF_8, charset_name, decode_text
 
 
 class ServerSentEvent(NamedTuple):
@@ -63,7 +61,7 @@ class EventDecoder:
 
     @classmethod
     def for_response(cls, headers: Mapping[str, str]) -> Self:
-        """Return the decoder of a response with these headers, which finds no events where there are none."""
+        """Return the decoder of a response with these headers, whose names are in lower case or of httpx."""
         return cls(headers.get("content-encoding", ""), charset=charset_of(headers.get("content-type")))
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
@@ -122,7 +120,7 @@ class EventDecoder:
     def _end_line(self, line: bytes, events: list[ServerSentEvent]) -> None:
         if self._at_start:
             self._at_start = False
-            line = line.removeprefix(_BOM)
+            line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
             self._dispatch(events)
             return

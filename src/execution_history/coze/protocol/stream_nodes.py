@@ -76,7 +76,7 @@ class StreamNodes:
         """Return a new node that has a title alone."""
         return self.named(f"{title} {len(self._nodes)}", title, now)
 
-    def say(self, node: StreamNode, words: str, now: int) -> None:
+    def add(self, node: StreamNode, words: str, now: int) -> None:
         """Add what a message says to its node."""
         node.pieces.append(self.kept(words))
         node.update_time = now
@@ -89,7 +89,7 @@ class StreamNodes:
         self._room += len(said)
         node.pieces = []
         if len(words) > len(said):
-            self.say(node, words, now)
+            self.add(node, words, now)
             node.packets[-1][2] -= len(said)
         else:
             node.pieces, node.update_time = [self.kept(words)], now
@@ -129,6 +129,6 @@ def _known_nodes(timeline: object) -> list[StreamNode]:
     ]
 
 
-def words_of(content: dict[str, Any]) -> str:
+def text_of(content: dict[str, Any]) -> str:
     """Return what a message says."""
     return as_text(content.get("content"))

@@ -11,7 +11,7 @@ from execution_history.coze.protocol.chat_reader import ChatReader, error_of
 from execution_history.coze.protocol.envelope import read_output
 from execution_history.coze.protocol.messages import Outcome, execute_id_of, execute_id_of_event, plain, text
 from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
-from execution_history.coze.protocol.stream_nodes import StreamNodes, words_of
+from execution_history.coze.protocol.stream_nodes import StreamNodes, text_of
 from execution_history.records.json_text import OPENS
 from execution_history.records.proof import Proof
 
@@ -130,7 +130,7 @@ class StreamReader:
 
     def _message(self, content: dict[str, Any], now: int) -> None:
         node = self._nodes.of_message(content, now)
-        self._nodes.say(node, words_of(content), now)
+        self._nodes.add(node, text_of(content), now)
         node.is_finish = node.is_finish or content.get("node_is_finish") is True
         if content.get("usage") is not None:
             node.usage = self._usage = plain(content["usage"])

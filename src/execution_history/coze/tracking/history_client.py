@@ -9,6 +9,7 @@ import httpx
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
+    LARGEST_HISTORY,
     HistoryRefusal,
     HistoryRequest,
     RunHistory,
@@ -23,7 +24,6 @@ Authorise = Callable[[], Awaitable[Mapping[str, str]]]
 OF_ACCOUNT: Final = "execution_history.account"
 """The request extension with the name of the account over whose connections a request goes."""
 
-_LARGEST_ANSWER = 64 * 1024 * 1024
 _TIMEOUT = httpx.Timeout(60, connect=10)
 
 
@@ -59,10 +59,10 @@ class RunHistoryClient:
     async def history(self, address: Address, call: HistoryRequest) -> RunHistory | HistoryRefusal:
         """Return what the upstream knows of a run. Never raises for what the upstream does."""
         if address.base_url not in self._studios:
-            found = await self._request(address, call.path)
+            found = await self._request(address, call.path, call.execute_id)
             if not isinstance(found, HistoryRefusal) or found.kind != "studio":
                 return found
-        found = await self._request(address, call.studio_path)
+        found = await self._request(address, call.studio_path, call.execute_id)
         if not isinstance(found, HistoryRefusal):
             self._studios.add(address.base_url)
         return found
@@ -72,15 +72,16 @@ class RunHistoryClient:
         answer = await self.get(address, call.path)
         return None if isinstance(answer, HistoryRefusal) else read_node(*answer)
 
-    async def get(self, address: Address, path: str) -> tuple[int, bytes] | HistoryRefusal:
-        """Return the HTTP status and the body at *path*, or that the upstream is not available."""
+    async def get(self, address: Address, path: str) -> tuple[int, bytes, str | None] | HistoryRefusal:
+        """Return the HTTP status, the body and its content type at *path*, or that the upstream is not available."""
         try:
             headers = {"Accept": "application/json", **await address.authorise()}
             extensions: dict[str, Any] = {"timeout": _TIMEOUT.as_dict(), OF_ACCOUNT: address.account}
             request = httpx.Request("GET", address.base_url + path, headers=headers, extensions=extensions)
             response = await self._transport.handle_async_request(request)
-            decoder = ContentDecoder(response.headers.get("content-encoding", ""), _LARGEST_ANSWER)
-            return response.status_code, await read_body(response, decoder.decode, _LARGEST_ANSWER)
+            decoder = ContentDecoder(response.headers.get("content-encoding", ""), LARGEST_HISTORY)
+            body = await read_body(response, decoder.decode, LARGEST_HISTORY)
+            return response.status_code, body, response.headers.get("content-type")
         except ExecutionHistoryError as error:
             return HistoryRefusal("unavailable", str(error))
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
@@ -91,9 +92,9 @@ class RunHistoryClient:
         """Close the transport."""
         await self._transport.aclose()
 
-    async def _request(self, address: Address, path: str) -> RunHistory | HistoryRefusal:
+    async def _request(self, address: Address, path: str, execute_id: str) -> RunHistory | HistoryRefusal:
         answer = await self.get(address, path)
-        return answer if isinstance(answer, HistoryRefusal) else read_history(*answer)
+        return answer if isinstance(answer, HistoryRefusal) else read_history(*answer, execute_id)
 
 
 def stream_of(response: httpx.Response) -> httpx.AsyncByteStream:

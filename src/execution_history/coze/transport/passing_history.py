@@ -1,21 +1,19 @@
 """The history of a run on its way to a caller that polls it, read in passing to bring the run's record up to it."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
 from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.coze.protocol.run_history import (
+    LARGEST_HISTORY,
     HistoryRefusal,
     HistoryRequest,
     RunHistory,
     history_request,
     read_history,
 )
-
-LARGEST_HISTORY: Final = 64 * 1024 * 1024
-"""Bytes that no history of a run reaches."""
 
 Learn = Callable[[HistoryRequest, RunHistory], Any]
 
@@ -81,5 +79,5 @@ class PassingHistory(httpx.SyncByteStream, httpx.AsyncByteStream):
         if self._room < 0:
             return None
         body = self._decoder.decode(b"".join(self._chunks))
-        history = read_history(self._status_code, body, self._content_type)
+        history = read_history(self._status_code, body, self._content_type, self._call.execute_id)
         return None if isinstance(history, HistoryRefusal) or history.outcome.status == "running" else history

@@ -1,13 +1,11 @@
 """A synchronous transport for those who await: each request in a thread of its own."""
 
 import asyncio
-from typing import Final
 
 import httpx
 
+from execution_history.coze.protocol.run_history import LARGEST_HISTORY
 from execution_history.coze.transport.sync_call import stream_of
-
-_LARGEST: Final = 80 * 1024 * 1024  # more than is read of any history
 
 
 class ThreadedTransport(httpx.AsyncBaseTransport):
@@ -34,7 +32,7 @@ class ThreadedTransport(httpx.AsyncBaseTransport):
         try:
             for chunk in stream_of(response):
                 body += chunk
-                if len(body) > _LARGEST:
+                if len(body) > LARGEST_HISTORY:
                     raise httpx.ReadError("The answer is larger than any history.", request=request)
         finally:
             response.close()

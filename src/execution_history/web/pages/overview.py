@@ -98,6 +98,7 @@ class OverviewPages:
         context: dict[str, Any] = {
             "attention": attention,
             "problems": [*attention["problems"], *self.recorder.problems()],
+            "unrecorded_at": self._unrecorded_lately(viewer.now),
             "unrecorded": self.recorder.unrecorded,
             "workflows": await self._lines_of(shown, viewer),
             "total": len(found),
@@ -187,6 +188,11 @@ class OverviewPages:
             "running_total": _count(found_running),
             "reach": _least([each.reach for each in (found_running, found_waiting, found_forgotten, statistics)]),
         }
+
+    def _unrecorded_lately(self, now: int) -> int | None:
+        """Return when the last run passed without a record, where that is no longer ago than a day."""
+        last = self.recorder.unrecorded_at
+        return None if last is None or last < now - _DAY else last
 
     async def _health_now(self) -> StoreHealth:
         """Return how the store is, or how it was when its writer, which an import keeps busy, last answered."""

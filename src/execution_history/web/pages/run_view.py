@@ -199,9 +199,7 @@ def _cuts_of(record: Record) -> dict[str, Any]:
 def not_again(record: Record) -> Message | None:
     """Return why the run of *record* cannot be run again from here; ``None`` where it can."""
     if is_function(record):
-        return Message(
-            "A Python program recorded this run of its own code, which this server cannot call: run it again there."
-        )
+        return Message("This run belongs to a Python program; start it again there.")
     if not is_request_read(record):
         return Message(
             "The request of this run could not be read, so its input here is not what the workflow got, and it cannot "
