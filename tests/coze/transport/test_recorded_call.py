@@ -138,7 +138,7 @@ def test_an_answer_beyond_the_limit_only_passes() -> None:
 
 def test_a_stream_beyond_the_limit_says_that_it_is_cut() -> None:
     """It still ended as it did."""
-    action = _closed(_call(RunRequest("stream_run", "7"), largest=180), _EVENTS, _message("x" * 200), _DONE)
+    action = _closed(_call(RunRequest("stream_run", "7"), largest=100), _EVENTS, _message("x" * 200), _DONE)
     assert ("success", True) == (action.outcome.status, action.metadata["recording_is_cut"])
 
 
