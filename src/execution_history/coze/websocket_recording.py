@@ -17,7 +17,16 @@ from urllib.parse import parse_qs
 
 import httpx
 
-from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, Outcome, RunRequest, api_path, parse_json, text
+from execution_history.coze.protocol.chat_reader import ENDINGS
+from execution_history.coze.protocol.messages import (
+    NO_WORKFLOW,
+    UNKNOWN_WORKFLOW,
+    Outcome,
+    RunRequest,
+    api_path,
+    parse_json,
+    text,
+)
 from execution_history.coze.transport.call_recording import CallRecord
 from execution_history.coze.transport.recorded_call import RecordedCall
 from execution_history.records.proof import Proof
@@ -29,18 +38,22 @@ _OF_WORKFLOWS: Final = "/v1/workflows/chat"
 _MOST_ROUNDS: Final = 100
 
 # What a frame holds that concerns a record; all others pass without being read.
-_TOLD: Final = ('"conversation.chat.', '"conversation.message.', '"conversation.audio_transcript.completed"', '"error"')
-_SAID: Final = ('"conversation.message.create"', '"conversation.chat.submit_tool_outputs"', '"chat.update"')
-_ENDS: Final = frozenset(
-    f"conversation.chat.{ending}" for ending in ("completed", "failed", "requires_action", "canceled")
+_RECEIVED: Final = (
+    '"conversation.chat.',
+    '"conversation.message.',
+    '"conversation.audio_transcript.completed"',
+    '"error"',
 )
+_SENT: Final = ('"conversation.message.create"', '"conversation.chat.submit_tool_outputs"', '"chat.update"')
 _BROKEN: Final = Outcome(
-    "interrupted",
+    "failed",
     Proof.CONNECTION_BROKEN,
     error_message="The WebSocket connection ended before the chat did; it may still be running upstream.",
 )
-_CANCELLED: Final = Outcome(
-    "interrupted", Proof.CANCEL_EVENT, error_message="The chat was cancelled before its answer was whole."
+_UNANSWERED: Final = Outcome(
+    "interrupted",
+    Proof.ABANDONED,
+    error_message="Too many chats of one connection were open at once; this one may still be running upstream.",
 )
 
 
@@ -53,6 +66,7 @@ def recorded_chat(path: str, query: str) -> RunRequest | None:
     return RunRequest(
         "chat",
         workflow_id=found.get("workflow_id") or UNKNOWN_WORKFLOW,
+        unread=None if found.get("workflow_id") else NO_WORKFLOW,
         bot_id=found.get("bot_id"),
         app_id=found.get("app_id"),
         conversation_id=found.get("conversation_id"),
@@ -76,6 +90,10 @@ class ChatRecording:
         self._rounds: list[_Round] = []
         self._closing: set[asyncio.Task[None]] = set()
         self._log_id: str | None = None
+        self._broken = _BROKEN
+        # The rounds that were ended before their chats were: what comes of these begins no other round.
+        self._unanswered = 0
+        self._ignored: set[str] = set()
 
     def opened(self, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Note the headers, their names in small letters, with which the upstream took the connection."""
@@ -83,18 +101,22 @@ class ChatRecording:
 
     def sent(self, frame: str) -> None:
         """Read a text that the caller has sent."""
-        if any(name in frame for name in _SAID):
+        if any(name in frame for name in _SENT):
             self._guarded(self._read_sent, frame)
 
     def received(self, frame: str) -> None:
         """Read a text that the upstream has sent."""
-        if any(name in frame for name in _TOLD):
+        if any(name in frame for name in _RECEIVED):
             self._guarded(self._read_received, frame)
+
+    def refuse(self, sentence: str) -> None:
+        """Note that the connection ends because of what was received, and is too large for this program."""
+        self._broken = Outcome("interrupted", Proof.UNREADABLE, error_message=sentence)
 
     async def aclose(self) -> None:
         """End what is open, because the connection has ended, and wait until its records are closed."""
         for found in list(self._rounds):
-            self._end(found, found.error or _BROKEN)
+            self._end(found, found.error or self._broken)
         if self._closing:
             await asyncio.wait(self._closing)  # which go on where this is cancelled
 
@@ -132,18 +154,18 @@ class ChatRecording:
         if name == "error":
             self._fail(data, log_id)
         elif name == "conversation.audio_transcript.completed":
-            self._hear(data)
+            self._add_transcript(data)
         elif name.startswith(("conversation.chat.", "conversation.message.")):
             chat_id = text(data.get("chat_id")) or (text(data.get("id")) if ".chat." in name else None)
-            found = self._round_of(chat_id, begins=name not in _ENDS)
+            found = self._round_of(chat_id, begins=name not in ENDINGS)
             if found is None:
                 return
             self._run = replace(
                 self._run, conversation_id=text(data.get("conversation_id")) or self._run.conversation_id
             )
             found.feed(name, data, log_id)
-            if name in _ENDS:
-                self._end(found, _CANCELLED if name.endswith(".canceled") else None)
+            if name in ENDINGS:
+                self._end(found, None)
 
     def _begin_round(self, parameters: dict[str, Any] | None = None, answer: object = None) -> "_Round":
         """Begin a round; *answer* is what is recorded as the answer where the chat before it had asked something."""
@@ -154,12 +176,14 @@ class ChatRecording:
         run = replace(self._run, parameters=parameters, resume_data=answer)
         found = _Round(self._begin(run), parameters, set(self._closing))
         if len(self._rounds) >= _MOST_ROUNDS:  # nobody answers
-            self._end(self._rounds[0], _BROKEN)
+            self._ignore(self._rounds[0])
         self._rounds.append(found)
         return found
 
     def _round_of(self, chat_id: str | None, *, begins: bool) -> "_Round | None":
         """Return the round of a chat: the one that has its id, else the first that has none, else a new one."""
+        if chat_id is not None and self._is_ignored(chat_id):
+            return None
         known = (each for each in self._rounds if chat_id is None or each.chat_id == chat_id)
         unnamed = (each for each in self._rounds if each.chat_id is None)
         found = next(known, None) or next(unnamed, None) or (self._begin_round() if begins else None)
@@ -170,7 +194,9 @@ class ChatRecording:
     def _fail(self, data: dict[str, Any], log_id: str | None) -> None:
         """Read an error: it ends a round that has not begun upstream; of one that has, it may be the reason."""
         found = next((each for each in self._rounds if each.chat_id is None), None)
-        if found is not None:
+        if self._unanswered:
+            self._unanswered -= 1
+        elif found is not None:
             found.feed("error", data, log_id)
             self._end(found, None)
         elif self._rounds:
@@ -182,7 +208,7 @@ class ChatRecording:
                 error_message=f"{_BROKEN.error_message} Its last word was an error: {sentence}",
             )
 
-    def _hear(self, data: dict[str, Any]) -> None:
+    def _add_transcript(self, data: dict[str, Any]) -> None:
         """Keep what the user said, as the upstream understood it."""
         message = {"role": "user", "content_type": "audio", "content": data.get("content")}
         silent = next((each for each in self._rounds if each.is_without_words), None)
@@ -190,6 +216,21 @@ class ChatRecording:
             self._context.append(message)
         else:
             silent.add_words(message)
+
+    def _ignore(self, found: "_Round") -> None:
+        """End a round whose chat has not ended, and whatever comes of that later."""
+        if found.chat_id is None:
+            self._unanswered += 1
+        else:
+            self._ignored.add(found.chat_id)
+        self._end(found, _UNANSWERED)
+
+    def _is_ignored(self, chat_id: str) -> bool:
+        """Return whether a chat is that of a round which was ended before; they come in the order of the rounds."""
+        if self._unanswered and all(each.chat_id != chat_id for each in self._rounds) and chat_id not in self._ignored:
+            self._unanswered -= 1
+            self._ignored.add(chat_id)
+        return chat_id in self._ignored
 
     def _end(self, found: "_Round", failure: Outcome | None) -> None:
         self._rounds.remove(found)
@@ -229,7 +270,9 @@ class _Round:
         self._has_changed = True
 
     def feed(self, name: str, data: dict[str, Any], log_id: str | None) -> None:
-        """Take an event of the chat."""
+        """Take an event of the chat; without a record there is nothing to be done with it."""
+        if self.task.done():
+            return
         self._events.put_nowait((b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps(data).encode()), log_id))
 
     def end(self, failure: Outcome | None) -> None:

@@ -23,6 +23,8 @@ _log = logging.getLogger("execution_history.coze")
 _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 """Bytes of a message from the upstream; a larger one ends the connection."""
 
+_TOO_LARGE: Final = "A message of the upstream is larger than the 64 MiB that the gateway takes"
+
 _OF_THE_HANDSHAKE: Final = frozenset(
     {
         b"host",
@@ -205,6 +207,11 @@ class WebSocketRelay:
             else:
                 break
         code, reason = _BAD_GATEWAY, "The upstream broke off."
+        if getattr(message.data, "code", None) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            code, reason = aiohttp.WSCloseCode.MESSAGE_TOO_BIG, f"{_TOO_LARGE}."
+            _log.warning("A WebSocket connection was ended: %s", reason)
+            if self._recording is not None:
+                self._recording.refuse(f"{_TOO_LARGE}; the chat may still be running there.")
         if message.type is aiohttp.WSMsgType.CLOSE:
             code, reason = _sendable(message.data), message.extra or ""
         with suppress(RuntimeError):  # the caller has closed at the same moment

@@ -159,7 +159,7 @@ class Outbox:
             saving = self._saving
             if saving is None or saving.done() or saving.get_loop().is_closed():
                 saving = self._saving = asyncio.ensure_future(self._delivery.save())
-                saving.add_done_callback(_tell_fault)
+                saving.add_done_callback(_log_fault)
             elif saving.get_loop() is not asyncio.get_running_loop():
                 return 0  # another event loop is at it
         await asyncio.wait({saving})
@@ -264,7 +264,7 @@ class Outbox:
             task.get_loop().call_soon_threadsafe(task.cancel)
 
 
-def _tell_fault(saving: "asyncio.Task[int]") -> None:
+def _log_fault(saving: "asyncio.Task[int]") -> None:
     error = error_of(saving)
     if error is not None and not isinstance(error, asyncio.CancelledError):
         _log.error("What waits to be recorded could not be looked through: %s", error, exc_info=error)

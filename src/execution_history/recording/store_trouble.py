@@ -20,7 +20,7 @@ from execution_history.errors import (
 
 _log = logging.getLogger("execution_history.recording")
 _LONGEST_SENTENCE: Final = 500
-_MOST_TOLD: Final = 100
+_MOST_LOGGED: Final = 100
 SILENT: Final = Message("the store does not answer")
 
 PASSING: Final = (StoreBusy, StoreFull, StoreUnwritable, StoreClosed, StoreTooNew)
@@ -48,7 +48,7 @@ class Trouble:
     def __init__(self) -> None:
         self.sentence: str | None = None
         self.is_down: bool = False
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def reason(self) -> str:
@@ -60,13 +60,13 @@ class Trouble:
         sentence = message_of(error) or SILENT
         if len(sentence) > _LONGEST_SENTENCE:
             sentence = sentence[:_LONGEST_SENTENCE]
-        if sentence not in self._told:
+        if sentence not in self._logged:
             is_promised = isinstance(error, StoreError | asyncio.CancelledError)
             _log.error("A run could not be recorded and waits: %s", sentence, exc_info=None if is_promised else error)
         self.sentence = sentence
-        if len(self._told) > _MOST_TOLD:
-            self._told.clear()
-        self._told.add(sentence)
+        if len(self._logged) > _MOST_LOGGED:
+            self._logged.clear()
+        self._logged.add(sentence)
 
     def stop(self, error: BaseException) -> None:
         """Remember why a caller's own write has failed: nobody waits for the store until it takes something again."""
@@ -77,7 +77,7 @@ class Trouble:
         """Note that nothing waits for the store; whether something did."""
         had_any = self.sentence is not None
         self.sentence, self.is_down = None, False
-        self._told.clear()
+        self._logged.clear()
         return had_any
 
 

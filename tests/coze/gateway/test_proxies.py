@@ -108,11 +108,12 @@ async def test_a_run_in_the_background_is_followed_through_the_proxy(
         recorder = Recorder(service.store)
 
         async def ended(count: int) -> None:
-            while True:
-                found = (await service.get_execution_history(_LONG))["histories"]
-                if [record["execute_status"] for record in found] == ["success"] * count:
-                    return
-                await asyncio.sleep(0.01)
+            async with asyncio.timeout(30):
+                while True:
+                    found = (await service.get_execution_history(_LONG))["histories"]
+                    if [record["execute_status"] for record in found] == ["success"] * count:
+                        return
+                    await asyncio.sleep(0.01)
 
         client = SyncHTTPClient(transport=recording_transport(recorder))  # type: ignore[no-untyped-call]
         coze = Coze(auth=TokenAuth(TOKEN), base_url=f"http://{_HOST}", http_client=client)

@@ -32,6 +32,8 @@ _ENDINGS: dict[str, tuple[str, dict[str, Any]]] = {
     "ask": ("conversation.chat.requires_action", {"required_action": {"type": "tool"}}),
 }
 
+_CANCELLATIONS = {"cancel": "conversation.chat.canceled", "stop": "conversation.chat.cancelled"}
+
 
 class ChatServer:
     """An upstream that answers each message of the user's with its words, one by one, as Coze does."""
@@ -68,13 +70,13 @@ class ChatServer:
                 await self._say_all(say, str(data["tool_outputs"][0]["output"]))
             case "conversation.message.create", "refuse":
                 await say("error", code=4000, msg="no such message")
-            case "conversation.message.create", "break" | "wait" | "cancel":
+            case "conversation.message.create", "break" | "wait" | "cancel" | "stop":
                 await self._begin(say)
                 await say("conversation.message.delta", **self._message("half "))
                 if words == "break":
                     socket.transport.abort()
-                elif words == "cancel":
-                    await say("conversation.chat.canceled", **self._chat())
+                elif words in _CANCELLATIONS:
+                    await say(_CANCELLATIONS[words], **self._chat())
             case "conversation.message.create", "fail" | "ask":
                 await self._begin(say)
                 ending, more = _ENDINGS[words]
@@ -139,11 +141,12 @@ async def heard(socket: ClientConnection, *until: str) -> list[str]:
 
 async def settled(gateway: Gateway, workflow_id: str, count: int) -> list[dict[str, Any]]:
     """The records of a workflow, oldest first, once there are *count* and none is running."""
-    while True:
-        found = await gateway.records(workflow_id)
-        if len(found) >= count and all(each["execute_status"] != "running" for each in found):
-            return found[::-1]
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while True:
+            found = await gateway.records(workflow_id)
+            if len(found) >= count and all(each["execute_status"] != "running" for each in found):
+                return found[::-1]
+            await asyncio.sleep(0.01)
 
 
 async def test_the_official_client_chats_through_the_gateway_and_is_recorded(
@@ -232,6 +235,7 @@ async def test_every_round_is_a_record(tmp_path: Path) -> None:
         ("fail", "conversation.chat.failed", "failed", "error_event", "it failed"),
         ("refuse", "error", "failed", "error_event", "no such message"),
         ("cancel", "conversation.chat.canceled", "interrupted", "cancel_event", "The chat was cancelled"),
+        ("stop", "conversation.chat.cancelled", "interrupted", "cancel_event", "The chat was cancelled"),
     ],
 )
 async def test_how_a_round_ends_is_recorded(
@@ -247,7 +251,7 @@ async def test_how_a_round_ends_is_recorded(
 
 
 @pytest.mark.parametrize("words", ["break", "wait"])
-async def test_a_connection_that_ends_in_a_round_interrupts_it(tmp_path: Path, words: str) -> None:
+async def test_a_connection_that_breaks_in_a_round_ends_it(tmp_path: Path, words: str) -> None:
     """Whichever side ends it: the record has what came, and says that the chat may go on upstream."""
     async with chats(tmp_path, ChatServer()) as (gateway, base):
         socket = await connect(f"{base}/v1/chat?workflow_id=7")
@@ -259,9 +263,65 @@ async def test_a_connection_that_ends_in_a_round_interrupts_it(tmp_path: Path, w
             with pytest.raises(ConnectionClosed):
                 await socket.recv()
         record = (await settled(gateway, "7", 1))[0]
-    assert ("interrupted", "connection_broken") == (record["execute_status"], record["metadata"]["proof"])
+    assert ("failed", "connection_broken") == (record["execute_status"], record["metadata"]["proof"])
     assert "may still be running" in record["error_message"]
     assert ["half "] == [node["content"] for node in record["node_execute_status"].values()]
+
+
+async def test_a_message_over_the_gateways_limit_is_called_that(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """To the caller, in the log and in the record: the upstream has not broken off."""
+
+    class Flood(ChatServer):
+        async def _answer(self, say: Say, words: str) -> None:
+            await self._begin(say)
+            await say(words, data="x" * (64 * 1024 * 1024))
+
+    async with chats(tmp_path, Flood()) as (gateway, base), connect(f"{base}/v1/chat?workflow_id=7") as socket:
+        await say(socket, "flood")
+        await heard(socket, "conversation.chat.created")
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        record = (await settled(gateway, "7", 1))[0]
+    sentence = "larger than the 64 MiB that the gateway takes"
+    assert closed.value.rcvd is not None
+    assert (1009, True) == (closed.value.rcvd.code, sentence in closed.value.rcvd.reason)
+    assert sentence in caplog.text
+    assert ("interrupted", "unreadable", True) == (
+        record["execute_status"], record["metadata"]["proof"], sentence in record["error_message"],
+    )  # fmt: skip
+
+
+async def test_a_round_that_waits_too_long_stays_ended(tmp_path: Path) -> None:
+    """Of more than 100 rounds that wait on a connection, what comes late for the first begins no other record."""
+
+    class Late(ChatServer):
+        """Answers only once the last message is here, and then all of them in order."""
+
+        async def __call__(self, socket: ServerConnection) -> None:
+            for _ in range(102):
+                await socket.recv()
+            say = _saying(socket)
+            for number in range(102):
+                await self._answer(say, f"{number}")
+            await socket.wait_closed()
+
+    async with chats(tmp_path, Late()) as (gateway, base), connect(f"{base}/v1/chat?workflow_id=7") as socket:
+        for number in range(102):
+            await say(socket, str(number))
+        for _ in range(102):
+            await heard(socket, "conversation.chat.completed")
+        service = gateway.application.service
+        found: list[dict[str, Any]] = []
+        async with asyncio.timeout(60):
+            while len(found) < 102 or any(each["execute_status"] == "running" for each in found):
+                pages = [await service.get_execution_history("7", 100, number) for number in (1, 2)]
+                found = [dict(record) for page in pages for record in page["histories"]]
+    said = sorted(
+        (int(each["input_parameters"]["additional_messages"][0]["content"]), each["output"]) for each in found
+    )
+    assert [(0, None), (1, None), *((number, f"{number}!") for number in range(2, 102))] == said
 
 
 @pytest.mark.parametrize("by", ["tool", "message"])
@@ -277,8 +337,9 @@ async def test_a_question_of_a_chat_and_its_answer_are_one_record(tmp_path: Path
             frame = {"event_type": "conversation.chat.submit_tool_outputs", "data": outputs}
             await socket.send(orjson.dumps(frame).decode())
         await heard(socket, "conversation.chat.completed")
-        while (record := (await settled(gateway, "7", 1))[0])["execute_status"] == "interrupted":
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            while (record := (await settled(gateway, "7", 1))[0])["execute_status"] == "interrupted":
+                await asyncio.sleep(0.01)
         assert 1 == len(await gateway.records("7"))
     assert ("success", "an answer!") == (record["execute_status"], record["output"])
     answer = record["metadata"]["answers"][0]
@@ -314,7 +375,8 @@ async def test_what_runs_no_workflow_just_passes(tmp_path: Path, path: str, work
             names = await heard(socket, "conversation.chat.completed")
         assert "conversation.audio.delta" in names
         if workflow is not None:
-            assert "word!" == (await settled(gateway, workflow, 1))[0]["output"]
+            record = (await settled(gateway, workflow, 1))[0]
+            assert ("word!", workflow == "unknown") == (record["output"], "unread" in record["metadata"])
         assert [workflow] * (workflow is not None) == await gateway.application.service.get_all_workflows()
 
 

@@ -196,12 +196,12 @@ async def test_a_caller_who_leaves_before_its_answer_begins_leaves_the_question_
     """Whenever that is: the next message answers it."""
 
     class Slow(FaultyStore):
-        asks = asyncio.Event()
+        is_dropping = asyncio.Event()
 
         async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
             dropped = await super().drop_entry(kind, key, expected=expected)
-            if not self.asks.is_set():
-                self.asks.set()
+            if not self.is_dropping.is_set():
+                self.is_dropping.set()
                 await asyncio.Event().wait()
             return dropped
 
@@ -213,7 +213,7 @@ async def test_a_caller_who_leaves_before_its_answer_begins_leaves_the_question_
     async with served(Scripted(Bookings())) as base, httpx.AsyncClient(transport=transport, base_url=base) as client:
         await client.post(_CHAT, json=_body("book a table"))
         leaving = asyncio.ensure_future(prepare_recording(recorder, run, RunContext(), request))
-        await store.asks.wait()
+        await store.is_dropping.wait()
         leaving.cancel()
         await asyncio.wait({leaving})
         await client.post(_CHAT, json=_body("four"))

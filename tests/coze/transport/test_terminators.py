@@ -1,6 +1,7 @@
 """A terminator ends the run, however long its stream stays open; a question and its answer are one record."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -290,6 +291,24 @@ async def test_our_own_answer_is_taken_while_the_stream_is_open(tmp_path: Path) 
         assert (200, "success") == (answer.status_code, answer.json()["status"])
         [record] = await gateway.records("w")
     assert ("success", "ab") == (record["execute_status"], record["output"])
+
+
+async def test_an_answer_that_its_caller_drops_is_read_to_its_end() -> None:
+    """Neither read nor closed: its record ends all the same."""
+    store, talk = FaultyStore(), Talk([_message("a"), event("Done")])
+    talk.may_end.set()
+    async with served(Scripted(talk)) as base:
+        client = httpx.Client(transport=SyncRecordingTransport(Recorder(store)), base_url=base)
+
+        def drop() -> None:
+            request = client.build_request("POST", _STREAM, json={"workflow_id": "w"})
+            client.send(request, stream=True)
+            del request
+            gc.collect()
+
+        await anyio.to_thread.run_sync(drop)
+        await _until(store, lambda record: record["execute_status"] == "success")
+        await anyio.to_thread.run_sync(client.close)
 
 
 async def test_the_log_id_is_kept_from_the_first_byte_on() -> None:

@@ -29,6 +29,11 @@ CANCELLED: Final = Outcome(
 )
 """The outcome of a chat that its caller stopped."""
 
+ENDINGS: Final = frozenset(
+    f"conversation.chat.{ending}" for ending in ("completed", "failed", "requires_action", "canceled", "cancelled")
+)
+"""The events that end a chat; behind the last of a stream only ``done`` follows."""
+
 _TITLE: Final = "answer"
 _ANSWERS: Final = frozenset({"answer", None})
 _BETWEEN: Final = "\n\n"
@@ -81,11 +86,11 @@ class ChatReader:
         """
         match name:
             case "conversation.message.delta" if text(content.get("type")) in _ANSWERS:
-                self._speak(self._open_answer(content, now), content, now)
+                self._add_words(self._open_answer(content, now), content, now)
             case "conversation.message.completed" if text(content.get("type")) in _ANSWERS:
                 self._complete(content, now)
             case "conversation.message.completed" if content.get("type") == "verbose":
-                self._verbose(content)
+                self._read_verbose(content)
             case "conversation.chat.requires_action":
                 return self._interrupted(content)
             case "conversation.chat.failed":
@@ -114,7 +119,7 @@ class ChatReader:
             self._by_id[message_id] = node
         return node
 
-    def _speak(self, node: StreamNode, content: dict[str, Any], now: int) -> None:
+    def _add_words(self, node: StreamNode, content: dict[str, Any], now: int) -> None:
         if isinstance(reasoning := content.get(_REASONING), str) and reasoning:
             node.others[_REASONING] = node.others.get(_REASONING, "") + self._nodes.kept(reasoning)
         self._nodes.add(node, text_of(content), now)
@@ -140,7 +145,7 @@ class ChatReader:
             node.others[_REASONING] = reasoning
         node.is_finish = True
 
-    def _verbose(self, content: dict[str, Any]) -> None:
+    def _read_verbose(self, content: dict[str, Any]) -> None:
         """Read what a chat says beside its messages, of which a question matters: nothing but the end may follow it."""
         said = parse_json(text_of(content))
         if not isinstance(said, dict) or said.get("msg_type") != "interrupt":

@@ -53,7 +53,9 @@ _EVENT_STREAM: Final = "text/event-stream"
 _PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
 _LARGEST_REQUEST: Final = 64 * 1024 * 1024  # Coze takes 20 MB (coze-protocol 4.6)
 _NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
-_NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
+
+NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
+"""Why the record of a run is one of :data:`UNKNOWN_WORKFLOW`."""
 
 MODE_SYNC: Final = 0
 MODE_STREAM: Final = 1
@@ -222,7 +224,7 @@ def parse_run_request(
         interrupt_type=interrupt_type if isinstance(interrupt_type, int) else None,
         is_async=content.get("is_async") is True,
         charset=charset,
-        unread=None if is_known else _NO_WORKFLOW,
+        unread=None if is_known else NO_WORKFLOW,
         **ids,
     )
 

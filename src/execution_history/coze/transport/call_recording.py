@@ -284,8 +284,8 @@ async def close_recording(recorder: Recorder, recording: Recording, action: Clos
     """Carry *action* out on an open record."""
     status = action.outcome.status
     was_open = await recording.close(None if status == "running" else status, metadata=action.metadata, **action.fields)
-    if was_open and action.asks_in is not None:
-        await recorder.chat_questions.put(recording.workflow_id, action.asks_in, recording.execute_id)
+    if was_open and action.asked_conversation_id is not None:
+        await recorder.chat_questions.put(recording.workflow_id, action.asked_conversation_id, recording.execute_id)
 
 
 async def _answered_record(recorder: Recorder, run: RunRequest, context: RunContext) -> dict[str, Any] | None:

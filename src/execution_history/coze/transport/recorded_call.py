@@ -64,7 +64,7 @@ class CloseRecord:
         metadata: keys to be merged into its metadata.
         polled_id: the run's id upstream, where it is to be polled from now on.
         fallback: the outcome of a polled run of which the upstream has none; ``None`` where it was accepted.
-        asks_in: the conversation in which the next chat answers the question that the run asks.
+        asked_conversation_id: the conversation in which the next chat answers the question that the run asks.
     """
 
     outcome: Outcome
@@ -72,7 +72,7 @@ class CloseRecord:
     metadata: Mapping[str, object] = field(default_factory=dict)
     polled_id: str | None = None
     fallback: Outcome | None = None
-    asks_in: str | None = None
+    asked_conversation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,8 +263,8 @@ class RecordedCall:
         if stream is not None:
             fields |= {"node_execute_status": stream.timeline(), "conversation_id": stream.conversation_id}
             metadata |= {RECORDING_IS_CUT.name: True} if stream.is_cut else {}
-        asks_in = (fields.get("conversation_id") or self.run.conversation_id) if is_asking else None
-        return CloseRecord(outcome, fields, metadata, upstream_id, fallback, asks_in)
+        asked_conversation_id = (fields.get("conversation_id") or self.run.conversation_id) if is_asking else None
+        return CloseRecord(outcome, fields, metadata, upstream_id, fallback, asked_conversation_id)
 
     def _unanswered(self, outcome: Outcome) -> Outcome:
         """Return the outcome of a run that still asks its question where the answer did not get through."""

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Final
@@ -94,7 +95,7 @@ class SyncCall(httpx.SyncByteStream):
         self._response = response
         self._chunks = iter(stream_of(response))
         return httpx.Response(
-            response.status_code, headers=response.headers, stream=self, extensions=response.extensions
+            response.status_code, headers=response.headers, stream=_Body(self), extensions=response.extensions
         )
 
     def __iter__(self) -> Iterator[bytes]:
@@ -251,6 +252,23 @@ class SyncCall(httpx.SyncByteStream):
     def _progress(self) -> dict[str, object]:
         with self._lock:
             return self._call.progress()
+
+
+class _Body(httpx.SyncByteStream):
+    """The body of an answer as its caller has it: one that is dropped is closed."""
+
+    def __init__(self, call: SyncCall) -> None:
+        self._call = call
+        # The end of the program ends what is under way by itself.
+        weakref.finalize(self, call.close).atexit = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Iterate over the body."""
+        return iter(self._call)
+
+    def close(self) -> None:
+        """See :meth:`SyncCall.close`."""
+        self._call.close()
 
 
 def stream_of(response: httpx.Response) -> httpx.SyncByteStream:
