@@ -78,7 +78,8 @@ _RUN = "7000000000000000001"
 async def test_a_body_nested_however_deeply_is_no_fault_of_ours(shared_web: Served, levels: int) -> None:
     """It is taken, or refused with a sentence; and the next request is answered."""
     deep = "[" * levels + "1" + "]" * levels
-    line = f'{{"execute_id":"deep-{levels}","workflow_id":"imported","create_time":1761901941,"output":{deep}}}\n'
+    known = '"workflow_id":"imported","execute_status":"success","create_time":1761901941'
+    line = f'{{"execute_id":"deep-{levels}",{known},"output":{deep}}}\n'
     for method, path, body in (
         ("POST", _STREAM, f'{{"workflow_id":"{_RUN}","parameters":{{"a":{deep}}}}}'),
         ("POST", _STREAM, f'{{"workflow_id":{deep}}}'),
