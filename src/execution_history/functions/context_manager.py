@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from execution_history.functions.options import plan_for
-from execution_history.functions.run import MODE_CALL, MODE_STREAM, Run
+from execution_history.functions.plan import MODE_CALL, MODE_STREAM
+from execution_history.functions.run import Run
 
 if TYPE_CHECKING:
     from execution_history.history.service import ExecutionHistoryService

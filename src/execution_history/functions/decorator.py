@@ -12,8 +12,9 @@ from execution_history.errors import quoted
 from execution_history.functions.arguments import Arguments, is_recording_possible, names
 from execution_history.functions.generators import async_generator, generator
 from execution_history.functions.options import named, plan_for, workflow_of
+from execution_history.functions.plan import MODE_CALL, MODE_STREAM, Plan
 from execution_history.functions.results import returned
-from execution_history.functions.run import MODE_CALL, MODE_STREAM, Begin, Plan, Run
+from execution_history.functions.run import Begin, Run
 
 if TYPE_CHECKING:
     from execution_history.history.service import ExecutionHistoryService

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from execution_history.errors import quoted
 from execution_history.functions.arguments import names
+from execution_history.functions.plan import Plan
 from execution_history.functions.process_recorder import RecordingProcess
-from execution_history.functions.run import Plan
 from execution_history.records.record import check_identifier
 
 if TYPE_CHECKING:

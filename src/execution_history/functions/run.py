@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import orjson
@@ -23,6 +23,7 @@ from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, said_o
 from execution_history.functions.foreign import comes_from_outside, reason_of
 from execution_history.functions.messages import Messages
 from execution_history.functions.nesting import Place, nearest, parentage
+from execution_history.functions.plan import MODE_STREAM, Plan
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
@@ -35,29 +36,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("execution_history.functions")
 
-MODE_CALL: Final = 0
-MODE_STREAM: Final = 1
-
 _LONGEST_WAIT: Final = 60.0
 _UNSET: Final = object()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How the runs of one function, or one block, are recorded: mostly the parameters of ``recorded``."""
-
-    workflow_id: str
-    recorder: "Callable[[RecordingProcess], Recorder]"
-    title: str
-    kind: str = "function"
-    run_mode: int = MODE_CALL
-    tags: tuple[str, ...] = ()
-    metadata: Mapping[str, object] = field(default_factory=dict)
-    redact: frozenset[str] = frozenset()
-    capture_input: bool = True
-    capture_output: bool = True
-    bot_id: str | None = None
-    conversation_id: str | None = None
 
 
 Begin = Callable[[tuple[object, ...], Mapping[str, object]], "Run | None"]
@@ -195,13 +175,13 @@ class Run:
     def finish(self, error: BaseException | None = None) -> None:
         """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
         if (future := self._end(error)) is not None:
-            with self._waiting():
+            with self.unseen(is_waiting=True):
                 future.result(_LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
         """End the record, and await it: :meth:`finish` for a coroutine."""
         if (future := self._end(error)) is not None:
-            with self._waiting():
+            with self.unseen(is_waiting=True):
                 await _outcome(future)
 
     def __enter__(self) -> Self:
@@ -351,23 +331,16 @@ class Run:
                 fields["output"] = orjson.Fragment(self._messages.output())
 
     @contextlib.contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """As :meth:`unseen`, while nothing foreign is called: a task that waits may be cancelled."""
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001 - recording never breaks the run
-            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason_of(error))
-
-    @contextlib.contextmanager
-    def unseen(self) -> Iterator[None]:
+    def unseen(self, *, is_waiting: bool = False) -> Iterator[None]:
         """Whatever goes wrong in recording is told by the log, and the run goes on.
 
-        What comes from outside, such as Ctrl-C, is handed on.
+        What comes from outside, such as Ctrl-C, is handed on. While the block is waiting, nothing foreign is called in
+        it, so that all but exceptions does.
         """
         try:
             yield
         except BaseException as error:
-            if comes_from_outside(error):
+            if (is_waiting and not isinstance(error, Exception)) or comes_from_outside(error):
                 raise
             _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason_of(error))
 
