@@ -117,7 +117,7 @@ class Recorder:
         """
         with self._counting:
             self.unrecorded += 1
-            self.unrecorded_at = self.clock()
+            self.unrecorded_at = now_ms()
         _log.warning("A run passes unrecorded: %s", reason, exc_info=fault)
 
     def problems(self) -> tuple[str, ...]:
