@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
@@ -117,7 +118,8 @@ class Recorder:
         """
         with self._counting:
             self.unrecorded += 1
-            self.unrecorded_at = now_ms()
+            with suppress(Exception):  # whatever has cost the record costs its caller nothing
+                self.unrecorded_at = self.clock()
         _log.warning("A run passes unrecorded: %s", reason, exc_info=fault)
 
     def problems(self) -> tuple[str, ...]:
