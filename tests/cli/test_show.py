@@ -221,6 +221,25 @@ def test_a_question_and_how_to_answer_it_are_shown(call: Call, history: History)
     assert lines[at + 2].startswith("To answer: execution-history resume ")
 
 
+@pytest.mark.parametrize(
+    ("interrupt", "conversation_id", "can_be_answered"),
+    [
+        ({"status": "requires_action", "data": "Where to?"}, "c7", True),
+        ({"status": "requires_action", "data": "Where to?"}, None, False),
+        ({"event_id": 1111, "type": 2, "data": "Where to?"}, None, True),
+        ({"type": 2, "data": "Where to?"}, None, False),
+    ],
+)
+def test_how_to_answer_is_shown_where_resume_can(
+    history: History, call: Call, interrupt: dict[str, object], conversation_id: str | None, can_be_answered: bool
+) -> None:
+    """The question itself is shown in any case."""
+    history.keep(execute_status="interrupted", conversation_id=conversation_id, metadata={"interrupt": interrupt})
+    lines = shown(call)
+    assert "The workflow asks: Where to?" in lines
+    assert can_be_answered == any(line.startswith("To answer: ") for line in lines)
+
+
 def test_a_function_asks_nothing(call: Call, history: History) -> None:
     """Whatever its record says: nobody at Coze waits for an answer."""
     interrupt = {"event_id": "111/1", "type": 2, "data": "Where to?"}

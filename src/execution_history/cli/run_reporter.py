@@ -9,6 +9,7 @@ from rich.text import Text
 from execution_history.cli.run_pages import status_cell
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
+from execution_history.coze.protocol.answers import open_question
 from execution_history.errors import N_
 from execution_history.presentation.formatting import as_text, duration, error_text, one_line, question_text, visible
 from execution_history.presentation.phrases import enumerated, labelled, remarked
@@ -158,7 +159,7 @@ class RunReporter:
                 )
                 lines.append(hint)
             else:
-                lines += answer_lines(self._session, ending.execute_id, interrupt)
+                lines += answer_lines(self._session, ending.record)
             for line in lines:
                 output.remark(line)
 
@@ -199,11 +200,12 @@ def question_lines(session: Session, interrupt: Mapping[str, Any]) -> list[str]:
     return [first, *(_field(session, str(name), field) for name, field in described)]
 
 
-def answer_lines(session: Session, execute_id: str, interrupt: Mapping[str, Any]) -> list[str]:
-    """Return how to answer later: a command that can be copied."""
-    if not isinstance(interrupt.get("event_id"), str):
+def answer_lines(session: Session, record: Mapping[str, Any] | None) -> list[str]:
+    """Return how to answer a recorded run later: a command that can be copied; nothing where that is not possible."""
+    if record is None or open_question(record) is None:
         return []
-    return [session.translate("To answer: %(command)s", command=session.command("resume", execute_id, "…"))]
+    command = session.command("resume", record["execute_id"], "…")
+    return [session.translate("To answer: %(command)s", command=command)]
 
 
 def _field(session: Session, name: str, field: object) -> str:

@@ -144,7 +144,7 @@ def _show_question(session: Session, record: Record) -> None:
     if record["execute_status"] != "interrupted" or interrupt is None or is_function(record):
         return
     lines = question_lines(session, interrupt)
-    lines += answer_lines(session, record["execute_id"], interrupt)
+    lines += answer_lines(session, record)
     session.output.answer()
     session.output.lines(lines)
 

@@ -10,6 +10,11 @@ from execution_history.records.metadata import INTERRUPT
 from execution_history.records.origin import is_function
 
 
+def open_question(record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a run asks, as Coze describes it; ``None`` where it waits for no answer that can be sent."""
+    return None if answering_request(record, "") is None else INTERRUPT.of(record)
+
+
 def answering_request(record: Mapping[str, Any], answer: object) -> RunRequest | None:
     """Return the request that answers what a run asks; ``None`` where it waits for no answer.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from execution_history.coze.protocol.messages import is_chat_question
+from execution_history.coze.protocol.messages import text as identifier
 from execution_history.errors import InvalidInput
 from execution_history.presentation.formatting import question_text
 from execution_history.records.encoding import as_text, encode
@@ -50,8 +51,8 @@ class Question:
 
 def question_of(interrupt: Mapping[str, Any]) -> Question | None:
     """Return the question in an interrupt as Coze described it; ``None`` where it cannot be answered."""
-    event_id = interrupt.get("id", "chat") if is_chat_question(interrupt) else interrupt.get("event_id")
-    if not isinstance(event_id, str) or not 0 < len(event_id) <= _LONGEST_ID:
+    event_id = identifier(interrupt.get("id", "chat") if is_chat_question(interrupt) else interrupt.get("event_id"))
+    if event_id is None or len(event_id) > _LONGEST_ID:
         return None
     parameters = interrupt.get("required_parameters")
     # More than fit on a page are answered as one text: a form of some of them would leave the others out.

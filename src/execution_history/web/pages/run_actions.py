@@ -12,10 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
+from execution_history.coze.protocol.answers import open_question
 from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import INTERRUPT
-from execution_history.records.origin import is_function
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
@@ -69,7 +68,8 @@ class RunActions:
         """Answer the question of an interrupted run; its page then follows it."""
         record = await self.pages.record(workflow_id, execute_id)
         form = await form_of(request)
-        question = None if is_function(record) else question_of(INTERRUPT.of(record) or {})
+        asked = open_question(record)
+        question = None if asked is None else question_of(asked)
         try:
             if question is None or question.event_id != form.get("event_id"):
                 raise NotInterrupted("This question is no longer open: the page of the run shows the current one.")

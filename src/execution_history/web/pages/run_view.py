@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from execution_history.coze.protocol.answers import open_question
 from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
@@ -18,7 +19,6 @@ from execution_history.records.json_text import read_json
 from execution_history.records.metadata import (
     ACCOUNT,
     COZE_EXECUTE_ID,
-    INTERRUPT,
     LOG_ID,
     NOTE,
     RECORDING_IS_CUT,
@@ -90,6 +90,7 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
     known, is_of_coze = attributes_of(record), not is_function(record)
     ended = viewer.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
+    asked = open_question(record)
     failed = node_of_failure(record) if status == "failed" else None
     waterfall = waterfall_of(nodes, record["create_time"], ended, failed)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
@@ -99,7 +100,7 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
         "headline": headline_of(viewer.translate, record, known.elapsed_ms(viewer.now)),
         "proof": proof_sentence(viewer.translate, record),
         "explanation": explanation(viewer.translate, known.error_code) if status == "failed" and is_of_coze else None,
-        "question": question_of(INTERRUPT.of(record) or {}) if status == "interrupted" and is_of_coze else None,
+        "question": None if asked is None else question_of(asked),
         "waterfall": waterfall,
         "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
         "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
