@@ -28,7 +28,8 @@ from execution_history.coze.accounts import Upstream
 from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, run_kind
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext

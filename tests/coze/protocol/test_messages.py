@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.coze.protocol.envelope import read_envelope, read_output
-from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import Outcome, RunRequest, execute_id_of, run_kind
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.sse import EventDecoder
 from execution_history.coze.protocol.stream_reader import StreamReader
 from execution_history.records.proof import Proof

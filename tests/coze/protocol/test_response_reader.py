@@ -10,7 +10,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.messages import Outcome, RunRequest, parse_run_request
+from execution_history.coze.protocol.messages import Outcome, RunRequest
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.response_reader import ResponseReader
 from execution_history.records.proof import UNCERTAIN, Proof
 

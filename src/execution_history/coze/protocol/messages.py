@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import unquote_plus
 
-from execution_history.coze.protocol.content_encoding import ContentDecoder
 from execution_history.records.charset import UTF_8, charset_name, decode_text
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import parse, read_json
@@ -21,7 +20,6 @@ from execution_history.records.metadata import (
     UNREAD,
 )
 from execution_history.records.proof import Proof
-from execution_history.records.record import is_identifier
 
 REQUIRES_ACTION: Final = "requires_action"
 """The status of a chat that waits for somebody (coze-protocol 2.5)."""
@@ -43,16 +41,15 @@ _PATHS: Final[dict[RunKind, str]] = {
 }
 _KINDS: Final = {path: kind for kind, path in _PATHS.items()}
 _RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
-_IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
 _EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)??execute_id=([^&#]+)")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECASE)
 _JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
 _EVENT_STREAM: Final = "text/event-stream"
-_PLAIN: Final = frozenset({None, UTF_8, "us-ascii"})
-_LARGEST_REQUEST: Final = 64 * 1024 * 1024  # Coze takes 20 MB (coze-protocol 4.6)
-_NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
+
+PLAIN_CHARSETS: Final = frozenset({None, UTF_8, "us-ascii"})
+"""The charsets that no record names."""
 
 NO_WORKFLOW: Final = "The request names no workflow that could be one, so its input is all that it says."
 """Why the record of a run is one of :data:`UNKNOWN_WORKFLOW`."""
@@ -183,70 +180,6 @@ def run_kind(method: str, path: str) -> RunKind | None:
     return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
 
 
-def parse_run_request(
-    kind: RunKind, body: bytes, content_type: str | None = None, encoding: str | None = None
-) -> RunRequest:
-    """Parse the body of a request, as far as it can be read. Never raises.
-
-    A request that names no workflow which a record can have is one of :data:`UNKNOWN_WORKFLOW`. Its parameters, and
-    those of one that is no JSON object, are all that could be read: an object, or the text.
-
-    Args:
-        kind: which request it is.
-        body: its whole body.
-        content_type: the request's header of that name, for the charset.
-        encoding: its ``Content-Encoding``.
-    """
-    decoder = ContentDecoder(encoding or "", _LARGEST_REQUEST)
-    body = decoder.decode(body)
-    decoder.close()
-    if decoder.problem is not None and not decoder.is_unknown:
-        return RunRequest(kind, UNKNOWN_WORKFLOW, unread=f"The request {decoder.problem}, so its input is not known.")
-    try:
-        content, charset = read_body(body, content_type)
-    except ValueError:
-        content, charset = None, None
-    if not isinstance(content, dict):
-        words, charset = decode_text(body, charset_of(content_type))
-        return RunRequest(
-            kind, UNKNOWN_WORKFLOW, words or None, charset=None if charset in _PLAIN else charset, unread=_NO_OBJECT
-        )
-    ext, interrupt_type = content.get("ext"), content.get("interrupt_type")
-    ids = {name: text(content.get(name)) for name in _IDS}
-    workflow_id = ids.pop("workflow_id")
-    is_known = is_identifier(workflow_id)
-    return RunRequest(
-        kind,
-        workflow_id if is_known else UNKNOWN_WORKFLOW,
-        parameters=_inputs(kind, content) if is_known else content,
-        connector_uid=text(ext.get("user_id")) if isinstance(ext, dict) else None,
-        resume_data=_last_message(content) if kind == "chat" else content.get("resume_data"),
-        interrupt_type=interrupt_type if isinstance(interrupt_type, int) else None,
-        is_async=content.get("is_async") is True,
-        charset=charset,
-        unread=None if is_known else NO_WORKFLOW,
-        **ids,
-    )
-
-
-def _inputs(kind: RunKind, content: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the caller sent
-    """Return a run's input: the parameters, and a chat's messages with them."""
-    parameters = content.get("parameters")
-    if isinstance(parameters, str) and isinstance(parsed := parse_json(parameters), dict):
-        parameters = parsed
-    messages = {"additional_messages": content["additional_messages"]} if "additional_messages" in content else {}
-    if kind != "chat" or not (parameters is None or isinstance(parameters, dict)):
-        return parameters
-    return {**messages, **(parameters or {}), **messages} or parameters
-
-
-def _last_message(content: dict[str, Any]) -> object:
-    """Return what the last message of a chat says, which is the answer where the chat had asked something."""
-    messages = content.get("additional_messages")
-    last = messages[-1] if isinstance(messages, list) and messages else None
-    return last.get("content") if isinstance(last, dict) else None
-
-
 def log_id_of(headers: Mapping[str, str]) -> str | None:
     """Return Coze's id of a request, from the headers of its answer."""
     return headers.get("x-tt-logid") or headers.get("x-log-id")
@@ -290,13 +223,13 @@ def read_body(body: bytes, content_type: str | None) -> tuple[Any, str | None]:
         ValueError: it is no JSON in any charset.
     """
     declared = charset_of(content_type)
-    if charset_name(declared) in _PLAIN:
+    if charset_name(declared) in PLAIN_CHARSETS:
         try:
             return read_json(body), None
         except ValueError:
             pass
     words, charset = decode_text(body, declared)
-    return read_json(words), None if charset in _PLAIN else charset
+    return read_json(words), None if charset in PLAIN_CHARSETS else charset
 
 
 def is_success(code: object) -> bool:

@@ -16,7 +16,8 @@ from typing import Final
 import httpx
 
 from execution_history.account_settings import DEFAULT_ACCOUNT
-from execution_history.coze.protocol.messages import Outcome, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import Outcome, run_kind
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
 from execution_history.coze.tracking.poller import RunPoller

@@ -15,7 +15,8 @@ import httpx
 
 from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.background_loop import Bridge, the_bridge
-from execution_history.coze.protocol.messages import RunRequest, parse_run_request, run_kind
+from execution_history.coze.protocol.messages import RunRequest, run_kind
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
