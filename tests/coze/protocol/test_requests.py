@@ -9,13 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from execution_history.coze.protocol.messages import (
-    UNKNOWN_WORKFLOW,
-    RunRequest,
-    claims_json,
-    claims_stream,
-    parse_run_request,
-)
+from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, RunRequest, claims_json, claims_stream
+from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.records.encoding import encode
 from execution_history.records.record import is_identifier
 
