@@ -82,7 +82,10 @@ def _raw(server: Server, *heads: bytes) -> bytes:
 def test_raw_text_in_an_address_is_what_it_says(server: Server) -> None:
     """curl sends it as it was typed; the API, the pages and the gateway take it, also where it comes in pieces."""
     url = server[1]["url"]
-    record = {"workflow_id": "北京", "execute_id": "1", "create_time": 1_730_174_063_000, "output": "晴 in 巴黎"}
+    record = {
+        "workflow_id": "北京", "execute_id": "1", "create_time": 1_730_174_063_000, "execute_status": "success",
+        "output": "晴 in 巴黎",
+    }  # fmt: skip
     line = orjson.dumps(record)
     with urllib.request.urlopen(urllib.request.Request(f"{url}/coze/import", line, method="POST")) as imported:
         assert 200 == imported.status
