@@ -67,7 +67,7 @@ class Run:
         self._process = os.getpid()
         self._is_over = False
         self._has_begun = self._goes_on = self._is_used = False
-        self.place = Place(self)
+        self.place: Place = Place(self)
         self._here: RecordingProcess | None = None
         self._recorder: Recorder | None = None
         self._recording: Recording | None = None

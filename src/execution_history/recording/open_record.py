@@ -64,7 +64,8 @@ class Recording:
     ) -> None:
         self._recorder = recorder
         self._first: Step | None = first
-        self.workflow_id, self.execute_id = key
+        self.workflow_id: str = key[0]
+        self.execute_id: str = key[1]
         self.create_time = create_time
         self.timeline = timeline
         self.question = question

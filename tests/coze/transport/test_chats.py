@@ -18,7 +18,7 @@ from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.transport.call_recording import RunContext, prepare_recording
 from execution_history.recording.recorder import Recorder
 from execution_history.web.pages.interrupt_form import question_of
-from tests.coze.gateway.conftest import Scripted, nobody, scripted
+from tests.coze.gateway.conftest import Scripted, canned, nobody, scripted
 from tests.faulty_store import FaultyStore
 from tests.web.conftest import served
 
@@ -293,3 +293,31 @@ async def test_a_store_in_trouble_makes_two_records_and_no_failure(caplog: pytes
         assert 200 == (await client.post(_CHAT, json=_body("four"))).status_code
     assert ["success", "interrupted"] == [record["execute_status"] for record in await _records(store)]
     assert "become two records" in caplog.text
+
+
+async def test_a_history_that_is_read_meanwhile_leaves_the_question_as_it_is(tmp_path: Path) -> None:
+    """The record knows more of it than the history: the next message of the conversation is still its answer."""
+    history = {"code": 0, "msg": "", "data": [{
+        "execute_id": "88", "execute_status": "Running",
+        "interrupt_data": {"event_id": "88/1", "type": 2, "data": "For how many?"},
+    }]}  # fmt: skip
+    bookings = Bookings()
+
+    async def respond(scope: Scope, body: bytes, send: Send) -> None:
+        if "run_histories" in scope["path"]:
+            await canned(200, [(b"content-type", b"application/json")], orjson.dumps(history))(scope, body, send)
+        else:
+            await bookings(scope, body, send)
+
+    async with scripted(tmp_path, respond) as (gateway, _):
+        await gateway.client.post(_CHAT, json=_body("book a table"))
+        [asked] = await gateway.records("w")
+        polled = await gateway.client.get(
+            f"/v1/workflows/w/run_histories/{asked['metadata']['coze_execute_id']}",
+            headers={"authorization": "Bearer t"},
+        )
+        assert orjson.dumps(history) == polled.content
+        assert [asked] == await gateway.records("w")
+        await gateway.client.post(_CHAT, json=_body("four"))
+        [record] = await gateway.records("w")
+    _is_booked(record)

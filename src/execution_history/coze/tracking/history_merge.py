@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from execution_history.coze.protocol.messages import Outcome
+from execution_history.coze.protocol.messages import Outcome, is_chat_question, text
 from execution_history.coze.protocol.run_history import RunHistory
 from execution_history.records.adoption import adopt_record
 from execution_history.records.metadata import (
@@ -36,7 +36,7 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
     outcome, current = history.outcome, record["execute_status"]
     if current not in OPEN_STATUSES or outcome.status == "running":
         return None
-    if current == outcome.status and INTERRUPT.of(record) == outcome.interrupt:
+    if current == outcome.status and _is_same_question(INTERRUPT.of(record), outcome.interrupt):
         return None
     # A timeline that was recorded here holds more than the upstream's nodes.
     timeline = record["node_execute_status"]
@@ -53,6 +53,13 @@ def change_of(record: Mapping[str, Any], history: RunHistory, now: int, largest:
         cleared=("error_code", "error_message"),
         largest=largest,
     )
+
+
+def _is_same_question(known: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> bool:
+    """Return whether a history asks what a record has already, which knows more of it: a chat's has no id."""
+    if known is None or told is None:
+        return known is not None or told is None
+    return is_chat_question(known) or text(known.get("event_id")) == text(told.get("event_id"))
 
 
 def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, object]:
