@@ -1,6 +1,7 @@
 """Which runs are around the code that runs, in each context of :mod:`contextvars`: the parents of those that begin."""
 
-from contextvars import ContextVar
+from contextlib import suppress
+from contextvars import ContextVar, Token
 from typing import Protocol
 
 from execution_history.records.metadata import PARENT, ROOT
@@ -46,11 +47,12 @@ class Place:
     def __init__(self, run: Nested) -> None:
         self._run = run
         self._inside: tuple[Nested, ...] = ()
+        self._entered: Token[tuple[Nested, ...]] | None = None
         self.is_call: bool = True
         self.was_left_elsewhere: bool = False
 
     def __enter__(self) -> None:
-        _around.set((*_around.get(), self._run, *self._inside))
+        self._entered = _around.set((*_around.get(), self._run, *self._inside))
         self._inside, self.was_left_elsewhere = (), False
 
     def __exit__(self, *_: object) -> None:
@@ -62,4 +64,12 @@ class Place:
         inside = around[at + 1 :]
         if self.is_call:
             self._inside = inside
-        _around.set(around[:at] if self.is_call else around[:at] + inside)
+        self._leave(around[:at] if self.is_call else around[:at] + inside)
+
+    def _leave(self, around: tuple[Nested, ...]) -> None:
+        entered = self._entered
+        if not around and entered is not None and entered.old_value is Token.MISSING:
+            with suppress(ValueError):  # it was entered in another context
+                _around.reset(entered)  # nothing is left behind
+                return
+        _around.set(around)
