@@ -69,4 +69,4 @@ def test_an_endless_indentation_takes_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert [1] == json.loads(found or b"")
-    assert peak < 200_000
+    assert peak < 2_000_000  # of twenty million; other threads of the tests allocate too
