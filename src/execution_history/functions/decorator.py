@@ -6,14 +6,14 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from execution_history.errors import quoted
 from execution_history.functions.arguments import Arguments, is_recording_possible, names
 from execution_history.functions.generators import async_generator, generator
 from execution_history.functions.options import named, plan_for, workflow_of
 from execution_history.functions.plan import MODE_CALL, MODE_STREAM, Plan
-from execution_history.functions.results import returned
+from execution_history.functions.results import ASYNC_MANAGER_CODE, MANAGER_CODE, returned
 from execution_history.functions.run import Begin, Run
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def _wrapped(function: Callable[..., Any], plan: Plan, arguments: Arguments) -> 
     if inspect.isgeneratorfunction(body) and not _is_awaited(body):
         return generator(function, _beginning(streaming, arguments))
     code = getattr(body, "__code__", None)
-    if code is _MANAGER:
+    if code is MANAGER_CODE:
         return _manager(function, _beginning(replace(plan, kind="context manager"), arguments))
-    if code is _ASYNC_MANAGER:
+    if code is ASYNC_MANAGER_CODE:
         return _async_manager(function, _beginning(replace(plan, kind="context manager"), arguments))
     if inspect.iscoroutinefunction(body) or _is_awaited(body):
         return _coroutine(function, _beginning(plan, arguments))
@@ -184,18 +184,3 @@ def _async_manager(function: Callable[..., AbstractAsyncContextManager[Any]], be
             yield value
 
     return manage
-
-
-@contextlib.contextmanager
-def _a_manager() -> Iterator[None]:
-    yield
-
-
-@contextlib.asynccontextmanager
-async def _an_async_manager() -> AsyncIterator[None]:
-    yield
-
-
-# What contextlib makes of a generator function is a plain function; all of them share one code.
-_MANAGER: Final = cast("Any", _a_manager).__code__
-_ASYNC_MANAGER: Final = cast("Any", _an_async_manager).__code__

@@ -29,7 +29,7 @@ import sys
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from execution_history.functions.foreign import attempt
 from execution_history.functions.generators import async_generator, generator
@@ -168,6 +168,14 @@ def _a_manager() -> Iterator[None]:
 @contextlib.asynccontextmanager
 async def _an_async_manager() -> AsyncIterator[None]:
     yield
+
+
+# What contextlib makes of a generator function is a plain function; all of them share one code.
+MANAGER_CODE: Final = cast("Any", _a_manager).__code__
+"""The code of every function that :func:`contextlib.contextmanager` has made."""
+
+ASYNC_MANAGER_CODE: Final = cast("Any", _an_async_manager).__code__
+"""The code of every function that :func:`contextlib.asynccontextmanager` has made."""
 
 
 class _RecordedManager(type(_a_manager())):  # type: ignore[misc]  # contextlib has no public name for it

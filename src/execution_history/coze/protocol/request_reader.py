@@ -36,24 +36,19 @@ def parse_run_request(
         content_type: the request's header of that name, for the charset.
         encoding: its ``Content-Encoding``.
     """
-    decoder = ContentDecoder(encoding or "", _LARGEST_REQUEST)
-    body = decoder.decode(body)
-    decoder.close()
-    if decoder.problem is not None and not decoder.is_unknown:
-        return RunRequest(kind, UNKNOWN_WORKFLOW, unread=f"The request {decoder.problem}, so its input is not known.")
+    if encoding:
+        decoder = ContentDecoder(encoding, _LARGEST_REQUEST)
+        body = decoder.decode(body)
+        decoder.close()
+        if decoder.problem is not None and not decoder.is_unknown:
+            unread = f"The request {decoder.problem}, so its input is not known."
+            return RunRequest(kind, UNKNOWN_WORKFLOW, unread=unread)
     try:
         content, charset = read_body(body, content_type)
     except ValueError:
         content, charset = None, None
     if not isinstance(content, dict):
-        words, charset = decode_text(body, charset_of(content_type))
-        return RunRequest(
-            kind,
-            UNKNOWN_WORKFLOW,
-            words or None,
-            charset=None if charset in PLAIN_CHARSETS else charset,
-            unread=_NO_OBJECT,
-        )
+        return _unread(kind, body, content_type)
     ext, interrupt_type = content.get("ext"), content.get("interrupt_type")
     ids = {name: text(content.get(name)) for name in _IDS}
     workflow_id = ids.pop("workflow_id")
@@ -70,6 +65,13 @@ def parse_run_request(
         unread=None if is_known else NO_WORKFLOW,
         **ids,
     )
+
+
+def _unread(kind: RunKind, body: bytes, content_type: str | None) -> RunRequest:
+    """Return a request whose body is no JSON object, with the text of it as its parameters."""
+    words, charset = decode_text(body, charset_of(content_type))
+    charset_kept = None if charset in PLAIN_CHARSETS else charset
+    return RunRequest(kind, UNKNOWN_WORKFLOW, words or None, charset=charset_kept, unread=_NO_OBJECT)
 
 
 def _inputs(kind: RunKind, content: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever the caller sent

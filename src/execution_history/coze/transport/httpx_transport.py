@@ -4,6 +4,7 @@ An httpx client that is given a transport leaves proxies and certificates to it,
 """
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import httpx
@@ -44,12 +45,8 @@ class HttpxTransport(httpx.AsyncBaseTransport):
         transport = self._transports.get(proxy)
         if transport is None:
             transport = self._transports[proxy] = httpx.AsyncHTTPTransport(**_options(self._connection, proxy))
-        try:
+        with _explaining(request, proxy, self._account):
             return await transport.handle_async_request(request)
-        except _FAILURES as error:
-            raise explained(type(error), error, request, proxy, self._account) from error
-        except httpx.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(rule_broken(error), request=request) from error
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -79,18 +76,25 @@ class SyncHttpxTransport(httpx.BaseTransport):
         if transport is None:
             made = httpx.HTTPTransport(**_options(self._connection, proxy))
             transport = self._transports.setdefault(proxy, made)  # another thread may have made one meanwhile
-        try:
+        with _explaining(request, proxy, self._account):
             return transport.handle_request(request)
-        except _FAILURES as error:
-            raise explained(type(error), error, request, proxy, self._account) from error
-        except httpx.RemoteProtocolError as error:
-            raise httpx.RemoteProtocolError(rule_broken(error), request=request) from error
 
     def close(self) -> None:
         """Close every connection."""
         with contextlib.ExitStack() as stack:
             for transport in self._transports.values():
                 stack.callback(transport.close)
+
+
+@contextlib.contextmanager
+def _explaining(request: httpx.Request, proxy: Proxy | None, account: str | None) -> Iterator[None]:
+    """Give what httpx raises in the block a text that says why, without any byte of the answer."""
+    try:
+        yield
+    except _FAILURES as error:
+        raise explained(type(error), error, request, proxy, account) from error
+    except httpx.RemoteProtocolError as error:
+        raise httpx.RemoteProtocolError(rule_broken(error), request=request) from error
 
 
 def _options(connection: ConnectionSettings, proxy: Proxy | None) -> dict[str, Any]:
