@@ -7,7 +7,7 @@ from execution_history.lazy_names import lazy_names
 if TYPE_CHECKING:
     from execution_history.functions.context_manager import record
     from execution_history.functions.decorator import recorded
-    from execution_history.functions.nesting import parentage
+    from execution_history.functions.places import parentage
     from execution_history.functions.process_recorder import default_recorder
     from execution_history.functions.run import Run, current_run
 else:
@@ -17,7 +17,7 @@ else:
             "Run": "run",
             "current_run": "run",
             "default_recorder": "process_recorder",
-            "parentage": "nesting",
+            "parentage": "places",
             "record": "context_manager",
             "recorded": "decorator",
         },

@@ -22,7 +22,7 @@ from execution_history.functions.arguments import Redaction
 from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, said_of, status_of
 from execution_history.functions.foreign import comes_from_outside, reason_of
 from execution_history.functions.messages import Messages
-from execution_history.functions.nesting import Place, nearest, parentage
+from execution_history.functions.places import Place, nearest, parentage
 from execution_history.functions.plan import MODE_STREAM, Plan
 from execution_history.functions.process_recorder import RecordingProcess, this_process
 from execution_history.records.depth import IN_VALUE
