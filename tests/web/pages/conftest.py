@@ -12,7 +12,6 @@ from playwright.async_api import Browser, BrowserContext, async_playwright, expe
 
 from execution_history.application import Application, open_application
 from execution_history.clock import now_ms
-from execution_history.query.model import RecordQuery
 from execution_history.records.record import RecordChange
 from execution_history.settings import load_settings
 from execution_history.web import create_app
@@ -61,10 +60,8 @@ class Site:
         return f"/workflows/{workflow_id}/runs/{execute_id}"
 
     async def indexed(self) -> None:
-        """Return when what answers lists has taken in everything that was written; a large record takes it a while."""
-        # A question makes the index catch up for two seconds; its answer says how far that went.
-        while not (await self.application.service.select(RecordQuery(size=1, summaries=True))).reach.is_complete:
-            pass
+        """Return when the index, which answers what lists ask, has taken in everything that was written."""
+        await self.application.service.follow_index()
 
 
 @pytest.fixture(scope="module")
