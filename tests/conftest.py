@@ -21,3 +21,8 @@ os.environ["XDG_STATE_HOME"] = _state.name
 def anyio_backend() -> str:
     """Async tests run on asyncio, the loop our users' applications have."""
     return "asyncio"
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes after their parameter: packed ones have the time in them, and every worker has to name tests alike."""
+    return argname if isinstance(val, bytes) and not val.isascii() else None
