@@ -1,0 +1,1 @@
+"""The shared store: a history in PostgreSQL, for several processes and machines."""

@@ -1,0 +1,106 @@
+"""The store errors that stand for PostgreSQL's and libpq's errors."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from psycopg import errors
+from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
+
+from execution_history.errors import (
+    N_,
+    StoreBusy,
+    StoreClosed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreUnwritable,
+    quoted,
+)
+from execution_history.records.redaction import without_credentials
+
+_log = logging.getLogger("execution_history.stores.postgres")
+
+_AWAY: Final = N_(
+    "The PostgreSQL server of this history cannot be reached (%(reason)s): check that it runs, and the address."
+)
+_REFUSED: Final = N_("PostgreSQL refuses this history's connection (%(reason)s): check user, password and database.")
+_BUSY: Final = N_("PostgreSQL has not answered in time (%(reason)s); try again.")
+_DENIED: Final = N_("The PostgreSQL role of this history lacks a right (%(reason)s): grant it, or use another role.")
+_FULL: Final = N_("The PostgreSQL server has no space left (%(reason)s): make room on its disk.")
+_READ_ONLY: Final = N_("This history cannot be written (%(reason)s): the server is a read-only copy.")
+_DAMAGED: Final = N_("PostgreSQL reports damaged data (%(reason)s): restore the database from a backup.")
+_NO_TABLES: Final = N_("The tables of this history are missing or of another form (%(reason)s).")
+_FAILED: Final = N_("PostgreSQL failed: %(reason)s.")
+
+_Errors = type[Exception] | tuple[type[Exception], ...]
+_MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
+    ((PoolTimeout, TooManyRequests), StoreBusy, N_("All connections to PostgreSQL are in use; try again, or raise "
+     "pool_size in the URL of the store.")),
+    ((errors.DiskFull, errors.OutOfMemory), StoreFull, _FULL),
+    ((errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName), StoreUnwritable, _REFUSED),
+    (errors.InsufficientPrivilege, StoreUnwritable, _DENIED),
+    (errors.ReadOnlySqlTransaction, StoreUnwritable, _READ_ONLY),
+    ((errors.DataCorrupted, errors.IndexCorrupted), StoreDamaged, _DAMAGED),
+    ((errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName), StoreError, _NO_TABLES),
+    (
+        (errors.QueryCanceled, errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure),
+        StoreBusy,
+        _BUSY,
+    ),
+    (psycopg.errors.ConnectionTimeout, StoreBusy, _AWAY),
+    (psycopg.OperationalError, StoreBusy, _AWAY),
+    (psycopg.Error, StoreError, _FAILED),
+)  # fmt: skip
+
+_LOST: Final = ("08", "57P01", "57P02", "57P03")
+"""SQLSTATEs of a connection that is gone or cannot be made (PostgreSQL, appendix A): another one may succeed."""
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Raise errors of PostgreSQL in the block as a :class:`StoreError`."""
+    try:
+        yield
+    except PoolClosed:
+        raise StoreClosed("This history was closed; create a new service.") from None
+    except psycopg.Error as error:
+        raise as_store_error(error) from error
+
+
+def as_store_error(error: Exception) -> StoreError:
+    """Return the store error that stands for *error*; its text has no password."""
+    for kinds, kind, sentence in _MEANINGS:
+        if isinstance(error, kinds):
+            return kind(sentence, reason=reason_of(error))
+    return StoreError(_FAILED, reason=quoted(f"{type(error).__name__}: {error}"))
+
+
+def reason_of(error: Exception) -> str:
+    """Return what PostgreSQL says, on one line and without a password."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    text = " ".join((primary or str(error) or type(error).__name__).split())
+    return without_credentials(text.rstrip("."))
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether *error* means that the connection is gone or could not be made, so that another may succeed.
+
+    Citus reports a node that has gone as an internal error with such a text.
+    """
+    if not isinstance(error, psycopg.Error):
+        return False
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    text = str(error)
+    return state.startswith(_LOST) or (state == "XX000" and ("connection" in text or "server closed" in text))
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same transaction may succeed when it is tried again: a deadlock, a conflict, a lost one."""
+    return is_lost(error) or isinstance(
+        error, (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+    )
