@@ -1,4 +1,4 @@
-"""What the operations of one transaction do, worked out on copies of the records: nothing is read or written here. Pure.
+"""What the operations of one transaction do, worked out on copies of the records: nothing is read or written. Pure.
 
 An operation is a function of the records that it names, so that it can be done again where another process was quicker.
 """
