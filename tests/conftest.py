@@ -5,9 +5,10 @@ import tempfile
 
 import pytest
 
+from tests.postgres_server import postgres, postgres_url
 from tests.stores_under_test import clock, place, store
 
-__all__ = ["clock", "place", "store"]
+__all__ = ["clock", "place", "postgres", "postgres_url", "store"]
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
@@ -15,6 +16,15 @@ for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", 
 # Nor must what a test leaves waiting reach the developer's own state.
 _state = tempfile.TemporaryDirectory()
 os.environ["XDG_STATE_HOME"] = _state.name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the tests run on a PostgreSQL server that is there already."""
+    parser.addoption(
+        "--postgres",
+        metavar="URL",
+        help="the database to make histories in (postgresql://user@host/database); by default on a server of its own",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ class Located(Protocol):
 
     @property
     def location(self) -> str:
-        """Its name, the same in every process of this machine."""
+        """Its name without a password, the same in every process of this machine."""
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from tests.web.conftest import served
 pytestmark = pytest.mark.anyio
 
 LONG = "e1" + "x" * 60
-ENGLISH = "1 run is left out: its data in history.db is damaged."
+ENGLISH = "1 run is left out: its data is damaged."
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def test_a_list_names_what_it_leaves_out(client: httpx.AsyncClient, path: 
     assert f'href="/workflows/w/runs/{LONG}"' in line
     assert f">{LONG}<" not in line
     chinese = (await client.get(path, headers={"cookie": "language=zh"})).text
-    assert "略去 1 次运行：它们在 history.db 中的数据已损坏。" in chinese
+    assert "略去 1 次运行：它们的数据已损坏。" in chinese
 
 
 async def test_a_list_of_nothing_but_damage_is_not_called_empty(client: httpx.AsyncClient) -> None:

