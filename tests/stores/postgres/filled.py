@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 
 from execution_history.records.record import Document
-from execution_history.stores.compression import CURRENT, Packer, Unpacker, shipped_dictionary
+from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres import schema
 from execution_history.stores.postgres.connections import Connections
 from execution_history.stores.postgres.deltas import Deltas
@@ -21,7 +21,6 @@ def empty_history(url: str) -> Iterator[Connections]:
     with closing(Connections(location_of(url))) as connections:
         with connections.connect() as connection:
             schema.prepare(connection, connections.statements)
-        connections.unpacker = Unpacker({CURRENT: shipped_dictionary()})
         yield connections
 
 

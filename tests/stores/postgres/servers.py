@@ -23,7 +23,7 @@ class OwnServer:
         url: of a database in it.
     """
 
-    def __init__(self, handle: Any, url: str) -> None:  # noqa: ANN401 - its package has no types
+    def __init__(self, handle: Any, url: str) -> None:
         self._handle = handle
         self.url = url
 
@@ -42,9 +42,11 @@ class OwnServer:
 @contextmanager
 def own_server() -> Iterator[OwnServer]:
     """A server that this test alone uses, and that is as durable as any."""
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
-        with started(Path(name) / "data") as (handle, url):
-            yield OwnServer(handle, url)
+    with (
+        tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name,
+        started(Path(name) / "data") as (handle, url),
+    ):
+        yield OwnServer(handle, url)
 
 
 class Way:

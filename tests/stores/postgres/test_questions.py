@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL: whichever rows are few and whichever are many, the answers are those of the specification."""
+"""Questions to PostgreSQL: whichever rows are few and whichever many, answers are those of the specification."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -139,7 +139,7 @@ def test_the_oldest_records_that_match_are_named(
     fill(history, records)
     updated = {(record.workflow_id, record.execute_id): record.update_time for record in records}
     expected = specification.keys_of(wanted, _arrived(records))[:limit]
-    assert [(key, updated[key]) for key in expected] == keys_of(history, wanted, limit, limits)
+    assert [(key, updated[key]) for key in expected] == keys_of(history, wanted, limit, has_text=True, limits=limits)
 
 
 def test_a_text_is_refused_where_texts_are_not_searched(history: Connections) -> None:

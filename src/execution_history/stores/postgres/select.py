@@ -1,11 +1,12 @@
 """Pages of records: carries out the steps of a finder, with rows and documents of PostgreSQL."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
-from execution_history.errors import InvalidQuery, Message, StoreClosed
+from execution_history.errors import InvalidQuery, Message
 from execution_history.query import steps
 from execution_history.query.cursor import Position, position_at
 from execution_history.query.fields import RecordFilter
@@ -15,7 +16,7 @@ from execution_history.query.predicates import And, Text
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of, read_record
 from execution_history.stores.capabilities import NO_TEXT_SEARCH
-from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
+from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.access_path import choose
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.limits import USUAL, Limits
@@ -42,7 +43,7 @@ class PageEngine:
 
     Args:
         moment: reads.
-        unpacker: unpacks documents.
+        read_body: returns the bytes of a stored record, ``None`` where it is damaged.
         query: the query.
         has_text: whether texts can be searched for.
         seeks_all: whether all records are read, rather than those of a page.
@@ -56,7 +57,7 @@ class PageEngine:
     def __init__(
         self,
         moment: Moment,
-        unpacker: Unpacker,
+        read_body: Callable[[StoredRecord], bytes | None],
         query: RecordQuery,
         *,
         has_text: bool,
@@ -66,7 +67,7 @@ class PageEngine:
         predicate = query.filter.predicate()
         text = text_condition(predicate, has_text=has_text)
         self._moment = moment
-        self._unpacker = unpacker
+        self._read_body = read_body
         self._filter = query.filter
         self._seeks_all = seeks_all
         self._limits = limits
@@ -185,10 +186,9 @@ class PageEngine:
         found: list[steps.StoredDocument] = []
         damaged: dict[int, RecordKey] = {}
         for seq, version, stored in read:
-            try:
-                body = self._unpacker.unpack(stored)
-            except Unreadable:
-                body, damaged[seq] = None, stored.key
+            body = self._read_body(stored)
+            if body is None:
+                damaged[seq] = stored.key
             found.append(steps.StoredDocument(seq, version, stored.key, body))
         if damaged:
             keys = keys_of_stored(self._moment, damaged.values())
@@ -254,7 +254,7 @@ def select(connections: Connections, query: RecordQuery, *, has_text: bool, limi
     def read(connection: Connection) -> Selection:
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
-            engine = PageEngine(moment, unpacker_of(connections), query, has_text=has_text, limits=limits)
+            engine = PageEngine(moment, partial(connections.body, connection), query, has_text=has_text, limits=limits)
             planned = find(query, IndexReach(0, 0), clock=time.monotonic, is_text_rare=engine.is_text_rare)
             found = steps.run(planned, engine.execute)
             return replace(found, reach=reach_of(moment, revision))
@@ -263,7 +263,7 @@ def select(connections: Connections, query: RecordQuery, *, has_text: bool, limi
 
 
 def keys_of(
-    connections: Connections, record_filter: RecordFilter, limit: int, limits: Limits = USUAL
+    connections: Connections, record_filter: RecordFilter, limit: int, *, has_text: bool, limits: Limits = USUAL
 ) -> list[tuple[RecordKey, int]]:
     """Return the ids and the update times (ms) of at most *limit* records that match, the oldest first.
 
@@ -276,17 +276,11 @@ def keys_of(
 
     def read(connection: Connection) -> list[tuple[RecordKey, int]]:
         with one_moment(connection, connections.statements) as moment:
-            engine = PageEngine(moment, unpacker_of(connections), query, has_text=True, seeks_all=True, limits=limits)
+            body = partial(connections.body, connection)
+            engine = PageEngine(moment, body, query, has_text=has_text, seeks_all=True, limits=limits)
             return engine.keys(limit)
 
     return connections.read(read)
-
-
-def unpacker_of(connections: Connections) -> Unpacker:
-    """Return what unpacks documents of an open store."""
-    if connections.unpacker is None:
-        raise StoreClosed("This history is not open; open it first, or create a new service after closing one.")
-    return connections.unpacker
 
 
 def reach_of(moment: Moment, revision: Answer) -> IndexReach:

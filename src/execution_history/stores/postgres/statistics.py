@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from execution_history.query import steps
@@ -27,7 +28,7 @@ from execution_history.stores.postgres.predicate_sql import (
 )
 from execution_history.stores.postgres.rollup_sql import COUNTS, RollupSQL
 from execution_history.stores.postgres.row_scan import RowScan
-from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition, unpacker_of
+from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _SIZE: Final = len(STATUS_NAMES)
@@ -185,12 +186,12 @@ def statistics(
         StoreError: it could not be read.
     """
     text_condition(query.filter.predicate(), has_text=has_text)
-    unpacker = unpacker_of(connections)
 
     def read(connection: Connection) -> Statistics:
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
             engine = StatisticsEngine(moment, query, limits)
+            body = partial(connections.body, connection)
             pages: list[PageEngine] = []
 
             def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
@@ -198,9 +199,7 @@ def statistics(
                     return engine.execute(step)
                 if not pages:
                     listed = RecordQuery(filter=query.filter)
-                    engine_of_rows = PageEngine(
-                        moment, unpacker, listed, has_text=has_text, seeks_all=True, limits=limits
-                    )
+                    engine_of_rows = PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits)
                     pages.append(engine_of_rows)
                 return pages[0].execute(step)
 
