@@ -125,7 +125,7 @@ class _Reading:
             if each.version > 0 and version == each.version:
                 is_created = (each.key, version // VERSIONS * VERSIONS) in self._created
                 found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
-            elif each.version < 0 and gone.get(each.key, 0) == -each.version and version < -each.version:
+            elif each.version < 0 and gone.get(each.key, 0) == -each.version:
                 found.append(Change(each.revision, "deleted", *ids))
             elif max(version, deleted) <= abs(each.version):
                 return found, number  # it has been committed, and is not to be seen yet

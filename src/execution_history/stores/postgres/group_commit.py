@@ -41,24 +41,27 @@ _LARGEST_KEPT: Final = 16 * 1024
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """Work on some records for one caller.
+    """Work for one caller.
 
     Attributes:
-        work: returns the caller's result from the batch; it may be called again.
+        work: returns the caller's result from the batch, or from a connection in a transaction and the token of its
+            entry in the log; it may be called again.
         keys: the records that it needs.
         creates: records that it makes, which are taken to be new until the database knows better.
         size: roughly the number of bytes that will be written.
         loop: the caller's event loop.
         future: gets the result there.
+        is_alone: whether it is a transaction of its own, which *work* carries out.
         deadline: when its caller stops waiting, on the monotonic clock.
     """
 
-    work: Callable[[Batch], Any]
+    work: Callable[..., Any]
     keys: Collection[RecordKey]
     creates: Collection[RecordKey]
     size: int
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
+    is_alone: bool = False
     deadline: float = field(default_factory=lambda: time.monotonic() + WAIT_SECONDS)
 
 
@@ -104,9 +107,11 @@ class GroupCommit:
         outcomes: list[Outcome] = []
         remaining = list(group)
         while remaining:
-            attempt = _Attempts(remaining)
             try:
-                return outcomes + self._tried(attempt)
+                if remaining[0].is_alone:
+                    self._known.clear()
+                    return [Outcome(remaining[0], self._connections.run(remaining[0].work))]
+                return outcomes + self._tried(_Attempts(remaining))
             except _Late as late:
                 now = time.monotonic()
                 outcomes += [Outcome(each, None, late.error) for each in remaining if each.deadline <= now]

@@ -151,7 +151,7 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             log_changes(connection, statements, [Logged(stored, "", -place * VERSIONS)], now, token)
             return True
 
-        is_done = await asyncio.to_thread(self._connections.run, remove)
+        is_done = await self._parts.writer.submit_alone(remove)
         if is_done:
             self._notify()
         return is_done

@@ -12,10 +12,12 @@ import weakref
 from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from execution_history.errors import StoreClosed
 from execution_history.query.model import RecordKey
 from execution_history.stores.postgres.batch import Batch
+from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.group_commit import GroupCommit, Operation, Outcome
 
 _Result = TypeVar("_Result")
@@ -39,6 +41,7 @@ class Writer:
         self._queue: SimpleQueue[Operation | None] = SimpleQueue()
         self._entrance = threading.Lock()
         self._is_closing = False
+        self._carried: Operation | None = None
         self._expected = 1
         self._told_at = 0.0
         self._owner: Callable[[], object] = lambda: None
@@ -69,13 +72,35 @@ class Writer:
             StoreError: it could not be written, or it is not known whether it was.
             ExecutionHistoryError: whatever *work* raised.
         """
+        return self._put(work, keys, creates, size)
+
+    def submit_alone(self, work: Callable[[Connection, UUID], _Result]) -> "asyncio.Future[_Result]":
+        """Run *work* in a transaction of its own, after what was submitted before; see :meth:`Connections.run`.
+
+        Raises:
+            StoreClosed: the writer has been stopped.
+
+        The future raises:
+            StoreError: it could not be done, or it is not known whether it was.
+        """
+        return self._put(work, (), (), 0, is_alone=True)
+
+    def _put(
+        self,
+        work: Callable[..., _Result],
+        keys: Collection[RecordKey],
+        creates: Collection[RecordKey],
+        size: int,
+        *,
+        is_alone: bool = False,
+    ) -> "asyncio.Future[_Result]":
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
         with self._entrance:
             # Nothing may be queued after the end: it would never be done.
             if self._is_closing:
                 raise StoreClosed("This history was closed; create a new service.")
-            self._queue.put(Operation(work, keys, creates, size, loop, future))
+            self._queue.put(Operation(work, keys, creates, size, loop, future, is_alone))
         return future
 
     def stop(self) -> None:
@@ -87,17 +112,17 @@ class Writer:
             self._thread.join()
 
     def _serve(self) -> None:
-        is_last = False
-        while not is_last:
+        while True:
             try:
-                first = self._queue.get(timeout=_TELLING_SECONDS if self._commits.is_untold else None)
+                timeout = _TELLING_SECONDS if self._commits.is_untold else None
+                first = self._carried or self._queue.get(timeout=timeout)
             except Empty:
                 self._tell()
                 continue
             if first is None:
                 break
             owner = self._owner()
-            group, is_last = self._take_group(first)
+            group = self._take_group(first)
             _answer(self._commits.run(group))
             if self._commits.is_untold and time.monotonic() > self._told_at + _TELLING_SECONDS:
                 self._tell()
@@ -109,11 +134,11 @@ class Writer:
         self._told_at = time.monotonic()
         self._commits.tell()
 
-    def _take_group(self, first: Operation) -> tuple[list[Operation], bool]:
-        """Return *first* and the operations queued after it, and whether they are the last ones."""
-        group, size = [first], first.size
+    def _take_group(self, first: Operation) -> list[Operation]:
+        """Return *first* and the operations queued after it; one that is a transaction of its own is alone."""
+        group, size, self._carried = [first], first.size, None
         deadline = time.monotonic() + _GATHER_SECONDS
-        while len(group) < _LARGEST_GROUP and size < _LARGEST_GROUP_BYTES:
+        while not first.is_alone and len(group) < _LARGEST_GROUP and size < _LARGEST_GROUP_BYTES:
             # Callers that were answered together call again together: it pays to wait a moment for them.
             patience = 0.0 if len(group) >= self._expected else deadline - time.monotonic()
             try:
@@ -121,11 +146,15 @@ class Writer:
             except Empty:
                 break
             if following is None:
-                return group, True
+                self._queue.put(None)
+                break
+            if following.is_alone:
+                self._carried = following
+                break
             group.append(following)
             size += following.size
         self._expected = len(group)
-        return group, False
+        return group
 
 
 def _answer(outcomes: Sequence[Outcome]) -> None:
