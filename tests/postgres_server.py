@@ -48,9 +48,9 @@ class PostgresServer:
         return self._start()
 
     @contextmanager
-    def new_history(self) -> Iterator[str]:
+    def new_history(self, schema: str | None = None) -> Iterator[str]:
         """Yield the URL of a history that does not exist yet; whatever was made of it is removed afterwards."""
-        schema = f"test_{secrets.token_hex(8)}"
+        schema = schema or f"test_{secrets.token_hex(8)}"
         try:
             yield self.url_of(schema=schema)
         finally:
@@ -79,9 +79,9 @@ class PostgresServer:
 
 @contextmanager
 def started_server(folder: Path) -> Iterator[str]:
-    """Yield the URL of the server whose data are in *folder*; it is shared with other processes, and ends with the last of them.
+    """Yield the URL of the server whose data are in *folder*.
 
-    Its socket, too, lies in the folder, so the path should be short.
+    Other processes share it, and it ends with the last of them. Its socket lies in the folder, whose path must be short.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # at its import, where the machine has no folder for sockets
