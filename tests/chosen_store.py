@@ -87,7 +87,8 @@ def choose_tests(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the tests that would not meet the store that ``--store`` chooses."""
     if config.getoption("--store") == "sqlite":
         return
-    chosen, others = [], []
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
     for item in items:
         (chosen if _OPENING & set(getattr(item, "fixturenames", ())) else others).append(item)
         for place, reason in _IN_FOLDERS.items():

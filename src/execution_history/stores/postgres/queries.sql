@@ -56,11 +56,6 @@ INSERT INTO execution_history.long_texts SELECT * FROM unnest(%s::text[], %s::te
 -- name: notify
 SELECT pg_notify(%s, '');
 
--- long_texts.py
-
--- name: long_texts
-SELECT key, text FROM execution_history.long_texts WHERE key = ANY (%s::text[]);
-
 -- documents.py
 
 -- name: documents
