@@ -1,11 +1,13 @@
 """A real PostgreSQL server for the tests: one for all workers of a session, or the one that ``--postgres`` names."""
 
 import logging
+import os
 import secrets
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -23,6 +25,9 @@ _QUICK: Final = {
 }
 """Settings for data that nobody misses; none of them needs a new start of the server."""
 
+_NAME: Final = f"execution-history-{os.getpid()}"
+"""What the server shows of connections of this process."""
+
 _LONGEST_WAIT: Final = "20s"
 """How long a history that is removed waits for connections that still use it."""
 
@@ -31,16 +36,21 @@ class PostgresServer:
     """A server on which each test makes histories of its own.
 
     Args:
-        url: of a database in which the user may create schemas.
+        start: returns the URL of a database in which the user may create schemas; called when it is needed.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, start: Callable[[], str]) -> None:
+        self._start = start
+
+    @cached_property
+    def url(self) -> str:
+        """The URL of the database; the server runs."""
+        return self._start()
 
     @contextmanager
-    def new_history(self) -> Iterator[str]:
+    def new_history(self, schema: str | None = None) -> Iterator[str]:
         """Yield the URL of a history that does not exist yet; whatever was made of it is removed afterwards."""
-        schema = f"test_{secrets.token_hex(8)}"
+        schema = schema or f"test_{secrets.token_hex(8)}"
         try:
             yield self.url_of(schema=schema)
         finally:
@@ -49,8 +59,16 @@ class PostgresServer:
                 connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
 
     def url_of(self, **parameters: str) -> str:
-        """Return the URL with more *parameters*."""
+        """Return the URL of a history of this process."""
+        parameters["application_name"] = _NAME
         return f"{self.url}{'&' if '?' in self.url else '?'}{urlencode(parameters)}"
+
+    def end_connections(self) -> None:
+        """End the connections of all histories of this process, as the server does when it is restarted."""
+        with self.connected() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [_NAME]
+            )
 
     @contextmanager
     def connected(self) -> Iterator[psycopg.Connection]:
@@ -61,9 +79,9 @@ class PostgresServer:
 
 @contextmanager
 def started(folder: Path) -> Iterator[tuple[Any, str]]:
-    """Yield the handle and the URL of a server whose data are in *folder*; it ends with the last process that uses it.
+    """Yield the handle and the URL of a server whose data are in *folder*.
 
-    Its socket, too, lies in the folder, so the path should be short.
+    Other processes share it, and it ends with the last of them. Its socket lies in the folder, so the path is short.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # at its import, where the machine has no folder for sockets
@@ -75,27 +93,24 @@ def started(folder: Path) -> Iterator[tuple[Any, str]]:
 
 
 @contextmanager
-def started_server(folder: Path) -> Iterator[PostgresServer]:
-    """Yield a quick server; see :func:`started`."""
+def started_quick(folder: Path) -> Iterator[str]:
+    """Yield the URL of a quick server; see :func:`started`."""
     with started(folder) as (_, url):
-        server = PostgresServer(url)
-        with server.connected() as connection:
+        with closing(psycopg.connect(url, autocommit=True)) as connection:
             for name, value in _QUICK.items():
                 connection.execute(sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value))
             connection.execute("SELECT pg_reload_conf()")
-        yield server
+        yield url
 
 
 @pytest.fixture(scope="session")
 def postgres(request: pytest.FixtureRequest, testrun_uid: str) -> Iterator[PostgresServer]:
-    """The server of this session."""
+    """The server of this session, which starts when its URL is asked for."""
     named: str | None = request.config.getoption("--postgres")
-    if named is not None:
-        yield PostgresServer(named)
-        return
     # Not below pytest's own folder, which the next session closes to the user that the server runs as.
-    with started_server(Path(tempfile.gettempdir()) / f"execution-history-{testrun_uid[:12]}") as server:
-        yield server
+    folder = Path(tempfile.gettempdir()) / f"execution-history-{testrun_uid[:12]}"
+    with ExitStack() as stack:
+        yield PostgresServer(lambda: named or stack.enter_context(started_quick(folder)))
 
 
 @pytest.fixture
