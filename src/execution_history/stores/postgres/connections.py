@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 from psycopg.types.numeric import Int8Dumper
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from execution_history.errors import StoreClosed
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
@@ -23,8 +23,11 @@ _Result = TypeVar("_Result")
 Connection = psycopg.Connection[Any]
 """A connection whose rows are tuples."""
 
-WAIT_SECONDS: Final = 10.0
-"""How long a caller waits for a connection of the pool, and a transaction for a reason to pass."""
+WAIT_SECONDS: Final = 30.0
+"""How long a caller waits for a server that has gone away, or for conflicts to end; who reads waits a third of it."""
+
+_TRY_SECONDS: Final = 1.0
+"""How long one try to get a connection of the pool takes."""
 
 _PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5)
 
@@ -34,10 +37,12 @@ class Connections:
 
     Args:
         location: where the history is.
+        wait_seconds: how long a caller waits.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, wait_seconds: float = WAIT_SECONDS) -> None:
         self.location = location
+        self.wait_seconds = wait_seconds
         self.statements = Statements(location.schema)
         self.channel: str = f"execution_history {location.schema}"
         """The channel on which processes tell each other of commits."""
@@ -63,7 +68,7 @@ class Connections:
         Raises:
             StoreError: there is none, or what the block does with it fails.
         """
-        with faults(), self._opened().connection(WAIT_SECONDS) as connection:
+        with faults(), self._borrowed() as connection:
             yield connection
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -73,7 +78,7 @@ class Connections:
             StoreError: it could not be read.
         """
         try:
-            with faults(), self._opened().connection(WAIT_SECONDS) as connection:
+            with faults(), self._borrowed() as connection:
                 return work(connection)
         except Exception as error:
             if not is_lost(error.__cause__ or error) or self._is_closed:
@@ -141,13 +146,13 @@ class Connections:
         """
         token, deadline, pauses = (
             uuid4(),
-            time.monotonic() + WAIT_SECONDS,
+            time.monotonic() + self.wait_seconds,
             itertools.chain(_PAUSES, itertools.repeat(1.0)),
         )
         result: list[_Result] = []
         while True:
             try:
-                with self._opened().connection(WAIT_SECONDS) as connection:
+                with self._borrowed() as connection:
                     if result and connection.execute(self.statements["committed_token"], (token,)).fetchone():
                         return result[-1]
                     with connection.transaction():
@@ -167,6 +172,28 @@ class Connections:
         if pool is not None:
             pool.close()
 
+    @contextmanager
+    def _borrowed(self) -> Iterator[Connection]:
+        """Yield a connection of the pool.
+
+        Raises:
+            PoolTimeout: all are in use.
+            psycopg.OperationalError: none can be made.
+        """
+        pool, deadline = self._opened(), time.monotonic() + self.wait_seconds / 3
+        while True:
+            try:
+                connection = pool.getconn(max(0.01, min(_TRY_SECONDS, deadline - time.monotonic())))
+                break
+            except PoolTimeout:
+                if time.monotonic() >= deadline:
+                    self.connect().close()  # where that fails, its error says more
+                    raise
+        try:
+            yield connection
+        finally:
+            pool.putconn(connection)
+
     def _opened(self) -> "ConnectionPool[Connection]":
         with self._opening:
             if self._is_closed:
@@ -177,7 +204,9 @@ class Connections:
                     kwargs={"autocommit": True},
                     min_size=0,
                     max_size=self.location.pool_size,
-                    timeout=WAIT_SECONDS,
+                    timeout=self.wait_seconds / 3,
+                    # A pool that tries for long tries ever more rarely; who waits asks it again instead.
+                    reconnect_timeout=_TRY_SECONDS,
                     configure=self._configure,
                     name="execution-history",
                     open=True,

@@ -29,9 +29,6 @@ from execution_history.stores.status_numbers import OPEN_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
 
-WAIT_SECONDS: Final = 30.0
-"""How long a caller waits for a server that has gone away, or for conflicts to end."""
-
 _PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
 """Seconds before each further try; the last one before all others."""
 
@@ -52,7 +49,7 @@ class Operation:
         loop: the caller's event loop.
         future: gets the result there.
         is_alone: whether it is a transaction of its own, which *work* carries out.
-        deadline: when its caller stops waiting, on the monotonic clock.
+        submitted_at: seconds on the monotonic clock.
     """
 
     work: Callable[..., Any]
@@ -62,7 +59,7 @@ class Operation:
     loop: asyncio.AbstractEventLoop
     future: "asyncio.Future[Any]"
     is_alone: bool = False
-    deadline: float = field(default_factory=lambda: time.monotonic() + WAIT_SECONDS)
+    submitted_at: float = field(default_factory=time.monotonic)
 
 
 class Outcome(NamedTuple):
@@ -111,11 +108,10 @@ class GroupCommit:
                 if remaining[0].is_alone:
                     self._known.clear()
                     return [Outcome(remaining[0], self._connections.run(remaining[0].work))]
-                return outcomes + self._tried(_Attempts(remaining))
+                return outcomes + self._tried(_Attempts(remaining, self._connections.wait_seconds))
             except _Late as late:
-                now = time.monotonic()
-                outcomes += [Outcome(each, None, late.error) for each in remaining if each.deadline <= now]
-                remaining = [each for each in remaining if each.deadline > now]
+                outcomes += [Outcome(each, None, late.error) for each in late.group]
+                remaining = [each for each in remaining if each not in late.group]
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers learn of it and the thread goes on
                 if len(remaining) > 1:
                     # What the database refuses concerns one of them.
@@ -211,16 +207,18 @@ class GroupCommit:
 class _Late(Exception):  # noqa: N818 - a signal within this module
     """The time of some callers is over."""
 
-    def __init__(self, error: StoreError) -> None:
+    def __init__(self, group: Sequence[Operation], error: StoreError) -> None:
         super().__init__()
+        self.group = group
         self.error = error
 
 
 class _Attempts:
-    """The attempts to commit one group."""
+    """The attempts to commit one group, whose callers wait for so many seconds."""
 
-    def __init__(self, group: Sequence[Operation]) -> None:
+    def __init__(self, group: Sequence[Operation], wait_seconds: float) -> None:
         self.group = group
+        self._wait_seconds = wait_seconds
         self._begun: list[tuple[UUID, list[Outcome]]] = []
         self._pauses = 0
 
@@ -245,9 +243,10 @@ class _Attempts:
         """
         seconds = _PAUSES[min(self._pauses, len(_PAUSES) - 1)]
         self._pauses += 1
-        first = min(each.deadline for each in self.group)
-        if time.monotonic() + seconds >= first:
-            raise _Late(error)
+        since = time.monotonic() + seconds - self._wait_seconds
+        late = [each for each in self.group if each.submitted_at <= since]
+        if late:
+            raise _Late(late, error)
         time.sleep(seconds)
 
 

@@ -16,7 +16,7 @@ from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.forks import close_before_forks
 from execution_history.stores.listeners import ChangeNotifier
-from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.connections import WAIT_SECONDS, Connection, Connections
 from execution_history.stores.postgres.error_mapping import faults
 from execution_history.stores.postgres.group_commit import GroupCommit
 from execution_history.stores.postgres.location import Location
@@ -56,6 +56,7 @@ class SharedStore(ChangeNotifier):
         search: whether it can be searched for texts.
         record_limit_bytes: the largest size of a record that is made for it.
         clock: milliseconds since the epoch, for what is forgotten after some time.
+        wait_seconds: how long a write waits for a server that has gone away; what reads waits a third of it.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class SharedStore(ChangeNotifier):
         search: bool = True,
         record_limit_bytes: int = LARGEST_RECORD,
         clock: Callable[[], int] = now_ms,
+        wait_seconds: float = WAIT_SECONDS,
     ) -> None:
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self._place = location
         self._search = search
         self._clock = clock
+        self._wait_seconds = wait_seconds
         self._slot = secrets.randbelow(_SLOTS)
         self._opened: StoreParts | None = None
         self._closed = False
@@ -142,7 +145,7 @@ class SharedStore(ChangeNotifier):
                 close_before_forks(self)
 
     def _open_parts(self) -> StoreParts:
-        connections = Connections(self._place)
+        connections = Connections(self._place, self._wait_seconds)
         with faults(), contextlib.closing(connections.connect()) as connection:
             prepare(connection, connections.statements)
         told = weakref.WeakMethod(self._notify)
