@@ -69,7 +69,7 @@ async def test_problems_of_the_store_need_attention(client: httpx.AsyncClient) -
 
 async def _overview_with_problems(client: httpx.AsyncClient) -> str:
     """Return the overview once it shows problems: it does not wait for a store that is slow to tell them."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             page = (await client.get("/")).text
             if "<dt>Needs attention</dt>" in page:
