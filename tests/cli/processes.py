@@ -11,6 +11,8 @@ from typing import IO, Any
 
 import orjson
 
+from tests.chosen_store import CHOSEN
+
 COMMAND = [sys.executable, "-m", "execution_history"]
 
 
@@ -25,7 +27,7 @@ def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subproc
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell: inherited
         signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*COMMAND, *CHOSEN.located(arguments, folder)],
         cwd=folder,
         env=environment() | variables,
         stdout=subprocess.PIPE,
