@@ -74,8 +74,8 @@ def test_what_else_is_to_be_known_is_said(call: Call, history: History) -> None:
 
 def test_without_a_source_nothing_is_made(call: Call, tmp_path: Path) -> None:
     """A misspelt folder is not a history."""
-    said = call("copy", "histroy", "new")
-    assert (5, "Error: There is no history in histroy.\n") == (said.code, said.err)
+    said = call("copy", "elsewhere", "new")
+    assert (5, "Error: There is no history in elsewhere.\n") == (said.code, said.err)
     assert [] == list(tmp_path.iterdir())
 
 
