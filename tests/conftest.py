@@ -5,9 +5,11 @@ import tempfile
 
 import pytest
 
+from tests.chosen_store import _chosen, _removed, choose_tests
+from tests.postgres_server import postgres, postgres_url
 from tests.stores_under_test import clock, place, store
 
-__all__ = ["clock", "place", "store"]
+__all__ = ["_chosen", "_removed", "clock", "place", "postgres", "postgres_url", "store"]
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
@@ -15,6 +17,26 @@ for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", 
 # Nor must what a test leaves waiting reach the developer's own state.
 _state = tempfile.TemporaryDirectory()
 os.environ["XDG_STATE_HOME"] = _state.name
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose the store of the tests of pages and commands, and the PostgreSQL server."""
+    parser.addoption(
+        "--store",
+        choices=["sqlite", "postgres"],
+        default="sqlite",
+        help="the store that the tests of pages and commands run on; with postgres, no others run",
+    )
+    parser.addoption(
+        "--postgres",
+        metavar="URL",
+        help="the database to make histories in (postgresql://user@host/database); by default on a server of its own",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not meet the chosen store."""
+    choose_tests(config, items)
 
 
 @pytest.fixture(scope="session")

@@ -1,36 +1,48 @@
 """The one list of stores: whoever adds a store adds a row here, and every test of the promise runs on it."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from execution_history.clock import now_ms
 from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
+from tests.postgres_server import PostgresServer
 
-KINDS: Final[dict[str, Callable[[Path], str]]] = {"memory": lambda _: "memory:", "sqlite": str}
-"""For each kind of store the location that it has under a folder of its own; the first is the specification."""
+Place = AbstractContextManager[str]
+"""The location of a store that does not exist yet, and whatever removes the store in the end."""
+
+KINDS: Final[dict[str, Callable[[Path, PostgresServer], Place]]] = {
+    "memory": lambda *_: nullcontext("memory:"),
+    "sqlite": lambda folder, _: nullcontext(str(folder)),
+    "postgres": lambda _, server: server.new_history(),
+}
+"""For each kind of store a place, in a folder or a database of its own; the first is the specification."""
 
 SPECIFICATION, *OTHERS = KINDS
 
-VARIANTS: Final[dict[str, Callable[[Path, "Clock"], HistoryStore]]] = {
-    **{kind: lambda folder, clock, at=at: store_at(at(folder), clock=clock) for kind, at in KINDS.items()},  # type: ignore[misc]
-    "sqlite without files": lambda folder, clock: store_at(folder, json_files=False, clock=clock),
+VARIANTS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    **{kind: (kind, {}) for kind in KINDS},
+    "sqlite without files": ("sqlite", {"json_files": False}),
 }
 """For the contract suite: every kind in every configuration that another code path answers."""
 
 
 @asynccontextmanager
-async def beside_specification(kind: str, folder: Path) -> AsyncIterator[tuple[HistoryStore, HistoryStore]]:
+async def beside_specification(
+    kind: str, folder: Path, server: PostgresServer
+) -> AsyncIterator[tuple[HistoryStore, HistoryStore]]:
     """An opened, empty store of the specification and one of another *kind*, to be compared."""
     async with AsyncExitStack() as opened:
-        pair = [store_at(KINDS[each](folder / each), json_files=False) for each in (SPECIFICATION, kind)]
-        for store in pair:
-            await store.open()
+        pair = []
+        for each in (SPECIFICATION, kind):
+            store = store_at(opened.enter_context(KINDS[each](folder / each, server)), json_files=False)
             opened.push_async_callback(store.aclose)
+            await store.open()
+            pair.append(store)
         yield pair[0], pair[1]
 
 
@@ -56,9 +68,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def place(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> Iterator[str]:
     """The location of an empty store of each kind."""
-    return KINDS[request.param](tmp_path / "history")
+    with KINDS[request.param](tmp_path / "history", postgres) as location:
+        yield location
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@
         ├── StoreBusy                  another process held the store for too long
         ├── StoreFull                  no space left
         ├── StoreUnwritable            read-only, or somebody else's folder
-        ├── StoreDamaged               the database file is damaged
+        ├── StoreDamaged               the database is damaged
         │   └── RecordDamaged          one record of it cannot be read, everything else can
         ├── StoreTooNew                written by a newer version of this package
         └── StoreClosed                used after ``aclose``
@@ -245,17 +245,17 @@ class StoreDamaged(StoreError):
 class RecordDamaged(StoreDamaged):
     """One record of the database cannot be read; every other record can."""
 
-    def __init__(self, folder: str, workflow_id: str, execute_id: str) -> None:
+    def __init__(self, place: str, workflow_id: str, execute_id: str) -> None:
         self.workflow_id = workflow_id
         self.execute_id = execute_id
         super().__init__(
             N_(
-                "Run %(run)s of workflow %(workflow)s cannot be read, because the history.db in %(folder)s is "
-                "damaged there: import the run from a backup or an export, or delete it."
+                "Run %(run)s of workflow %(workflow)s cannot be read, because its data in %(place)s is damaged: "
+                "import the run from a backup or an export, or delete it."
             ),
             run=quoted(execute_id),
             workflow=quoted(workflow_id),
-            folder=quoted(folder),
+            place=quoted(place),
         )
 
 

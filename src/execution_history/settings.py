@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     json_files: bool = True
     """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
     search: bool = True
-    """Whether texts can be searched for; their index is part of ``index.db`` and made by the first query."""
+    """Whether texts can be searched for; in a folder, their index is a part of ``index.db`` that a query makes."""
     host: str = "127.0.0.1"
     """The address the server listens on."""
     port: int = Field(default=8765, ge=0, le=65_535)

@@ -12,6 +12,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.cli import main
 from execution_history.records.record import RecordChange, new_document
+from tests.chosen_store import CHOSEN
 
 BEGAN = 1_700_000_000_000
 """When every run of the tests began: 2023-11-14 22:13:20 UTC."""
@@ -53,16 +54,16 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
     def call_with(*arguments: str) -> Said:
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
-            main(arguments)
+            main(CHOSEN.located(arguments, Path.cwd()))
         said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
+        return Said(int(ended.value.code or 0), CHOSEN.named(said.out), CHOSEN.named(said.err))
 
     return call_with
 
 
 @dataclass(slots=True)
 class History:
-    """A history on disk, in the folder ``history``; its clock stands still unless it is told to go on."""
+    """A history, named by the folder ``history``; its clock stands still unless it is told to go on."""
 
     folder: Path
     now: int = BEGAN
@@ -75,7 +76,7 @@ class History:
         given = {key: change.pop(key) for key in ("parameters", "bot_id", "conversation_id") if key in change}
         begun_with = change.pop("begun_with", None)
         status, metadata = change.pop("execute_status", None), change.pop("metadata", None)
-        async with ExecutionHistoryService(self.folder) as service:
+        async with ExecutionHistoryService(CHOSEN.location(self.folder)) as service:
             # As recorders do it, which may set every key of the metadata.
             await service.store.create(
                 new_document(workflow_id=workflow_id, execute_id=execute_id, now=self.now, metadata=begun_with, **given)
@@ -89,7 +90,7 @@ class History:
         """The records of a workflow, newest first."""
 
         async def read() -> list[dict[str, Any]]:
-            async with ExecutionHistoryService(self.folder) as service:
+            async with ExecutionHistoryService(CHOSEN.location(self.folder)) as service:
                 page = await service.get_execution_history(workflow_id, page_size)
                 return [dict(record) for record in page["histories"]]
 

@@ -10,6 +10,8 @@ from typing import IO, Any
 
 import orjson
 
+from tests.chosen_store import CHOSEN
+
 COMMAND = [sys.executable, "-m", "execution_history"]
 
 
@@ -22,7 +24,7 @@ def environment() -> dict[str, str]:
 def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command, running in *folder* with more *variables*, its streams piped; killed at the end if need be."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*COMMAND, *CHOSEN.located(arguments, folder)],
         cwd=folder,
         env=environment() | variables,
         stdout=subprocess.PIPE,

@@ -26,7 +26,7 @@ def holed(history: History, monkeypatch: pytest.MonkeyPatch) -> History:
 
 
 @pytest.mark.parametrize(
-    ("language", "said"), [("C.UTF-8", "cannot be read, because the history.db"), ("zh_CN.UTF-8", "在该处已损坏")]
+    ("language", "said"), [("C.UTF-8", "cannot be read, because its data in"), ("zh_CN.UTF-8", "中的数据已损坏")]
 )
 @pytest.mark.parametrize(
     "words", [["show", "run-00002"], ["show", "run-00002", "--workflow", "w"], ["tag", "run-00002", "checked"]]
@@ -49,7 +49,7 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
         (
             "C.UTF-8",
             (
-                "1 run is left out because its data in history.db is damaged: run-00002. To repair it: "
+                "1 run is left out because its data is damaged: run-00002. To repair it: "
                 "execution-history --store history import BACKUP. To give it up: "
                 "execution-history --store history delete ID.\n"
             ),
@@ -57,7 +57,7 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
         (
             "zh_CN.UTF-8",
             (
-                "略去了 1 次运行，因为它们在 history.db 中的数据已损坏：run-00002。"
+                "略去了 1 次运行，因为它们的数据已损坏：run-00002。"
                 "修复：execution-history --store history import 备份文件；"
                 "放弃：execution-history --store history delete ID。\n"
             ),

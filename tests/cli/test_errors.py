@@ -92,6 +92,26 @@ def test_the_password_of_a_store_is_not_shown() -> None:
     assert "data/execution_history" == place_of("data/execution_history")
 
 
+def test_a_command_to_copy_has_no_password(call: Call) -> None:
+    """It is left to be filled in; everything else of the URL stands there, also the role."""
+    said = call("show", "run-12345678", "--store", "memory:?user=me&password=s3cret")
+    assert "list --store 'memory:?user=me&password=[redacted]'" in said.err
+
+
+def test_a_store_whose_driver_is_not_installed(tmp_path: Path) -> None:
+    """It is an extra, and the sentence says how to get it."""
+    program = (
+        "import sys; sys.modules['psycopg'] = None; from execution_history.cli import main; "
+        "main(['list', '--store', 'postgresql://me:s3cret@db/h'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment(), capture_output=True, check=False
+    )
+    assert 2 == done.returncode
+    assert b"pip install 'execution-history[postgres]'.\n" in done.stderr
+    assert b"s3cret" not in done.stderr
+
+
 def test_the_version(call: Call) -> None:
     """One line with the installed version."""
     assert (0, f"execution-history {version('execution-history')}\n") == (call("--version").code, call("--version").out)

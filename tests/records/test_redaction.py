@@ -12,6 +12,7 @@ _SECRET = "s3cret"
     [
         ("postgresql://me:s3cret@db/history", "postgresql://me:…@db/history"),
         ("postgresql+psycopg://me:s3cret/@x@db/history", "postgresql+psycopg://me:…@db/history"),
+        ("postgresql://me@db/h?sslpassword=s3cret", "postgresql://me@db/h?sslpassword=[redacted]"),
         ("https://s3cret@host/x", "https://…@host/x"),
         ("http://me:80s3cret@host:80/x@y", "http://me:…@host:80/x@y"),
         ("two: http://a:s3cret@b http://:s3cret@c.", "two: http://a:…@b http://:…@c."),
@@ -39,6 +40,7 @@ def test_credentials_are_taken_out(text: str, shown: str) -> None:
     [
         "http://127.0.0.1:8765/runs?q=a@b.test",
         "http://host:8080/mail@x",
+        "postgresql://me@db/history?schema=runs",
         "The run 'w' of me@example.test could not be recorded: token",
         "/runs?status=failed&since=2h&tag=a",
         "max_tokens=5 tokens=7 page_size=20",

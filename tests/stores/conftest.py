@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
-from tests.stores_under_test import VARIANTS, Clock
+from tests.postgres_server import PostgresServer
+from tests.stores_under_test import KINDS, VARIANTS, Clock
 
 
 @pytest.fixture(params=VARIANTS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AsyncIterator[HistoryStore]:
+async def store(
+    request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer, clock: Clock
+) -> AsyncIterator[HistoryStore]:
     """An opened, empty store of each kind, in each configuration."""
-    made = VARIANTS[request.param](tmp_path / "history", clock)
-    await made.open()
-    yield made
-    await made.aclose()
+    kind, options = VARIANTS[request.param]
+    with KINDS[kind](tmp_path / "history", postgres) as location:
+        made = store_at(location, clock=clock, **options)
+        await made.open()
+        yield made
+        await made.aclose()
 
 
 @pytest.fixture

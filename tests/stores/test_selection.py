@@ -19,6 +19,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.capabilities import follow_index, reach_of
 from execution_history.stores.protocol import HistoryStore
+from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document, ids
 from tests.stores_under_test import OTHERS, beside_specification
@@ -39,6 +40,7 @@ pytestmark = pytest.mark.anyio
 def test_every_store_gives_the_pages_of_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
     records: list[Document],
     wanted: RecordFilter,
     sort: Any,
@@ -50,7 +52,7 @@ def test_every_store_gives_the_pages_of_the_specification(
     query = RecordQuery(filter=wanted, sort=sort, descending=descending, size=size, summaries=summaries)
 
     async def compare() -> None:
-        async with beside_specification(kind, tmp_path_factory.mktemp("h")) as (model, store):
+        async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
             for each in (model, store):
                 for record in records:
                     await each.merge([record])
@@ -77,6 +79,7 @@ def test_every_store_gives_the_pages_of_the_specification(
 def test_every_store_counts_like_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
     records: list[Document],
     wanted: RecordFilter,
     bucket: Any,
@@ -87,7 +90,7 @@ def test_every_store_counts_like_the_specification(
     query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, new_since=new_since)
 
     async def compare() -> None:
-        async with beside_specification(kind, tmp_path_factory.mktemp("h")) as (model, store):
+        async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
             for each in (model, store):
                 await each.merge(records)
             expected, found = await model.statistics(query), await store.statistics(query)

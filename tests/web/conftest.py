@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from execution_history.application import Application, open_application
 from execution_history.settings import load_settings
 from execution_history.web import create_app
+from tests.chosen_store import CHOSEN
 
 
 @asynccontextmanager
@@ -65,7 +66,8 @@ async def shared_web(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 @asynccontextmanager
 async def opened(folder: Path, **more: Any) -> AsyncIterator[Served]:
     """The application on a history in *folder*, with a sandbox as its account ``default``, and a client of it."""
-    settings = load_settings(store=str(folder / "history"), sandbox_port=0, allowed_hosts=["history.test"], **more)
+    store = CHOSEN.location(folder / "history")
+    settings = load_settings(store=store, sandbox_port=0, allowed_hosts=["history.test"], **more)
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,

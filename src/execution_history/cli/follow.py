@@ -2,12 +2,12 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, Final
 
 import orjson
 import typer
 
-from execution_history.cli.open_history import is_there, open_history, place_of
+from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
@@ -17,8 +17,12 @@ from execution_history.errors import N_, StoreError
 from execution_history.history.live_feed import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock, duration, gist, one_line
+from execution_history.stores.factory import place_named
+from execution_history.stores.presence import holds_history
 
-_POLL_SECONDS = 0.25
+_FOLDER_SECONDS: Final = 0.25
+_DATABASE_SECONDS: Final = 2.0
+"""How often to look for a history that is not there yet; each look into a database is a connection."""
 
 
 @command()
@@ -52,15 +56,18 @@ async def follow(
 
 async def _wait_for_history(session: Session) -> None:
     """Wait for the first run where there is no history yet; checking for one does not create it."""
-    settings = session.settings()
-    if not (session.as_json or is_there(settings)):
+    store = session.settings().store
+    if await holds_history(store):
+        return
+    if not session.as_json:
         session.notice(
             "There is no history in %(store)s yet; waiting for the first run. Press Ctrl-C to stop.",
-            store=place_of(settings.store),
+            store=place_of(store),
             style="dim",
         )
-    while not is_there(settings):  # noqa: ASYNC110 - a folder does not report its first file
-        await asyncio.sleep(_POLL_SECONDS)
+    seconds = _DATABASE_SECONDS if place_named(store).folder is None else _FOLDER_SECONDS
+    while not await holds_history(store):  # noqa: ASYNC110 - neither reports the first run
+        await asyncio.sleep(seconds)
 
 
 async def _show(session: Session, service: ExecutionHistoryService, event: LiveEvent) -> None:

@@ -1,10 +1,9 @@
-"""Open a history and find runs in it, with or without a server running on the same folder."""
+"""Open a history and find runs in it, with or without a server running on it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 import orjson
 
@@ -16,18 +15,14 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection, Statistics
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import without_credentials
-from execution_history.stores.factory import folder_of, store_at, store_of
-from execution_history.stores.foreign_files import NotAFile, open_regular
-
-if TYPE_CHECKING:
-    from execution_history.settings import Settings
+from execution_history.stores.factory import store_at, store_of
+from execution_history.stores.presence import holds_history
 
 _Answer = TypeVar("_Answer", bound=Selection | Statistics)
 
 SHORTEST_PREFIX: Final = 8
 """Characters of an id's beginning that are enough to name a run; fewer would often match several."""
 
-_HEAD: Final = 64 * 1024
 _MOST_CANDIDATES: Final = 8
 _INDEXING_SECONDS: Final = 2.0
 
@@ -125,26 +120,16 @@ class History:
 async def open_history(session: Session) -> AsyncIterator[History]:
     """Yield the history that the settings name.
 
-    A folder that does not hold one is empty and stays as it is: looking into the wrong place leaves nothing there.
+    A place that does not hold one is empty and stays as it is: looking into the wrong place leaves nothing there.
 
     Raises:
         SettingsError: a setting is wrong.
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_of(settings) if is_there(settings) else store_at("memory:")
+    store = store_of(settings) if await holds_history(settings.store) else store_at("memory:")
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
-
-
-def is_there(settings: "Settings") -> bool:
-    """Return whether there is a history at the place that the settings name.
-
-    Raises:
-        SettingsError: they name no store.
-    """
-    folder = folder_of(settings.store)
-    return folder is None or _holds_history(folder)
 
 
 def place_of(store: str) -> str:
@@ -202,26 +187,3 @@ def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
         execute_id=execute_id,
         workflows=enumerated(workflows),
     )
-
-
-def _holds_history(folder: Path) -> bool:
-    """Return whether *folder* holds a history; true where it cannot be read, so that the store explains why.
-
-    Opening a store adopts the JSON files it finds, so other JSON files must not be mistaken for a history.
-    """
-    if not folder.is_dir():
-        return folder.exists()
-    try:
-        return (folder / "history.db").exists() or any(map(_is_history, folder.glob("*.json")))
-    except OSError:
-        return True
-
-
-def _is_history(file: Path) -> bool:
-    """Return whether a JSON file begins like one that we or an older deployment wrote."""
-    try:
-        with open_regular(file) as content:
-            head = content.read(_HEAD)
-    except NotAFile:
-        return False
-    return any(key in head for key in (b'"histories"', b'"execute_id"'))

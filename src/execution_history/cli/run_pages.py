@@ -94,9 +94,9 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
         named = [key.execute_id for key in damaged[:_MOST_NAMED]]
         count = count or len(damaged)
         sentence = session.translate.plural(
-            "%(num)s run is left out because its data in history.db is damaged: "
+            "%(num)s run is left out because its data is damaged: "
             "%(runs)s. To repair it: %(program)s import BACKUP. To give it up: %(program)s delete ID.",
-            "%(num)s runs are left out because their data in history.db is damaged: "
+            "%(num)s runs are left out because their data is damaged: "
             "%(runs)s. To repair them: %(program)s import BACKUP. To give them up: %(program)s "
             "delete ID.",
             count,

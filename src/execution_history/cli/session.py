@@ -112,8 +112,11 @@ class Session:
         return load_settings(store=self.store, **arguments)
 
     def command(self, *words: str, text: str | None = None) -> str:
-        """Return a call of this program to copy, on the same store; *text* comes last and may begin with a dash."""
-        store = [] if self.store is None else ["--store", self.store]
+        """Return a call of this program to copy, on the same store; *text* comes last and may begin with a dash.
+
+        A password in the URL of the store is left to be filled in.
+        """
+        store = [] if self.store is None else ["--store", without_credentials(self.store)]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])
 
@@ -156,7 +159,7 @@ class Session:
         match error:
             case CommandFailed():
                 code, message, longest = error.code, error.message, _LONGEST_ARGUMENT
-            case errors.StoreDamaged() if not isinstance(error, errors.RecordDamaged):
+            case errors.StoreDamaged() if self._has_folder() and not isinstance(error, errors.RecordDamaged):
                 code = code_of(error)
                 message = Message(
                     "%(problem)s To do that, stop every program that uses the folder, then run there: "
@@ -176,6 +179,11 @@ class Session:
         with suppress(OSError):
             self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
         return code
+
+    def _has_folder(self) -> bool:
+        from execution_history.stores.factory import place_named  # noqa: PLC0415 - `--help` and completion need none
+
+        return place_named(self.settings().store).folder is not None
 
 
 def turn_on_garbage_collection() -> None:

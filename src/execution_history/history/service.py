@@ -51,9 +51,10 @@ class ExecutionHistoryService(HistoryReplication):
     threads, one after the other and at once.
 
     Args:
-        storage_dir: a folder, a store URL (``sqlite:folder``, ``memory:``) or a store of your own.
+        storage_dir: a folder, a store URL (``sqlite:folder``, ``postgresql://user@host/database``, ``memory:``) or a
+            store of your own.
         json_files: whether ``{workflow_id}.json`` files are kept beside the embedded database.
-        search: whether an embedded store can be searched for texts.
+        search: whether texts can be searched for in a store on a disk.
         record_limit_bytes: how many bytes of JSON a record has at most; the largest values of a larger one are cut
             (:mod:`execution_history.records.size_limit`). A store of your own may say it itself.
         clock: where times come from, in milliseconds since the epoch.

@@ -5,8 +5,8 @@ each doubling from there on; the middle of a bucket is at most 1.6 % from every 
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from itertools import accumulate
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 from execution_history.query.fields import RecordFilter
@@ -24,6 +24,8 @@ _HALF: Final = 1 << (_BITS - 1)
 _ROLLED_UP: Final = frozenset({"workflow_ids", "created_from", "created_before"})
 
 Percentiles = tuple[int | None, int | None, int | None]
+Piece = tuple[int, int, int]
+"""A part of a bucket: its number, and where the part begins and ends, excluded."""
 
 
 def hour_of(create_time: int) -> int:
@@ -72,3 +74,17 @@ def hours_within(first: int, last: int) -> tuple[int, int]:
     Where the second is not larger there is no whole hour between them.
     """
     return -(-first // HOUR_MS), (last + 1) // HOUR_MS
+
+
+def pieces_within(first: int, last: int, edges: Sequence[int]) -> tuple[list[Piece], list[Piece]]:
+    """Return the whole hours of each bucket from *first* to *last* (ms, included), and the times left at their ends."""
+    hours, ends = [], []
+    for number, (start, end) in enumerate(pairwise(edges)):
+        begin, stop = max(start, first), min(end, last + 1)
+        first_hour, last_hour = hours_within(begin, stop - 1)
+        if first_hour >= last_hour:
+            ends.append((number, begin, stop))
+            continue
+        hours.append((number, first_hour, last_hour))
+        ends += [(number, begin, first_hour * HOUR_MS), (number, last_hour * HOUR_MS, stop)]
+    return hours, [piece for piece in ends if piece[1] < piece[2]]

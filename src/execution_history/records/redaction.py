@@ -7,7 +7,7 @@ from urllib.parse import unquote
 REDACTED: Final = "[redacted]"
 
 _SECRET: Final = re.compile(
-    r"(?:^|_)(?:token|password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
+    r"(?:^|_)(?:token|(?:ssl)?password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
     r"|authorization|credentials?|cookies?)$"
 )
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -15,7 +15,8 @@ _OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"
 
 # Repetitions are bounded, for lines that almost match in many places.
 _USER: Final = re.compile(
-    r"""(://)(?:([^/?#\s@:"',]{0,200}:)(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,200}@(?:[^\s/@]{1,200}@)*|[^/?#\s@"']{0,200}@)"""
+    r"""(://)(?:([^/?#\s@:"',]{0,200}:)(?!\d{1,5}(?:[/?#\s]|$))[^\s@]{0,200}@(?:[^\s/@]{1,200}@)*"""
+    r"""|(?<!postgres://)(?<!postgresql://)[^/?#\s@"']{0,200}@)"""
 )
 _PARAMETER: Final = re.compile(r"""(?<![\w.%-])([\w.%\[\]-]{1,100})=([^&;\s"',)]+)""")
 _ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}[:,]\s{0,9}b?)(["'])[^"']{0,4000}\4""")
@@ -36,8 +37,9 @@ def is_secret_name(name: str) -> bool:
 def without_credentials(text: str) -> str:
     """Return *text* without what proves who somebody is.
 
-    That is the password in a URL, or a user name that stands there alone; what has a secret name, in a query, as an
-    entry of an object or as a pair; what follows ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
+    That is the password in a URL, or a user name that stands there alone (which names a role in the URL of a PostgreSQL
+    database, and stays); what has a secret name, in a query, as an entry of an object or as a pair; what follows
+    ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
     """
     text = _USER.sub(r"\1\2…@", text)
     text = _PARAMETER.sub(lambda found: f"{found[1]}={REDACTED}" if _hides(found[1]) else found[0], text)

@@ -1,11 +1,14 @@
-"""The stores, which implement :mod:`execution_history.stores.protocol`, and their forms on a disk."""
+"""The stores, which implement :mod:`execution_history.stores.protocol`, and their forms on a disk.
+
+That in PostgreSQL is not among these names, since its driver is an extra: :func:`store_at` makes it from a URL.
+"""
 
 from typing import TYPE_CHECKING
 
 from execution_history.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from execution_history.stores.factory import folder_of, store_at, store_of
+    from execution_history.stores.factory import place_named, store_at, store_of
     from execution_history.stores.memory.store import MemoryStore
     from execution_history.stores.sqlite import (
         DATABASE,
@@ -19,7 +22,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
-            **dict.fromkeys(("folder_of", "store_at", "store_of"), "factory"),
+            **dict.fromkeys(("place_named", "store_at", "store_of"), "factory"),
             **dict.fromkeys(
                 ("DATABASE", "FoundFile", "SQLiteStore", "file_name", "stored_elsewhere", "workflow_id_of"), "sqlite"
             ),
@@ -33,7 +36,7 @@ __all__ = [
     "MemoryStore",
     "SQLiteStore",
     "file_name",
-    "folder_of",
+    "place_named",
     "store_at",
     "store_of",
     "stored_elsewhere",

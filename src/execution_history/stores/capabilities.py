@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
+from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
+
+NO_TEXT_SEARCH: Final = Message(
+    "Text search is switched off for this history: set the setting search (variable "
+    "EXECUTION_HISTORY_SEARCH) to true, or leave the text out."
+)
+"""What a query with a text is told where texts are not searched."""
 
 OnReach = Callable[[IndexReach], None]
 """Called with how far an index has come, from any thread."""
@@ -22,7 +29,7 @@ class Located(Protocol):
 
     @property
     def location(self) -> str:
-        """Its name, the same in every process of this machine."""
+        """Its name without a password, the same in every process of this machine."""
 
 
 @runtime_checkable

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from execution_history.clock import now_ms
@@ -14,6 +14,16 @@ from execution_history.stores.protocol import HistoryStore
 
 if TYPE_CHECKING:
     from execution_history.settings import Settings
+    from execution_history.stores.postgres.location import Location
+
+_POSTGRES: Final = frozenset({"postgres", "postgresql"})
+
+
+class Place(NamedTuple):
+    """What a location names: a kind of store, and the folder of one that lies in a folder."""
+
+    kind: Literal["memory", "postgres", "sqlite"]
+    folder: Path | None = None
 
 
 def store_at(
@@ -28,30 +38,41 @@ def store_at(
     """Return the store at *location*, not yet opened.
 
     Args:
-        location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder`` or ``memory:``.
+        location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder``,
+            ``postgresql://user@host/database`` or ``memory:``.
         json_files: whether an embedded store keeps its JSON files beside the database.
-        search: whether an embedded store can be searched for texts.
+        search: whether texts can be searched for in a store on a disk.
         record_limit_bytes: the largest size of a record that is made for the store.
         limits: what an embedded store may take to read JSON files that others wrote.
         clock: milliseconds since the epoch, for what a store forgets after some time.
 
     Raises:
-        SettingsError: there is no such store.
+        SettingsError: there is no such store, or what it needs is not installed.
     """
-    folder = location if isinstance(location, Path) else folder_of(location)
-    if folder is None:
-        from execution_history.stores.memory.store import MemoryStore  # noqa: PLC0415 - who opens a folder needs none
+    place = Place("sqlite", location) if isinstance(location, Path) else place_named(location)
+    if place.folder is not None:
+        from execution_history.stores.sqlite import SQLiteStore  # noqa: PLC0415 - a database only where one is opened
 
-        return MemoryStore(record_limit_bytes, clock)
-    from execution_history.stores.sqlite import SQLiteStore  # noqa: PLC0415 - a database only where one is opened
+        return SQLiteStore(
+            place.folder,
+            json_files=json_files,
+            search=search,
+            record_limit_bytes=record_limit_bytes,
+            limits=limits,
+            clock=clock,
+        )
+    if place.kind == "postgres":
+        database = database_at(str(location))
+        from execution_history.stores.postgres.store import PostgresStore  # noqa: PLC0415 - an extra, checked just now
 
-    return SQLiteStore(
-        folder, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes, limits=limits, clock=clock
-    )
+        return PostgresStore(database, search=search, record_limit_bytes=record_limit_bytes, clock=clock)
+    from execution_history.stores.memory.store import MemoryStore  # noqa: PLC0415 - who opens a folder needs none
+
+    return MemoryStore(record_limit_bytes, clock)
 
 
-def folder_of(location: str) -> Path | None:
-    """Return the folder that *location* names; ``None`` for a store in memory.
+def place_named(location: str) -> Place:
+    """Return what *location* names.
 
     Raises:
         SettingsError: there is no such store.
@@ -61,9 +82,11 @@ def folder_of(location: str) -> Path | None:
     if not is_url or len(scheme) < 2:  # noqa: PLR2004 - one letter is a Windows drive
         if not location:
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
-        return Path(location)
+        return Place("sqlite", Path(location))
     if scheme == "memory":
-        return None
+        return Place("memory")
+    if scheme in _POSTGRES:
+        return Place("postgres")
     if scheme == "sqlite":
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
         if not path:
@@ -71,10 +94,30 @@ def folder_of(location: str) -> Path | None:
                 "The store %(location)s names no folder; write sqlite:///absolute/folder or sqlite:folder.",
                 location=quoted(without_credentials(location)),
             )
-        return Path(path)
+        return Place("sqlite", Path(path))
     raise SettingsError(
-        "There is no store for %(scheme)s; use a folder, sqlite:folder or memory:.", scheme=quoted(scheme)
+        "There is no store for %(scheme)s; use a folder, sqlite:folder, postgresql://user@host/database or memory:.",
+        scheme=quoted(scheme),
     )
+
+
+def database_at(url: str) -> "Location":
+    """Return the PostgreSQL database that *url* names.
+
+    Raises:
+        SettingsError: it names none, or psycopg, which is an extra, is not installed.
+    """
+    try:
+        from execution_history.stores.postgres.location import location_of  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        if (error.name or "").startswith("execution_history"):
+            raise
+        raise SettingsError(
+            "A history in PostgreSQL needs psycopg, which cannot be loaded (%(reason)s): "
+            "pip install 'execution-history[postgres]'.",
+            reason=str(error).partition("\n")[0].rstrip("."),
+        ) from None
+    return location_of(url)
 
 
 def store_of(settings: "Settings") -> HistoryStore:

@@ -18,6 +18,7 @@ from execution_history.query.text.tokens import Tokens
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
+from tests.postgres_server import PostgresServer
 from tests.sample_records import change, document
 from tests.stores_under_test import beside_specification
 
@@ -170,13 +171,18 @@ def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: ap
 )
 @settings(deadline=None, max_examples=40)
 def test_frequent_texts_are_found_along_the_order(
-    tmp_path_factory: pytest.TempPathFactory, records: list[Any], questions: list[str], sort: Any, is_filtered: bool
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    records: list[Any],
+    questions: list[str],
+    sort: Any,
+    is_filtered: bool,
 ) -> None:
     """Where rows with the text are many: the same pages and figures as the specification's."""
 
     async def compare() -> None:
         folder = tmp_path_factory.mktemp("h")
-        async with beside_specification("sqlite", folder) as (model, store):
+        async with beside_specification("sqlite", folder, postgres) as (model, store):
             assert isinstance(store, SQLiteStore)
             index = RecordIndex(
                 folder / "sqlite", store._parts.reader, TextIndex(), Limits(few=0, few_with_text=0, at_once=3)

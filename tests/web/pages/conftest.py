@@ -15,6 +15,7 @@ from execution_history.clock import now_ms
 from execution_history.records.record import RecordChange
 from execution_history.settings import load_settings
 from execution_history.web import create_app
+from tests.chosen_store import CHOSEN
 from tests.web.conftest import served
 
 CHROMIUM: Final = Path("/usr/bin/chromium")
@@ -67,7 +68,7 @@ class Site:
 @pytest.fixture(scope="module")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
     """One site for all tests of a module."""
-    settings = load_settings(store=str(tmp_path_factory.mktemp("site") / "history"), sandbox_port=0)
+    settings = load_settings(store=CHOSEN.location(tmp_path_factory.mktemp("site") / "history"), sandbox_port=0)
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,

@@ -61,7 +61,7 @@ class Patterns:
 
 @cache
 def patterns() -> Patterns:
-    """Return the patterns for this Python's version of Unicode; made on the first call, in some tens of milliseconds."""
+    """Return the patterns for this Python's version of Unicode; made on the first call, in tens of milliseconds."""
     singles, separators = _ranges(_SINGLES), _ranges(_separators())
     invisible = _ranges(_INVISIBLE)
     clinging = _ranges(_runs(_clinging())) + invisible

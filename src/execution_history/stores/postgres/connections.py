@@ -1,17 +1,21 @@
 """Connections of one process to its history in PostgreSQL: a pool for reading, and others for writing and listening."""
 
 import asyncio
+import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+from uuid import UUID, uuid4
 
 import psycopg
-from psycopg_pool import ConnectionPool
+from psycopg.types.numeric import Int8Dumper
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from execution_history.errors import StoreClosed
-from execution_history.stores.compression import Unpacker
-from execution_history.stores.postgres.error_mapping import faults, is_lost
+from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
+from execution_history.stores.postgres.error_mapping import as_store_error, faults, is_lost, is_transient
 from execution_history.stores.postgres.location import Location
 from execution_history.stores.postgres.queries import Statements
 
@@ -19,10 +23,13 @@ _Result = TypeVar("_Result")
 Connection = psycopg.Connection[Any]
 """A connection whose rows are tuples."""
 
-WAIT_SECONDS: Final = 10.0
-"""How long a caller waits for a connection of the pool."""
+WAIT_SECONDS: Final = 30.0
+"""How long a caller waits for a server that has gone away, or for conflicts to end; who reads waits a third of it."""
 
-_STATEMENT_SECONDS: Final = 60
+_TRY_SECONDS: Final = 1.0
+"""How long one try to get a connection of the pool takes."""
+
+_PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5)
 
 
 class Connections:
@@ -30,12 +37,16 @@ class Connections:
 
     Args:
         location: where the history is.
+        wait_seconds: how long a caller waits.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, wait_seconds: float = WAIT_SECONDS) -> None:
         self.location = location
+        self.wait_seconds = wait_seconds
         self.statements = Statements(location.schema)
-        self.unpacker: Unpacker | None = None
+        self.channel: str = f"execution_history {location.schema}"
+        """The channel on which processes tell each other of commits."""
+        self._unpacker: Unpacker | None = None
         self._opening = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
         self._is_closed = False
@@ -57,7 +68,7 @@ class Connections:
         Raises:
             StoreError: there is none, or what the block does with it fails.
         """
-        with faults(), self._opened().connection(WAIT_SECONDS) as connection:
+        with faults(), self._borrowed() as connection:
             yield connection
 
     def read(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -67,7 +78,7 @@ class Connections:
             StoreError: it could not be read.
         """
         try:
-            with faults(), self._opened().connection(WAIT_SECONDS) as connection:
+            with faults(), self._borrowed() as connection:
                 return work(connection)
         except Exception as error:
             if not is_lost(error.__cause__ or error) or self._is_closed:
@@ -75,6 +86,24 @@ class Connections:
         self._opened().check()  # a server that was restarted has closed all of them
         with self.reading() as connection:
             return work(connection)
+
+    def read_moment(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Return the result of *work*, whose statements all see one moment; it only reads.
+
+        Raises:
+            StoreError: it could not be read.
+        """
+
+        def within(connection: Connection) -> _Result:
+            connection.isolation_level, connection.read_only = psycopg.IsolationLevel.REPEATABLE_READ, True
+            try:
+                with connection.transaction():
+                    return work(connection)
+            finally:
+                if not connection.closed:
+                    connection.isolation_level = connection.read_only = None
+
+        return self.read(within)
 
     async def read_in_thread(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return the result of *work*, which only reads, from another thread."""
@@ -84,6 +113,57 @@ class Connections:
         """Return all rows of the reading statement called *name*."""
         return self.read(lambda connection: connection.execute(self.statements[name], values).fetchall())
 
+    def unpack(self, connection: Connection, stored: StoredRecord) -> bytes:
+        """Return the JSON bytes of a record that *connection* has read.
+
+        Raises:
+            Unreadable: its document is damaged.
+            psycopg.Error: the dictionaries could not be read.
+        """
+        unpacker = self._unpacker
+        if unpacker is None or not unpacker.can_unpack(stored.packing):
+            # Another process, of a newer version, may have added a dictionary meanwhile.
+            found = connection.execute(self.statements["dictionaries"]).fetchall()
+            unpacker = self._unpacker = Unpacker({int(number): bytes(content) for number, content in found})
+        return unpacker.unpack(stored)
+
+    def body(self, connection: Connection, stored: StoredRecord) -> bytes | None:
+        """Return the JSON bytes of a record that *connection* has read, or ``None`` where its document is damaged."""
+        try:
+            return self.unpack(connection, stored)
+        except Unreadable:
+            return None
+
+    def run(self, work: Callable[[Connection, UUID], _Result]) -> _Result:
+        """Return the result of *work*, done in a transaction, again where that has failed for a reason that passes.
+
+        Args:
+            work: called with a connection in a transaction and the token of its entry in the log of changes, if it
+                makes one: so a commit whose answer was lost is not repeated. It may be called several times.
+
+        Raises:
+            StoreError: it could not be done, or it is not known whether it was.
+        """
+        token, deadline, pauses = (
+            uuid4(),
+            time.monotonic() + self.wait_seconds,
+            itertools.chain(_PAUSES, itertools.repeat(1.0)),
+        )
+        result: list[_Result] = []
+        while True:
+            try:
+                with self._borrowed() as connection:
+                    if result and connection.execute(self.statements["committed_token"], (token,)).fetchone():
+                        return result[-1]
+                    with connection.transaction():
+                        result.append(work(connection, token))
+                    return result[-1]
+            except psycopg.Error as error:
+                pause = next(pauses)
+                if not is_transient(error) or time.monotonic() + pause > deadline:
+                    raise as_store_error(error) from error
+                time.sleep(pause)
+
     def close(self) -> None:
         """Close the pool; a connection in use is closed when it is given back."""
         with self._opening:
@@ -91,6 +171,28 @@ class Connections:
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.close()
+
+    @contextmanager
+    def _borrowed(self) -> Iterator[Connection]:
+        """Yield a connection of the pool.
+
+        Raises:
+            PoolTimeout: all are in use.
+            psycopg.OperationalError: none can be made.
+        """
+        pool, deadline = self._opened(), time.monotonic() + self.wait_seconds / 3
+        while True:
+            try:
+                connection = pool.getconn(max(0.01, min(_TRY_SECONDS, deadline - time.monotonic())))
+                break
+            except PoolTimeout:
+                if time.monotonic() >= deadline:
+                    self.connect().close()  # where that fails, its error says more
+                    raise
+        try:
+            yield connection
+        finally:
+            pool.putconn(connection)
 
     def _opened(self) -> "ConnectionPool[Connection]":
         with self._opening:
@@ -102,7 +204,9 @@ class Connections:
                     kwargs={"autocommit": True},
                     min_size=0,
                     max_size=self.location.pool_size,
-                    timeout=WAIT_SECONDS,
+                    timeout=self.wait_seconds / 3,
+                    # A pool that tries for long tries ever more rarely; who waits asks it again instead.
+                    reconnect_timeout=_TRY_SECONDS,
                     configure=self._configure,
                     name="execution-history",
                     open=True,
@@ -110,5 +214,7 @@ class Connections:
             return self._pool
 
     def _configure(self, connection: Connection) -> None:
+        # One type for all numbers: statements with other types would be other prepared statements.
+        connection.adapters.register_dumper(int, Int8Dumper)
         if not self.location.prepares:
             connection.prepare_threshold = None

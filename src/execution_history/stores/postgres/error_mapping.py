@@ -90,7 +90,7 @@ def is_lost(error: BaseException) -> bool:
 
     Citus reports a node that has gone as an internal error with such a text.
     """
-    if not isinstance(error, psycopg.Error):
+    if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolTimeout, TooManyRequests)):
         return False
     state = error.sqlstate
     if state is None:

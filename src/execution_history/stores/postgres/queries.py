@@ -1,4 +1,4 @@
-"""The SQL of the PostgreSQL store: named statements from ``queries.sql`` and the numbered migrations, for one schema."""
+"""The SQL of the PostgreSQL store: statements from ``queries.sql`` and the numbered migrations, for one schema."""
 
 import re
 from functools import cache

@@ -2,8 +2,8 @@
 
 The mapping is exact: two texts are stored alike only where they are equal, and short ones keep the order of their code
 points. U+0000 becomes U+0001 U+0001, and U+0001 becomes U+0001 U+0002. Of a text that takes more than 400 bytes only
-the beginning is kept, followed by U+0001 U+0003 and its BLAKE2 digest; an index row of PostgreSQL has at most 2,704 bytes
-(nbtree, "index row size exceeds btree version 4 maximum"). The whole text is in ``long_texts``.
+the beginning is kept, followed by U+0001 U+0003 and its BLAKE2 digest: an index row of PostgreSQL has at most 2,704
+bytes (nbtree, "index row size exceeds btree version 4 maximum"). The whole text is in ``long_texts``.
 """
 
 from hashlib import blake2b
@@ -24,9 +24,7 @@ def stored_text(text: str) -> str:
     Raises:
         UnicodeEncodeError: it has half of a surrogate pair.
     """
-    kept = text
-    if "\0" in text or _ESCAPE in text:
-        kept = text.replace("\x01", "\x01\x02").replace("\0", "\x01\x01")
+    kept = escaped(text)
     if len(kept) <= MOST_BYTES // 4:
         if not kept.isascii():
             kept.encode()
@@ -35,6 +33,13 @@ def stored_text(text: str) -> str:
     if len(encoded) <= MOST_BYTES:
         return kept
     return beginning_of(kept) + _SHORTENED + blake2b(encoded, digest_size=20).hexdigest()
+
+
+def escaped(text: str) -> str:
+    """Return *text* without U+0000; :func:`text_of` returns it as it was."""
+    if "\0" not in text and _ESCAPE not in text:
+        return text
+    return text.replace("\x01", "\x01\x02").replace("\0", "\x01\x01")
 
 
 def is_shortened(stored: str) -> bool:

@@ -1,9 +1,7 @@
 """The life of an embedded store: it is opened, closed and reopened after a fork."""
 
 import asyncio
-import functools
 import logging
-import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from execution_history.errors import StoreClosed, StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
+from execution_history.stores.forks import close_before_forks
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.recovery import recovered_from
@@ -218,8 +217,9 @@ class EmbeddedStore(ChangeNotifier):
                 # A program that ends without aclose still leaves its files in order.
                 self._at_exit = weakref.finalize(self, self._opened.close)
                 self._left_for_fork = False
-                _watch_forks()
-                _open_stores.add(self)
+                # SQLite's connections do not cross a fork: with one that is open in the parent, the child would seem to
+                # have the parent's locks (sqlite.org/howtocorrupt.html, section 2.6).
+                close_before_forks(self)
 
     def _open_parts(self) -> StoreParts:
         """Open the database, import what others wrote into the folder, and return the parts of the store.
@@ -254,7 +254,7 @@ class EmbeddedStore(ChangeNotifier):
         return StoreParts(writer, reader, mirror, lock, QueryIndex(folder, reader, has_texts=self._search))
 
     def before_fork(self) -> None:
-        """Close everything and keep others from opening it, in the thread that forks."""
+        """See :class:`~execution_history.stores.forks.Forkable`."""
         self._opening.acquire()
         if self._opened is not None:
             # First, so that no call uses parts that are being closed.
@@ -262,7 +262,7 @@ class EmbeddedStore(ChangeNotifier):
             self._at_exit()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """Allow opening again."""
+        """See :class:`~execution_history.stores.forks.Forkable`."""
         if is_child:
             self._opening = threading.Lock()
             self._listeners = ()  # they belong to the parent
@@ -275,30 +275,3 @@ class EmbeddedStore(ChangeNotifier):
             opened, self._opened = self._opened, None
             if opened is not None:
                 self._at_exit()
-
-
-_open_stores: "weakref.WeakSet[EmbeddedStore]" = weakref.WeakSet()
-_forking: list[EmbeddedStore] = []
-
-
-@functools.cache
-def _watch_forks() -> None:
-    """Close every open store before a fork; its next use opens it again, on either side.
-
-    SQLite's connections and the writer's thread do not cross a fork: with a connection that is open in the parent, the
-    child would seem to have the parent's locks (sqlite.org/howtocorrupt.html, section 2.6). Only real forks
-    count: ``subprocess`` does not call these hooks.
-    """
-
-    def before() -> None:
-        for store in list(_open_stores):
-            _forking.append(store)
-            store.before_fork()
-
-    def after(*, is_child: bool) -> None:
-        while _forking:
-            _forking.pop().after_fork(is_child=is_child)
-
-    if hasattr(os, "register_at_fork"):
-        in_parent, in_child = (functools.partial(after, is_child=is_child) for is_child in (False, True))
-        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)

@@ -205,14 +205,16 @@ CREATE TABLE execution_history.bin (
 ALTER TABLE execution_history.bin ALTER COLUMN document SET STORAGE EXTERNAL;
 CREATE INDEX bin_by_end ON execution_history.bin (ends);
 
--- One row: the newest revision, the revision up to which deletions were forgotten, and the identity of this history.
+-- One row: the newest revision, the revision up to which deletions were forgotten, the one up to which the log has only
+-- what is current, and the identity of this history.
 CREATE TABLE execution_history.feed (
     id smallint PRIMARY KEY CHECK (id = 1),
     revision bigint NOT NULL,
     floor bigint NOT NULL,
+    compacted bigint NOT NULL,
     store text NOT NULL
 );
-INSERT INTO execution_history.feed VALUES (1, 0, 0, gen_random_uuid()::text);
+INSERT INTO execution_history.feed VALUES (1, 0, 0, 0, gen_random_uuid()::text);
 
 -- One row a group commit, with the revision of its last change: what changed, in order, and the version that each then
 -- had, negative where it was deleted. A change has the revision that remains when those after it are counted back.

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, Final
 
 import apsw
 import orjson
 
-from execution_history.query.rollups import HOUR_MS, bucket_of, hours_within
+from execution_history.query.rollups import HOUR_MS, bucket_of, pieces_within
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.predicate_sql import COUNTS, IS_ENDED, Fragment, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES
@@ -56,7 +55,7 @@ def rollup_counts(
 ) -> list[RolledUp]:
     """Count the runs of some workflows, or of all, between each two of *edges*; see ``steps.RollupCounts``."""
     of_rollups, of_rows, by = _of(workflow_ids)
-    hours, ends = _pieces(first, last, edges)
+    hours, ends = pieces_within(first, last, edges)
     of_hours, of_ends = f"{of_rollups} AND {_HOURS}", f"{of_rows} AND {_TIMES}"
     of_durations = f"{of_ends} AND {IS_ENDED} AND f.duration IS NOT NULL"
     facets = f"facets f INDEXED BY {by}"
@@ -78,22 +77,6 @@ def _counted(duration: str, figures: str, source: str, where: str) -> str:
         f"SELECT {_KEY}, NULL, {duration}, {figures} "  # noqa: S608 - literals of ours
         f"FROM json_each(?) j CROSS JOIN {source} WHERE {where} GROUP BY 1, 3"
     )
-
-
-def _pieces(
-    first: int, last: int, edges: Sequence[int]
-) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
-    """Return the whole hours of each bucket, and the times left at their ends: its number, begin and end, excluded."""
-    hours, ends = [], []
-    for number, (start, end) in enumerate(pairwise(edges)):
-        begin, stop = max(start, first), min(end, last + 1)
-        first_hour, last_hour = hours_within(begin, stop - 1)
-        if first_hour >= last_hour:
-            ends.append((number, begin, stop))
-            continue
-        hours.append((number, first_hour, last_hour))
-        ends += [(number, begin, first_hour * HOUR_MS), (number, last_hour * HOUR_MS, stop)]
-    return hours, [piece for piece in ends if piece[1] < piece[2]]
 
 
 def _gathered(found: Sequence[tuple[Any, ...]]) -> list[RolledUp]:

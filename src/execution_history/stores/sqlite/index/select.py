@@ -15,6 +15,7 @@ from execution_history.query.cursor import Position
 from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
+from execution_history.stores.capabilities import NO_TEXT_SEARCH
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
@@ -24,11 +25,6 @@ from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import of_columns, title_of
 from execution_history.stores.sqlite.index.text_index import TextIndex, TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
-
-NO_TEXT_SEARCH: Final = Message(
-    "Text search is switched off for this history: set the setting search (variable "
-    "EXECUTION_HISTORY_SEARCH) to true, or leave the text out."
-)
 
 _COUNTING_SECONDS: Final = 0.003
 _STEPS: Final = 2_000

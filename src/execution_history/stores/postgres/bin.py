@@ -1,0 +1,100 @@
+"""Deleted records that can be restored; see :class:`~execution_history.stores.capabilities.Bin`."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from execution_history.query.model import RecordKey
+from execution_history.records.record import Document
+from execution_history.stores.capabilities import Binned
+from execution_history.stores.compression import StoredRecord
+from execution_history.stores.postgres.batch import Batch
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.lifecycle import SharedStore
+from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.postgres.record_rows import stored_key
+
+_FROM_THE_BEGINNING: Final = RecordKey("", "")
+
+
+class PostgresBin(SharedStore):
+    """The part of the shared store that keeps deleted records."""
+
+    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+        """See :meth:`Bin.discard`."""
+        named = list(dict.fromkeys(keys))
+        now = self._clock()
+        values = (now, now + keep_ms, *_columns(named))
+
+        def keep(connection: Connection, _: UUID) -> dict[RecordKey, int]:
+            found = connection.execute(self._connections.statements["put_in_bin"], values).fetchall()
+            return {RecordKey(*row[:2]): row[2] for row in found}
+
+        update_times = await asyncio.to_thread(self._connections.run, keep)
+        there = {key: update_times[stored] for key in named if (stored := stored_key(*key)) in update_times}
+        deleted = await self._deleted(there)
+        changed = [key for key in there if key not in deleted]
+        if changed:
+            # Changed between the two transactions: what the bin has is not the last version.
+            await self.empty_bin(changed)
+            deleted += await self.discard(changed, keep_ms)
+        return deleted
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """See :meth:`Bin.restore`."""
+        named = list(dict.fromkeys(keys))
+        documents = await self._read(lambda connection: self._binned(connection, named))
+
+        def restore(batch: Batch) -> list[RecordKey]:
+            return [key for key, document in documents.items() if batch.add(document)]
+
+        size = sum(len(each.body) for each in documents.values())
+        found = await self._parts.writer.submit(restore, list(documents), size=size)
+        await self.empty_bin(found)
+        return found
+
+    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+        """See :meth:`Bin.binned`."""
+
+        def read(connection: Connection) -> list[Binned]:
+            values = (self._clock(), *stored_key(*after), limit)
+            rows = connection.execute(self._connections.statements["binned"], values).fetchall()
+            texts = restored(connection, self._connections.statements, (part for row in rows for part in row[:2]))
+            return [Binned(RecordKey(texts[row[0]], texts[row[1]]), *row[2:]) for row in rows]
+
+        return await self._read(read)
+
+    async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
+        """See :meth:`Bin.empty_bin`."""
+        columns = _columns(list(keys))
+
+        def drop(connection: Connection, _: UUID) -> None:
+            connection.execute(self._connections.statements["drop_from_bin"], columns)
+
+        if columns[0]:
+            await asyncio.to_thread(self._connections.run, drop)
+
+    async def _deleted(self, update_times: dict[RecordKey, int]) -> list[RecordKey]:
+        if not update_times:
+            return []
+        return await self._parts.writer.submit(lambda batch: batch.delete(update_times), list(update_times))
+
+    def _binned(self, connection: Connection, keys: Sequence[RecordKey]) -> dict[RecordKey, Document]:
+        """Return those of *keys* that are in the bin and can be read."""
+        stored = {stored_key(*key): key for key in keys}
+        values = (*_columns(keys), self._clock())
+        found = {}
+        for row in connection.execute(self._connections.statements["binned_documents"], values):
+            key = stored[RecordKey(*row[:2])]
+            body = self._connections.body(connection, StoredRecord(*key, *row[2:]))
+            if body is not None:
+                found[key] = Document.of(orjson.loads(body), body)
+        return found
+
+
+def _columns(keys: Sequence[RecordKey]) -> tuple[list[str], list[str]]:
+    stored = [stored_key(*key) for key in keys]
+    return [key.workflow_id for key in stored], [key.execute_id for key in stored]

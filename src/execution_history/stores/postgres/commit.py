@@ -1,0 +1,277 @@
+"""A group commit: the operations of many callers as one transaction of few statements."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from execution_history.query.model import RecordKey
+from execution_history.stores.compression import Packer, StoredRecord
+from execution_history.stores.postgres.batch import ChangedState, StoredState
+from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes, pipelined
+from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.deltas import Deltas
+from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
+from execution_history.stores.status_numbers import OPEN_NUMBERS
+
+_MOST_ROWS: Final = 64
+"""Rows of one statement; a statement is made of a power of two of them, so that few different ones are parsed."""
+
+_LISTS: Final = {"tags": "text[]", "failed_nodes": "text[]", "terms": "integer[]"}
+_TEXTS: Final = frozenset(
+    {
+        "workflow_id",
+        "execute_id",
+        "error_code",
+        "failure",
+        "upstream",
+        "bot",
+        "account",
+        "caller",
+        "conversation",
+        "parent",
+    }
+)
+_BYTES: Final = frozenset({"document", "summary"})
+_FLAGS: Final = frozenset({"has_output", "pinned"})
+
+
+class Written(NamedTuple):
+    """A record that was written, and how the database has it now; ``None`` where it was deleted."""
+
+    key: RecordKey
+    state: StoredState | None
+
+
+class Conflict(Exception):  # noqa: N818 - a signal within this room
+    """Other processes have changed some of these records since they were read; nothing was written."""
+
+    def __init__(self, keys: Collection[RecordKey]) -> None:
+        super().__init__()
+        self.keys = keys
+
+
+def read_states(
+    connections: Connections, connection: Connection, keys: Sequence[RecordKey]
+) -> dict[RecordKey, StoredState | None]:
+    """Return the records *keys* as they are stored, ``None`` for one that is not there.
+
+    Raises:
+        psycopg.Error: they could not be read.
+    """
+    stored = {stored_key(*key): key for key in keys}
+    found: dict[RecordKey, StoredState | None] = dict.fromkeys(keys)
+    columns = [list(column) for column in zip(*stored, strict=True)] if stored else [[], []]
+    for workflow_id, execute_id, seq, version, create_time, update_time, status, duration, tokens, *packed in (
+        connection.execute(connections.statements["states"], columns) if stored else ()
+    ):
+        key = stored[RecordKey(workflow_id, execute_id)]
+        body = connections.body(connection, StoredRecord(*key, create_time, update_time, status, *packed))
+        found[key] = StoredState(seq, version, update_time, Counted(create_time, status, duration, tokens), body)
+    return found
+
+
+def write(
+    connection: Connection,
+    statements: Statements,
+    packer: Packer,
+    changes: Sequence[ChangedState],
+    *,
+    slot: int,
+    now: int,
+    token: UUID,
+) -> list[Written]:
+    """Write *changes* in one transaction, if no other process has changed these records since they were read.
+
+    Args:
+        connection: commits each statement by itself outside of a transaction.
+        statements: for the schema.
+        packer: packs documents.
+        changes: at least one, in their order.
+        slot: the slot of this process for counters.
+        now: milliseconds since the epoch.
+        token: names this transaction; see :func:`~.change_log.was_committed`.
+
+    Raises:
+        Conflict: another process was quicker; nothing was written.
+        psycopg.Error: it could not be written, or the answer to the commit was lost.
+    """
+    with pipelined(connection), connection.transaction():
+        places = iter(
+            arrivals(connection, statements, sum(each.is_new and each.document is not None for each in changes))
+        )
+        planned = [_planned(each, packer, places) for each in changes]
+        missed = _write_records(connection, statements, planned)
+        if missed:
+            raise Conflict([planned[place].change.key for place in missed])
+        _write_beside(connection, statements, planned, now)
+        deltas = Deltas(slot)
+        for each in planned:
+            each.add_to(deltas)
+        deltas.write(connection, statements)
+        log_changes(connection, statements, [each.logged() for each in planned], now, token)
+    return [each.written() for each in planned]
+
+
+class _Planned(NamedTuple):
+    """A change with its row, its place and its new version."""
+
+    change: ChangedState
+    key: RecordKey
+    row: RecordRow | None
+    seq: int
+    version: int
+
+    def add_to(self, deltas: Deltas) -> None:
+        """Add what it changes of the counters."""
+        if self.change.stored is not None:
+            deltas.count(self.key.workflow_id, self.change.stored.counted, -1)
+        if self.row is not None and self.change.document is not None:
+            deltas.count(self.key.workflow_id, self.row.counted, 1)
+            deltas.updated(self.key.workflow_id, self.change.document.update_time)
+
+    def logged(self) -> Logged:
+        """Return its entry in the log."""
+        return Logged(*self.key, self.version if self.row is not None else -self.version)
+
+    def written(self) -> Written:
+        """Return what the database has now."""
+        document = self.change.document
+        if self.row is None or document is None:
+            return Written(self.change.key, None)
+        state = StoredState(
+            self.seq, self.version, document.update_time, self.row.counted, document.body, document.parts
+        )
+        return Written(self.change.key, state)
+
+
+def _planned(change: ChangedState, packer: Packer, places: Iterator[int]) -> _Planned:
+    stored, document = change.stored, change.document
+    if document is None:
+        seq, version = (0, 0) if stored is None else (stored.seq, stored.version + 1)
+        return _Planned(change, stored_key(*change.key), None, seq, version)
+    row = row_of(document, packer)
+    if stored is None or change.is_new:
+        seq = next(places)
+        return _Planned(change, row.key, row, seq, seq * VERSIONS)
+    return _Planned(change, row.key, row, stored.seq, stored.version + 1)
+
+
+def _write_records(connection: Connection, statements: Statements, planned: Sequence[_Planned]) -> list[int]:
+    """Write the rows of records; return the places of those that another process has changed meanwhile."""
+    order = sorted(range(len(planned)), key=lambda place: planned[place].key)
+    inserted = [p for p in order if planned[p].change.stored is None and planned[p].row is not None]
+    replaced = [p for p in order if planned[p].change.stored is not None and planned[p].row is not None]
+    deleted = [p for p in order if planned[p].row is None]
+    cursors = [
+        connection.execute(statements.placed(_insert(len(some))), _inserted([planned[p] for p in some]))
+        for some in _powers_of_two(inserted)
+    ]
+    if replaced:
+        cursors.append(connection.execute(statements.placed(_UPDATE), _replaced([planned[p] for p in replaced])))
+    if deleted:
+        keys = [planned[p].key for p in deleted]
+        versions = [stored.version for p in deleted if (stored := planned[p].change.stored) is not None]
+        cursors.append(connection.execute(statements["delete_executions"], (*_columns(keys), versions)))
+    done = {RecordKey(*row) for cursor in cursors for row in cursor}
+    return [place for place in order if planned[place].key not in done]
+
+
+def _write_beside(connection: Connection, statements: Statements, planned: Sequence[_Planned], now: int) -> None:
+    """Write the rows in other tables."""
+    long = {key: text for each in planned if each.row is not None for key, text in each.row.long_texts.items()}
+    if long:
+        connection.execute(statements["add_long_texts"], (list(long), list(long.values())))
+    stored = [(each.key, each.change.stored) for each in planned if each.change.stored is not None]
+    old = sorted(key for key, state in stored if state.counted.status not in OPEN_NUMBERS)  # only these have nodes
+    if old:
+        connection.execute(statements["drop_nodes"], _columns(old))
+    nodes = sorted((*each.key, *node) for each in planned if each.row is not None for node in each.row.nodes)
+    for begin in range(0, len(nodes), _MOST_NODES):
+        some = nodes[begin : begin + _MOST_NODES]
+        values = ", ".join([_NODE] * len(some))
+        connection.execute(
+            statements.placed(f"INSERT INTO execution_history.nodes VALUES {values}"),  # noqa: S608 - a literal of ours
+            [value for node in some for value in node],
+        )
+    gone = sorted((each.key, each.version) for each in planned if each.row is None)
+    if gone:
+        row = "(%s, %s, %s, %s)"
+        connection.execute(
+            statements.placed(_ADD_DELETIONS.format(", ".join([row] * len(gone)))),
+            [value for key, version in gone for value in (*key, version, now)],
+        )
+
+
+_NODE: Final = f"({', '.join(['%s'] * 10)})"
+_MOST_NODES: Final = 2_000
+_ADD_DELETIONS: Final = (
+    "INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at) VALUES {} "
+    "ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at "
+    "WHERE t.version < excluded.version"
+)
+
+
+def _insert(count: int) -> str:
+    rows = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))})"] * count)
+    return (
+        f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {rows} "  # noqa: S608 - literals of ours
+        "ON CONFLICT (workflow_id, execute_id) DO NOTHING RETURNING workflow_id, execute_id"
+    )
+
+
+def _inserted(planned: Sequence[_Planned]) -> list[Any]:
+    return [v for each in planned if each.row is not None for v in each.row.values(each.seq, each.version)]
+
+
+def _type_of(column: str) -> str:
+    if column in _TEXTS or column in _LISTS:
+        return "text"
+    if column in _BYTES:
+        return "bytea"
+    return "boolean" if column in _FLAGS else "bigint"
+
+
+_COMPARED: Final = (*COLUMNS, "expected")
+_SETS: Final = ", ".join(f"{each} = v.{each}{f'::{_LISTS[each]}' if each in _LISTS else ''}" for each in COLUMNS[2:])
+_ARRAYS: Final = ", ".join(f"%s::{_type_of(each)}[]" for each in _COMPARED)
+_UPDATE: Final = (
+    f"UPDATE execution_history.executions e SET {_SETS} FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "  # noqa: S608 - literals of ours
+    "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected "
+    "RETURNING e.workflow_id, e.execute_id"
+)
+"""Arrays of arrays must be of one length, so lists are passed as texts."""
+
+
+def _replaced(planned: Sequence[_Planned]) -> list[list[Any]]:
+    rows = []
+    for each in planned:
+        if each.row is not None and each.change.stored is not None:
+            values = each.row.values(each.seq, each.version)
+            for place in _LIST_PLACES:
+                values[place] = None if values[place] is None else _literal(values[place])
+            rows.append([*values, each.change.stored.version])
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+_LIST_PLACES: Final = tuple(COLUMNS.index(name) for name in _LISTS)
+
+
+def _literal(values: Sequence[int | str]) -> str:
+    """Return an array as PostgreSQL writes one (section 8.15.2 of its manual)."""
+    if values and isinstance(values[0], int):
+        return f"{{{','.join(map(str, values))}}}"
+    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
+def _powers_of_two(places: Sequence[int]) -> Iterable[Sequence[int]]:
+    begin = 0
+    while begin < len(places):
+        size = min(_MOST_ROWS, 1 << ((len(places) - begin).bit_length() - 1))
+        yield places[begin : begin + size]
+        begin += size
+
+
+def _columns(keys: Sequence[RecordKey]) -> tuple[list[str], list[str]]:
+    return [key.workflow_id for key in keys], [key.execute_id for key in keys]

@@ -1,0 +1,98 @@
+"""What a transaction adds to the counters and the hourly rollups, added up before it is written."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from execution_history.query.rollups import bucket_of, hour_of
+from execution_history.query.statistics import ENDED
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.postgres.record_rows import Counted
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_ENDED: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
+_TOKENS: Final = len(STATUS_NAMES)
+"""The place of the sum of tokens, after the counts."""
+
+_TABLES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
+    ("counters", ("workflow_id", "slot"), STATUS_NAMES),
+    ("rollups", ("workflow_id", "hour", "slot"), (*STATUS_NAMES, "tokens")),
+    ("durations", ("workflow_id", "hour", "bucket", "slot"), ("runs",)),
+    ("total_counters", ("slot",), STATUS_NAMES),
+    ("total_rollups", ("hour", "slot"), (*STATUS_NAMES, "tokens")),
+    ("total_durations", ("hour", "bucket", "slot"), ("runs",)),
+)
+"""Each table with its key and what is added up in it. All transactions write them in this order."""
+
+_SIZES: Final = {name: len(columns) for name, _, columns in _TABLES}
+_MOST_ROWS: Final = 1_000
+
+
+class Deltas:
+    """Changes of the counters and rollups.
+
+    Args:
+        slot: the slot of this process.
+    """
+
+    def __init__(self, slot: int) -> None:
+        self._slot = slot
+        self._rows: dict[str, dict[tuple[Any, ...], list[int]]] = {name: {} for name, *_ in _TABLES}
+        self._updated: dict[str, int] = {}
+
+    def count(self, workflow_id: str, counted: Counted, sign: int) -> None:
+        """Count a record once more, or once less where *sign* is -1; *workflow_id* is as it is stored."""
+        create_time, status, duration, tokens = counted
+        hour, slot = hour_of(create_time), self._slot
+        self._add("counters", (workflow_id, slot), status, sign)
+        self._add("total_counters", (slot,), status, sign)
+        self._add("rollups", (workflow_id, hour, slot), status, sign)
+        self._add("rollups", (workflow_id, hour, slot), _TOKENS, sign * (tokens or 0))
+        self._add("total_rollups", (hour, slot), status, sign)
+        self._add("total_rollups", (hour, slot), _TOKENS, sign * (tokens or 0))
+        if duration is not None and status in _ENDED:
+            bucket = bucket_of(duration)
+            self._add("durations", (workflow_id, hour, bucket, slot), 0, sign)
+            self._add("total_durations", (hour, bucket, slot), 0, sign)
+
+    def updated(self, workflow_id: str, update_time: int) -> None:
+        """Note that a record of a workflow was written with this update time (ms)."""
+        self._updated[workflow_id] = max(update_time, self._updated.get(workflow_id, 0))
+        self._rows["counters"].setdefault((workflow_id, self._slot), [0] * _SIZES["counters"])
+
+    def write(self, connection: Connection, statements: Statements) -> None:
+        """Add them to the tables, sorted by their keys, so that two transactions never wait for each other in a circle.
+
+        Raises:
+            psycopg.Error: they could not be written.
+        """
+        for name, keys, columns in _TABLES:
+            found = sorted(
+                (key, counts) for key, counts in self._rows[name].items() if name == "counters" or any(counts)
+            )
+            rows = [[*key, *counts] for key, counts in found]
+            if name == "counters":
+                rows = [[*row, self._updated.get(row[0], 0)] for row in rows]
+            for begin in range(0, len(rows), _MOST_ROWS):
+                some = rows[begin : begin + _MOST_ROWS]
+                connection.execute(statements.placed(_upsert(name, keys, columns, len(some))), _flat(some))
+
+    def _add(self, name: str, key: tuple[Any, ...], place: int, amount: int) -> None:
+        self._rows[name].setdefault(key, [0] * _SIZES[name])[place] += amount
+
+
+def _upsert(name: str, keys: Sequence[str], columns: Sequence[str], count: int) -> str:
+    has_time = name == "counters"
+    listed = (*keys, *columns, *(("updated_at",) if has_time else ()))
+    row = f"({', '.join(['%s'] * len(listed))})"
+    sets = [f"{column} = t.{column} + excluded.{column}" for column in columns]
+    if has_time:
+        sets.append("updated_at = greatest(t.updated_at, excluded.updated_at)")
+    return (
+        f"INSERT INTO execution_history.{name} AS t ({', '.join(listed)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - literals of ours
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(sets)}"
+    )
+
+
+def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
+    return [value for row in rows for value in row]

@@ -1,0 +1,139 @@
+"""The change feed, read from the log of changes and the records as they are now.
+
+A reader that does not see a record at the version that the log names yet stops before it: on a cluster a commit becomes
+visible on one node after the other.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from execution_history.errors import FeedExpired
+from execution_history.query.model import RecordKey
+from execution_history.stores.administration import EntryName
+from execution_history.stores.postgres.change_log import VERSIONS
+from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.documents import documents_of
+from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.protocol import Change
+from execution_history.stores.status_numbers import STATUS_NAMES
+
+_MOST_GROUPS: Final = 200
+"""Rows of the log that are read at once."""
+
+_LARGEST_ANSWER: Final = 8 * 1024 * 1024
+"""Bytes of documents after which an answer ends."""
+
+
+class _Logged(NamedTuple):
+    """An entry of the log: its revision, the ids as they are stored, and the version, negative where it was deleted."""
+
+    revision: int
+    key: RecordKey
+    version: int
+
+
+def read_changes(connections: Connections, since: int, limit: int, *, documents: bool) -> list[Change]:
+    """Return at most *limit* changes after *since*; see :meth:`HistoryStore.changes`.
+
+    Raises:
+        FeedExpired: deletions after *since* have been forgotten.
+        StoreError: it could not be read.
+    """
+
+    def read(connection: Connection) -> list[Change]:
+        reading = _Reading(connections, connection, since)
+        changes = reading.changes(limit)
+        return reading.with_documents(changes) if documents else changes
+
+    return connections.read_moment(read)
+
+
+class _Reading:
+    """One reading of the feed, at one moment."""
+
+    def __init__(self, connections: Connections, connection: Connection, since: int) -> None:
+        self._connections = connections
+        self._connection = connection
+        self._since = since
+        self._created: set[tuple[RecordKey, int]] = set()
+
+    def changes(self, limit: int) -> list[Change]:
+        """Return at most *limit* changes, without documents."""
+        [(newest, floor)] = self._rows("feed_head")
+        if 0 < self._since < floor:
+            raise FeedExpired(self._since, floor)
+        found: list[Change] = []
+        place, is_held_back = self._since, False
+        while place < newest and len(found) < limit and not is_held_back:
+            logged = self._logged(place, min(limit, _MOST_GROUPS))
+            some, reached = self._current(logged)
+            found += some
+            is_held_back = reached < len(logged)
+            place = logged[reached].revision - 1 if is_held_back else (logged[-1].revision if logged else newest)
+        found += [
+            Change(version, "registry", entry=EntryName(kind, key))
+            for kind, key, version in self._rows("entries_changed", self._since, place, limit)
+        ]
+        return sorted(found, key=lambda change: change.revision)[:limit]
+
+    def with_documents(self, changes: Sequence[Change]) -> list[Change]:
+        """Return the first of *changes*, as many as are not too large together, with what they are about."""
+        wanted = [each for each in changes if each.execute_id is not None and each.kind != "deleted"]
+        keys = [RecordKey(each.workflow_id or "", each.execute_id or "") for each in wanted]
+        bodies = documents_of(self._connections, self._connection, keys)
+        found: list[Change] = []
+        size = 0
+        for each in changes:
+            if size >= _LARGEST_ANSWER:
+                break
+            body = bodies.get(RecordKey(each.workflow_id or "", each.execute_id or ""))
+            if each.entry is not None:
+                rows = self._rows("entry", *each.entry)
+                body = rows[0][0] if rows else None
+            found.append(replace(each, document=None if body is None else bytes(body)))
+            size += len(body or b"")
+        return found
+
+    def _logged(self, place: int, groups: int) -> list[_Logged]:
+        """Return the entries of the next rows of the log after *place*, without those that are before the reading."""
+        found = []
+        for revision, workflow_ids, execute_ids, versions in self._rows("changes_after", place, groups):
+            first = revision - len(versions) + 1
+            for number, row in enumerate(zip(workflow_ids, execute_ids, versions, strict=True)):
+                if first + number > self._since and row[2]:
+                    found.append(_Logged(first + number, RecordKey(*row[:2]), row[2]))
+        return found
+
+    def _current(self, logged: Sequence[_Logged]) -> tuple[list[Change], int]:
+        """Return the changes of *logged* that no later one replaces, and the number of entries that were understood."""
+        self._created |= {
+            (each.key, each.version) for each in logged if each.version > 0 and not each.version % VERSIONS
+        }
+        keys = dict.fromkeys(each.key for each in logged)
+        present = {RecordKey(*row[:2]): (row[2], row[3]) for row in self._rows_of("versions_of", keys)}
+        absent = [key for key in keys if key not in present]
+        # What a whole workflow has lost is noted under it alone.
+        absent += [RecordKey(key.workflow_id, "") for key in keys if key not in present]
+        gone = {RecordKey(*row[:2]): row[2] for row in self._rows_of("deletions_of", dict.fromkeys((*absent, *keys)))}
+        texts = restored(self._connection, self._connections.statements, (part for key in keys for part in key))
+        found = []
+        for number, each in enumerate(logged):
+            version, status = present.get(each.key, (0, 0))
+            deleted = max(gone.get(each.key, 0), gone.get(RecordKey(each.key.workflow_id, ""), 0))
+            ids = texts[each.key.workflow_id], texts[each.key.execute_id] or None
+            if each.version > 0 and version == each.version:
+                is_created = (each.key, version // VERSIONS * VERSIONS) in self._created
+                found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
+            elif each.version < 0 and gone.get(each.key, 0) == -each.version:
+                found.append(Change(each.revision, "deleted", *ids))
+            elif max(version, deleted) <= abs(each.version):
+                return found, number  # it has been committed, and is not to be seen yet
+        return found, len(logged)
+
+    def _rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
+        return self._connection.execute(self._connections.statements[name], values).fetchall()
+
+    def _rows_of(self, name: str, keys: Iterable[RecordKey]) -> list[tuple[Any, ...]]:
+        listed = list(keys)
+        return self._rows(name, [key.workflow_id for key in listed], [key.execute_id for key in listed])

@@ -1,0 +1,265 @@
+"""Groups of operations, committed together, again where it has to be.
+
+Where another process has changed a record meanwhile, or the server has gone away, a group is worked out again, until
+the time of its callers is over. A commit whose answer was lost is looked up before it is repeated, so that nothing is
+done twice.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+
+from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError
+from execution_history.query.model import RecordKey
+from execution_history.stores.compression import Packer
+from execution_history.stores.postgres.batch import Batch, ChangedState, StoredState
+from execution_history.stores.postgres.change_log import was_committed
+from execution_history.stores.postgres.commit import Conflict, Written, read_states, write
+from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
+from execution_history.stores.status_numbers import OPEN_NUMBERS
+
+_log = logging.getLogger("execution_history.stores.postgres")
+
+_PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5, 1.0)
+"""Seconds before each further try; the last one before all others."""
+
+_MOST_KEPT: Final = 5_000
+_LARGEST_KEPT: Final = 16 * 1024
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """Work for one caller.
+
+    Attributes:
+        work: returns the caller's result from the batch, or from a connection in a transaction and the token of its
+            entry in the log; it may be called again.
+        keys: the records that it needs.
+        creates: records that it makes, which are taken to be new until the database knows better.
+        size: roughly the number of bytes that will be written.
+        loop: the caller's event loop.
+        future: gets the result there.
+        is_alone: whether it is a transaction of its own, which *work* carries out.
+        submitted_at: seconds on the monotonic clock.
+    """
+
+    work: Callable[..., Any]
+    keys: Collection[RecordKey]
+    creates: Collection[RecordKey]
+    size: int
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+    is_alone: bool = False
+    submitted_at: float = field(default_factory=time.monotonic)
+
+
+class Outcome(NamedTuple):
+    """What an operation has returned, or the error that it ended with."""
+
+    operation: Operation
+    result: Any
+    error: Exception | None = None
+
+
+class GroupCommit:
+    """Commits groups of operations, on a connection of its own. Not for several threads at once.
+
+    Args:
+        connections: connects to the server.
+        packer: packs documents.
+        slot: the slot of this process for counters.
+        clock: milliseconds since the epoch.
+        committed: called after each commit.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        packer: Packer,
+        slot: int,
+        clock: Callable[[], int],
+        committed: Callable[[], None],
+    ) -> None:
+        self._connections = connections
+        self._packer = packer
+        self._slot = slot
+        self._clock = clock
+        self._committed = committed
+        self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
+        self._connection: Connection | None = None
+        self.is_untold: bool = False
+        """Whether other processes have not been told of the last commits."""
+
+    def run(self, group: Sequence[Operation]) -> list[Outcome]:
+        """Commit *group*; return what each operation has returned or raised. Never raises."""
+        outcomes: list[Outcome] = []
+        remaining = list(group)
+        while remaining:
+            try:
+                if remaining[0].is_alone:
+                    self._known.clear()
+                    return [Outcome(remaining[0], self._connections.run(remaining[0].work))]
+                return outcomes + self._tried(_Attempts(remaining, self._connections.wait_seconds))
+            except _Late as late:
+                outcomes += [Outcome(each, None, late.error) for each in late.group]
+                remaining = [each for each in remaining if each not in late.group]
+            except Exception as error:  # noqa: BLE001 - whatever it is, the callers learn of it and the thread goes on
+                if len(remaining) > 1:
+                    # What the database refuses concerns one of them.
+                    return outcomes + [outcome for each in remaining for outcome in self.run([each])]
+                return [*outcomes, Outcome(remaining[0], None, _error_of(error))]
+        return outcomes
+
+    def tell(self) -> None:
+        """Tell other processes of the last commits; where this fails, they find them when they look."""
+        self.is_untold = False
+        if self._connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
+
+    def close(self) -> None:
+        """Close the connection."""
+        connection, self._connection = self._connection, None
+        self._known.clear()
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+
+    def _tried(self, attempts: "_Attempts") -> list[Outcome]:
+        """Commit the group, by as many attempts as there is time for.
+
+        Raises:
+            _Late: the time of some callers is over.
+            psycopg.Error: the database refuses it.
+        """
+        unsure: set[RecordKey] = set()
+        while True:
+            try:
+                connection = self._connected()
+                done = attempts.committed(connection, self._connections)
+                if done is not None:
+                    self._known.clear()
+                    return done
+                outcomes, changes = self._worked_out(connection, attempts.group, unsure)
+                if not changes:
+                    return outcomes
+                token = attempts.begin(outcomes)
+                written = write(
+                    connection, self._connections.statements, self._packer, changes,
+                    slot=self._slot, now=self._clock(), token=token,
+                )  # fmt: skip
+            except Conflict as conflict:
+                unsure.update(conflict.keys)
+                for key in conflict.keys:
+                    self._known.pop(key, None)
+                attempts.pause(StoreBusy("Other processes change the same records again and again; try again."))
+            except psycopg.Error as error:
+                is_away = is_lost(error) or self._connection is None or self._connection.closed
+                self.close()
+                if not (is_away or is_transient(error)):
+                    raise
+                _log.debug("A write is tried again: %s", reason_of(error))
+                attempts.pause(as_store_error(error))
+            else:
+                self._remember(written)
+                self.is_untold = True
+                self._committed()
+                return outcomes
+
+    def _worked_out(
+        self, connection: Connection, group: Sequence[Operation], unsure: Collection[RecordKey]
+    ) -> tuple[list[Outcome], list[ChangedState]]:
+        """Return what the operations return, and what they change; nothing is written yet."""
+        needed = dict.fromkeys(key for each in group for key in each.keys)
+        created = dict.fromkeys(key for each in group for key in each.creates)
+        missing = [key for key in needed if key not in self._known]
+        missing += [key for key in created if key not in needed and key in unsure]
+        states: dict[RecordKey, StoredState | None] = dict.fromkeys(created)
+        states |= {key: self._known[key] for key in (*created, *needed) if key in self._known}
+        states |= read_states(self._connections, connection, missing)
+        batch = Batch(self._connections.location.name, states)
+        return [_outcome(each, batch) for each in group], batch.changes()
+
+    def _remember(self, written: Sequence[Written]) -> None:
+        """Keep the records that are likely to change again: those that go on."""
+        for key, state in written:
+            self._known.pop(key, None)
+            if state is not None and state.counted.status in OPEN_NUMBERS and len(state.body or b"") <= _LARGEST_KEPT:
+                self._known[key] = state
+        while len(self._known) > _MOST_KEPT:
+            self._known.popitem(last=False)
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._connections.connect()
+        return self._connection
+
+
+class _Late(Exception):  # noqa: N818 - a signal within this module
+    """The time of some callers is over."""
+
+    def __init__(self, group: Sequence[Operation], error: StoreError) -> None:
+        super().__init__()
+        self.group = group
+        self.error = error
+
+
+class _Attempts:
+    """The attempts to commit one group, whose callers wait for so many seconds."""
+
+    def __init__(self, group: Sequence[Operation], wait_seconds: float) -> None:
+        self.group = group
+        self._wait_seconds = wait_seconds
+        self._begun: list[tuple[UUID, list[Outcome]]] = []
+        self._pauses = 0
+
+    def begin(self, outcomes: list[Outcome]) -> UUID:
+        """Note that a transaction with these outcomes begins; return what names it."""
+        token = uuid4()
+        self._begun.append((token, outcomes))
+        return token
+
+    def committed(self, connection: Connection, connections: Connections) -> list[Outcome] | None:
+        """Return the outcomes of an earlier attempt that turns out to have been committed."""
+        for token, outcomes in self._begun:
+            if was_committed(connection, connections.statements, token):
+                return outcomes
+        return None
+
+    def pause(self, error: StoreError) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            _Late: the time of some callers is over; *error* is what they get.
+        """
+        seconds = _PAUSES[min(self._pauses, len(_PAUSES) - 1)]
+        self._pauses += 1
+        since = time.monotonic() + seconds - self._wait_seconds
+        late = [each for each in self.group if each.submitted_at <= since]
+        if late:
+            raise _Late(late, error)
+        time.sleep(seconds)
+
+
+def _outcome(operation: Operation, batch: Batch) -> Outcome:
+    try:
+        return Outcome(operation, operation.work(batch))
+    except Exception as error:  # noqa: BLE001 - it is the caller's
+        return Outcome(operation, None, _error_of(error))
+
+
+def _error_of(error: Exception) -> Exception:
+    if isinstance(error, ExecutionHistoryError):
+        return error
+    if not isinstance(error, psycopg.Error):
+        _log.error("A write has failed.", exc_info=error)
+    return as_store_error(error)

@@ -1,0 +1,182 @@
+"""The life of a shared store: it is opened, closed and reopened after a fork."""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from execution_history.clock import now_ms
+from execution_history.errors import StoreClosed
+from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.stores.compression import Packer, shipped_dictionary
+from execution_history.stores.forks import close_before_forks
+from execution_history.stores.listeners import ChangeNotifier
+from execution_history.stores.postgres.connections import WAIT_SECONDS, Connection, Connections
+from execution_history.stores.postgres.error_mapping import faults
+from execution_history.stores.postgres.group_commit import GroupCommit
+from execution_history.stores.postgres.location import Location
+from execution_history.stores.postgres.notifications import Notifications
+from execution_history.stores.postgres.schema import prepare
+from execution_history.stores.postgres.write_batcher import Writer
+
+_log = logging.getLogger("execution_history.stores.postgres")
+_Result = TypeVar("_Result")
+
+_SLOTS: Final = 32
+"""How many rows a counter is divided into; each process writes one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreParts:
+    """The parts of a store that is open."""
+
+    connections: Connections
+    writer: Writer
+    notifications: Notifications
+
+    def close(self) -> None:
+        """Finish queued work and release everything. Never raises."""
+        for step in (self.writer.stop, self.notifications.stop, self.connections.close):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - the other parts have to be closed too
+                _log.warning("A history was not closed completely: %s", error)
+
+
+class SharedStore(ChangeNotifier):
+    """A history that is opened with its first use and closed once.
+
+    Args:
+        location: where it is; its tables are made where they are missing.
+        search: whether it can be searched for texts.
+        record_limit_bytes: the largest size of a record that is made for it.
+        clock: milliseconds since the epoch, for what is forgotten after some time.
+        wait_seconds: how long a write waits for a server that has gone away; what reads waits a third of it.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        *,
+        search: bool = True,
+        record_limit_bytes: int = LARGEST_RECORD,
+        clock: Callable[[], int] = now_ms,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self._place = location
+        self._search = search
+        self._clock = clock
+        self._wait_seconds = wait_seconds
+        self._slot = secrets.randbelow(_SLOTS)
+        self._opened: StoreParts | None = None
+        self._closed = False
+        self._left_for_fork = False
+        self._opening = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        """See :class:`~execution_history.stores.capabilities.Located`: database and schema, without a password."""
+        return self._place.name
+
+    async def open(self) -> None:
+        """See :meth:`HistoryStore.open`; makes the tables, or brings them up to date.
+
+        Raises:
+            StoreTooNew: a newer version has changed the tables so that this one cannot use them.
+            StoreUnwritable: the role may not make them.
+            StoreError: the database could not be used.
+        """
+        if self._opened is None or self._closed:
+            await asyncio.to_thread(self._open)
+
+    async def aclose(self) -> None:
+        """See :meth:`HistoryStore.aclose`."""
+        await asyncio.to_thread(self._close)
+
+    def on_change(self, call: Callable[[], None]) -> Callable[[], None]:
+        """See :class:`~execution_history.stores.capabilities.Watched`; other processes' changes are told of too."""
+        end = super().on_change(call)
+        if self._opened is not None:
+            self._opened.notifications.start()
+        return end
+
+    @property
+    def _parts(self) -> StoreParts:
+        opened = self._opened
+        if opened is None and self._left_for_fork:
+            # It was open before the fork, and callers do not open it again.
+            self._open()
+            opened = self._opened
+        if opened is None:
+            raise StoreClosed("This history is not open; open it first, or create a new service after closing one.")
+        return opened
+
+    @property
+    def _connections(self) -> Connections:
+        return self._parts.connections
+
+    async def _read(self, work: Callable[[Connection], _Result]) -> _Result:
+        """Return the result of *work*, which only reads."""
+        return await asyncio.to_thread(self._connections.read, work)
+
+    async def _rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
+        """Return the rows of a named statement, which only reads."""
+        return await asyncio.to_thread(self._connections.rows, name, *values)
+
+    def _open(self) -> None:
+        with self._opening:
+            if self._closed:
+                raise StoreClosed("This history was closed; create a new service.")
+            if self._opened is None:
+                opened = self._open_parts()
+                opened.writer.start(self)
+                # A program that ends without aclose still finishes what was submitted.
+                self._at_exit = weakref.finalize(self, opened.close)
+                if self._listeners:
+                    opened.notifications.start()
+                self._opened = opened
+                self._left_for_fork = False
+                close_before_forks(self)
+
+    def _open_parts(self) -> StoreParts:
+        connections = Connections(self._place, self._wait_seconds)
+        with faults(), contextlib.closing(connections.connect()) as connection:
+            prepare(connection, connections.statements)
+        told = weakref.WeakMethod(self._notify)
+
+        def tell() -> None:
+            if (notify := told()) is not None:
+                notify()
+
+        commits = GroupCommit(connections, Packer(shipped_dictionary()), self._slot, self._clock, tell)
+        return StoreParts(connections, Writer(commits), Notifications(connections, tell))
+
+    def before_fork(self) -> None:
+        """See :class:`~execution_history.stores.forks.Forkable`."""
+        self._opening.acquire()
+        if self._opened is not None:
+            # First, so that no call uses parts that are being closed.
+            self._opened, self._left_for_fork = None, True
+            self._at_exit()
+
+    def after_fork(self, *, is_child: bool) -> None:
+        """See :class:`~execution_history.stores.forks.Forkable`."""
+        if is_child:
+            self._opening = threading.Lock()
+            self._listeners = ()  # they belong to the parent
+            self._slot = secrets.randbelow(_SLOTS)
+        else:
+            self._opening.release()
+
+    def _close(self) -> None:
+        with self._opening:
+            self._closed = True
+            opened, self._opened = self._opened, None
+            if opened is not None:
+                self._at_exit()

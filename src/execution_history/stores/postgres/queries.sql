@@ -1,0 +1,253 @@
+-- The fixed statements of the PostgreSQL store, by name; those that depend on a query are composed in Python.
+
+-- schema.py
+
+-- name: migrations_taken
+SELECT number, oldest_code FROM execution_history.migrations;
+
+-- name: add_migration
+INSERT INTO execution_history.migrations (number, name, oldest_code) VALUES (%s, %s, %s);
+
+-- name: add_dictionary
+INSERT INTO execution_history.dictionaries VALUES (%s, %s);
+
+-- name: dictionaries
+SELECT number, content FROM execution_history.dictionaries;
+
+-- change_log.py
+
+-- name: arrivals
+SELECT nextval('execution_history.arrivals') FROM generate_series(1, %s);
+
+-- name: log_changes
+-- The row of feed is the last lock of the transaction; a change has the revision that its place in the arrays gives.
+WITH head AS (UPDATE execution_history.feed SET revision = revision + %s RETURNING revision)
+INSERT INTO execution_history.changes
+SELECT revision, %s::text[], %s::text[], %s::bigint[], %s::bigint, %s::uuid FROM head
+RETURNING revision;
+
+-- name: committed_token
+-- Looks at the newest only: the process has committed nothing else since.
+SELECT 1 FROM (SELECT token FROM execution_history.changes ORDER BY revision DESC LIMIT 100000) c WHERE token = %s;
+
+-- commit.py
+
+-- name: states
+SELECT e.workflow_id, e.execute_id, e.seq, e.version, e.create_time, e.update_time, e.status, e.duration, e.tokens,
+    e.size, e.packing, e.document
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
+
+-- name: delete_executions
+DELETE FROM execution_history.executions e
+USING unnest(%s::text[], %s::text[], %s::bigint[]) AS k (workflow_id, execute_id, version)
+WHERE e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id AND e.version = k.version
+RETURNING e.workflow_id, e.execute_id;
+
+-- name: drop_nodes
+DELETE FROM execution_history.nodes n USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+WHERE n.workflow_id = k.workflow_id AND n.execute_id = k.execute_id;
+
+-- name: add_long_texts
+INSERT INTO execution_history.long_texts SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING;
+
+-- group_commit.py
+
+-- name: notify
+SELECT pg_notify(%s, '');
+
+-- documents.py
+
+-- name: documents
+SELECT e.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
+
+-- name: documents_by_execute_id
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions WHERE execute_id = %s ORDER BY create_time DESC, seq DESC;
+
+-- name: documents_by_upstream_id
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions WHERE upstream = %s ORDER BY create_time DESC, seq DESC;
+
+-- name: open_documents
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions WHERE status = ANY (%s::smallint[]) ORDER BY create_time, seq LIMIT %s;
+
+-- name: scanned
+-- The next records in the order of arrival, as many as are not too large together, but at least one.
+SELECT seq, workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM (
+    SELECT e.*, sum(e.size) OVER (ORDER BY e.seq) - e.size AS before
+    FROM (SELECT seq, workflow_id, execute_id, create_time, update_time, status, size, packing, document
+        FROM execution_history.executions WHERE seq > %s ORDER BY seq LIMIT %s) e
+) s WHERE before < %s ORDER BY seq;
+
+-- feed.py
+
+-- name: feed_head
+SELECT revision, floor FROM execution_history.feed;
+
+-- name: changes_after
+SELECT revision, workflow_ids, execute_ids, versions FROM execution_history.changes
+WHERE revision > %s ORDER BY revision LIMIT %s;
+
+-- name: versions_of
+SELECT e.workflow_id, e.execute_id, e.version, e.status
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
+
+-- name: deletions_of
+SELECT d.workflow_id, d.execute_id, d.version
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.deletions d ON d.workflow_id = k.workflow_id AND d.execute_id = k.execute_id;
+
+-- name: entries_changed
+SELECT kind, key, version FROM execution_history.registry WHERE version > %s AND version <= %s ORDER BY version LIMIT %s;
+
+-- retention.py
+
+-- name: purge_bin
+DELETE FROM execution_history.bin WHERE (workflow_id, execute_id) IN
+    (SELECT workflow_id, execute_id FROM execution_history.bin WHERE ends <= %s LIMIT %s) RETURNING 1;
+
+-- name: lock_compaction
+SELECT pg_advisory_xact_lock(hashtext('execution_history compaction'), hashtext(%s));
+
+-- name: compaction
+-- The revision up to which the log has only what is current, and the place of the follower that is farthest behind.
+SELECT compacted, (SELECT min(revision) FROM execution_history.cursors) FROM execution_history.feed;
+
+-- name: log_after
+SELECT revision, workflow_ids, execute_ids, versions, changed_at FROM execution_history.changes
+WHERE revision > %s ORDER BY revision LIMIT %s;
+
+-- name: drop_log
+DELETE FROM execution_history.changes WHERE revision = %s;
+
+-- name: rewrite_log
+UPDATE execution_history.changes SET workflow_ids = %s::text[], execute_ids = %s::text[], versions = %s::bigint[]
+WHERE revision = %s;
+
+-- name: forget_deletion
+DELETE FROM execution_history.deletions WHERE workflow_id = %s AND execute_id = %s AND version <= %s;
+
+-- name: forget_entries
+DELETE FROM execution_history.registry WHERE value IS NULL AND version <= %s RETURNING version;
+
+-- name: save_compaction
+UPDATE execution_history.feed SET compacted = %s, floor = greatest(floor, %s);
+
+-- administration.py
+
+-- name: entry
+SELECT value, version FROM execution_history.registry WHERE kind = %s AND key = %s AND value IS NOT NULL;
+
+-- name: entries
+SELECT key, value, version FROM execution_history.registry WHERE kind = %s AND key > %s AND value IS NOT NULL
+ORDER BY key LIMIT %s;
+
+-- name: entry_version
+SELECT version, value IS NULL FROM execution_history.registry WHERE kind = %s AND key = %s;
+
+-- name: save_entry
+INSERT INTO execution_history.registry VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (kind, key) DO UPDATE SET
+    value = excluded.value, version = excluded.version, changed_at = excluded.changed_at;
+
+-- name: lock_audit
+SELECT pg_advisory_xact_lock(hashtext('execution_history audit'), hashtext(%s));
+
+-- name: append_audit
+INSERT INTO execution_history.audit
+SELECT coalesce(max(number), 0) + 1, %s::bigint, %s, %s, %s::bytea FROM execution_history.audit RETURNING number;
+
+-- name: audit
+SELECT number, at, actor, action, details FROM execution_history.audit WHERE number > %s ORDER BY number LIMIT %s;
+
+-- name: take_lease
+-- Returns a row where the owner holds it now.
+INSERT INTO execution_history.named_leases AS t VALUES (%s, %s, clock_timestamp() + %s * interval '1 millisecond')
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, ends = excluded.ends
+WHERE t.owner = excluded.owner OR t.ends <= clock_timestamp()
+RETURNING 1;
+
+-- name: renew_lease
+INSERT INTO execution_history.leases VALUES (%s, clock_timestamp() + %s * interval '1 millisecond')
+ON CONFLICT (owner) DO UPDATE SET ends = excluded.ends;
+
+-- name: drop_lease
+DELETE FROM execution_history.leases WHERE owner = %s;
+
+-- name: leases
+-- The milliseconds that remain.
+SELECT owner, floor(extract(epoch FROM ends - clock_timestamp()) * 1000) FROM execution_history.leases;
+
+-- name: save_cursor
+INSERT INTO execution_history.cursors VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision;
+
+-- name: drop_cursor
+DELETE FROM execution_history.cursors WHERE name = %s;
+
+-- name: cursors
+SELECT name, revision FROM execution_history.cursors;
+
+-- bin.py
+
+-- name: put_in_bin
+INSERT INTO execution_history.bin AS b
+SELECT e.workflow_id, e.execute_id, %s::bigint, %s::bigint, e.create_time, e.update_time, e.status, e.size, e.packing,
+    e.document
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id
+ON CONFLICT (workflow_id, execute_id) DO UPDATE SET
+    deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time,
+    update_time = excluded.update_time, status = excluded.status, size = excluded.size, packing = excluded.packing,
+    document = excluded.document
+RETURNING b.workflow_id, b.execute_id, b.update_time;
+
+-- name: binned
+SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
+WHERE ends > %s AND (workflow_id, execute_id) > (%s, %s) ORDER BY workflow_id, execute_id LIMIT %s;
+
+-- name: binned_documents
+SELECT b.workflow_id, b.execute_id, b.create_time, b.update_time, b.status, b.size, b.packing, b.document
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.bin b ON b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id
+WHERE b.ends > %s;
+
+-- name: drop_from_bin
+DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
+
+-- store.py
+
+-- name: clear_executions
+DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING create_time, status, duration, tokens;
+
+-- name: clear_nodes
+DELETE FROM execution_history.nodes WHERE workflow_id = %s;
+
+-- name: note_cleared
+INSERT INTO execution_history.deletions AS t VALUES (%s, '', %s, %s)
+ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at
+WHERE t.version < excluded.version;
+
+-- name: drop_empty_counters
+DELETE FROM execution_history.counters
+WHERE workflow_id = %s AND running = 0 AND success = 0 AND failed = 0 AND interrupted = 0 AND other = 0;
+
+-- name: workflow_summaries
+SELECT * FROM (
+    SELECT c.*, (SELECT e.create_time FROM execution_history.executions e WHERE e.workflow_id = c.workflow_id
+        ORDER BY e.create_time DESC, e.seq DESC LIMIT 1) AS newest
+    FROM (SELECT workflow_id, sum(running), sum(success), sum(failed), sum(interrupted), sum(other), max(updated_at)
+        FROM execution_history.counters WHERE starts_with(workflow_id, %(prefix)s) GROUP BY workflow_id
+        HAVING sum(running + success + failed + interrupted + other) > 0) c
+) s
+WHERE %(time)s::bigint IS NULL OR newest < %(time)s::bigint OR (newest = %(time)s::bigint AND workflow_id > %(id)s::text)
+ORDER BY newest DESC, workflow_id LIMIT %(limit)s;
+
+-- name: check_writable
+-- Writes a value that nobody waits for.
+UPDATE execution_history.dictionaries SET number = number WHERE number = 1;

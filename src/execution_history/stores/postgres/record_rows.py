@@ -1,0 +1,151 @@
+"""The rows that PostgreSQL has of one record, made from its document."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from execution_history.query.fields import ATTRIBUTES, FAILED_NODE
+from execution_history.query.model import RecordKey
+from execution_history.records.attributes import RunAttributes, attributes_of
+from execution_history.records.partial import LARGE, outline_of
+from execution_history.records.record import Document
+from execution_history.records.summary import summary_of
+from execution_history.records.timeline import nodes_of
+from execution_history.records.usage import usage_of
+from execution_history.stores.compression import Packer
+from execution_history.stores.postgres.search_terms import terms_of
+from execution_history.stores.postgres.stored_texts import escaped, is_shortened, stored_text
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
+
+_log = logging.getLogger("execution_history.stores.postgres")
+
+_LARGEST: Final = 2**63 - 1
+_HALF: Final = 2**63
+_RUNNING: Final = STATUS_NUMBERS["running"]
+_OF_DOCUMENTS: Final = frozenset({"workflow", "execute_id", "create_time", "status", "failed_nodes"})
+
+SEARCHED: Final = tuple(each for each in ATTRIBUTES if each.column not in _OF_DOCUMENTS)
+"""The attributes in columns of their own that only the document has."""
+
+COLUMNS: Final = (
+    "workflow_id", "execute_id", "seq", "version", "create_time", "update_time", "status", "size", "packing",
+    *(each.column for each in SEARCHED), "failure", "tags", "failed_nodes", "terms", "document", "summary",
+)  # fmt: skip
+"""The columns of ``executions`` in the order of :meth:`RecordRow.values`."""
+
+
+class Counted(NamedTuple):
+    """What counters and rollups count of a record: its create time and duration (ms), its status and its tokens."""
+
+    create_time: int
+    status: int
+    duration: int | None
+    tokens: int | None
+
+
+class RecordRow(NamedTuple):
+    """A record's row, but for its place and version, and its rows in other tables.
+
+    Attributes:
+        key: its ids as they are stored.
+        counted: what is counted of it.
+        columns: the values of :data:`COLUMNS` but for seq and version, which are ``None`` there.
+        nodes: the rows of its nodes after the ids, if it has ended.
+        long_texts: the texts that its columns have shortened, by what stands for them.
+    """
+
+    key: RecordKey
+    counted: Counted
+    columns: list[Any]
+    nodes: list[tuple[Any, ...]]
+    long_texts: dict[str, str]
+
+    def values(self, seq: int, version: int) -> list[Any]:
+        """Return the values of :data:`COLUMNS`."""
+        return [*self.columns[:2], seq, version, *self.columns[4:]]
+
+
+class _Texts(dict[str, str]):
+    """What stands for the texts of one record; the long ones are kept to be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.long: dict[str, str] = {}
+
+    def __missing__(self, text: str) -> str:
+        stored = self[text] = stored_text(text)
+        if is_shortened(stored):
+            self.long[stored] = escaped(text)
+        return stored
+
+
+def stored_key(workflow_id: str, execute_id: str) -> RecordKey:
+    """Return the ids of a record as columns have them."""
+    return RecordKey(stored_text(workflow_id), stored_text(execute_id))
+
+
+def row_of(document: Document, packer: Packer) -> RecordRow:
+    """Return the row of *document*; of one that cannot be taken apart, only what lists and counters need."""
+    status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+    packing, packed = packer.pack(document.body, will_change=status in OPEN_NUMBERS)
+    texts = _Texts()
+    key = RecordKey(texts[document.workflow_id], texts[document.execute_id])
+    begin = [*key, None, None, document.create_time, document.update_time, status, len(document.body), packing]
+    try:
+        record = outline_of(document.body)
+        attributes = attributes_of(record)
+        searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
+        counted = Counted(document.create_time, status, _whole(attributes.duration_ms), _whole(attributes.tokens))
+        columns = [
+            *begin,
+            *searched,
+            None if attributes.fingerprint is None else stored_text(attributes.error_title or ""),
+            [texts[tag] for tag in attributes.tags] or None,
+            _failed_nodes(texts, record, attributes),
+            None if status == _RUNNING else terms_of(record),
+            packed,
+            summary_of(record, attributes) if len(document.body) > LARGE else None,
+        ]
+        nodes = [] if status in OPEN_NUMBERS else _nodes(texts, record, document.create_time)
+    except Exception as error:  # noqa: BLE001 - whatever is odd in a record, the record itself is kept
+        _log.warning(
+            "Execution %r of workflow %r can be found by its ids, its time and its status only: %s: %s",
+            document.execute_id, document.workflow_id, type(error).__name__, error,
+        )  # fmt: skip
+        known = {"has_output": False, "pinned": False, "upstream": document.upstream_id}
+        searched = [known.get(each.column) for each in SEARCHED]
+        counted = Counted(document.create_time, status, None, None)
+        columns, nodes = [*begin, *searched, None, None, None, [], packed, None], []
+    return RecordRow(key, counted, columns, nodes, texts.long)
+
+
+def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttributes) -> list[str] | None:
+    if attributes.failed_node is None:
+        return None
+    names: tuple[str, ...] = FAILED_NODE.read(record, attributes)
+    return [texts[name] for name in names]
+
+
+def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
+    return [
+        (
+            place, create_time, texts[node.node_id or node.name], texts[node.label],
+            None if node.node_type is None else texts[node.node_type],
+            STATUS_NUMBERS[node.status], _whole(node.known_ms), _whole(usage_of(node.usage).total),
+        )
+        for place, node in enumerate(nodes_of(record["node_execute_status"]))
+    ]  # fmt: skip
+
+
+def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of any attribute
+    """Return *value* as a column has it."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return _whole(value)
+    return int(value, 16) - _HALF if form == "fingerprint" else texts[value]
+
+
+def _whole(value: int | None) -> int | None:
+    """Return *value*, or ``None`` for a number that a column has no place for."""
+    return value if value is None or abs(value) <= _LARGEST else None

@@ -1,0 +1,71 @@
+"""What has been kept long enough: deletions that every follower has seen, and what the bin kept for a while."""
+
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
+
+from execution_history.query.model import RecordKey
+from execution_history.stores.administration import FEED_KEPT_MS
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.queries import Statements
+
+_GROUPS: Final = 500
+_NOTHING: Final = ("", "", 0)
+"""Stands in the log where an entry was, so that those after it keep their revisions."""
+
+
+class _Group(NamedTuple):
+    """A row of the log."""
+
+    revision: int
+    workflow_ids: Sequence[str]
+    execute_ids: Sequence[str]
+    versions: Sequence[int]
+    changed_at: int
+
+    def entries(self) -> Iterable[tuple[int, RecordKey, int]]:
+        """Return its entries: revision, ids, version."""
+        first = self.revision - len(self.versions) + 1
+        for place, row in enumerate(zip(self.workflow_ids, self.execute_ids, self.versions, strict=True)):
+            yield first + place, RecordKey(*row[:2]), row[2]
+
+
+def prune(connection: Connection, statements: Statements, now: int) -> bool:
+    """Forget some old deletions, and keep of the old log only what is current; return whether there may be more.
+
+    Args:
+        connection: in a transaction.
+        statements: for the schema.
+        now: milliseconds since the epoch.
+
+    Raises:
+        psycopg.Error: it could not be done.
+    """
+
+    def rows(name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
+        return connection.execute(statements[name], values).fetchall()
+
+    rows("purge_bin", now, _GROUPS)
+    rows("lock_compaction", statements.schema)
+    [(compacted, seen)] = rows("compaction")
+    found = [_Group(*row) for row in rows("log_after", compacted, _GROUPS)]
+    before = now - FEED_KEPT_MS
+    old = list(takewhile(lambda each: each.changed_at <= before and (seen is None or each.revision <= seen), found))
+    if not old:
+        return False
+    keys = dict.fromkeys(key for each in old for _, key, _ in each.entries())
+    columns = [key.workflow_id for key in keys], [key.execute_id for key in keys]
+    current = {RecordKey(*row[:2]): row[2] for row in rows("versions_of", *columns)}
+    for each in old:
+        kept = [(*key, version) if current.get(key) == version else _NOTHING for _, key, version in each.entries()]
+        if not any(version for *_, version in kept):
+            connection.execute(statements["drop_log"], (each.revision,))
+        elif _NOTHING in kept:
+            connection.execute(statements["rewrite_log"], (*map(list, zip(*kept, strict=True)), each.revision))
+    deleted = [(revision, key, -version) for each in old for revision, key, version in each.entries() if version < 0]
+    for _, key, version in deleted:
+        connection.execute(statements["forget_deletion"], (*key, version))
+    forgotten = [revision for revision, *_ in deleted]
+    forgotten += [row[0] for row in rows("forget_entries", old[-1].revision)]
+    connection.execute(statements["save_compaction"], (old[-1].revision, max(forgotten, default=0)))
+    return len(old) == _GROUPS

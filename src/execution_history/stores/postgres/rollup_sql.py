@@ -1,0 +1,107 @@
+"""Counts of very many runs: whole hours from the rollups, what is left at their ends from the rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Final
+
+from execution_history.query.rollups import HOUR_MS, Piece, bucket_of, hours_within, pieces_within
+from execution_history.stores.postgres.access_path import TABLE
+from execution_history.stores.postgres.moment import Moment, Rows
+from execution_history.stores.postgres.predicate_sql import IS_ENDED, Fragment, values_of
+from execution_history.stores.postgres.stored_texts import stored_text
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+COUNTS: Final = ", ".join(
+    [
+        *(f"count(*) FILTER (WHERE e.status = {number})" for number in STATUS_NUMBERS.values()),
+        "coalesce(sum(e.tokens), 0)",
+    ]
+)
+"""The number of rows of each status, and the sum of their tokens."""
+
+_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
+_RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
+_PIECES: Final = "unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS j (number, begin_at, end_at)"
+
+RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
+"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+
+
+class RollupSQL:
+    """The rollups of some workflows, or of all.
+
+    Args:
+        moment: reads them.
+        workflow_ids: none stands for all.
+    """
+
+    def __init__(self, moment: Moment, workflow_ids: Sequence[str]) -> None:
+        self._moment = moment
+        stored = list(map(stored_text, workflow_ids))
+        self._of = "total_" if not stored else ""
+        self._among = [Fragment("{}.workflow_id = ANY(%s)", (stored,))] if stored else []
+
+    def number_of_runs(self, first: int, last: int) -> int:
+        """Return the number of runs from *first* to *last* (ms, both included, from 0 on)."""
+        begin, end = hours_within(first, last)
+        if begin >= end:
+            return sum(count for (count,) in self._moment.rows(self._rows_between("count(*)", first, last + 1)))
+        rolled = self._where("r", Fragment("r.hour >= %s AND r.hour < %s", (begin, end)))
+        arms = [
+            Fragment(
+                f"SELECT coalesce(sum({_RUNS}), 0)::bigint FROM execution_history.{self._of}rollups r "  # noqa: S608 - literals of ours
+                f"WHERE {rolled.sql}",
+                rolled.values,
+            ),
+            self._rows_between("count(*)", first, begin * HOUR_MS),
+            self._rows_between("count(*)", end * HOUR_MS, last + 1),
+        ]
+        found = self._moment.rows(Fragment(" UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
+        return sum(count for (count,) in found)
+
+    def counts(self, first: int, last: int, edges: Sequence[int]) -> list[RolledUp]:
+        """Count the runs between each two of *edges*; see ``steps.RollupCounts``."""
+        hours, ends = pieces_within(first, last, edges)
+        of_hours = Fragment("r.hour >= j.begin_at AND r.hour < j.end_at")
+        of_times = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at")
+        ended = Fragment(f"{of_times.sql} AND {IS_ENDED} AND e.duration IS NOT NULL")
+        rollups, durations = (f"execution_history.{self._of}{name} r" for name in ("rollups", "durations"))
+        rows = self._per_piece(_ROLLED, rollups, self._where("r", of_hours), hours)
+        rows += self._per_piece(COUNTS, TABLE, self._where("e", of_times), ends)
+        long = self._per_piece("r.bucket, sum(r.runs)", durations, self._where("r", of_hours), hours, by="r.bucket")
+        short = self._per_piece("e.duration, count(*)", TABLE, self._where("e", ended), ends, by="e.duration")
+        counted = [(number, int(bucket), int(runs)) for number, bucket, runs in long]
+        counted += [(number, bucket_of(duration), runs) for number, duration, runs in short]
+        return _gathered(rows, counted)
+
+    def _per_piece(self, figures: str, source: str, where: Fragment, pieces: Sequence[Piece], by: str = "") -> Rows:
+        """Return *figures* for each piece, and for each value of *by*."""
+        if not pieces:
+            return []
+        columns = [list(column) for column in zip(*pieces, strict=True)]
+        group = f"j.number, {by}" if by else "j.number"
+        sql = f"SELECT j.number, {figures} FROM {_PIECES} JOIN {source} ON {where.sql} GROUP BY {group}"  # noqa: S608 - literals of ours
+        return self._moment.rows(Fragment(sql, (*columns, *where.values)))
+
+    def _rows_between(self, figures: str, begin: int, end: int) -> Fragment:
+        where = self._where("e", Fragment("e.create_time >= %s AND e.create_time < %s", (begin, end)))
+        return Fragment(f"SELECT {figures} FROM {TABLE} WHERE {where.sql}", where.values)  # noqa: S608 - literals of ours
+
+    def _where(self, table: str, condition: Fragment) -> Fragment:
+        parts = [*(Fragment(each.sql.format(table), each.values) for each in self._among), condition]
+        return Fragment(" AND ".join(part.sql for part in parts), values_of(parts))
+
+
+def _gathered(rows: Rows, durations: Sequence[tuple[int, int, int]]) -> list[RolledUp]:
+    counts: dict[int, list[int]] = {}
+    histograms: dict[int, Counter[int]] = {}
+    for number, *figures in rows:
+        known = counts.setdefault(number, [0] * len(figures))
+        counts[number] = [one + int(other) for one, other in zip(known, figures, strict=True)]
+    for number, bucket, runs in durations:
+        histograms.setdefault(number, Counter())[bucket] += runs
+    found: list[Any] = [
+        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(histograms.get(number, {})))
+        for number, figures in sorted(counts.items())
+    ]
+    return found

@@ -1,0 +1,108 @@
+"""The tables of a history: made and brought up to date when it is opened, by one process at a time."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from psycopg import errors, sql
+
+from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
+from execution_history.stores.compression import CURRENT, shipped_dictionary
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.error_mapping import reason_of
+from execution_history.stores.postgres.queries import Migration, Statements, migrations
+
+_LOCK: Final = 0x6578_6563_6869_7374
+"""The advisory lock under which tables are made; any number that is ours."""
+
+_LOCK_SECONDS: Final = 10
+
+_DISTRIBUTED: Final = ("executions", "nodes", "counters", "rollups", "durations", "deletions", "bin")
+_REFERENCE: Final = ("long_texts",)
+
+
+def prepare(connection: Connection, statements: Statements) -> None:
+    """Make or change the tables, where that is needed and this code knows how.
+
+    Nothing is written where they are up to date, so that a role without the right to make tables can use them.
+
+    Args:
+        connection: commits each statement by itself.
+        statements: for the schema.
+
+    Raises:
+        StoreTooNew: a newer version has changed the tables so that this one cannot use them.
+        StoreUnwritable: the role may not make them.
+        psycopg.Error: it could not be done.
+    """
+    known = migrations()
+    missing = _missing(connection, statements, known)
+    if not missing:
+        return
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_SECONDS}s",))
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+            if _exists(connection, statements):
+                missing = _missing(connection, statements, known)
+            else:
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(statements.schema)))
+            for step in missing:
+                _take(connection, statements, step)
+    except errors.InsufficientPrivilege as error:
+        raise StoreUnwritable(
+            "The tables of this history are not there or are of an older version, and this PostgreSQL role may not "
+            "make them in the schema %(schema)s (%(reason)s): open the history once with a role that may.",
+            schema=quoted(statements.schema),
+            reason=reason_of(error),
+        ) from None
+
+
+def is_there(connection: Connection, statements: Statements) -> bool:
+    """Return whether there is a history in the schema."""
+    return _exists(connection, statements)
+
+
+def _missing(connection: Connection, statements: Statements, known: Sequence[Migration]) -> list[Migration]:
+    """Return the steps that have not been taken."""
+    if not _exists(connection, statements):
+        return list(known)
+    taken = connection.execute(statements["migrations_taken"]).fetchall()
+    least = max((oldest for _, oldest in taken), default=1)
+    if least > known[-1].number:
+        raise StoreTooNew(
+            "The history in the schema %(schema)s is used by a newer version of execution-history: install that one.",
+            schema=quoted(statements.schema),
+        )
+    numbers = {number for number, _ in taken}
+    return [step for step in known if step.number not in numbers]
+
+
+def _exists(connection: Connection, statements: Statements) -> bool:
+    found = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = %s AND c.relname = 'migrations')",
+        (statements.schema,),
+    ).fetchone()
+    return found is not None and bool(found[0])
+
+
+def _take(connection: Connection, statements: Statements, step: Migration) -> None:
+    connection.execute(statements.placed(step.script))
+    if step.number == 1:
+        connection.execute(statements["add_dictionary"], (CURRENT, shipped_dictionary()))
+        _distribute(connection, statements)
+    connection.execute(statements["add_migration"], (step.number, step.name, step.oldest_code))
+
+
+def _distribute(connection: Connection, statements: Statements) -> None:
+    """Spread the tables over the nodes of a cluster, where the database has the extension Citus."""
+    if not connection.execute("SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'citus'").fetchone():
+        return
+    first, *others = (sql.Identifier(statements.schema, table).as_string(connection) for table in _DISTRIBUTED)
+    connection.execute("SELECT create_distributed_table(%s, 'workflow_id')", (first,))
+    for table in others:
+        connection.execute("SELECT create_distributed_table(%s, 'workflow_id', colocate_with => %s)", (table, first))
+    for table in _REFERENCE:
+        connection.execute(
+            "SELECT create_reference_table(%s)", (sql.Identifier(statements.schema, table).as_string(connection),)
+        )

@@ -1,0 +1,210 @@
+"""Statistics: carries out the steps of a finder, each in one or two statements."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+from execution_history.query import steps
+from execution_history.query.fields import FINGERPRINT, WORKFLOW
+from execution_history.query.finder import count
+from execution_history.query.model import FailureGroup, IndexReach, RecordKey, RecordQuery, Statistics, StatisticsQuery
+from execution_history.query.predicates import In, Range
+from execution_history.query.rollups import Percentiles, is_rolled_up
+from execution_history.query.statistics import MOST_GROUPS
+from execution_history.stores.postgres.access_path import TABLE, AccessPath, choose
+from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.limits import USUAL, Limits
+from execution_history.stores.postgres.long_texts import texts_of
+from execution_history.stores.postgres.moment import Moment, one_moment
+from execution_history.stores.postgres.predicate_sql import (
+    IS_ENDED,
+    Fragment,
+    fingerprint_text,
+    of_columns,
+    render,
+    together,
+    values_of,
+)
+from execution_history.stores.postgres.rollup_sql import COUNTS, RollupSQL
+from execution_history.stores.postgres.row_scan import RowScan
+from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
+from execution_history.stores.status_numbers import STATUS_NAMES
+
+_SIZE: Final = len(STATUS_NAMES)
+# The place of a percentile of n values in order is int(part * (n - 1)), computed in the same numbers as in Python.
+_PERCENTILES: Final = ", ".join(
+    f"g.durations[1 + floor({part}::float8 * (cardinality(g.durations) - 1))::integer]" for part in (0.5, 0.95, 0.99)
+)
+
+
+class StatisticsEngine:
+    """Carries out the steps to the statistics of the rows that match the query's filter.
+
+    Args:
+        moment: reads.
+        query: the query.
+        limits: how many rows are few.
+    """
+
+    def __init__(self, moment: Moment, query: StatisticsQuery, limits: Limits = USUAL) -> None:
+        self._limits = limits
+        self._moment = moment
+        self._query = query
+        self._predicates = of_columns(query.filter.predicate())
+        self._rollups = RollupSQL(moment, query.filter.workflow_ids)
+        self._path = AccessPath((), has_few=False)
+
+    def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
+        """Carry *step* out."""
+        match step:
+            case steps.Span():
+                return self._span()
+            case steps.BucketCounts(first, last, edges):
+                return self._buckets(first, last, edges)
+            case steps.RollupCounts(first, last, edges):
+                return self._rollups.counts(first, last, edges)
+            case steps.ErrorCodes(first, last):
+                return self._error_codes(first, last)
+            case steps.Failures(first, last):
+                return self._failures(first, last)
+            case steps.SeenBefore(fingerprints):
+                return {fingerprint_text(number) for number in self._seen_before(In(FINGERPRINT, fingerprints))}
+        raise TypeError(f"No statistics need the step {type(step).__name__}.")
+
+    def _span(self) -> tuple[int, int, int] | None:
+        self._path = choose(self._moment, self._predicates, "create_time", self._limits.few)
+        ends = []
+        for descending in (False, True):
+            query = RecordQuery(filter=self._query.filter, descending=descending)
+            scan = RowScan(self._moment, query, self._path, self._predicates)
+            ends += [found.row.create_time for found in scan.rows(None, 1, with_documents=False)]
+        if not ends:
+            return None
+        first, last = ends
+        runs = self._rollups.number_of_runs(first, last) if is_rolled_up(self._query.filter, first) else 0
+        return first, last, runs
+
+    def _buckets(
+        self, first: int, last: int, edges: Sequence[int]
+    ) -> tuple[Percentiles, list[tuple[int, dict[str, int], int, Percentiles]]]:
+        """Count all buckets, and all together, in one pass over the rows."""
+        source, where = self._within(first, last)
+        counts = COUNTS.replace("e.", "r.")
+        sql = (
+            "WITH r AS MATERIALIZED (SELECT width_bucket(e.create_time, %s::bigint[]) - 1 AS bucket, e.status, "  # noqa: S608 - literals of ours
+            f"e.tokens, CASE WHEN {IS_ENDED} THEN e.duration END AS duration FROM {source.sql} WHERE {where.sql}), "
+            f"g AS (SELECT r.bucket, ARRAY[{counts}] AS counts, "
+            "array_agg(r.duration ORDER BY r.duration) FILTER (WHERE r.duration IS NOT NULL) AS durations "
+            "FROM r GROUP BY GROUPING SETS ((r.bucket), ())) "
+            f"SELECT g.bucket, g.counts, {_PERCENTILES} FROM g"
+        )
+        rows = self._moment.rows(Fragment(sql, (list(edges), *source.values, *where.values)))
+        percentiles: Percentiles = (None, None, None)
+        found = []
+        for number, figures, p50, p95, p99 in rows:
+            if number is None:
+                percentiles = (p50, p95, p99)
+            else:
+                counted = dict(zip(STATUS_NAMES, map(int, figures[:_SIZE]), strict=True))
+                found.append((number, counted, int(figures[_SIZE]), (p50, p95, p99)))
+        return percentiles, found
+
+    def _error_codes(self, first: int, last: int) -> dict[str, int]:
+        source, where = self._within(first, last, Fragment("e.error_code IS NOT NULL"))
+        sql = f"SELECT e.error_code, count(*) FROM {source.sql} WHERE {where.sql} GROUP BY e.error_code"  # noqa: S608 - literals of ours
+        counts: dict[str, int] = dict(self._moment.rows(Fragment(sql, values_of([source, where]))))
+        texts = texts_of(self._moment, counts)
+        return {texts[code]: runs for code, runs in counts.items()}
+
+    def _failures(self, first: int, last: int) -> list[FailureGroup]:
+        source, where = self._within(first, last, Fragment("e.fingerprint IS NOT NULL"))
+        sql = (
+            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(ARRAY[e.create_time, e.seq]) AS newest "  # noqa: S608 - literals of ours
+            f"FROM {source.sql} WHERE {where.sql} GROUP BY e.fingerprint "
+            f"ORDER BY runs DESC, max(e.create_time) DESC, e.fingerprint LIMIT {MOST_GROUPS}"
+        )
+        groups = self._moment.rows(Fragment(sql, values_of([source, where])))
+        if not groups:
+            return []
+        newest = self._examples([place[1] for *_, place in groups])
+        seen = self._seen_before(In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups)))
+        return [
+            FailureGroup(
+                fingerprint=fingerprint_text(number),
+                title=newest[seq][0],
+                error_code=newest[seq][1],
+                count=runs,
+                first_seen=first_seen,
+                last_seen=last_seen,
+                workflow_id=newest[seq][2].workflow_id,
+                execute_id=newest[seq][2].execute_id,
+                is_new=self._query.new_since is not None and number not in seen,
+            )
+            for number, runs, first_seen, (last_seen, seq) in groups
+        ]
+
+    def _examples(self, seqs: Sequence[int]) -> dict[int, tuple[str, str | None, RecordKey]]:
+        """Return title, error code and ids of the failures at *seqs*."""
+        columns = "e.seq, coalesce(e.failure, ''), e.error_code, e.workflow_id, e.execute_id"
+        rows = self._moment.rows(Fragment(f"SELECT {columns} FROM {TABLE} WHERE e.seq = ANY(%s)", (list(seqs),)))  # noqa: S608
+        listed = [text for _, *texts in rows for text in texts if text is not None]
+        texts = texts_of(self._moment, listed)
+        return {
+            seq: (texts[title], None if code is None else texts[code], RecordKey(texts[workflow], texts[execution]))
+            for seq, title, code, workflow, execution in rows
+        }
+
+    def _seen_before(self, among: In) -> set[int]:
+        """Return which of some fingerprints these workflows had before ``new_since``, as numbers."""
+        if self._query.new_since is None:
+            return set()
+        of_workflows = [each for each in self._predicates if isinstance(each, In) and each.attribute is WORKFLOW]
+        before = Fragment("e.create_time < %s", (self._query.new_since,))
+        where = together([*map(render, (among, *of_workflows)), before])
+        sql = f"SELECT e.fingerprint FROM {TABLE} WHERE {where.sql} GROUP BY e.fingerprint"  # noqa: S608 - literals of ours
+        return {number for (number,) in self._moment.rows(Fragment(sql, where.values))}
+
+    def _within(self, first: int, last: int, *conditions: Fragment) -> tuple[Fragment, Fragment]:
+        """Return the FROM clause and the condition of the rows from *first* to *last* that match."""
+        listed = self._predicates
+        if not self._path.has_few:  # one range of times is enough
+            listed = [e for e in listed if not (isinstance(e, Range) and e.attribute.column == "create_time")]
+        source, tests = self._path.source(listed)
+        between = Fragment("e.create_time >= %s AND e.create_time <= %s", (first, last))
+        return source, together([*([tests] if tests.sql != "true" else []), *conditions, between])
+
+
+def statistics(
+    connections: Connections, query: StatisticsQuery, *, has_text: bool, limits: Limits = USUAL
+) -> Statistics:
+    """Return the result of *query*, of one moment.
+
+    Raises:
+        InvalidQuery: there is no such time zone, there would be too many buckets, or it has a text and texts cannot be
+            searched for.
+        StoreError: it could not be read.
+    """
+    text_condition(query.filter.predicate(), has_text=has_text)
+
+    def read(connection: Connection) -> Statistics:
+        with one_moment(connection, connections.statements) as moment:
+            revision = moment.later(REVISION)
+            engine = StatisticsEngine(moment, query, limits)
+            body = partial(connections.body, connection)
+            pages: list[PageEngine] = []
+
+            def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
+                if not isinstance(step, (steps.Portion, steps.Documents)):
+                    return engine.execute(step)
+                if not pages:
+                    listed = RecordQuery(filter=query.filter)
+                    engine_of_rows = PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits)
+                    pages.append(engine_of_rows)
+                return pages[0].execute(step)
+
+            planned = count(query, IndexReach(0, 0), is_text_exact=False, exact_runs=limits.exact_runs)
+            found = steps.run(planned, execute)
+            return replace(found, reach=reach_of(moment, revision))
+
+    return connections.read(read)

@@ -1,0 +1,218 @@
+"""The shared store: records in PostgreSQL, for any number of processes and machines."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from itertools import islice
+from typing import Final
+from uuid import UUID
+
+from execution_history.errors import Message, StoreError, message_of
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.records.record import Document, RecordChange
+from execution_history.stores.compression import StoredRecord
+from execution_history.stores.postgres.administration import PostgresAdministration
+from execution_history.stores.postgres.bin import PostgresBin
+from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.deltas import Deltas
+from execution_history.stores.postgres.documents import documents_of, exactly, scan
+from execution_history.stores.postgres.feed import read_changes
+from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.postgres.record_rows import Counted
+from execution_history.stores.postgres.select import keys_of, select
+from execution_history.stores.postgres.statistics import statistics
+from execution_history.stores.postgres.stored_texts import escaped, stored_text
+from execution_history.stores.protocol import (
+    Batch,
+    Change,
+    FoundRecords,
+    MergeReport,
+    ScanToken,
+    StoreHealth,
+    WorkflowSummary,
+)
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_MERGE_GROUP: Final = 500
+_ANSWER_SECONDS: Final = 10
+
+
+class PostgresStore(PostgresBin, PostgresAdministration):
+    """A history in one schema of a PostgreSQL database.
+
+    Any number of processes may use it at once. A write waits up to 30 seconds for a server that has gone away. Its
+    arguments are those of :class:`~execution_history.stores.postgres.lifecycle.SharedStore`.
+    """
+
+    async def create(self, document: Document) -> None:
+        """See :meth:`HistoryStore.create`."""
+        key = RecordKey(document.workflow_id, document.execute_id)
+        await self._parts.writer.submit(lambda batch: batch.create(document), (), (key,), size=len(document.body))
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """See :meth:`HistoryStore.update`."""
+        key = RecordKey(workflow_id, execute_id)
+        return await self._parts.writer.submit(lambda batch: batch.update(key, change), (key,), size=change.size())
+
+    async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
+        """See :meth:`HistoryStore.merge`; every five hundred records are one transaction, and nothing has to settle."""
+        added = replaced = unchanged = 0
+        differing: list[int] = []
+        remaining = iter(documents)
+        while group := list(islice(remaining, _MERGE_GROUP)):
+            keys = [RecordKey(each.workflow_id, each.execute_id) for each in group]
+            size = sum(len(each.body) for each in group)
+            report = await self._parts.writer.submit(lambda batch, group=group: batch.merge(group), keys, size=size)  # type: ignore[misc]
+            differing += (added + replaced + unchanged + place for place in report.differing)
+            added += report.added
+            replaced += report.replaced
+            unchanged += report.unchanged
+        return MergeReport(added, replaced, unchanged, tuple(differing))
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """See :meth:`HistoryStore.get`."""
+        stored = [[stored_text(workflow_id)], [stored_text(execute_id)]]
+
+        def read(connection: Connection) -> bytes | None:
+            rows = connection.execute(self._connections.statements["documents"], stored)
+            return next(iter(exactly(self._connections, connection, rows)), None)
+
+        return await self._read(read)
+
+    async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
+        """See :meth:`HistoryStore.get_many`."""
+        named = list(keys)
+        found = await self._read(lambda connection: documents_of(self._connections, connection, named))
+        damaged = tuple(key for key, body in found.items() if body is None)
+        return FoundRecords({key: body for key, body in found.items() if body is not None}, damaged)
+
+    async def find(self, execute_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find`."""
+        return await self._exactly("documents_by_execute_id", stored_text(execute_id))
+
+    async def find_upstream(self, upstream_id: str) -> list[bytes]:
+        """See :meth:`HistoryStore.find_upstream`."""
+        return await self._exactly("documents_by_upstream_id", stored_text(upstream_id))
+
+    async def scan(self, after: ScanToken | None, limit: int) -> Batch:
+        """See :meth:`HistoryStore.scan`."""
+        return await self._read(lambda connection: scan(self._connections, connection, after, limit))
+
+    async def select(self, query: RecordQuery) -> Selection:
+        """See :meth:`HistoryStore.select`."""
+        return await asyncio.to_thread(select, self._connections, query, has_text=self._search)
+
+    async def statistics(self, query: StatisticsQuery) -> Statistics:
+        """See :meth:`HistoryStore.statistics`."""
+        return await asyncio.to_thread(statistics, self._connections, query, has_text=self._search)
+
+    async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
+        """See :meth:`HistoryStore.open_records`."""
+        numbers = sorted({STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"]) for status in statuses})
+
+        def read(connection: Connection) -> list[bytes]:
+            rows = connection.execute(self._connections.statements["open_documents"], (numbers, limit)).fetchall()
+            bodies = (self._connections.body(connection, StoredRecord(*row)) for row in rows)
+            return [body for body in bodies if body is not None]
+
+        return await self._read(read)
+
+    async def delete(self, workflow_id: str, execute_id: str) -> bool:
+        """See :meth:`HistoryStore.delete`."""
+        return bool(await self._deleted({RecordKey(workflow_id, execute_id): None}))
+
+    async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
+        """See :meth:`HistoryStore.delete_many`."""
+        if not isinstance(what, RecordFilter):
+            return await self._deleted(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+        found = await asyncio.to_thread(keys_of, self._connections, what, limit, has_text=self._search)
+        return await self._deleted(dict(found))
+
+    async def clear(self, workflow_id: str) -> bool:
+        """See :meth:`HistoryStore.clear`."""
+        stored, now = stored_text(workflow_id), self._clock()
+
+        def remove(connection: Connection, token: UUID) -> bool:
+            deltas = Deltas(self._slot)
+            statements = self._connections.statements
+            count = 0
+            for counted in connection.execute(statements["clear_executions"], (stored,)):
+                deltas.count(stored, Counted(*counted), -1)
+                count += 1
+            if not count:
+                return False
+            connection.execute(statements["clear_nodes"], (stored,))
+            # Later than the place of every record that was removed: none that is seen gone is newer.
+            [place] = arrivals(connection, statements, 1)
+            connection.execute(statements["note_cleared"], (stored, place * VERSIONS, now))
+            deltas.write(connection, statements)
+            connection.execute(statements["drop_empty_counters"], (stored,))
+            log_changes(connection, statements, [Logged(stored, "", -place * VERSIONS)], now, token)
+            return True
+
+        is_done = await self._parts.writer.submit_alone(remove)
+        if is_done:
+            self._notify()
+        return is_done
+
+    async def workflows(
+        self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None
+    ) -> list[WorkflowSummary]:
+        """See :meth:`HistoryStore.workflows`."""
+
+        def read(connection: Connection) -> list[WorkflowSummary]:
+            place = (None, None) if after is None else (after.last_create_time, stored_text(after.workflow_id))
+            values = {"prefix": escaped(prefix), "time": place[0], "id": place[1], "limit": limit}
+            rows = connection.execute(self._connections.statements["workflow_summaries"], values).fetchall()
+            names = restored(connection, self._connections.statements, (row[0] for row in rows))
+            return [
+                WorkflowSummary(
+                    names[name],
+                    int(sum(counts)),
+                    dict(zip(STATUS_NAMES, map(int, counts), strict=True)),
+                    newest,
+                    updated,
+                )
+                for name, *counts, updated, newest in rows
+            ]
+
+        return await self._read(read)
+
+    async def revision(self) -> int:
+        """See :meth:`HistoryStore.revision`."""
+        return int((await self._rows("feed_head"))[0][0])
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
+        """See :meth:`HistoryStore.changes`."""
+        return await asyncio.to_thread(read_changes, self._connections, since, limit, documents=documents)
+
+    async def health(self) -> StoreHealth:
+        """See :meth:`HistoryStore.health`."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self.open()
+                await asyncio.to_thread(self._connections.run, self._check)
+                return StoreHealth()
+        except TimeoutError:
+            sentence = Message("The history has not answered for %(seconds)s seconds.", seconds=_ANSWER_SECONDS)
+            return StoreHealth((sentence,))
+        except StoreError as error:
+            return StoreHealth((message_of(error),))
+
+    def _check(self, connection: Connection, _: UUID) -> None:
+        """Write an unchanged value, which raises where nothing can be written."""
+        connection.execute(self._connections.statements["check_writable"])
+
+    async def _exactly(self, name: str, value: str) -> list[bytes]:
+        def read(connection: Connection) -> list[bytes]:
+            rows = connection.execute(self._connections.statements[name], (value,)).fetchall()
+            return exactly(self._connections, connection, rows)
+
+        return await self._read(read)
+
+    async def _deleted(self, update_times: Mapping[RecordKey, int | None]) -> list[RecordKey]:
+        """Delete the records that still have these update times, ``None`` for any; return those deleted."""
+        if not update_times:
+            return []
+        return await self._parts.writer.submit(lambda batch: batch.delete(update_times), list(update_times))

@@ -1,0 +1,54 @@
+"""Whether there is a history at a place yet; asking does not make one."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+from execution_history.stores.factory import database_at, place_named
+from execution_history.stores.foreign_files import NotAFile, open_regular
+
+_HEAD: Final = 64 * 1024
+
+
+async def holds_history(location: str) -> bool:
+    """Return whether there is a history at *location*; true where a folder cannot be read, so that its store says why.
+
+    Args:
+        location: as :func:`~execution_history.stores.factory.store_at` takes it.
+
+    Raises:
+        SettingsError: there is no such store.
+        StoreError: the database cannot be reached, or refuses to say.
+    """
+    place = place_named(location)
+    if place.folder is not None:
+        return _is_in_folder(place.folder)
+    if place.kind == "postgres":
+        database = database_at(location)
+        from execution_history.stores.postgres.presence import has_tables  # noqa: PLC0415 - an extra, checked just now
+
+        return await asyncio.to_thread(has_tables, database)
+    return True
+
+
+def _is_in_folder(folder: Path) -> bool:
+    """Return whether *folder* holds a history.
+
+    Opening a store adopts the JSON files it finds, so other JSON files must not be mistaken for a history.
+    """
+    if not folder.is_dir():
+        return folder.exists()
+    try:
+        return (folder / "history.db").exists() or any(map(_is_history, folder.glob("*.json")))
+    except OSError:
+        return True
+
+
+def _is_history(file: Path) -> bool:
+    """Return whether a JSON file begins like one that we or an older deployment wrote."""
+    try:
+        with open_regular(file) as content:
+            head = content.read(_HEAD)
+    except NotAFile:
+        return False
+    return any(key in head for key in (b'"histories"', b'"execute_id"'))

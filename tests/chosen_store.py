@@ -1,0 +1,98 @@
+"""The store that tests of pages and commands run on: a folder, or with ``--store postgres`` a database.
+
+With that option only tests of what meets a store run, and those that are about a folder and its files are left out.
+"""
+
+import hashlib
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.postgres_server import PostgresServer
+
+_OPENING: Final = frozenset({"call", "history", "shared_web", "site", "web"})
+"""The fixtures that open a history in the chosen store."""
+
+_IN_FOLDERS: Final[dict[str, str]] = {}
+"""Tests that are about a folder: where they are, and why."""
+
+
+class ChosenStore:
+    """Where the histories of tests are that name them by a folder."""
+
+    def __init__(self) -> None:
+        self.is_folder = True
+        self._server: PostgresServer | None = None
+        self._places: dict[Path, ExitStack] = {}
+        self._locations: dict[Path, str] = {}
+
+    def begin(self, kind: str, server: PostgresServer) -> None:
+        """Take *kind*."""
+        self.is_folder, self._server = kind == "sqlite", server
+
+    def location(self, folder: Path) -> str:
+        """Return the location of the history that is named by *folder*."""
+        if self.is_folder:
+            return str(folder)
+        if folder not in self._locations:
+            assert self._server is not None
+            stack = self._places[folder] = ExitStack()
+            digest = hashlib.sha256(str(folder).encode()).hexdigest()
+            self._locations[folder] = stack.enter_context(self._server.new_history(f"test_{digest[:16]}"))
+        return self._locations[folder]
+
+    def located(self, arguments: Iterable[str], folder: Path) -> list[str]:
+        """Return the arguments of a command that is called in *folder*, with the location where the store is named."""
+        found: list[str] = []
+        for argument in arguments:
+            is_store = found[-1:] == ["--store"] and argument and ":" not in argument and not self.is_folder
+            found.append(self.location(folder / argument) if is_store else argument)
+        return found
+
+    def named(self, text: str) -> str:
+        """Return what a command has said, with the folder's name where it names the location."""
+        for folder, location in self._locations.items():
+            text = text.replace(shlex.quote(location), folder.name).replace(location, folder.name)
+        return text
+
+    def remove(self, above: Path = Path("/")) -> None:
+        """Remove the histories that are named by folders in *above*."""
+        for folder in [each for each in self._places if each.is_relative_to(above)]:
+            self._places.pop(folder).close()
+            del self._locations[folder]
+
+
+CHOSEN: Final = ChosenStore()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _chosen(request: pytest.FixtureRequest, postgres: PostgresServer) -> Iterator[None]:
+    CHOSEN.begin(request.config.getoption("--store"), postgres)
+    yield
+    CHOSEN.remove()
+
+
+@pytest.fixture(autouse=True)
+def _removed(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if not CHOSEN.is_folder and "tmp_path" in request.fixturenames:
+        CHOSEN.remove(request.getfixturevalue("tmp_path"))
+
+
+def choose_tests(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that would not meet the store that ``--store`` chooses."""
+    if config.getoption("--store") == "sqlite":
+        return
+    chosen: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (chosen if _OPENING & set(getattr(item, "fixturenames", ())) else others).append(item)
+        for place, reason in _IN_FOLDERS.items():
+            if item.nodeid.startswith(place):
+                item.add_marker(pytest.mark.skip(reason=reason))
+    config.hook.pytest_deselected(items=others)
+    items[:] = chosen

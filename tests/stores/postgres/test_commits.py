@@ -1,0 +1,244 @@
+"""Several processes on one history: nothing is lost, nothing is done twice, and the counters are those of a recount."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Final
+
+import orjson
+import pytest
+
+from execution_history.errors import ExecutionExists, StoreBusy
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, StatisticsQuery
+from execution_history.stores.postgres.location import location_of
+from execution_history.stores.postgres.store import PostgresStore
+from tests.postgres_server import PostgresServer
+from tests.sample_records import change, document, ids, page_of
+from tests.stores.postgres.servers import way_to
+from tests.stores.postgres.test_schema import opened
+
+pytestmark = pytest.mark.anyio
+
+_STORES: Final = 3
+_ROLLUPS: Final = (
+    (
+        (
+            "SELECT workflow_id, hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "FROM execution_history.rollups GROUP BY workflow_id, hour "
+            "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY workflow_id, hour"
+        ),
+        (
+            "SELECT workflow_id, create_time / 3600000, count(*) FILTER (WHERE status = 0), "
+            "count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), "
+            "coalesce(sum(tokens), 0) FROM execution_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
+        ),
+    ),
+    (
+        (
+            "SELECT hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "FROM execution_history.total_rollups GROUP BY hour "
+            "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY hour"
+        ),
+        (
+            "SELECT create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), "
+            "count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "FROM execution_history.executions GROUP BY 1 ORDER BY 1"
+        ),
+    ),
+)
+"""What the rollups say, and what the rows themselves say."""
+_DURATIONS: Final = "SELECT coalesce(sum(runs), 0) FROM execution_history.total_durations"
+
+
+@pytest.fixture
+async def stores(postgres_url: str) -> AsyncIterator[list[PostgresStore]]:
+    """One history, opened several times, as by several processes."""
+    made = [PostgresStore(location_of(postgres_url)) for _ in range(_STORES)]
+    await asyncio.gather(*(store.open() for store in made))
+    yield made
+    await asyncio.gather(*(store.aclose() for store in made))
+
+
+async def test_no_update_is_lost_where_all_change_one_record(stores: list[PostgresStore]) -> None:
+    """Each of them works on the newest version, whoever wrote it."""
+    await stores[0].create(document("a"))
+
+    async def add(number: int) -> None:
+        made = await stores[number % _STORES].update("w", "a", change(metadata={f"k{number}": number}))
+        assert made is not None
+        assert number == orjson.loads(made.body)["metadata"][f"k{number}"]
+
+    await asyncio.gather(*map(add, range(60)))
+    body = await stores[1].get("w", "a")
+    assert body is not None
+    assert {f"k{number}": number for number in range(60)} == orjson.loads(body)["metadata"]
+
+
+async def test_one_of_many_creates_the_record(stores: list[PostgresStore]) -> None:
+    """The others learn that there is one."""
+    results = await asyncio.gather(*(each.create(document("a")) for each in stores * 5), return_exceptions=True)
+    assert 1 == results.count(None)
+    assert all(isinstance(result, ExecutionExists) for result in results if result is not None)
+
+
+async def test_one_of_many_ends_the_run(stores: list[PostgresStore]) -> None:
+    """A compare-and-set holds between processes."""
+    await stores[0].create(document("a"))
+    endings = [
+        each.update("w", "a", change(status="success", output=number, only_from=frozenset({"running"})))
+        for number, each in enumerate(stores * 5)
+    ]
+    made = [result for result in await asyncio.gather(*endings) if result is not None]
+    assert 1 == len(made)
+    assert made[0].body == await stores[0].get("w", "a")
+
+
+async def test_a_record_that_came_again_elsewhere_is_not_taken_for_the_old_one(stores: list[PostgresStore]) -> None:
+    """What this process remembers of it is of no use then."""
+    first, second, _ = stores
+    await first.create(document("a", parameters={"n": 1}))
+    assert await second.delete("w", "a")
+    await second.create(document("a", parameters={"n": 2}))
+    made = await first.update("w", "a", change(status="success"))
+    assert made is not None
+    assert {"n": 2} == orjson.loads(made.body)["input_parameters"]
+    assert await second.delete("w", "a")
+    assert await first.update("w", "a", change(status="success")) is None
+    assert [] == ids((await page_of(first, None, 10, 1)).documents)
+
+
+async def _work(store: PostgresStore, seed: int) -> None:
+    """Do many different things, some of which others make impossible."""
+    luck = random.Random(seed)  # noqa: S311 - the same in every run
+    for number in range(80):
+        workflow_id, execute_id = f"w{luck.randrange(3)}", f"e{luck.randrange(12)}"
+        now = 1_700_000_000_000 + luck.randrange(10) * 1_800_000
+        step = luck.randrange(10)
+        if step < 4:
+            await asyncio.gather(store.create(document(execute_id, workflow_id, now)), return_exceptions=True)
+        elif step < 8:
+            status = luck.choice(["success", "failed", "interrupted", None])
+            asked = change(now + number, status, usage={"token_count": number})
+            await asyncio.gather(store.update(workflow_id, execute_id, asked), return_exceptions=True)
+        elif step == 8:
+            await store.delete(workflow_id, execute_id)
+        elif luck.randrange(4) == 0:
+            await store.clear(workflow_id)
+
+
+async def test_counters_and_rollups_are_those_of_a_recount(
+    stores: list[PostgresStore], postgres: PostgresServer
+) -> None:
+    """After many processes have created, ended, deleted and cleared at once."""
+    await asyncio.gather(*(_work(stores[number % _STORES], number) for number in range(12)))
+    batch = await stores[0].scan(None, 1_000)
+    records = [orjson.loads(body) for body in batch.documents]
+    expected = Counter((record["workflow_id"], record["execute_status"]) for record in records)
+    summaries = await stores[1].workflows()
+    counted = {(each.workflow_id, name): count for each in summaries for name, count in each.counts.items() if count}
+    assert dict(expected) == counted
+    total = await stores[2].statistics(StatisticsQuery(filter=RecordFilter()))
+    assert len(records) == total.totals.runs
+    statements = stores[0]._connections.statements
+    with postgres.connected() as connection:
+        for rolled_up, recounted in _ROLLUPS:
+            expected_rows = connection.execute(statements.placed(recounted)).fetchall()
+            assert expected_rows == connection.execute(statements.placed(rolled_up)).fetchall()
+        durations = connection.execute(statements.placed(_DURATIONS)).fetchone()
+    assert durations is not None
+    assert durations[0] == sum(record["execute_status"] in {"success", "failed"} for record in records)
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_done_twice(postgres_url: str) -> None:
+    """It is looked up: the caller gets its answer, and a new record is not taken for somebody else's."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url) as store:
+            await store.create(document("a"))
+            seen = await store.revision()
+            way.loses_commits = 1
+            await store.create(document("b"))
+            way.loses_commits = 1
+            assert await store.update("w", "b", change(status="success")) is not None
+            way.loses_commits = 1
+            assert await store.delete("w", "a")
+            assert 0 == way.loses_commits
+            feed = [(entry.kind, entry.execute_id) for entry in await store.changes(seen, 10)]
+            assert [("created", "b"), ("deleted", "a")] == feed
+            assert seen + 3 == await store.revision()
+
+
+async def test_a_lost_connection_is_made_again(postgres_url: str) -> None:
+    """For reading, for writing and for what is not a record; nobody notices but by the time that it takes."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url) as store:
+            for number in range(5):
+                await store.create(document(f"e{number}"))
+                way.cut()
+                assert await store.get("w", f"e{number}") is not None
+                assert await store.put_entry("view", f"k{number}", b"1") is not None
+                way.cut()
+                assert await store.update("w", f"e{number}", change(status="success")) is not None
+            assert {"success": 5} == {k: v for k, v in (await store.workflows())[0].counts.items() if v}
+            assert 5 == len(await store.entries("view"))
+
+
+async def test_a_server_that_stays_away_is_said_so_in_bounded_time(postgres_url: str) -> None:
+    """Every caller gets the sentence, and what comes after the server is back is written."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url, wait_seconds=1.0) as store:
+            await store.create(document("a"))
+            way.is_closed = True
+            way.cut()
+            calls = [
+                store.create(document("b")),
+                store.update("w", "a", change(status="success")),
+                store.get("w", "a"),
+                store.put_entry("view", "k", b"1"),
+                store.clear("w"),
+            ]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            assert [StoreBusy] * 5 == [type(result) for result in results]
+            assert all("cannot be reached" in str(result) or "in use" in str(result) for result in results)
+            assert 1 == len((await store.health()).problems)
+            way.is_closed = False
+            await store.create(document("c"))
+            assert ["c", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
+
+
+async def test_a_pool_that_is_exhausted_is_said_so(postgres: PostgresServer) -> None:
+    """Who reads waits for a while, and learns what to do."""
+    with postgres.new_history() as url:
+        async with opened(f"{url}&pool_size=1", wait_seconds=0.6) as store:
+            await store.create(document("a"))
+            with store._connections.reading(), pytest.raises(StoreBusy, match="raise pool_size"):
+                await store.get("w", "a")
+            assert await store.get("w", "a") is not None
+
+
+async def test_an_odd_record_is_kept_and_found_by_what_can_be_kept(postgres_url: str) -> None:
+    """PostgreSQL's texts cannot have U+0000, and its indexes no long texts."""
+    ids_of = ["a\0b", "\x01", "\x01\x01", "x" * 1000, "字" * 1000, "字" * 999 + "符", "a'b\"c\\d{}"]
+    async with opened(postgres_url) as store:
+        for workflow_id in ids_of:
+            for execute_id in ids_of:
+                record = document(execute_id, workflow_id, metadata={"tags": [execute_id, "t"], "account": workflow_id})
+                await store.create(record)
+                assert record.body == await store.get(workflow_id, execute_id)
+                await store.update(workflow_id, execute_id, change(status="failed", error_message="no " + execute_id))
+        assert set(ids_of) == {each.workflow_id for each in await store.workflows()}
+        for text in ids_of:
+            for wanted in (
+                RecordFilter(workflow_ids=(text,)),
+                RecordFilter(tags=(text,)),
+                RecordFilter(accounts=(text,)),
+                RecordFilter(execute_id_prefix=text[:990]),
+            ):
+                found = await store.statistics(StatisticsQuery(filter=wanted))
+                assert found.totals.runs >= len(ids_of)
+        feed = await store.changes(0, 1_000)
+        assert {(w, e) for w in ids_of for e in ids_of} == {(each.workflow_id, each.execute_id) for each in feed}
+        assert [RecordKey(ids_of[0], ids_of[3])] == await store.delete_many([RecordKey(ids_of[0], ids_of[3])], 10)
+        assert all([await store.clear(workflow_id) for workflow_id in ids_of])
+        assert [] == await store.workflows()

@@ -1,0 +1,151 @@
+"""Questions to PostgreSQL: whichever rows are few and whichever many, answers are those of the specification."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from execution_history.errors import InvalidQuery
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
+from execution_history.records.record import Document
+from execution_history.stores.memory import select as specification
+from execution_history.stores.postgres.connections import Connections
+from execution_history.stores.postgres.limits import USUAL, Limits
+from execution_history.stores.postgres.select import keys_of, select
+from execution_history.stores.postgres.statistics import statistics
+from tests.postgres_server import PostgresServer
+from tests.sample_filters import BASE, HOUR, documents, filters
+from tests.stores.postgres.filled import empty_history, fill
+
+_LIMITS = st.sampled_from(
+    [
+        USUAL,
+        Limits(few=-1, few_with_text=-1, few_of_all=-1, window=3, portion=2, counted=3),
+        Limits(few=-1, window=2, frequent=1, portion=2, largest_portion=3, exact_runs=5),
+        Limits(few=2, few_with_text=2, window=2, frequent=9, portion=2, exact_runs=0),
+    ]
+)
+_RECORDS = st.lists(documents(), max_size=25)
+
+
+@pytest.fixture(scope="module")
+def history(postgres: PostgresServer) -> Iterator[Connections]:
+    """A history that each test fills."""
+    with postgres.new_history() as url, empty_history(url) as connections:
+        yield connections
+
+
+def _pages(answer: Any, query: RecordQuery) -> list[Selection]:
+    pages = [answer(query)]
+    while (following := pages[-1].next) is not None:
+        pages.append(answer(replace(query, after=following)))
+    return pages
+
+
+def _bodies(pages: Sequence[Selection]) -> list[bytes]:
+    return [bytes(body) for page in pages for body in page.documents]
+
+
+def _arrived(records: Sequence[Document]) -> list[tuple[bytes, int]]:
+    kept = {(record.workflow_id, record.execute_id): record for record in records}
+    return [(record.body, place) for place, record in enumerate(kept.values(), 1)]
+
+
+@given(
+    records=_RECORDS,
+    wanted=filters(),
+    sort=st.sampled_from(["create_time", "duration", "tokens"]),
+    descending=st.booleans(),
+    size=st.integers(1, 7),
+    summaries=st.booleans(),
+    limits=_LIMITS,
+)
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pages_are_those_of_the_specification(
+    history: Connections,
+    records: list[Document],
+    wanted: RecordFilter,
+    sort: Any,
+    descending: bool,
+    size: int,
+    summaries: bool,
+    limits: Limits,
+) -> None:
+    """By cursor and by number, for any records, filter and order, and never a record twice or left out."""
+    fill(history, records)
+    arrived = _arrived(records)
+    query = RecordQuery(filter=wanted, sort=sort, descending=descending, size=size, summaries=summaries)
+    expected = _pages(lambda q: specification.select(q, arrived, IndexReach(0, 0)), query)
+    found = _pages(lambda q: select(history, q, has_text=True, limits=limits), query)
+    assert _bodies(expected) == _bodies(found)
+    for page in found:
+        assert page.total == expected[0].total if page.total_is_exact else page.total <= expected[0].total
+        assert page.reach.is_complete
+    for index in (2, 3):
+        numbered = replace(query, index=index)
+        theirs = specification.select(numbered, arrived, IndexReach(0, 0))
+        assert _bodies([theirs]) == _bodies([select(history, numbered, has_text=True, limits=limits)])
+
+
+@given(
+    records=_RECORDS,
+    wanted=filters(),
+    bucket=st.sampled_from(["hour", "day", "week", "month"]),
+    new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
+    limits=_LIMITS,
+)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counts_are_those_of_the_specification(
+    history: Connections,
+    records: list[Document],
+    wanted: RecordFilter,
+    bucket: Any,
+    new_since: int | None,
+    limits: Limits,
+) -> None:
+    """Totals, buckets, percentiles, from rows or from rollups, error codes and groups of failures."""
+    fill(history, records)
+    query = StatisticsQuery(filter=wanted, bucket=bucket, new_since=new_since)
+    counted = specification.statistics(query, _arrived(records), IndexReach(0, 0))
+    found = statistics(history, query, has_text=True, limits=limits)
+    if counted.percentiles_are_exact and found.percentiles_are_exact:
+        assert replace(counted, reach=found.reach) == found
+        return
+    assert _without_percentiles(counted) == _without_percentiles(found)
+
+
+def _without_percentiles(found: Any) -> Any:
+    def cut(figures: Any) -> Any:
+        return replace(figures, p50=None, p95=None, p99=None)
+
+    return (
+        cut(found.totals),
+        [replace(bucket, figures=cut(bucket.figures)) for bucket in found.buckets],
+        found.error_codes,
+        found.failures,
+    )
+
+
+@given(records=_RECORDS, wanted=filters(), limit=st.integers(1, 30), limits=_LIMITS)
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_oldest_records_that_match_are_named(
+    history: Connections, records: list[Document], wanted: RecordFilter, limit: int, limits: Limits
+) -> None:
+    """In their order, with their update times, and none that only might match."""
+    fill(history, records)
+    updated = {(record.workflow_id, record.execute_id): record.update_time for record in records}
+    expected = specification.keys_of(wanted, _arrived(records))[:limit]
+    assert [(key, updated[key]) for key in expected] == keys_of(history, wanted, limit, has_text=True, limits=limits)
+
+
+def test_a_text_is_refused_where_texts_are_not_searched(history: Connections) -> None:
+    """In pages and in statistics, by the name of the setting."""
+    wanted = RecordFilter(text="x")
+    with pytest.raises(InvalidQuery, match="EXECUTION_HISTORY_SEARCH"):
+        select(history, RecordQuery(filter=wanted), has_text=False)
+    with pytest.raises(InvalidQuery, match="EXECUTION_HISTORY_SEARCH"):
+        statistics(history, StatisticsQuery(filter=wanted), has_text=False)
