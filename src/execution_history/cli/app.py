@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "tag": "tag.tag",
     "export": "transfer.export_runs",
     "import": "transfer.import_runs",
+    "copy": "copy_history.copy_history",
     "workflows": "list.list_workflows",
     "show": "show.show",
     "delete": "delete.delete",

@@ -22,7 +22,7 @@ _APP_EXAMPLES: Final = (
 
 _EXIT_CODES: Final = {
     "0": N_("success; of run: the workflow succeeded"),
-    "1": N_("the workflow failed, or it is unknown how it ended; import refused something"),
+    "1": N_("the workflow failed, or it is unknown how it ended; import refused something, copy found a difference"),
     "2": N_("the call, a setting or an account is wrong, or an address is in use"),
     "3": N_("the workflow was interrupted: it asks a question, or the program that recorded it is gone"),
     "4": N_("the store cannot be used"),
@@ -75,6 +75,17 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_(
             "Records that are there already stay, unless the other version is newer. An import that was interrupted "
             "continues when it is started again."
+        ),
+    ),
+    "copy": (
+        N_(
+            "Copy a whole history into another store, such as a folder into PostgreSQL, and compare both byte for byte."
+        ),
+        N_(
+            "The source is only read and may be in use: what it changes meanwhile is copied too. A copy that was "
+            "interrupted continues when it is started again, and one that is repeated brings what is new. Runs that "
+            "are newer in the target stay; damaged ones are named and left out. Entries of the registry are copied "
+            "too; the audit log, leases, the places of followers and deleted runs stay behind."
         ),
     ),
 }
@@ -140,6 +151,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "export -o history.zip --format json",
         "export -o runs.parquet",
     ),
+    "copy": ("copy data/execution_history postgresql://history@localhost/history", "copy sqlite:old sqlite:new --json"),
     "import": (
         "import runs.jsonl",
         "import data/old_history",

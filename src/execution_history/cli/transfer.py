@@ -2,31 +2,25 @@
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
+from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_, Message, StoreError
+from execution_history.errors import N_, Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size, visible
-from execution_history.presentation.index_notice import left_of
 from execution_history.presentation.time_zone import local_zone
-from execution_history.query.model import IndexReach
 from execution_history.query.time_buckets import zone_of
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
     from execution_history.transfer import ImportReport
-    from execution_history.transfer import Progress as Step
 
 Format = Literal["jsonl", "json", "csv", "parquet"]
 
@@ -82,10 +76,10 @@ async def export_runs(
     )
     async with open_history(session) as history:
         if target == "-":
-            with _bar(session, beside=sys.stdout.isatty()) as bar:
+            with progress_bar(session, beside=sys.stdout.isatty()) as bar:
                 report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, bar.of_runs)
         else:
-            with _bar(session) as bar:
+            with progress_bar(session) as bar:
                 report = await transfer.export_to_path(history.service, Path(target), export, bar.of_runs)
     notice_damaged(session, report.damaged, report.damaged_count)
     code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
@@ -149,7 +143,7 @@ async def import_runs(
     limits = settings.reading_limits
     began = time.monotonic()
     async with ExecutionHistoryService(store_of(settings)) as service:
-        with _bar(session) as bar:
+        with progress_bar(session) as bar:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
                 report = await transfer.import_studio(
@@ -161,26 +155,10 @@ async def import_runs(
                 )
         importing, indexing = time.monotonic() - began, None
         try:
-            indexing = await _index_seconds(session, service)
+            indexing = await index_seconds(session, service, N_("The runs are imported; indexing them now."))
         finally:  # who stops the index has imported all the same
             _show(session, report, importing, indexing, place_of(settings.store))
     return ExitCode.SOME_REFUSED if report.refused_count else ExitCode.SUCCESS
-
-
-async def _index_seconds(session: Session, service: ExecutionHistoryService) -> float | None:
-    """Wait until the imported runs are indexed, and return how long that took; ``None`` where it has to come later."""
-    began = time.monotonic()
-    try:
-        with _bar(session) as bar:
-            if bar.is_hidden and not session.as_json:
-                session.notice("The runs are imported; indexing them now.", style="dim")
-            await service.follow_index(bar.of_index)
-    except StoreError as error:
-        session.notice(
-            "The runs are imported, but they could not be indexed: %(problem)s", problem=error.message, style="yellow"
-        )
-        return None
-    return time.monotonic() - began
 
 
 def _show(session: Session, report: "ImportReport", importing: float, indexing: float | None, place: str) -> None:
@@ -224,51 +202,3 @@ def _show(session: Session, report: "ImportReport", importing: float, indexing: 
                 report.refused_count - _SHOWN_REFUSALS,
             )
         )
-
-
-class _Bar:
-    """The progress of an export or an import, as a bar on a terminal."""
-
-    def __init__(self, session: Session, shown: Progress) -> None:
-        self._session = session
-        self._shown = shown
-        self._task = shown.add_task("", total=None)
-        self._most = self._done = 0
-
-    @property
-    def is_hidden(self) -> bool:
-        """Whether nobody sees it."""
-        return self._shown.disable
-
-    def of_runs(self, step: "Step") -> None:
-        """Show how many runs were read or written."""
-        description = self._session.translate.plural(
-            "%(num)s run, %(size)s", "%(num)s runs, %(size)s", step.records, size=size(step.size)
-        )
-        if step.total_records is not None:
-            self._update(description, step.total_records, step.records)
-        else:
-            self._update(description, step.total_size, step.size)
-
-    def of_index(self, reach: IndexReach) -> None:
-        """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""
-        left = left_of(reach.revision, reach.newest, reach.missing)
-        self._most = self._most or left
-        self._done = max(self._done, self._most - left)
-        description = self._session.translate(
-            "Indexing: %(done)s of %(total)s", done=grouped(self._done), total=grouped(self._most)
-        )
-        self._update(description, self._most, self._done)
-
-    def _update(self, description: str, total: int | None, completed: int) -> None:
-        self._shown.update(self._task, description=description, total=total, completed=completed)
-
-
-@contextmanager
-def _bar(session: Session, *, beside: bool = False) -> Iterator[_Bar]:
-    """Show a progress bar on a terminal, unless it would stand *beside* an answer there; nothing elsewhere."""
-    console = Console(stderr=True)
-    hidden = beside or session.as_json or not console.is_terminal
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=hidden) as shown:
-        yield _Bar(session, shown)

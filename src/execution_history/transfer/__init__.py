@@ -1,6 +1,8 @@
-"""Export and import of histories."""
+"""Export, import and copies of histories."""
 
 from execution_history.transfer.columns import DEFAULT_COLUMNS
+from execution_history.transfer.copier import OnCopyProgress, copy_history
+from execution_history.transfer.copy_report import CopyReport, NamedRecords
 from execution_history.transfer.coze_studio.importer import import_studio
 from execution_history.transfer.export import (
     EXPORT_FORMATS,
@@ -19,14 +21,18 @@ from execution_history.transfer.sources import Refused
 __all__ = [
     "DEFAULT_COLUMNS",
     "EXPORT_FORMATS",
+    "CopyReport",
     "Export",
     "ExportFormat",
     "ExportReport",
     "ImportReport",
+    "NamedRecords",
+    "OnCopyProgress",
     "OnProgress",
     "Progress",
     "Refused",
     "check_whole",
+    "copy_history",
     "export_chunks",
     "export_to_path",
     "export_to_stream",

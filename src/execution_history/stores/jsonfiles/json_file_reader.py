@@ -1,8 +1,12 @@
 """One JSON file, open for reading: records stand newest first, so one is found by time with a few small reads."""
 
 import os
+import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
+
+import orjson
 
 from execution_history.stores.jsonfiles.blanks import Blanks
 from execution_history.stores.jsonfiles.edits import Span
@@ -21,6 +25,7 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.mirror_port import FileState
 
 _MOST_READ: Final = 4 * 1024 * 1024
+_RECORD_ID: Final = re.compile(re.escape(RECORD_START) + rb'("(?:[^"\\\n]|\\.)*"),\n')
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -167,6 +172,27 @@ class JSONFileReader:
                 start = self.find(key, first, self.first_not_newer(create_time - 1))
         end = -1 if start < 0 else self.find(CLOSING, start, self.size)
         return None if end < 0 else Span(start, end + len(CLOSING))
+
+    def times_of(self, execute_ids: Collection[str]) -> dict[str, int]:
+        """Return the ``create_time`` of those of these records that are here; for this the whole file may be read.
+
+        Raises:
+            NotOurs: one of them has no time.
+            OSError: the file cannot be read.
+        """
+        wanted = {orjson.dumps(execute_id): execute_id for execute_id in execute_ids}
+        found: dict[str, int] = {}
+        at = self.header.newest_at
+        while at < self.size and len(found) < len(wanted):
+            # What begins in a piece ends in it, unless its id is very long: then the next piece begins with it.
+            piece = self.read(at, at + _MOST_READ)
+            end = 0
+            for match in _RECORD_ID.finditer(piece):
+                end = match.end()
+                if match[1] in wanted:
+                    found[wanted[match[1]]] = self._time_at(at + match.start())
+            at += max(end, len(piece) - HEADER_LIMIT, 1)
+        return found
 
     def _time_at(self, start: int) -> int:
         for length in (FIRST_LINES, HEADER_LIMIT):  # ids may be long

@@ -16,19 +16,17 @@ from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, 
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.background_rebuild import Builder
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
-from execution_history.stores.jsonfiles.file_format import Header, render, stamp
+from execution_history.stores.jsonfiles.file_format import Header, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.open_files import OpenFiles
-from execution_history.stores.jsonfiles.rebuild import Job, regrow, write_new
+from execution_history.stores.jsonfiles.rebuild import Job, make_room, write_new
 from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
 
 _log = logging.getLogger("execution_history.stores.jsonfiles")
 
-_LITTLE: Final = 256 * 1024
-_LITTLE_SLACK: Final = 3
 _NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
@@ -186,9 +184,7 @@ class JSONFileMirror(Mirror):
         changes = [change for change in row.changes if change.execute_id not in aside] if waiting else row.changes
         blocked = file.apply(changes, is_complete=job is None)
         if blocked and file.size <= self._sizes.small:
-            needed = sum(len(render(change.body)) + 8 for change in blocked if change.body)
-            slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
-            file = regrow(file, slack=max(2 * needed, slack))
+            file = make_room(file, blocked)
             self._files.put(row.workflow_id, file)
             blocked = file.apply(blocked)
             if blocked:

@@ -20,11 +20,14 @@ from execution_history.stores.jsonfiles.file_format import (
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
+from execution_history.stores.mirror_port import FileChange
 
 _PIECE: Final = 256 * 1024
 _COPIED: Final = 1024 * 1024
 _LEAST_SLACK: Final = 64 * 1024
 _LARGE: Final = 32 * 1024 * 1024
+_LITTLE: Final = 256 * 1024
+_LITTLE_SLACK: Final = 3
 
 
 class NoRoom(Exception):  # noqa: N818 - a finding, not a failure
@@ -70,6 +73,13 @@ def write_new(
     if slack is None:
         slack = max(least_slack, sum(map(len, records)))
     _replace_file(path, header, whole_file(header, records, slack))
+
+
+def make_room(file: JSONFile, changes: Iterable[FileChange]) -> JSONFile:
+    """Return the same small file with slack for *changes* and for some more; the old one is closed."""
+    needed = sum(len(render(change.body)) + 8 for change in changes if change.body)
+    slack = file.size * (_LITTLE_SLACK if file.size < _LITTLE else 1)
+    return regrow(file, slack=max(2 * needed, slack))
 
 
 def regrow(file: JSONFile, slack: int) -> JSONFile:

@@ -1,0 +1,108 @@
+"""The file ``.mirror`` of a folder of JSON files that follow a history: its id, and how far it has come."""
+
+import contextlib
+import os
+import uuid
+from pathlib import Path
+from typing import Final, NamedTuple, cast
+
+import orjson
+
+from execution_history.clock import boot_id
+from execution_history.errors import SettingsError, quoted
+from execution_history.stores.jsonfiles.file_names import SUFFIX
+from execution_history.stores.sqlite import DATABASE
+
+_NAME: Final = ".mirror"
+
+
+class FolderPlace(NamedTuple):
+    """What the file says.
+
+    Attributes:
+        id: the name of the folder among all that follow, for its place and its lease.
+        revision: the change up to which all files are on the disk; ``None`` where that is not known.
+        boot: the start of the machine in which it was written.
+    """
+
+    id: str
+    revision: int | None = None
+    boot: str = ""
+
+    @property
+    def follower(self) -> str:
+        """The name of the place in the change feed, and of the lease."""
+        return f"mirror:{self.id}"
+
+
+def claim_folder(folder: Path) -> FolderPlace:
+    """Make *folder*, for its owner only, or check that it can be used; return what its file says.
+
+    Raises:
+        SettingsError: it holds a history, or JSON files of others.
+        OSError: it cannot be read or written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if (folder / DATABASE).exists():
+        raise SettingsError(
+            "The folder %(folder)s holds a history, which keeps its own JSON files: choose another one for JSON files "
+            "that follow.",
+            folder=quoted(folder),
+        )
+    place = read_place(folder)
+    if place is None:
+        if any(folder.glob(f"*{SUFFIX}")):
+            raise SettingsError(
+                "The folder %(folder)s holds JSON files of another program: choose an empty one for JSON files that "
+                "follow the history.",
+                folder=quoted(folder),
+            )
+        place = FolderPlace(uuid.uuid4().hex)
+        # Of two processes that begin at once the first decides: a link fails where the name is taken.
+        beside = _written_beside(folder, place)
+        try:
+            with contextlib.suppress(FileExistsError):
+                os.link(beside, folder / _NAME)
+        finally:
+            beside.unlink(missing_ok=True)
+        place = read_place(folder) or place
+    return place
+
+
+def read_place(folder: Path) -> FolderPlace | None:
+    """Return what the file of *folder* says; ``None`` where there is none that can be understood.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        found = orjson.loads((folder / _NAME).read_bytes())
+        return FolderPlace(str(found["id"]), cast("int | None", found["revision"]), str(found["boot"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def save_place(folder: Path, place: FolderPlace, revision: int) -> FolderPlace:
+    """Write that everything up to *revision* is on the disk; return what the file says now.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    saved = place._replace(revision=revision, boot=boot_id())
+    beside = _written_beside(folder, saved)
+    try:
+        beside.replace(folder / _NAME)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    return saved
+
+
+def _written_beside(folder: Path, place: FolderPlace) -> Path:
+    path = folder / f"{_NAME}.{os.getpid()}.new"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(orjson.dumps(place._asdict()))
+        file.flush()
+        os.fsync(file.fileno())
+    return path
