@@ -123,7 +123,9 @@ def first_bytes(port: int, call: bytes, times: int) -> list[float]:
 
 
 @contextmanager
-def held(port: int, call: bytes, count: int, *, seconds: float = 120) -> Iterator[None]:
+def held(
+    port: int, call: bytes, count: int, *, seconds: float = 120, clock: Callable[[], float] = time.monotonic
+) -> Iterator[None]:
     """Open so many streams at once, whose first bytes have come; what is held has to be released before the end.
 
     Raises:
@@ -132,20 +134,24 @@ def held(port: int, call: bytes, count: int, *, seconds: float = 120) -> Iterato
     with callers(port, count) as connected:
         for caller in connected.values():
             caller.send(call)
-        _receive_until("began", Caller.has_begun, connected, seconds)
+        _receive_until("began", Caller.has_begun, connected, seconds, clock)
         yield
-        _receive_until("ended", Caller.receive, connected, seconds)
+        _receive_until("ended", Caller.receive, connected, seconds, clock)
 
 
 def _receive_until(
-    reached: str, receive: Callable[[Caller], bool], connected: dict[int, Caller], seconds: float
+    reached: str,
+    receive: Callable[[Caller], bool],
+    connected: dict[int, Caller],
+    seconds: float,
+    clock: Callable[[], float],
 ) -> None:
     """Receive what comes, in the order in which it comes, until *receive* was true of each caller.
 
     Raises:
         SystemExit: that took longer; *reached* says of the others how far they got.
     """
-    deadline, waiting = time.monotonic() + seconds, set(connected)
+    deadline, waiting = clock() + seconds, set(connected)
     with select.epoll() as ready:
         for number in waiting:
             ready.register(number, select.EPOLLIN)
@@ -154,5 +160,5 @@ def _receive_until(
                 if receive(connected[number]):
                     ready.unregister(number)
                     waiting.discard(number)
-            if time.monotonic() > deadline:
+            if clock() > deadline:
                 raise SystemExit(f"Only {len(connected) - len(waiting)} of {len(connected)} streams {reached}.")

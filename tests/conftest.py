@@ -2,7 +2,9 @@
 
 import os
 import tempfile
+from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.chosen_store import _chosen, _removed, choose_tests
@@ -11,12 +13,17 @@ from tests.stores_under_test import clock, place, store
 
 __all__ = ["_chosen", "_removed", "clock", "place", "postgres", "postgres_url", "store"]
 
-for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_"))]:
+for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_", "SSL_CERT_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
 
 # Nor must what a test leaves waiting reach the developer's own state.
 _state = tempfile.TemporaryDirectory()
 os.environ["XDG_STATE_HOME"] = _state.name
+
+# No test calls the internet, but each of thousands of HTTP clients would read all its authorities; one of them will do.
+_authority, _end, _ = Path(certifi.where()).read_text("ascii", "replace").partition("-----END CERTIFICATE-----\n")
+(Path(_state.name) / "authority.pem").write_text(_authority + _end, "ascii", "replace")
+certifi.where = lambda: f"{_state.name}/authority.pem"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,6 +1,7 @@
 """The command as a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ def environment() -> dict[str, str]:
 @contextmanager
 def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command, running in *folder* with more *variables*, its streams piped; killed at the end if need be."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell: inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [*COMMAND, *CHOSEN.located(arguments, folder)],
         cwd=folder,

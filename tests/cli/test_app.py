@@ -1,5 +1,6 @@
-"""The command as a user types it, in processes of its own."""
+"""The command as a user types it: where it matters, in processes of its own."""
 
+import io
 import json
 import os
 import re
@@ -13,23 +14,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import Call
+
 _SHORT, _LONG, _QUESTION, _REJECTED = (f"700000000000000000{number}" for number in (1, 2, 5, 4))
 
 
-def _command(
-    *arguments: str, folder: Path, check: int | None = 0, stdin: str = "", **environment: str
-) -> subprocess.CompletedProcess[str]:
+def _command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     found = subprocess.run(
         [sys.executable, "-m", "execution_history", *arguments],
         cwd=folder,
-        input=stdin,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "NO_COLOR": "1", **environment},
+        env={**os.environ, "NO_COLOR": "1"},
     )
-    assert check is None or check == found.returncode, found.stderr
+    assert 0 == found.returncode, found.stderr
     assert "Traceback" not in found.stderr
     return found
 
@@ -40,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_is_streamed_recorded_listed_and_shown(folder: Path) -> None:
+def test_a_run_is_streamed_recorded_listed_and_shown(folder: Path, call: Call) -> None:
     """With no server and no account: the embedded sandbox."""
     ran = _command("run", _LONG, "-p", "city=巴黎", "-p", "pace_ms=0", "--sandbox", folder=folder)
     assert "今天有小雨" in ran.stdout
@@ -49,39 +50,28 @@ def test_a_run_is_streamed_recorded_listed_and_shown(folder: Path) -> None:
     record = listed["histories"][0]
     assert (1, {"city": "巴黎", "pace_ms": 0}) == (listed["total"], record["input_parameters"])
     for arguments in (("list",), ("list", _LONG), ("workflows",)):
-        assert "success" in _command(*arguments, folder=folder).stdout
+        assert "success" in call(*arguments).out
     shown = _command("show", record["execute_id"], folder=folder).stdout
     assert all(word in shown for word in ("● Succeeded", record["execute_id"], "done_event", "Travel writer", "巴黎"))
-    assert record == json.loads(_command("show", record["execute_id"], "--json", folder=folder).stdout)
+    assert record == call("show", record["execute_id"], "--json").json()
     assert (folder / "data" / "execution_history" / f"{_LONG}.json").exists()
 
 
 @pytest.mark.parametrize(("workflow_id", "code"), [(_SHORT, 0), (_REJECTED, 1), (_QUESTION, 3)])
-def test_the_exit_code_says_how_a_run_ended(folder: Path, workflow_id: str, code: int) -> None:
+def test_the_exit_code_says_how_a_run_ended(call: Call, workflow_id: str, code: int) -> None:
     """And --json gives the frames, a line each."""
-    ran = _command("run", workflow_id, "-p", "pace_ms=0", "--sandbox", "--json", folder=folder, check=code)
-    assert "workflow_started" == json.loads(ran.stdout.splitlines()[0])["event"]
+    ran = call("run", workflow_id, "-p", "pace_ms=0", "--sandbox", "--json")
+    assert (code, "workflow_started") == (ran.code, ran.lines()[0]["event"])
 
 
-def test_inputs_are_json_where_they_read_as_json(folder: Path) -> None:
+def test_inputs_are_json_where_they_read_as_json(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """From options, a file and the standard input."""
     (folder / "inputs.json").write_text('{"a": 1, "b": 2}')
-    _command(
-        "run",
-        _SHORT,
-        "--parameters-file",
-        "inputs.json",
-        "-p",
-        "b=[3]",
-        "-p",
-        'c="4"',
-        "-p",
-        "d=e=f",
-        "--sandbox",
-        folder=folder,
-    )
-    _command("run", _SHORT, "--parameters-file", "-", "--sandbox", folder=folder, stdin='{"x": null}')
-    found = json.loads(_command("list", "--json", folder=folder).stdout)["histories"]
+    options = ("-p", "b=[3]", "-p", 'c="4"', "-p", "d=e=f")
+    call("run", _SHORT, "--parameters-file", "inputs.json", *options, "--sandbox")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"x": null}'), "utf-8"))
+    call("run", _SHORT, "--parameters-file", "-", "--sandbox")
+    found = call("list", "--json").json()["histories"]
     assert [{"x": None}, {"a": 1, "b": [3], "c": "4", "d": "e=f"}] == [record["input_parameters"] for record in found]
 
 
@@ -101,67 +91,64 @@ def test_inputs_are_json_where_they_read_as_json(folder: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_one_sentence_and_a_code(
-    folder: Path, arguments: tuple[str, ...], code: int, sentence: str
+    call: Call, arguments: tuple[str, ...], code: int, sentence: str
 ) -> None:
     """For people on the error output, for scripts as the exit code."""
-    found = _command(*arguments, folder=folder, check=code)
-    assert sentence in " ".join(found.stderr.split())
-    assert "" == found.stdout
+    found = call(*arguments)
+    assert (code, "") == (found.code, found.out)
+    assert sentence in " ".join(found.err.split())
+    assert "Traceback" not in found.err
 
 
-def test_an_empty_history_says_what_to_do_first(folder: Path) -> None:
+def test_an_empty_history_says_what_to_do_first(call: Call) -> None:
     """And is empty JSON for programs."""
-    assert "--sandbox" in _command("list", folder=folder).stderr
-    assert {"histories": [], "total": 0, "has_more": False} == json.loads(
-        _command("list", "--json", folder=folder).stdout
-    )
+    assert "--sandbox" in call("list").err
+    assert {"histories": [], "total": 0, "has_more": False} == call("list", "--json").json()
 
 
-def test_records_are_deleted(folder: Path) -> None:
+def test_records_are_deleted(call: Call) -> None:
     """One, then the history."""
     for _ in range(2):
-        _command("run", _SHORT, "--sandbox", folder=folder)
-    execute_id = json.loads(_command("list", "--json", folder=folder).stdout)["histories"][0]["execute_id"]
-    _command("delete", execute_id, folder=folder)
-    assert 1 == json.loads(_command("workflows", "--json", folder=folder).stdout)["workflows"][0]["total"]
-    _command("clear", _SHORT, "--yes", folder=folder)
-    assert 0 == json.loads(_command("list", "--json", folder=folder).stdout)["total"]
+        call("run", _SHORT, "--sandbox")
+    execute_id = call("list", "--json").json()["histories"][0]["execute_id"]
+    assert 0 == call("delete", execute_id).code
+    assert 1 == call("workflows", "--json").json()["workflows"][0]["total"]
+    assert 0 == call("clear", _SHORT, "--yes").code
+    assert 0 == call("list", "--json").json()["total"]
 
 
-def test_what_a_run_says_cannot_command_the_terminal(folder: Path) -> None:
+def test_what_a_run_says_cannot_command_the_terminal(call: Call) -> None:
     """Escape sequences are shown, not sent."""
-    _command("run", _SHORT, "-p", 'a="\\u001b[31m\\u202e[bold]x"', "--sandbox", folder=folder)
-    execute_id = json.loads(_command("list", "--json", folder=folder).stdout)["histories"][0]["execute_id"]
+    call("run", _SHORT, "-p", 'a="\\u001b[31m\\u202e[bold]x"', "--sandbox")
+    execute_id = call("list", "--json").json()["histories"][0]["execute_id"]
     for arguments in (("list",), ("show", execute_id)):
-        shown = _command(*arguments, folder=folder).stdout
+        shown = call(*arguments).out
         assert "\x1b[31m" not in shown
         assert "\u202e" not in shown
     assert "[bold]" in shown
 
 
-def test_the_store_is_chosen_by_option_or_variable(folder: Path) -> None:
+def test_the_store_is_chosen_by_option_or_variable(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the command, after it, or in the environment."""
-    _command("run", _SHORT, "--sandbox", "--store", "sqlite:elsewhere", folder=folder)
+    call("run", _SHORT, "--sandbox", "--store", "sqlite:elsewhere")
     assert (folder / "elsewhere" / "history.db").exists()
-    for found in (
-        _command("--store", "elsewhere", "list", "--json", folder=folder),
-        _command("list", "--json", folder=folder, EXECUTION_HISTORY_STORE="elsewhere"),
-    ):
-        assert 1 == json.loads(found.stdout)["total"]
+    assert 1 == call("--store", "elsewhere", "list", "--json").json()["total"]
+    monkeypatch.setenv("EXECUTION_HISTORY_STORE", "elsewhere")
+    assert 1 == call("list", "--json").json()["total"]
 
 
-def test_a_reader_that_stops_early_is_no_error(folder: Path) -> None:
+def test_a_reader_that_stops_early_is_no_error(folder: Path, call: Call) -> None:
     """`| head` is quiet."""
-    _command("run", _SHORT, "--sandbox", folder=folder)
+    call("run", _SHORT, "--sandbox")
     line = f"{sys.executable} -m execution_history list --json | head -c 5"
     found = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     assert "" == found.stderr
 
 
 @pytest.mark.parametrize("command", ["", "serve", "sandbox", "run", "list", "workflows", "show", "delete", "clear"])
-def test_every_command_has_help(folder: Path, command: str) -> None:
+def test_every_command_has_help(call: Call, command: str) -> None:
     """With the exit codes on the first page."""
-    shown = _command(*command.split(), "--help", folder=folder).stdout
+    shown = call(*command.split(), "--help").out
     assert "Usage:" in shown
     assert bool(command) or "Exit codes" in shown
 
@@ -189,7 +176,7 @@ class _Server:
     def _wait(self) -> None:
         for _ in range(500):
             try:
-                urllib.request.urlopen(self.base + "/healthz", timeout=5).close()
+                urllib.request.urlopen(self.base + "/healthz", timeout=60).close()
             except urllib.error.URLError:
                 time.sleep(0.01)
             else:
@@ -206,14 +193,14 @@ class _Server:
     def end(self, how: signal.Signals) -> int:
         """Send a signal and wait."""
         self.process.send_signal(how)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         assert self.process.stderr is not None
         self.process.stderr.close()
         return code
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_stops_when_told(folder: Path, how: signal.Signals) -> None:
+def test_a_server_stops_when_told(folder: Path, call: Call, how: signal.Signals) -> None:
     """Quickly, also in mid-stream, and the run under way is interrupted, not left running."""
     server = _Server(folder)
     answer = server.post("/coze/workflows/stream_run", {"workflow_id": _LONG, "parameters": {"pace_ms": 2000}})
@@ -221,7 +208,7 @@ def test_a_server_stops_when_told(folder: Path, how: signal.Signals) -> None:
     code = server.end(how)
     answer.close()
     assert code in {0, 130, -signal.SIGTERM, -signal.SIGINT}
-    record = json.loads(_command("list", "--json", folder=folder).stdout)["histories"][0]
+    record = call("list", "--json").json()["histories"][0]
     assert "interrupted" == record["execute_status"]
 
 
@@ -233,7 +220,7 @@ def test_a_killed_server_leaves_the_truth_for_the_next(folder: Path) -> None:
     server.end(signal.SIGKILL)
     answer.close()
     next_server = _Server(folder)
-    with urllib.request.urlopen(f"{next_server.base}/coze/workflows/{_LONG}/history", timeout=10) as listed:
+    with urllib.request.urlopen(f"{next_server.base}/coze/workflows/{_LONG}/history", timeout=60) as listed:
         record = json.load(listed)["histories"][0]
     assert ("interrupted", "recorder_died") == (record["execute_status"], record["metadata"]["proof"])
     content = json.loads((folder / "data" / "execution_history" / f"{_LONG}.json").read_bytes())
@@ -241,14 +228,14 @@ def test_a_killed_server_leaves_the_truth_for_the_next(folder: Path) -> None:
     next_server.end(signal.SIGTERM)
 
 
-def test_commands_work_beside_a_running_server(folder: Path) -> None:
+def test_commands_work_beside_a_running_server(folder: Path, call: Call) -> None:
     """On the same folder at once; a second server on the port says so."""
     server = _Server(folder)
-    _command("run", _SHORT, "--sandbox", folder=folder)
+    call("run", _SHORT, "--sandbox")
     server.post(f"/coze/workflows/{_SHORT}/run", {}).close()
-    assert 2 == json.loads(_command("list", "--json", folder=folder).stdout)["total"]
-    port = server.base.rpartition(":")[2]
-    assert "--port" in _command("serve", "--port", port, folder=folder, check=2).stderr
+    assert 2 == call("list", "--json").json()["total"]
+    refused = call("serve", "--port", server.base.rpartition(":")[2])
+    assert (2, True) == (refused.code, "--port" in refused.err)
     server.end(signal.SIGTERM)
 
 

@@ -117,7 +117,7 @@ def test_an_import_may_be_stopped_while_it_indexes(tmp_path: Path, call: Call, w
         else:
             assert b"The runs are imported; indexing them now.\n" == process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert 130 == process.wait(30)
+        assert 130 == process.wait(60)
         out = process.stdout.read()
         assert b"" == process.stderr.read()
     if words:

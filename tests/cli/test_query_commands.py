@@ -256,7 +256,7 @@ def test_what_happens_is_followed(filled: History, tmp_path: Path) -> None:
         filled.keep("new", "w")
         assert "new" == orjson.loads(process.stdout.readline())["execute_id"]
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(60)
 
 
 def test_people_may_follow_a_run_that_goes_on(history: History, tmp_path: Path) -> None:
@@ -266,7 +266,7 @@ def test_people_may_follow_a_run_that_goes_on(history: History, tmp_path: Path) 
         assert process.stdout is not None
         assert b"going" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_a_followed_run_shows_its_output_or_error(
         assert process.stdout is not None
         assert f"  {shown}\n" == process.stdout.readline().decode()[-len(shown) - 3 :]
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(20)
+        assert 0 == process.wait(60)
 
 
 @pytest.mark.usefixtures("filled")

@@ -9,6 +9,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,20 +31,31 @@ def get(url: str, **headers: str) -> Any:
         return orjson.loads(answer.read())
 
 
-@pytest.fixture(params=["uvloop and httptools", "asyncio and h11"])
+KINDS = ["uvloop and httptools", "asyncio and h11"]
+"""What servers stand on; the second is for machines that the first has no wheels for."""
+
+
+@contextmanager
+def serving(folder: Path, kind: str) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
+    """A server with a sandbox on the folder ``history`` in *folder*, and what it announced."""
+    variables = {}
+    if kind == "asyncio and h11":
+        (folder / "missing").mkdir()
+        for name in ("uvloop", "httptools"):
+            (folder / "missing" / f"{name}.py").write_text("raise ImportError('there is no wheel')")
+        variables["PYTHONPATH"] = os.pathsep.join([str(folder / "missing"), *filter(None, [os.getenv("PYTHONPATH")])])
+    arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", "--store", "history"]
+    with started(*arguments, folder=folder, **variables) as process:
+        yield process, read_document(process.stdout)
+
+
+@pytest.fixture(params=KINDS)
 def server(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator[tuple["subprocess.Popen[bytes]", dict[str, Any]]]:
-    """A server with a sandbox on the folder ``history``, and what it announced; also without what has no wheels."""
-    variables = {}
-    if request.param == "asyncio and h11":
-        (tmp_path / "missing").mkdir()
-        for name in ("uvloop", "httptools"):
-            (tmp_path / "missing" / f"{name}.py").write_text("raise ImportError('there is no wheel')")
-        variables["PYTHONPATH"] = os.pathsep.join([str(tmp_path / "missing"), *filter(None, [os.getenv("PYTHONPATH")])])
-    arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", "--store", "history"]
-    with started(*arguments, folder=tmp_path, **variables) as process:
-        yield process, read_document(process.stdout)
+    """A server of a test's own, which it may stop."""
+    with serving(tmp_path, request.param) as found:
+        yield found
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -66,7 +66,7 @@ def test_a_reader_who_has_seen_enough_is_no_fault(tmp_path: Path, words: list[st
         process.stdout.close()
         if words[0] == "follow":
             History(tmp_path / "history", BEGAN + 1).keep("more", parameters={"x": "y" * 100_000})
-        assert (141, b"") == (process.wait(30), process.stderr.read())
+        assert (141, b"") == (process.wait(60), process.stderr.read())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -87,7 +87,7 @@ def test_following_waits_for_a_history_and_ends_when_told(
         if words:
             assert {"event": "put", "revision": 1}.items() <= orjson.loads(line).items()
         process.send_signal(number)
-        assert 0 == process.wait(30)
+        assert 0 == process.wait(60)
         assert b"Traceback" not in process.stderr.read()
 
 
@@ -106,7 +106,7 @@ def _on_a_terminal(folder: Path, *words: str) -> str:
     except OSError:  # how Linux tells the end of a terminal
         pass
     os.close(ours)
-    assert 0 == process.wait(30)
+    assert 0 == process.wait(60)
     return said.decode()
 
 
@@ -130,7 +130,7 @@ def test_an_export_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
         process.stdout.read(1)
         process.send_signal(signal.SIGINT)
         process.stdout.close()
-        assert process.wait(30) in {130, 141}
+        assert process.wait(60) in {130, 141}
         assert b"" == process.stderr.read()
     assert ["history"] == [each.name for each in tmp_path.iterdir()]
 

@@ -52,7 +52,7 @@ async def test_a_recording_that_fails_at_any_step_breaks_no_run(sandbox: Sandbox
         with httpx.Client(transport=SyncRecordingTransport(Recorder(MemoryStore(), clock=_clock(right)))) as client:
             return client.post(**request)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async with httpx.AsyncClient() as client:
             expected = (await client.post(**request)).text
         async with httpx.AsyncClient(
@@ -83,7 +83,7 @@ async def test_a_transport_that_is_closed_leaves_no_caller_waiting(steps: int) -
     for _ in range(steps):
         await asyncio.sleep(0)
     await transport.aclose()
-    await asyncio.wait([calling], timeout=10)
+    await asyncio.wait([calling], timeout=60)
     assert calling.done()
     with pytest.raises((httpx.TransportError, asyncio.CancelledError)):
         await calling
@@ -104,7 +104,7 @@ async def test_a_transport_that_is_closed_leaves_no_running_record(steps: int, i
     await asyncio.sleep(0)
     store.running.set()
     await closing
-    await asyncio.wait([calling], timeout=10)
+    await asyncio.wait([calling], timeout=60)
     await recorder.aclose()
     assert not await store.open_records(frozenset({"running"}), 10)
     with pytest.raises((httpx.TransportError, asyncio.CancelledError)):
@@ -152,7 +152,7 @@ async def test_a_transport_that_closes_while_a_record_is_closed_leaves_nobody_wa
     store = FaultyStore()
     recorder = Recorder(store)
     transport = RecordingTransport(recorder, _Upstream(store, answer))
-    async with asyncio.timeout(30), httpx.AsyncClient(transport=transport) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(transport=transport) as client:
         calling = asyncio.create_task(client.send(_run()))
         while store.asked < 2:
             await asyncio.sleep(0)
@@ -181,7 +181,7 @@ async def test_a_transport_closes_also_while_a_caller_does_not_read() -> None:
         async for chunk in chunks:
             read.append(chunk)  # noqa: PERF401 - what came before the error counts too
 
-    async with asyncio.timeout(30), httpx.AsyncClient(transport=transport) as client:
+    async with asyncio.timeout(60), httpx.AsyncClient(transport=transport) as client:
         response = await client.send(_run("long_stream"), stream=True)
         store.running.set()
         chunks = response.aiter_raw()
@@ -203,7 +203,7 @@ async def test_a_bridge_that_ends_while_a_record_is_closed_costs_no_synchronous_
         return httpx.Response(200, content=b'{"code": 0}')
 
     transport = SyncRecordingTransport(Recorder(store), httpx.MockTransport(answer), bridge=bridge)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         reading = asyncio.create_task(anyio.to_thread.run_sync(lambda: transport.handle_request(_run()).read()))
         while store.asked < 2:
             await asyncio.sleep(0.01)

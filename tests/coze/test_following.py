@@ -51,7 +51,7 @@ async def test_what_is_raised_while_a_run_is_followed_does_not_end_that(caplog: 
         poller = RunPoller(recorder, RunHistoryClient(transport), first_pause=0.001, per_second=1000)
         address = Address(sandbox.base_url, authorise)
         poller.poll(PolledRun(_WORKFLOW, recording.execute_id, upstream_id, address, recorder.clock()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "running" == await _status(store, recording.execute_id):
                 await asyncio.sleep(0.01)
         await poller.aclose()

@@ -34,7 +34,7 @@ def service() -> ExecutionHistoryService:
 
 async def _all(service: ExecutionHistoryService, workflow_id: str = "w") -> list[ExecutionRecord]:
     """The runs of a workflow, oldest first, once all of them have ended; some endings are not waited for."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = (await service.get_execution_history(workflow_id, page_size=100))["histories"][::-1]
             if all(each["execute_status"] != "running" for each in found):
@@ -303,7 +303,7 @@ async def test_the_progress_of_a_stream_is_saved_while_it_runs(service: Executio
 
     steps = stream()
     next(steps)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             [found] = (await service.get_execution_history("w"))["histories"]
             if found["node_execute_status"]:
@@ -747,7 +747,7 @@ async def test_a_run_goes_on_while_the_store_is_full() -> None:
         assert [0, 1, 2] == [await call(number) for number in range(3)]
     assert [] == await service.get_all_workflows()
     store.fault = None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(await service.get_all_workflows()) < 2 or len(await _all(service)) < 3:
             await asyncio.sleep(0.01)
     found = await _all(service)
@@ -770,7 +770,7 @@ async def test_a_store_that_raises_anything_does_not_break_the_run(caplog: pytes
     assert 1 == recorded("w", service=service)(lambda: 1)()
     assert any("fault of the store" in message for message in caplog.messages)
     store.is_broken = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await service.get_all_workflows():
             await asyncio.sleep(0.01)
     assert 1 == (await _one(service))["output"]

@@ -182,12 +182,12 @@ async def test_a_future_of_a_thread_is_followed(service: ExecutionHistoryService
     may_end = threading.Event()
 
     def wait() -> str:
-        assert may_end.wait(20)
+        assert may_end.wait(60)
         return "done"
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         call: Callable[..., Any] = recorded("w", service=service)(
-            lambda: pool.submit(lambda: may_end.wait(20) and "done")
+            lambda: pool.submit(lambda: may_end.wait(60) and "done")
         )
         future = call()
         assert isinstance(future, concurrent.futures.Future)

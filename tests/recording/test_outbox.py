@@ -38,7 +38,7 @@ async def _record(store: HistoryStore, execute_id: str) -> dict[str, Any] | None
 
 
 async def _emptied(outbox: Outbox) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while outbox:
             await outbox.save()
             await asyncio.sleep(0.01)
@@ -70,7 +70,7 @@ async def test_it_tries_again_by_itself(store: FaultyStore) -> None:
     store.fill()
     await outbox.write("w", "1", document("1"))
     store.fault = None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while outbox:
             await asyncio.sleep(0.01)
     assert ["1 running"] == store.written
@@ -99,7 +99,7 @@ async def test_what_waits_is_written_many_at_once(store: FaultyStore) -> None:
     store.held = {f"{number}": asyncio.Event() for number in range(1, 10)}
     store.fault, store.asked = None, 0
     saving = asyncio.create_task(outbox.save())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while store.asked < 10 or outbox.holds("w", "0"):
             await asyncio.sleep(0)
         await outbox.write("w", "new", document("new"))
@@ -131,7 +131,7 @@ async def test_a_caller_who_is_cancelled_loses_nothing(store: FaultyStore) -> No
     outbox = Outbox(store)
     store.running.clear()
     writing = asyncio.create_task(outbox.write("w", "1", document("1")))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not store.asked:
             await asyncio.sleep(0)
     writing.cancel()
@@ -139,7 +139,7 @@ async def test_a_caller_who_is_cancelled_loses_nothing(store: FaultyStore) -> No
         await writing
     store.fill()
     store.running.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not any("The disk is full." in problem for problem in outbox.problems()):
             await asyncio.sleep(0)
     store.fault = None
@@ -227,7 +227,7 @@ async def test_a_damaged_record_that_was_not_waited_for_stops_nobody_else(store:
     store.poison, store.poisoned = "bad", RecordDamaged("here", "w", "bad")
     store.held["bad"] = asyncio.Event()
     writing = asyncio.create_task(outbox.write("w", "bad", change(status="success")))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while store.asked < 2:
             await asyncio.sleep(0)
         writing.cancel()
@@ -339,7 +339,7 @@ async def test_large_steps_behind_a_store_that_hangs_do_not_fill_the_memory(spoo
     store.running.clear()
     names = [str(number) for number in range(20)]
     writing = [asyncio.create_task(outbox.write("w", name, document(name))) for name in names]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while store.asked < len(names):
             await asyncio.sleep(0)
     for task in writing:

@@ -63,7 +63,7 @@ async def test_a_run_is_opened_followed_and_closed() -> None:
     assert "running" == (await _record(store, recording.execute_id))["execute_status"]
     recording.follow(lambda: {"usage": {"token_count": 1}})
     recording.touched()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await _record(store, recording.execute_id))["usage"] is None:
             await asyncio.sleep(0)
     await recording.close("success", output="x", metadata={"proof": "test"})
@@ -85,7 +85,7 @@ async def test_what_a_full_store_refuses_is_written_when_there_is_room() -> None
     assert "The disk is full." in recorder.problems()[0]
     await recorder.start()
     store.is_full = False
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while recorder.problems():
             await asyncio.sleep(0.01)
     record = await _record(store, recording.execute_id)
@@ -237,7 +237,7 @@ async def test_whatever_a_store_raises_the_recorder_goes_on() -> None:
     store = _TroubledStore()
     recorder = Recorder(store, lease_seconds=0.03)
     await recorder.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await store.renewed.wait()
     assert not store.raised
     await recorder.aclose()
@@ -290,11 +290,11 @@ async def test_a_run_whose_ending_is_in_the_spool_is_no_orphan() -> None:
     recording = await recorder.open("w", execute_id="new")
     await recording.close("success")
     assert "success" == (await _record(store, "new"))["execute_status"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "interrupted" != (await _record(store, "orphan"))["execute_status"]:
             await asyncio.sleep(0.01)
     store.held["ended"].set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while recorder.outbox:
             await asyncio.sleep(0.01)
     await recorder.end_orphans()
@@ -323,7 +323,7 @@ async def test_a_snapshot_that_fails_is_told_once_and_the_run_goes_on(caplog: py
         return {"usage": {"token_count": 1}}
 
     recording.follow(snapshot)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await _record(store, recording.execute_id))["usage"] is None:
             recording.touched()
             await asyncio.sleep(0.001)
@@ -357,7 +357,7 @@ async def test_closing_ends_whatever_the_store_does() -> None:
     store.running.clear()
     opening = asyncio.create_task(recorder.open("w", execute_id="1"))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while "1" not in store.entered:
                 await asyncio.sleep(0)
             opening.cancel()

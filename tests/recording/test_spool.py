@@ -252,7 +252,7 @@ async def test_a_pipe_is_not_waited_for(store: SharedFaultyStore, spool: Spool) 
     """Nobody may ever write into it."""
     path = _put(spool, "1")
     os.mkfifo(path.with_stem(path.stem[:-1] + "-"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await Outbox(store, spool=spool).save()
     assert ["success"] == await _statuses(store, "1")
 
@@ -301,7 +301,7 @@ async def test_a_batch_that_another_process_is_writing_is_left_to_it(
     outbox = Outbox(store, spool=spool)
     store.held["1"] = asyncio.Event()
     saving = asyncio.create_task(Outbox(store, spool=Spool("shared", folder)).save())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not store.asked:
             await asyncio.sleep(0)
     await outbox.save()
@@ -311,7 +311,7 @@ async def test_a_batch_that_another_process_is_writing_is_left_to_it(
     store.held["1"].set()
     await saving
     assert not path.exists()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while outbox:
             await asyncio.sleep(0.01)
     body = await store.get("w", "1")
@@ -329,7 +329,7 @@ async def test_only_the_steps_of_spooled_runs_wait_for_the_spool(store: SharedFa
     store.held["500"] = asyncio.Event()
     await outbox.write("w", "900", change(3_000, "success"))
     assert not await outbox.look()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "499 running" not in store.written:
             await asyncio.sleep(0.01)
     await outbox.write("w", "800", change(3_000, "success"))
@@ -339,7 +339,7 @@ async def test_only_the_steps_of_spooled_runs_wait_for_the_spool(store: SharedFa
     assert "100 success" == store.written[-1]
     assert () == outbox.problems()
     store.held["500"].set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while outbox:
             await asyncio.sleep(0.01)
     assert ["success", "success"] == await _statuses(store, "800", "900")
@@ -353,7 +353,7 @@ async def test_closing_leaves_the_rest_of_a_batch_to_the_next_program(
     store.held["60"] = asyncio.Event()
     outbox = Outbox(store, spool=spool, answer_seconds=0.2)
     await outbox.look()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "59 success" not in store.written:
             await asyncio.sleep(0)
         await outbox.aclose(8)

@@ -434,7 +434,7 @@ async def test_closing_while_others_call_leaves_nobody_waiting(store: HistorySto
                 return number
         return 200
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         calls = [asyncio.create_task(run(name)) for name in "abcd"]
         threads = [asyncio.create_task(asyncio.to_thread(asyncio.run, run(name))) for name in "wxyz"]
         await asyncio.sleep(0.02)

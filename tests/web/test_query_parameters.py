@@ -226,6 +226,6 @@ async def test_what_happens_is_told_without_gaps(filled: Served) -> None:
         listening = asyncio.create_task(_events(answer, 2))
         await service.create_execution_record("w", "new")
         await service.delete_execution_record("w", "ok")
-        events = await asyncio.wait_for(listening, 20)
+        events = await asyncio.wait_for(listening, 60)
     assert [("put", "new"), ("delete", "ok")] == [(name, data["execute_id"]) for _, name, data in events]
     assert 422 == (await client.get("/coze/history/live", headers={"Last-Event-ID": "x"})).status_code

@@ -36,6 +36,11 @@ class Gateway:
         page = await self.application.service.get_execution_history(workflow_id, page_size=100)
         return [dict(record) for record in page["histories"]]
 
+    async def newest(self, workflow_id: str) -> dict[str, Any]:
+        """The newest record of a workflow."""
+        page = await self.application.service.get_execution_history(workflow_id, page_size=1)
+        return dict(page["histories"][0])
+
     async def ended(self, workflow_id: str, *, beside: str = "running") -> dict[str, Any]:
         """The newest record of a workflow, once its status is another one than *beside*; the change feed tells."""
         while True:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -100,32 +101,28 @@ async def deep(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
         yield gateway, answer
 
 
-@pytest.mark.parametrize("levels", LEVELS)
 @pytest.mark.parametrize("place", _PLACES, ids=lambda place: place[0])
-async def test_what_is_deep_passes_and_is_recorded(
-    deep: tuple[Gateway, list[bytes]], place: _Place, levels: int
-) -> None:
+async def test_what_is_deep_passes_and_is_recorded(deep: tuple[Gateway, list[bytes]], place: _Place) -> None:
     """The caller gets every byte; the record has it in the form of what is deep, in lists, the file and the search."""
     gateway, answer = deep
     name, path, request, respond, status = place
-    text = "[" * levels + f'"needle-{levels}"' + "]" * levels
-    answer[0] = respond(text)
-
-    passed = await gateway.client.post(path, content=request(text), headers={"content-type": "application/json"})
-
-    assert answer[0] == passed.content
-    found = (await gateway.records("7"))[0]
-    assert status == found["execute_status"]
-    assert depth_of(found) <= 128
-    assert f"needle-{levels}" in json.dumps(found)
-    searched = await gateway.client.get("/coze/history", params={"q": f"needle-{levels}", "workflow": "7"})
-    assert "usage" in name or found in searched.json()["histories"]  # which is not searched
-    exported = await gateway.client.get("/coze/export", params={"workflow": "7"})
-    assert orjson.dumps(found) in exported.content.splitlines()
-    page = await gateway.client.get(f"/workflows/7/runs/{found['execute_id']}")
-    assert 200 == page.status_code
-    in_file = json.loads((Path(gateway.application.settings.store) / "7.json").read_bytes())
-    assert found == in_file["histories"][0]
+    kept: dict[int, dict[str, Any]] = {}
+    for levels in LEVELS:
+        text = "[" * levels + f'"needle-{levels}"' + "]" * levels
+        answer[0] = respond(text)
+        passed = await gateway.client.post(path, content=request(text), headers={"content-type": "application/json"})
+        assert answer[0] == passed.content
+        found = kept[levels] = await gateway.newest("7")
+        assert (status, True) == (found["execute_status"], f"needle-{levels}" in json.dumps(found)), levels
+        assert depth_of(found) <= 128
+    exported = set((await gateway.client.get("/coze/export", params={"workflow": "7"})).content.splitlines())
+    in_file = json.loads((Path(gateway.application.settings.store) / "7.json").read_bytes())["histories"]
+    assert list(kept.values()) == in_file[len(kept) - 1 :: -1]
+    for levels, found in kept.items():
+        searched = await gateway.client.get("/coze/history", params={"q": f"needle-{levels}", "workflow": "7"})
+        assert "usage" in name or found in searched.json()["histories"]  # which is not searched
+        assert orjson.dumps(found) in exported
+        assert 200 == (await gateway.client.get(f"/workflows/7/runs/{found['execute_id']}")).status_code
     answer[0] = _PLAIN
     await gateway.client.post(_RUN, json={"workflow_id": "another"})
     assert "success" == (await gateway.records("another"))[0]["execute_status"]

@@ -12,6 +12,7 @@ import pytest
 from starlette.concurrency import run_in_threadpool
 
 from execution_history.sandbox import WORKFLOWS, Sandbox
+from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.coze.gateway.conftest import TOKEN, Gateway, gateway_to, nobody
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +32,19 @@ def modules() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "execution-history" / "coze-api-1.3.9"
-    if not (cache / "node_modules/@coze/api/package.json").is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix"]
-        subprocess.run([*command, str(cache), _SDK], check=True, capture_output=True, cwd=cache)
+    cache.mkdir(parents=True, exist_ok=True)
+    lock = ProcessLock(cache / "lock")
+    lock.acquire(600)  # other workers want it at the same moment
+    try:
+        if not (cache / "node_modules/@coze/api/package.json").is_file():
+            whole = cache / "new"
+            shutil.rmtree(whole, ignore_errors=True)
+            whole.mkdir()
+            command = ["npm", "install", "--no-save", "--no-package-lock", "--no-audit", "--no-fund", "--prefix"]
+            subprocess.run([*command, str(whole), _SDK], check=True, capture_output=True, cwd=whole)
+            (whole / "node_modules").rename(cache / "node_modules")
+    finally:
+        lock.close()
     return cache / "node_modules"
 
 

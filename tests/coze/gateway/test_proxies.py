@@ -108,7 +108,7 @@ async def test_a_run_in_the_background_is_followed_through_the_proxy(
         recorder = Recorder(service.store)
 
         async def ended(count: int) -> None:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while True:
                     found = (await service.get_execution_history(_LONG))["histories"]
                     if [record["execute_status"] for record in found] == ["success"] * count:

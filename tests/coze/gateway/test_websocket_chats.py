@@ -141,7 +141,7 @@ async def heard(socket: ClientConnection, *until: str) -> list[str]:
 
 async def settled(gateway: Gateway, workflow_id: str, count: int) -> list[dict[str, Any]]:
     """The records of a workflow, oldest first, once there are *count* and none is running."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             found = await gateway.records(workflow_id)
             if len(found) >= count and all(each["execute_status"] != "running" for each in found):
@@ -338,7 +338,7 @@ async def test_a_question_of_a_chat_and_its_answer_are_one_record(tmp_path: Path
             frame = {"event_type": "conversation.chat.submit_tool_outputs", "data": outputs}
             await socket.send(orjson.dumps(frame).decode())
         await heard(socket, "conversation.chat.completed")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (record := (await settled(gateway, "7", 1))[0])["execute_status"] == "interrupted":
                 await asyncio.sleep(0.01)
         assert 1 == len(await gateway.records("7"))

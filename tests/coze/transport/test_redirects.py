@@ -154,7 +154,7 @@ def _interrupted(asked: dict[str, Any]) -> dict[str, Any]:
 async def _ended(store: FaultyStore) -> list[dict[str, Any]]:
     """The records of the workflow, once none is running."""
     service = ExecutionHistoryService(store)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             page = (await service.get_execution_history("w"))["histories"]
             if all(record["execute_status"] != "running" for record in page):

@@ -66,7 +66,7 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
 
 async def _one(service: ExecutionHistoryService, name: str) -> ExecutionRecord:
     """The only run of a workflow, once it has ended."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             histories = (await service.get_execution_history(IDS.get(name, name)))["histories"]
             if histories and histories[0]["execute_status"] != "running":
@@ -508,7 +508,7 @@ async def test_bytes_are_handed_on_as_they_come(service: ExecutionHistoryService
 
     async def look() -> None:
         await first.wait()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 [found] = (await service.get_execution_history("w"))["histories"]
                 if found["node_execute_status"]:

@@ -82,7 +82,7 @@ async def _records(store: Any) -> list[dict[str, Any]]:
 
 async def _until(store: Any, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The only record, once *is_so*."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (found := await _records(store)) or not is_so(found[0]):
             await asyncio.sleep(0.005)
     assert 1 == len(found)

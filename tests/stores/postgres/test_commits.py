@@ -31,8 +31,9 @@ _ROLLUPS: Final = (
         ),
         (
             "SELECT workflow_id, create_time / 3600000, count(*) FILTER (WHERE status = 0), "
-            "count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), "
-            "coalesce(sum(tokens), 0) FROM execution_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
+            "count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2), "
+            "count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "FROM execution_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
         ),
     ),
     (

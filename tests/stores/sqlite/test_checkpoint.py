@@ -41,7 +41,7 @@ def test_a_stop_during_a_checkpoint_is_heard(tmp_path: Path) -> None:
     checkpointer.start()
     checkpointer._due.set()
     lock.told.wait()
-    lock.stopping.join(timeout=20)
+    lock.stopping.join(timeout=60)
 
     assert not lock.stopping.is_alive()
     connection.close()

@@ -195,7 +195,7 @@ async def test_the_thread_that_follows_survives_whatever_happens(tmp_path: Path)
         assert "ZeroDivisionError" in " ".join(index.problems())
         reader.broken = False
         await store.create(document("new"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (await index.reach()).is_complete:
                 await asyncio.sleep(0.01)
         assert () == index.problems()

@@ -81,7 +81,7 @@ async def test_any_number_may_wait_for_a_build(tmp_path: Path) -> None:
 
             waiting = [asyncio.create_task(wait(number)) for number in range(40)]
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await all_wait.wait()
                     assert 10 == len((await index.select(replace(_ALL, wait_seconds=5))).documents)
                     for each in waiting:
@@ -124,7 +124,7 @@ async def test_a_rebuild_on_a_bad_disk_ends(tmp_path: Path) -> None:
         index = RecordIndex(tmp_path, store._parts.reader, _BadDisk(), LITTLE)
         try:
             await index.follow()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 with pytest.raises(StoreDamaged, match=r"fails again \(.*malformed.*\): check that disk"):
                     await index.rebuild()
             assert 10 == len((await index.select(_ALL)).documents)

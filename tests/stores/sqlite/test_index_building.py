@@ -396,7 +396,7 @@ async def test_what_a_killed_rebuild_has_left_is_deleted(tmp_path: Path) -> None
         await fill(store, range(5))
         (tmp_path / "index.db.new").write_bytes(b"half")
         await store.select(_ALL)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (tmp_path / "index.db.new").exists():
                 await asyncio.sleep(0.01)
         assert 5 == len((await store.select(_ALL)).documents)

@@ -14,7 +14,7 @@ def test_a_portion_is_written_while_the_next_is_made() -> None:
 
     def portions() -> Iterator[int]:
         yield 1
-        assert begun.wait(10)
+        assert begun.wait(60)
         assert written == []
         is_made.set()
         yield 2
@@ -23,7 +23,7 @@ def test_a_portion_is_written_while_the_next_is_made() -> None:
 
     def write(portion: int) -> None:
         begun.set()
-        assert is_made.wait(10)
+        assert is_made.wait(60)
         written.append(portion)
 
     overlapped(portions(), write)
@@ -51,13 +51,13 @@ def test_an_error_of_the_making_waits_for_the_writing() -> None:
 
     def portions() -> Iterator[int]:
         yield 1
-        assert begun.wait(10)
+        assert begun.wait(60)
         threading.Timer(0.1, is_raised.set).start()
         raise ZeroDivisionError
 
     def write(portion: int) -> None:
         begun.set()
-        assert is_raised.wait(10)
+        assert is_raised.wait(60)
         written.append(portion)
 
     with pytest.raises(ZeroDivisionError):

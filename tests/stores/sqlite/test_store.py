@@ -380,7 +380,7 @@ async def test_cleared_histories_give_their_space_back(tmp_path: Path) -> None:
     await store.merge([document(f"e{n}", parameters={"t": os.urandom(1_000).hex()}) for n in range(3_000)])
     assert await store.clear("w")
     watcher = apsw.Connection(str(tmp_path / "h" / "history.db"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while watcher.execute("SELECT count(*) FROM executions").get or int(watcher.pragma("page_count")) > 600:
             await asyncio.sleep(0.05)
     watcher.close()

@@ -39,10 +39,10 @@ async def store(tmp_path: Path) -> AsyncIterator[SQLiteStore]:
     await made.create(document("first"))
     await made.create(document("first", "other"))
     yield made
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await made.aclose()
     again = SQLiteStore(tmp_path / "h")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await again.open()
         assert {"w", "other"} <= {summary.workflow_id for summary in await again.workflows()}
         for summary in await again.workflows():
@@ -59,7 +59,7 @@ def _file(store: SQLiteStore, workflow_id: str = "w") -> dict[str, Any]:
 
 async def _goes_on(store: SQLiteStore) -> None:
     """Calls on both workflows are answered, and the files show what came of them."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for workflow_id in ("other", "w"):
             name = f"next-{os.urandom(4).hex()}"
             await store.create(document(name, workflow_id, 5_000))
@@ -106,7 +106,7 @@ async def test_of_a_group_only_the_operation_that_fails_is_refused(store: SQLite
     failing = Failing(2_000, None, {}, {})
     calls = [store.create(document(f"e{number}")) for number in range(5)]
     calls[2:2] = [store.update("w", "first", failing)]  # type: ignore[list-item]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [False, False, True, False, False, False] == [isinstance(answer, StoreError) for answer in answers]
     assert 6 == (await page_of(store, "w", 10, 1)).total
@@ -130,7 +130,7 @@ async def test_a_file_that_cannot_be_made_is_a_problem_and_no_error(
 ) -> None:
     """The record is safe; health tells of the file until it is made, which the next change does."""
     with injected(Injector(error, files=(sign,), times=3)) as injector:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await store.create(document("one", "w2"))
         assert injector.raised
         if not (Path(store.location.removeprefix("sqlite:")) / "w2.json").exists():
@@ -146,7 +146,7 @@ async def test_a_file_that_cannot_be_made_is_a_problem_and_no_error(
 async def test_a_file_that_cannot_be_edited_is_made_anew(store: SQLiteStore, error: BaseException) -> None:
     """At the latest with the next change of its workflow."""
     with injected(Injector(error, files=("os.utime",), times=2)) as injector:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await store.create(document("second", now=2_000))
     assert injector.raised
     await store.update("w", "first", change(3_000, "success"))
@@ -164,7 +164,7 @@ async def test_flush_does_not_say_yes_for_a_file_that_it_could_not_bring_to_the_
     await store.flush()
     await store.create(document("second", now=2_000))
     with injected(Injector(error, files=("open w.json",), times=3)) as injector:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with pytest.raises(ExecutionHistoryError):
                 await store.flush()
     assert injector.raised
@@ -187,7 +187,7 @@ async def test_tidying_that_fails_is_tried_again(store: SQLiteStore, sign: str, 
     await store.create(document("gone", "cleared"))
     with injected(Injector(error, statements=(sign,))) as injector:
         assert await store.clear("cleared")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not injector.raised:
                 await asyncio.sleep(0.01)
     await _goes_on(store)
@@ -207,7 +207,7 @@ async def test_a_checkpoint_that_fails_is_tried_again(tmp_path: Path, error: Bas
                 if injector.raised:
                     break
         await store.create(document("next"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await store.aclose()
 
 
@@ -251,7 +251,7 @@ async def test_a_file_that_raises_does_not_keep_the_history_from_opening(tmp_pat
     (folder / "b.json").unlink()
     again = SQLiteStore(folder)
     with injected(Injector(error, files=("open b.json",), times=100)) as injector:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await again.open()
         assert injector.raised
         (problem,) = (await again.health()).problems
@@ -285,7 +285,7 @@ async def test_a_folder_that_goes_away_is_noticed_at_the_next_call(tmp_path: Pat
         elsewhere.rename(folder)
         await store.create(document("second"))
         assert () == (await store.health()).problems
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await store.aclose()
 
 
@@ -313,7 +313,7 @@ async def main(folder):
     assert await store.delete("large", "e0")
     assert await store.get("large", "e0") is None
     assert await store.clear("large")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await store.create(document("after", "kept", 9_000, parameters={"t": os.urandom(30_000).hex()}))
@@ -390,7 +390,7 @@ async def test_a_folder_that_another_process_holds_for_long_leaves_nobody_waitin
         await asyncio.sleep(0)
         task.cancel()
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await asyncio.to_thread(asyncio.run, leave())
         for call in (store.create(document("second")), store.flush()):
             with pytest.raises(StoreBusy):
@@ -410,13 +410,13 @@ async def test_a_file_into_which_much_was_merged_is_current_soon_also_without_a_
     await store.create(document("first"))
     with injected(Injector(OSError(28, "No space left on device"), files=("open w.json",), times=1_000)):
         await store.merge([document(f"e{number}", now=2_000 + number) for number in range(5)], settle=False)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (await store.health()).problems:
                 await asyncio.sleep(0.05)
         await store.create(document("more", now=3_000))
         assert (await store.health()).problems
     await store.merge([document("last", now=4_000)], settle=False)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while _file(store)["total"] < 8:
             await asyncio.sleep(0.05)
     assert () == (await store.health()).problems

@@ -146,7 +146,7 @@ async def test_a_store_closed_under_several_loops_leaves_nobody_waiting(tmp_path
     while len(answered) < 100:
         await asyncio.sleep(0)
     await store.aclose()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await mine
         for thread in threads:
             await asyncio.to_thread(thread.join)
@@ -161,7 +161,7 @@ async def test_the_log_begins_again_from_its_start(tmp_path: Path) -> None:
     store = SQLiteStore(tmp_path / "h", json_files=False)
     await store.open()
     log = tmp_path / "h" / "history.db-wal"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for number in count():
             await store.create(document(f"e{number}", parameters={"t": token_hex(300_000)}))
             # SQLite's file format, section 4.1: the number of checkpoints stands at offset 12.

@@ -4,6 +4,7 @@ import gzip
 import random
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import pytest
@@ -32,13 +33,15 @@ _RANDOM: Final = random.Random(7)  # noqa: S311 - text that cannot be packed wel
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz0123456789\"'<>& 的一是在不了有和人这\n\x1b\u202e"
 
 
-_POOL: Final = "".join(_RANDOM.choices(_LETTERS, k=3_000_000))
+@cache
+def _pool() -> str:
+    return "".join(_RANDOM.choices(_LETTERS, k=3_000_000))
 
 
 def noise(length: int) -> str:
     """Text of so many characters that packs badly (it repeats too far apart) and grows when it is escaped."""
-    start = _RANDOM.randrange(len(_POOL) - length)
-    return _POOL[start : start + length]
+    start = _RANDOM.randrange(len(_pool()) - length)
+    return _pool()[start : start + length]
 
 
 def timeline(began: int) -> dict[str, Any]:

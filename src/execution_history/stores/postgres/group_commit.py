@@ -25,6 +25,7 @@ from execution_history.stores.postgres.change_log import was_committed
 from execution_history.stores.postgres.commit import Conflict, Written, read_states, write
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
+from execution_history.stores.postgres.retention import prune
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
@@ -125,6 +126,14 @@ class GroupCommit:
         if self._connection is not None:
             with contextlib.suppress(psycopg.Error):
                 self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
+
+    def tidy(self) -> None:
+        """Forget what has been kept long enough; where this fails, the next time does it."""
+        with contextlib.suppress(StoreError):
+            while self._connections.run(
+                lambda connection, _: prune(connection, self._connections.statements, self._clock())
+            ):
+                pass
 
     def close(self) -> None:
         """Close the connection."""

@@ -25,8 +25,8 @@ class Limits:
     few: int = 4_000
     few_with_text: int = 6_000
     few_of_all: int = 50_000
-    window: int = 300
-    frequent: int = 3
+    window: int = 100
+    frequent: int = 2
     portion: int = 50
     largest_portion: int = 10_000
     counted: int = 10_000

@@ -228,6 +228,9 @@ DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING create
 -- name: clear_nodes
 DELETE FROM execution_history.nodes WHERE workflow_id = %s;
 
+-- name: lock_feed
+SELECT 1 FROM execution_history.feed FOR UPDATE;
+
 -- name: note_cleared
 INSERT INTO execution_history.deletions AS t VALUES (%s, '', %s, %s)
 ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at

@@ -14,7 +14,8 @@ from execution_history.records.partial import LARGE
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.access_path import TABLE, AccessPath, is_ordered
 from execution_history.stores.postgres.moment import Moment
-from execution_history.stores.postgres.predicate_sql import ColumnPredicate, Fragment, together, values_of
+from execution_history.stores.postgres.predicate_sql import ColumnPredicate, Fragment, render, together, values_of
+from execution_history.stores.postgres.search_terms import may_have
 
 _MOST_WALKS: Final = 32
 _KEYS: Final = "e.seq, e.version, e.size"
@@ -25,14 +26,15 @@ _STORED: Final = (
 
 
 class FoundRow(NamedTuple):
-    """A row: its place, the bytes of its document, and what was read with it.
+    """A row: its place, the bytes of its document, whether it has the tokens of a text, and what was read with it.
 
+    ``has_text`` is ``None`` where that is not known.
     ``stored`` is ``None`` where the row was read alone; its document, too, where that is large.
     """
 
     row: Row
     size: int
-    has_text: bool
+    has_text: bool | None
     stored: StoredRecord | None = None
     summary: bytes | None = None
 
@@ -46,9 +48,8 @@ class RowScan:
         query: has the order.
         path: which rows are read.
         predicates: the conditions of all rows.
-        text: the condition that a row may have the text of the query.
-        finds_text: whether rows are found by the text, and then sorted; else rows in their order only tell whether they
-            may have it, where the path has not few rows.
+        text: the condition on the tokens of the text. Where the path has few rows, those without them are left out; of
+            many, each row tells whether it has them.
     """
 
     moment: Moment
@@ -56,7 +57,6 @@ class RowScan:
     path: AccessPath
     predicates: Sequence[ColumnPredicate]
     text: Fragment | None = None
-    finds_text: bool = False
 
     def rows(
         self, after: Position | None, limit: int, skip: int = 0, *, with_documents: bool = True, is_last: bool = False
@@ -112,12 +112,26 @@ class RowScan:
         [(count, looked_at)] = self.moment.rows(Fragment(sql, values_of([tests, bounded])))
         return min(int(count), most), looked_at <= most
 
-    def count(self, most: int) -> int:
-        """Return the number of rows, counted up to *most*."""
-        source, condition = self._source_and_condition(None, None)
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {source.sql} WHERE {condition.sql} LIMIT {most}) c"  # noqa: S608
-        [(count,)] = self.moment.rows(Fragment(sql, values_of([source, condition])))
-        return int(count)
+    def with_text(self, after: Position | None, limit: int, most: int | None = None) -> tuple[int, list[FoundRow]]:
+        """Find the rows after *after* that may have the text by it, and sort them.
+
+        Returns:
+            Their number, counted up to one more than *most*, and the first *limit* of them.
+        """
+        value, direction = f"e.{self.query.sort}", " DESC" if self.query.descending else ""
+        tests = [*map(render, self.predicates), *([] if self.text is None else [may_have(self.text)])]
+        if after is not None:
+            tests.append(self._behind_all(value, after))
+        where = together(tests)
+        end = "" if most is None else f"LIMIT {most + 1}"
+        sql = (
+            f"WITH m (value, create_time, seq, version, size) AS MATERIALIZED (SELECT {value}, e.create_time, {_KEYS} "  # noqa: S608 - literals of ours
+            f"FROM {TABLE} WHERE {where.sql} {end}) SELECT m.value, m.create_time, m.seq, m.version, m.size, true, "
+            f"count(*) OVER () FROM m ORDER BY m.value{direction} NULLS LAST, m.create_time{direction}, "
+            f"m.seq{direction} LIMIT {limit}"
+        )
+        read = self.moment.rows(Fragment(sql, where.values))
+        return (int(read[0][-1]) if read else 0), [_found(columns[:-1]) for columns in read]
 
     def explain(self) -> list[str]:
         """Return PostgreSQL's plan of the first rows."""
@@ -150,14 +164,12 @@ class RowScan:
         *,
         with_documents: bool,
     ) -> Fragment:
-        flag = Fragment("true") if self.text is None or self._leaves_out else self.text
+        flag = Fragment("true") if self.text is None or self.path.has_few else self.text
         columns = f"e.{self.query.sort}, e.create_time, {_KEYS}, {flag.sql}"
         columns += f", {_STORED}" if with_documents else ""
         direction = " DESC" if self.query.descending else ""
         has_value = self.query.sort != "create_time" and not without_value
         order = [*([f"e.{self.query.sort}"] if has_value else []), "e.create_time", "e.seq"]
-        if self.finds_text:
-            order[0] = f"{order[0]} + 0"  # no index has this order
         by = ", ".join(column + direction for column in order)
         end = Fragment(f"LIMIT {limit}") if not skip else Fragment(f"LIMIT {limit} OFFSET %s", (skip,))
         walks = list(self._walks())
@@ -173,11 +185,6 @@ class RowScan:
         joined = " UNION ALL ".join(f"({arm.sql})" for arm in arms)
         return Fragment(f"{joined} ORDER BY {places} {end.sql}", (*values_of(arms), *end.values))
 
-    @property
-    def _leaves_out(self) -> bool:
-        """Whether rows without the text are left out."""
-        return self.finds_text or self.path.has_few
-
     def _source_and_condition(
         self,
         without_value: bool | None,  # noqa: FBT001
@@ -188,8 +195,8 @@ class RowScan:
         listed = self.predicates if predicates is None else predicates
         source, tests = self.path.source(listed, with_terms=self.text is not None)
         conditions = [tests] if tests.sql != "true" else []
-        if self.text is not None and self._leaves_out:
-            conditions.append(self.text)
+        if self.text is not None and self.path.has_few:
+            conditions.append(may_have(self.text))
         order = ["e.create_time", "e.seq"]
         if self.query.sort != "create_time" and without_value is not None:
             value = f"e.{self.query.sort}"
@@ -207,6 +214,16 @@ class RowScan:
         sign = "<" if self.query.descending else ">"
         return Fragment(f"({', '.join(order)}) {sign} ({', '.join(['%s::bigint'] * len(order))})", values)
 
+    def _behind_all(self, value: str, after: Position) -> Fragment:
+        """Return the condition that a row of any segment is after *after*."""
+        if self.query.sort == "create_time":
+            return self._behind(["e.create_time", "e.seq"], after)
+        without = Fragment(f"{value} IS NULL")
+        if after.value is None:
+            return together([without, self._behind(["e.create_time", "e.seq"], after)])
+        behind = self._behind([value, "e.create_time", "e.seq"], after)
+        return Fragment(f"{behind.sql} OR {without.sql}", behind.values)
+
     def _walks(self) -> Iterator[list[ColumnPredicate]]:
         """Yield the predicates of each range of an index that has the order; one of all, where several are no use."""
         several = [
@@ -214,12 +231,7 @@ class RowScan:
             for each in self.predicates
             if isinstance(each, In) and each.attribute.column in {"workflow", "status"} and len(each.values) > 1
         ]
-        if (
-            self.path.has_few
-            or self.finds_text
-            or not several
-            or prod(len(each.values) for each in several) > _MOST_WALKS
-        ):
+        if self.path.has_few or not several or prod(len(each.values) for each in several) > _MOST_WALKS:
             yield list(self.predicates)
             return
         others = [each for each in self.predicates if each not in several]

@@ -32,10 +32,14 @@ def number_of(token: str) -> int:
     return (crc32(token.encode("utf-8", "surrogatepass")) ^ _SIGN) - _SIGN
 
 
-def candidates(search: Search) -> Fragment:
-    """Return the condition that a record may have the texts of *search*, also where its tokens are not known yet."""
-    found = _rendered(needed(search).expression)
-    return Fragment(f"({found.sql}) OR e.terms IS NULL", found.values)
+def has_tokens(search: Search) -> Fragment:
+    """Return the condition that a record has the tokens of *search*; it is null where its tokens are not known yet."""
+    return _rendered(needed(search).expression)
+
+
+def may_have(tokens: Fragment) -> Fragment:
+    """Return the condition that a record may have the texts of a search whose *tokens* are these."""
+    return Fragment(f"({tokens.sql}) OR e.terms IS NULL", tokens.values)
 
 
 def _rendered(expression: Expression) -> Fragment:

@@ -24,7 +24,7 @@ from execution_history.stores.postgres.long_texts import keys_at, keys_of_stored
 from execution_history.stores.postgres.moment import Answer, Moment, one_moment
 from execution_history.stores.postgres.predicate_sql import Fragment, of_columns, title_of
 from execution_history.stores.postgres.row_scan import FoundRow, RowScan, by_seq
-from execution_history.stores.postgres.search_terms import candidates
+from execution_history.stores.postgres.search_terms import has_tokens
 from execution_history.stores.postgres.stored_texts import stored_text
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
@@ -76,7 +76,8 @@ class PageEngine:
         self._found: dict[int, FoundRow] = {}
         self._counts: Answer | None = None
         self._portion_size = limits.portion
-        self._first_window: tuple[Position | None, list[FoundRow]] | None = None
+        self._first: tuple[Position | None, Sequence[FoundRow]] | None = None
+        self._finds_text = False
         if text is None and not self._has_path_conditions and query.filter.given() <= _WITH_COUNTERS:
             self._counts = moment.later(counts_of(query.filter.workflow_ids))
         path = choose(moment, self._predicates, query.sort, limits.few)
@@ -132,18 +133,25 @@ class PageEngine:
         return keys
 
     def _look_for_text(self, after: Position | None) -> None:
-        """Find out whether the text is rare: then rows are found by it, else in their order."""
+        """Find out whether the text is rare: then rows are found by it, else they are met in their order."""
         if not self._seeks_all:
-            window = self._scan.rows(after, self._limits.window, with_documents=False)
-            if len(window) < self._limits.window or sum(found.has_text for found in window) >= self._limits.frequent:
-                self._first_window = after, window
-                self.is_text_rare = len(window) < self._limits.window
+            size = self._limits.window
+            window = self._scan.rows(after, size, with_documents=False)
+            if len(window) < size or sum(found.has_text is True for found in window) >= self._limits.frequent:
+                self._begin(after, window, size)
+                self.is_text_rare = len(window) < size
                 return
-        scan = replace(self._scan, finds_text=True)
         most = self._limits.few_of_all if self._seeks_all else self._limits.few_with_text
-        self.is_text_rare = scan.count(most + 1) <= most
-        if self.is_text_rare:
-            self._scan = scan
+        size = self._limits.largest_portion if self._seeks_all else self._portion_size
+        count, found = self._scan.with_text(after, size, most)
+        self.is_text_rare = self._finds_text = count <= most
+        if self._finds_text:
+            self._begin(after, found, size)
+
+    def _begin(self, after: Position | None, found: Sequence[FoundRow], size: int) -> None:
+        """Keep the rows that were found already for the first portion, for which *size* rows were asked."""
+        self._first = after, found
+        self._portion_size = size
 
     def _remembered(self, found: list[FoundRow]) -> list[steps.Row]:
         self._found = {each.row.seq: each for each in found}
@@ -152,16 +160,17 @@ class PageEngine:
     def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows after *after*, more each time, and where they end."""
         size = self._portion_size
-        if self._first_window is not None and self._first_window[0] == after:
-            found, size = self._first_window[1], self._limits.window
-        else:
-            if self._scan.text is not None and not self._scan.finds_text:
-                size = max(size, self._limits.window)
-            with_documents = size <= _MOST_WITH_DOCUMENTS
-            found = self._scan.rows(after, size, with_documents=with_documents)
         self._portion_size = min(size * 4, self._limits.largest_portion)
+        first, self._first = self._first, None
+        if first is not None and first[0] == after:
+            found: Sequence[FoundRow] = first[1]
+        elif self._finds_text:
+            _, found = self._scan.with_text(after, size)
+        else:
+            is_few = size <= _MOST_WITH_DOCUMENTS and (self._scan.text is None or self._scan.path.has_few)
+            found = self._scan.rows(after, size, with_documents=is_few)
         end = found[-1].row.position if len(found) == size else None
-        return self._remembered([each for each in found if each.has_text]), end
+        return self._remembered([each for each in found if each.has_text is not False]), end
 
     def _documents(self, seqs: Sequence[int]) -> tuple[int, list[steps.StoredDocument]]:
         """Read the first of *seqs*, as many as are not too large together."""
@@ -215,14 +224,14 @@ class PageEngine:
             yield Message("Tests each row for: %(names)s.", names=", ".join(tests))
         if not path.decided and tests:
             yield Message("No index serves this filter alone: it scans the rows in order until the page is full.")
-        if self._scan.text is not None and not self._scan.finds_text:
+        if self._scan.text is not None and not self._finds_text:
             yield Message("Keeps the rows that the text index has too.")
         if self._has_path_conditions or self._scan.text is not None:
             yield Message("Scans: reads and tests the documents of these rows, at most 1.5 seconds for a page.")
 
 
 def text_condition(predicate: And, *, has_text: bool) -> Fragment | None:
-    """Return the condition that a row may have the text of *predicate*; ``None`` where it has none.
+    """Return the condition that a row has the tokens of the text of *predicate*; ``None`` where it has none.
 
     Raises:
         InvalidQuery: texts cannot be searched for.
@@ -232,7 +241,7 @@ def text_condition(predicate: And, *, has_text: bool) -> Fragment | None:
         return None
     if not has_text:
         raise InvalidQuery(NO_TEXT_SEARCH)
-    return candidates(search)
+    return has_tokens(search)
 
 
 def counts_of(workflow_ids: Sequence[str]) -> Fragment:

@@ -134,20 +134,17 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         stored, now = stored_text(workflow_id), self._clock()
 
         def remove(connection: Connection, token: UUID) -> bool:
-            deltas = Deltas(self._slot)
             statements = self._connections.statements
-            count = 0
-            for counted in connection.execute(statements["clear_executions"], (stored,)):
-                deltas.count(stored, Counted(*counted), -1)
-                count += 1
+            count = self._removed(connection, stored)
             if not count:
                 return False
-            connection.execute(statements["clear_nodes"], (stored,))
+            connection.execute(statements["drop_empty_counters"], (stored,))
+            # What was committed meanwhile has a smaller revision than this, so it has to go too; the next ones wait.
+            connection.execute(statements["lock_feed"])
+            self._removed(connection, stored)
             # Later than the place of every record that was removed: none that is seen gone is newer.
             [place] = arrivals(connection, statements, 1)
             connection.execute(statements["note_cleared"], (stored, place * VERSIONS, now))
-            deltas.write(connection, statements)
-            connection.execute(statements["drop_empty_counters"], (stored,))
             log_changes(connection, statements, [Logged(stored, "", -place * VERSIONS)], now, token)
             return True
 
@@ -155,6 +152,18 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         if is_done:
             self._notify()
         return is_done
+
+    def _removed(self, connection: Connection, stored: str) -> int:
+        """Remove all records of a workflow that are there, with what is counted of them; return their number."""
+        statements, deltas = self._connections.statements, Deltas(self._slot)
+        count = 0
+        for counted in connection.execute(statements["clear_executions"], (stored,)):
+            deltas.count(stored, Counted(*counted), -1)
+            count += 1
+        if count:
+            connection.execute(statements["clear_nodes"], (stored,))
+            deltas.write(connection, statements)
+        return count
 
     async def workflows(
         self, prefix: str = "", after: WorkflowSummary | None = None, limit: int | None = None

@@ -25,6 +25,7 @@ _Result = TypeVar("_Result")
 _LARGEST_GROUP: Final = 512
 _LARGEST_GROUP_BYTES: Final = 2 * 1024 * 1024
 _GATHER_SECONDS: Final = 0.001
+_TIDYING_SECONDS: Final = 3_600.0
 _TELLING_SECONDS: Final = 0.02
 """How long after a commit other processes are told of it, together with those that follow meanwhile."""
 
@@ -44,6 +45,7 @@ class Writer:
         self._carried: Operation | None = None
         self._expected = 1
         self._told_at = 0.0
+        self._tidied_at = time.monotonic()
         self._owner: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
 
@@ -114,10 +116,11 @@ class Writer:
     def _serve(self) -> None:
         while True:
             try:
-                timeout = _TELLING_SECONDS if self._commits.is_untold else None
+                timeout = _TELLING_SECONDS if self._commits.is_untold else _TIDYING_SECONDS
                 first = self._carried or self._queue.get(timeout=timeout)
             except Empty:
                 self._tell()
+                self._tidy()
                 continue
             if first is None:
                 break
@@ -126,6 +129,7 @@ class Writer:
             _answer(self._commits.run(group))
             if self._commits.is_untold and time.monotonic() > self._told_at + _TELLING_SECONDS:
                 self._tell()
+            self._tidy()
             del owner, first, group  # while the thread waits it keeps no documents and no store alive
         self._tell()
         self._commits.close()
@@ -133,6 +137,12 @@ class Writer:
     def _tell(self) -> None:
         self._told_at = time.monotonic()
         self._commits.tell()
+
+    def _tidy(self) -> None:
+        """Forget now and then what has been kept long enough."""
+        if time.monotonic() > self._tidied_at + _TIDYING_SECONDS:
+            self._tidied_at = time.monotonic()
+            self._commits.tidy()
 
     def _take_group(self, first: Operation) -> list[Operation]:
         """Return *first* and the operations queued after it; one that is a transaction of its own is alone."""
