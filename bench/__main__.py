@@ -31,6 +31,7 @@ from bench.gateway import GATEWAY, gateway, install_mitmproxy
 from bench.index import INDEX, index
 from bench.large import LARGE, large
 from bench.machine import description, slow_sync, today
+from bench.postgres import POSTGRES, postgres
 from bench.read import READ, TRANSFER, read, transfer
 from bench.render import comparison, markdown, terminal
 from bench.search import PAGES, QUESTIONS, pages, search
@@ -50,6 +51,7 @@ PARTS: Final[dict[str, _Part]] = {
     "read": (READ, read),
     "transfer": (TRANSFER, transfer),
     "start": (START, start),
+    "postgres": (POSTGRES, postgres),
 }
 _HERE: Final = "here"
 

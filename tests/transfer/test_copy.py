@@ -19,6 +19,7 @@ from execution_history.stores.capabilities import Bin
 from execution_history.stores.protocol import Batch, HistoryStore
 from execution_history.transfer import Export, Progress, copy_history, export_to_path, import_history
 from tests.faulty_store import FaultyStore
+from tests.postgres_server import PostgresServer
 from tests.sample_records import change, changed, document
 from tests.stores_under_test import KINDS
 from tests.transfer.histories import everything, fill
@@ -40,13 +41,15 @@ class Pair:
 
 
 @pytest.fixture(params=product(KINDS, repeat=2), ids="-".join)
-async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+async def pair(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Pair]:
     """Two empty stores of every two kinds."""
     async with AsyncExitStack() as opened:
-        made = [store_at(KINDS[kind](tmp_path / name)) for name, kind in zip("ab", request.param, strict=True)]
-        for store in made:
-            await store.open()
+        made = []
+        for name, kind in zip("ab", request.param, strict=True):
+            store = store_at(opened.enter_context(KINDS[kind](tmp_path / name, postgres)))
             opened.push_async_callback(store.aclose)
+            await store.open()
+            made.append(store)
         yield Pair(*made)
 
 

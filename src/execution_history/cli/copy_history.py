@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from execution_history.cli.open_history import is_there, place_of
+from execution_history.cli.open_history import place_of
 from execution_history.cli.options import command
 from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
@@ -16,6 +16,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size
 from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.stores import store_of
+from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
     from execution_history.settings import Settings
@@ -37,7 +38,7 @@ async def copy_history(session: Session, source: _Place, target: _Target) -> Exi
 
     settings = session.settings()
     settings_of = {place: settings.model_copy(update={"store": place}) for place in (source, target)}
-    if not is_there(settings_of[source]):
+    if not await holds_history(source):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=place_of(source))
     began = time.monotonic()
     async with _service(settings_of[source]) as original, _service(settings_of[target]) as copy:
