@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from execution_history.query.text import matches, parse_search
 from execution_history.query.text.tokens import needed
 from execution_history.records.record import Document
+from execution_history.stores.compression import Packer, shipped_dictionary
+from execution_history.stores.postgres.record_rows import COLUMNS, row_of
 from execution_history.stores.postgres.search_terms import has_tokens, may_have, number_of, terms_of
-from tests.sample_filters import documents
+from tests.sample_filters import BASE, HOUR, documents
+from tests.sample_records import document
 
 _TEXTS = [
     "北",
@@ -43,7 +46,9 @@ def test_the_number_of_a_token_never_changes(token: str, number: int) -> None:
 def test_the_numbers_of_a_record_are_the_same_in_every_process() -> None:
     """Whatever Python's own hashes of texts are there; sorted, and each once."""
     code = (
-        "from execution_history.stores.postgres.search_terms import terms_of\n"
+        "from execution_history.stores.compression import Packer, shipped_dictionary
+from execution_history.stores.postgres.record_rows import COLUMNS, row_of
+from execution_history.stores.postgres.search_terms import terms_of\n"
         "print(terms_of({'output': 'deploy deploy 北京 4000', 'metadata': {'note': 'x'}}))"
     )
     found = {
@@ -69,6 +74,14 @@ def test_no_record_is_left_out_for_what_it_must_not_have() -> None:
 def test_a_record_whose_tokens_are_not_known_may_have_any_text() -> None:
     """As long as it runs."""
     assert may_have(has_tokens(parse_search("deploy"))).sql.endswith(" OR e.terms IS NULL")
+
+
+@pytest.mark.parametrize(("hours", "is_known"), [(0.5, False), (2, True)])
+def test_the_tokens_of_a_run_are_written_when_it_ends_or_is_old(hours: float, is_known: bool) -> None:
+    """An import brings runs that never end: each search would read their documents."""
+    running = document("e", now=BASE)
+    row = row_of(running, Packer(shipped_dictionary()), BASE + int(hours * HOUR)).values(1, 1)
+    assert is_known == (row[COLUMNS.index("terms")] is not None)
 
 
 @given(record=documents(), text=st.sampled_from(_TEXTS))
