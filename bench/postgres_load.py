@@ -96,7 +96,7 @@ def _copy_all(dsn: str, fixture: Fixture) -> None:
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
 
         def submitted(count: int) -> Iterator[Future[int]]:
-            return (pool.submit(_copy, dsn, fixture, begin) for begin in islice(begins, count))
+            return (pool.submit(copy_chunk, dsn, fixture, begin, SCHEMA) for begin in islice(begins, count))
 
         ahead = deque(submitted(2 * processes))
         while ahead:
@@ -105,8 +105,8 @@ def _copy_all(dsn: str, fixture: Fixture) -> None:
     progress.end()
 
 
-def _copy(dsn: str, fixture: Fixture, begin: int) -> int:
-    """Copy a chunk in one transaction; how many records it has."""
+def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
+    """Copy the chunk that begins with this number in one transaction; how many records it has."""
     import psycopg  # noqa: PLC0415 - as above
 
     from execution_history.records.record import Document  # noqa: PLC0415 - only this loads the store
@@ -116,7 +116,7 @@ def _copy(dsn: str, fixture: Fixture, begin: int) -> int:
     from execution_history.stores.postgres.queries import Statements  # noqa: PLC0415
     from execution_history.stores.postgres.record_rows import COLUMNS, row_of  # noqa: PLC0415
 
-    statements, packer, deltas = Statements(SCHEMA), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
+    statements, packer, deltas = Statements(schema), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
     documents = [Document.of(record, orjson.dumps(record)) for record in fixture.chunk(begin)]
     rows = [row_of(document, packer) for document in documents]
     places = range(begin + 1, begin + 1 + len(rows))
@@ -125,8 +125,8 @@ def _copy(dsn: str, fixture: Fixture, begin: int) -> int:
         deltas.updated(row.key.workflow_id, document.update_time)
     with contextlib.closing(psycopg.connect(dsn, autocommit=True)) as connection, connection.transaction():
         values = (row.values(place, place * VERSIONS) for row, place in zip(rows, places, strict=True))
-        _copied(connection, "executions", COLUMNS, values)
-        _copied(connection, "nodes", (), ((*row.key, *node) for row in rows for node in row.nodes))
+        _copied(connection, f"{schema}.executions", COLUMNS, values)
+        _copied(connection, f"{schema}.nodes", (), ((*row.key, *node) for row in rows for node in row.nodes))
         long = {key: text for row in rows for key, text in row.long_texts.items()}
         if long:
             connection.execute(statements["add_long_texts"], (list(long), list(long.values())))
@@ -141,11 +141,11 @@ def _copied(connection: "psycopg.Connection[Any]", table: str, columns: tuple[st
     types = dict(
         connection.execute(
             "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
-            [f"{SCHEMA}.{table}"],
+            [table],
         ).fetchall()
     )
     chosen = columns or tuple(types)
-    statement = f"COPY {SCHEMA}.{table} ({', '.join(chosen)}) FROM STDIN (FORMAT BINARY)".encode()
+    statement = f"COPY {table} ({', '.join(chosen)}) FROM STDIN (FORMAT BINARY)".encode()
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types([types[name] for name in chosen])
         for row in rows:
