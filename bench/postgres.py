@@ -149,9 +149,12 @@ def _database(server: Postgres, name: str) -> str:
 def _passed(setup: Setup, server: Postgres) -> Iterator[Sample]:
     with contextlib.ExitStack() as stack:
         upstream = stack.enter_context(upstream_server())
-        proxies = []
+        proxies: list[Proxy] = []
         for code in setup.codes:
-            stores = {_SHARED: server.history(f"gateway_{len(proxies)}"), _EMBEDDED: setup.folder()}
+            stores: dict[str, Path | str] = {
+                _SHARED: server.history(f"gateway_{len(proxies)}"),
+                _EMBEDDED: setup.folder(),
+            }
             for name, store in stores.items():
                 serving = stack.enter_context(setup.serving(code, store, **account_at(upstream)))
                 proxies.append(Proxy(name, code.name, serving, RECORDED))

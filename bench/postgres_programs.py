@@ -100,7 +100,7 @@ def dbos_write(url: str, *, pairs: int, clients: int, seed: int, server: int) ->
     """Run durable workflows of one step with DBOS: the inputs are recorded, then the step's output, then the end."""
     from dbos import DBOS, DBOSConfig  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - an extra
 
-    config: DBOSConfig = {"name": "bench", "system_database_url": url, "log_level": "ERROR", "run_admin_server": False}
+    config: DBOSConfig = {"name": "bench", "system_database_url": url, "log_level": "ERROR"}
     DBOS(config=config)
 
     @DBOS.step()  # type: ignore[untyped-decorator,unused-ignore]

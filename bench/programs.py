@@ -219,6 +219,7 @@ async def read(folder: str, *, times: int) -> dict[str, Any]:
         keys = [(each["workflow_id"], each["execute_id"]) for page in pages for each in page["histories"]]
         found["page"] = await _p50(lambda number: service.page_bytes(ids[number % len(ids)]), times)
         found["get"] = await _p50(lambda number: service.detail_bytes(*keys[number % len(keys)]), times)
+        found["counts"] = await _p50(lambda _: service.workflow_summaries(), max(1, times // 10))
         found["memory"] = memory_mb(os.getpid())
     return found
 
