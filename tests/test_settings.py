@@ -17,6 +17,7 @@ EVERY: dict[str, tuple[object, object]] = {
     # name: (a value that is not its default, what the setting then is)
     "store": ("elsewhere", "elsewhere"),
     "json_files": (False, False),
+    "mirror_folder": ("/backup/histories", "/backup/histories"),
     "search": (False, False),
     "host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104 - a value, nothing listens
     "port": (9_000, 9_000),

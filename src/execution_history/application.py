@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -18,6 +19,7 @@ from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
+    from execution_history.followers.mirror import MirrorFollower
     from execution_history.sandbox import Sandbox
 
 
@@ -33,6 +35,7 @@ class Application:
     reconciler: Reconciler
     live: LiveFeed
     sandbox: "Sandbox | None"
+    mirror: "MirrorFollower | None" = None
 
 
 @asynccontextmanager
@@ -44,10 +47,11 @@ async def open_application(
     Args:
         settings: from :func:`~execution_history.settings.load_settings`.
         sandbox: also start the sandbox upstream and let the account ``default`` call it.
-        serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import.
+        serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import,
+            and write the JSON files that follow, if a folder for them is set.
 
     Raises:
-        SettingsError: a file of certificates cannot be read.
+        SettingsError: a file of certificates cannot be read, or JSON files cannot follow in the folder for them.
         StoreError: the store cannot be opened.
         OSError: the sandbox's port is taken.
     """
@@ -80,7 +84,22 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         live = service.live
         stack.push_async_callback(live.aclose)
-        yield Application(settings, service, recorder, upstream, runner, reconciler, live, running)
+        mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        yield Application(settings, service, recorder, upstream, runner, reconciler, live, running, mirror)
+
+
+async def _begin_mirror(
+    service: ExecutionHistoryService, folder: str | None, stack: AsyncExitStack
+) -> "MirrorFollower | None":
+    """Begin to write JSON files into *folder*, if there is one, until *stack* ends."""
+    if not folder:
+        return None
+    from execution_history.followers.mirror import MirrorFollower  # noqa: PLC0415 - only where it was asked for
+
+    mirror = MirrorFollower(service, Path(folder))
+    await mirror.start()
+    stack.push_async_callback(mirror.aclose)
+    return mirror
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

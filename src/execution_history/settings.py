@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """A folder or a store URL."""
     json_files: bool = True
     """Whether ``{workflow_id}.json`` files are kept beside the embedded database."""
+    mirror_folder: str | None = None
+    """A folder in which JSON files follow the history, whatever its store; they are near it, not current."""
     search: bool = True
     """Whether texts can be searched for; in a folder, their index is a part of ``index.db`` that a query makes."""
     host: str = "127.0.0.1"

@@ -54,7 +54,7 @@ def test_damaged_runs_are_named_and_the_others_copied(call: Call, history: Histo
     connection.close()
     said = call("copy", "history", "new")
     assert 1 == said.code
-    assert "1 run is left out because its data in history.db is damaged: a." in said.err
+    assert "1 run is left out because its data is damaged: a." in said.err
     assert said.out.startswith("1 run (")
 
 

@@ -44,11 +44,12 @@ class Pair:
 async def pair(request: pytest.FixtureRequest, tmp_path: Path, postgres: PostgresServer) -> AsyncIterator[Pair]:
     """Two empty stores of every two kinds."""
     async with AsyncExitStack() as opened:
-        places = [KINDS[kind](tmp_path / name, postgres) for name, kind in zip("ab", request.param, strict=True)]
-        made = [store_at(opened.enter_context(place)) for place in places]
-        for store in made:
-            await store.open()
+        made = []
+        for name, kind in zip("ab", request.param, strict=True):
+            store = store_at(opened.enter_context(KINDS[kind](tmp_path / name, postgres)))
             opened.push_async_callback(store.aclose)
+            await store.open()
+            made.append(store)
         yield Pair(*made)
 
 

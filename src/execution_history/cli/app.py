@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "export": "transfer.export_runs",
     "import": "transfer.import_runs",
     "copy": "copy_history.copy_history",
+    "mirror": "mirror.mirror",
     "workflows": "list.list_workflows",
     "show": "show.show",
     "delete": "delete.delete",

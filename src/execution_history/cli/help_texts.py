@@ -28,7 +28,7 @@ _EXIT_CODES: Final = {
     "4": N_("the store cannot be used"),
     "5": N_("what was named does not exist: a run, or the workflow of clear (a query without results ends with 0)"),
     "70": N_("a fault of this program or of the machine"),
-    "130": N_("stopped by Ctrl-C (143: SIGTERM); serve, sandbox and follow end with 0"),
+    "130": N_("stopped by Ctrl-C (143: SIGTERM); serve, sandbox, follow and mirror end with 0"),
 }
 
 _HELP: Final[dict[str, tuple[str, ...]]] = {
@@ -75,6 +75,19 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_(
             "Records that are there already stay, unless the other version is newer. An import that was interrupted "
             "continues when it is started again."
+        ),
+    ),
+    "mirror": (
+        N_("Keep the JSON files {workflow_id}.json in a folder near a history of any store, until Ctrl-C."),
+        N_(
+            "They have the format of the files beside an embedded database, but are near the history, not current: a "
+            "change is there some moments later. They are only written: what is changed in them is undone. Of several "
+            "processes with the same folder one writes, and another goes on when it ends. `serve` does the same with "
+            "--mirror or the setting mirror_folder."
+        ),
+        N_(
+            "It goes on where it ended. To give a folder up, use --forget: otherwise the history keeps what is deleted "
+            "in its change feed for as long as the folder may come back."
         ),
     ),
     "copy": (
@@ -152,6 +165,11 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "export -o runs.parquet",
     ),
     "copy": ("copy data/execution_history postgresql://history@localhost/history", "copy sqlite:old sqlite:new --json"),
+    "mirror": (
+        "mirror /backup/histories",
+        "mirror /backup/histories --once --store postgresql://history@localhost/history",
+        "mirror /backup/histories --forget",
+    ),
     "import": (
         "import runs.jsonl",
         "import data/old_history",

@@ -87,6 +87,8 @@ async def index_seconds(session: Session, service: ExecutionHistoryService, noti
         return 0.0
     began = time.monotonic()
     try:
+        if (await service.index_reach()).is_complete:
+            return 0.0
         with progress_bar(session) as bar:
             if bar.is_hidden and not session.as_json:
                 session.notice(notice, style="dim")

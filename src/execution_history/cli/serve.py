@@ -60,6 +60,14 @@ async def serve(
             show_default=N_("EXECUTION_HISTORY_SANDBOX_PORT, or 8766"),
         ),
     ] = None,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help=N_("Also keep JSON files in this folder, near the history; see the command mirror."),
+            show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
+        ),
+    ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
     ] = False,
@@ -69,7 +77,7 @@ async def serve(
     from execution_history.cli.server import return_freed_memory, serve_until_stopped  # noqa: PLC0415 - the same
 
     return_freed_memory()
-    settings = session.settings(host=host, port=port, sandbox_port=sandbox_port)
+    settings = session.settings(host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         async with opened(settings, sandbox=sandbox, serving=True) as application:
@@ -162,6 +170,8 @@ def _announce(session: Session, application: "Application") -> None:
     _ = session.translate
     rows = [(_("History"), url, _("API documentation %(url)s", url=f"{url}/docs"))]
     rows += [(_("Store"), place_of(settings.store), "")]
+    if application.mirror is not None:
+        rows += [(_("JSON files"), str(application.mirror.folder), _("near the history, not current"))]
     rows += [] if sandbox is None else [_address_of(session, sandbox)]
     _print_addresses(session, rows)
     if not settings.host.startswith(_LOOPBACK):

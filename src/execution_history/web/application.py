@@ -48,7 +48,7 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(CrossOrigin, settings.allowed_origins)
     limits = settings.reading_limits
     app.include_router(history_router(application.service, application.runner, application.reconciler, limits=limits))
-    app.include_router(health_router(application.service, application.recorder))
+    app.include_router(health_router(application.service, application.recorder, application.mirror))
     add_docs(app)
 
     add_pages(app, application)

@@ -6,13 +6,16 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.followers.mirror import MirrorFollower
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
 from execution_history.web.responses import answer, translator_for
 
 
-def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRouter:
+def health_router(
+    service: ExecutionHistoryService, recorder: Recorder, mirror: MirrorFollower | None = None
+) -> APIRouter:
     """Return the router of ``/healthz`` and ``/readyz``."""
     router = APIRouter(tags=["health"])
 
@@ -34,10 +37,14 @@ def health_router(service: ExecutionHistoryService, recorder: Recorder) -> APIRo
         """Read and write the store, and collect the problems of the recorder.
 
         A run that passed unrecorded is counted and is no problem by itself: the caller's run is what comes first.
+        Nor is it one that JSON files which follow the history are behind it, unless they cannot be written.
         """
         translate = translator_for(request.headers)
-        problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems()))]
+        mirrored = () if mirror is None else mirror.problems()
+        problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems(), *mirrored))]
         found = {"problems": problems, "unrecorded": recorder.unrecorded}
+        if mirror is not None:
+            found["mirror"] = (await mirror.status()).to_json()
         if not problems:
             return answer({"status": "ok", **found})
         error = {"code": "not_ready", "message": " ".join(problems)}

@@ -185,12 +185,28 @@ class AliveAnswer(BaseModel):
     status: str
 
 
+class MirrorAnswer(BaseModel):
+    """How far the JSON files that follow the history have come: they are near it, not current."""
+
+    folder: str
+    is_writing: bool = Field(description="Whether this process writes them; otherwise another one does, or none can.")
+    revision: int | None = Field(description="The change up to which they have come; null where it is not known.")
+    newest: int | None = Field(description="The newest change of the history; null where it cannot be read.")
+    behind_ms: int | None = Field(
+        description="Milliseconds since they were current, 0 where they are; null where this process does not know."
+    )
+    files_left: int = Field(description="Files that have to be made anew.")
+
+
 class ReadyAnswer(BaseModel):
     """Whether runs can be recorded and read now."""
 
     status: str
     problems: list[str] = Field(description="A sentence for each problem; none when all is well.")
     unrecorded: int = Field(description="Runs that passed without a record since the start; the log says why.")
+    mirror: MirrorAnswer | None = Field(
+        default=None, description="Where the setting mirror_folder is set: how far the JSON files there have come."
+    )
 
 
 class NotReadyAnswer(ErrorAnswer, ReadyAnswer):
