@@ -5,6 +5,7 @@ python -m bench gateway write                 some parts
 python -m bench --quick                       everything once and tiny: shows that it works
 python -m bench fixture --runs 10000000 DIR   make a large history, or go on with it
 python -m bench large DIR                     measure with such a history
+python -m bench database --runs 10000000 DIR  the same one in PostgreSQL and in the embedded store
 python -m bench compare OLD NEW [PARTS]       two commits that take turns, or two files of results
 python -m bench table FILE [--write]          the tables of a file of results, as Markdown
 python -m bench mitmproxy                     install mitmproxy for the part gateway
@@ -25,12 +26,14 @@ from typing import Final
 
 from bench import documents
 from bench import fixture as fixtures
+from bench import postgres_large as large_database
 from bench.commits import checked_out, commit_of, is_changed
 from bench.figures import Measure, Results, Sample, figures_of
 from bench.gateway import GATEWAY, gateway, install_mitmproxy
 from bench.index import INDEX, index
 from bench.large import LARGE, large
 from bench.machine import description, slow_sync, today
+from bench.postgres import POSTGRES, postgres
 from bench.read import READ, TRANSFER, read, transfer
 from bench.render import comparison, markdown, terminal
 from bench.search import PAGES, QUESTIONS, pages, search
@@ -50,6 +53,7 @@ PARTS: Final[dict[str, _Part]] = {
     "read": (READ, read),
     "transfer": (TRANSFER, transfer),
     "start": (START, start),
+    "postgres": (POSTGRES, postgres),
 }
 _HERE: Final = "here"
 
@@ -60,7 +64,10 @@ def main() -> None:
         raise SystemExit("The bench reads CPU times and memory from /proc: it needs Linux.")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers end and folders go
     arguments = sys.argv[1:]
-    commands = {"fixture": _fixture, "large": _large, "compare": _compare, "table": _table, "mitmproxy": _mitmproxy}
+    commands = {
+        "fixture": _fixture, "large": _large, "database": _database, "compare": _compare, "table": _table,
+        "mitmproxy": _mitmproxy,
+    }  # fmt: skip
     command = commands.get(arguments[0]) if arguments else None
     if command is None:
         _parts(arguments)
@@ -153,6 +160,22 @@ def _large(arguments: Sequence[str]) -> None:
     part: _Part = (LARGE, partial(large, folder=options.fixture.absolute(), is_kept=options.keep))
     (results,) = _measured(options, [Code(_HERE, ROOT)], {"large": part})
     print("\n".join([*terminal(results.figures), *results.remarks]))
+    if options.save:
+        results.add_to(options.save)
+
+
+def _database(arguments: Sequence[str]) -> None:
+    parser = _parser("database", large_database.__doc__)
+    parser.add_argument("place", type=Path, help="the folder that they are in, or are made in; its path is short")
+    parser.add_argument("--runs", type=int, default=1_000_000)
+    parser.add_argument("--save", type=Path, help="the file of results, whose other parts are kept")
+    options = parser.parse_args(arguments)
+    part: _Part = (
+        large_database.DATABASE,
+        partial(large_database.database, folder=options.place.absolute(), runs=options.runs),
+    )
+    (results,) = _measured(options, [Code(_HERE, ROOT)], {"database": part})
+    print("\n".join(terminal(results.figures)))
     if options.save:
         results.add_to(options.save)
 

@@ -32,7 +32,7 @@ _DAYS: Final = 30 * 86_400_000
 _CALLERS: Final = [f"program-{number}" for number in range(8)]
 _ACCOUNTS: Final = [f"account-{number}" for number in range(5)]
 _HALVES: Final = [2.0**-number for number in range(8)]
-_CHUNK: Final = 2_000
+CHUNK: Final = 2_000
 _LARGE: Final = 5
 
 
@@ -45,13 +45,13 @@ class Fixture:
 
     def records(self, first: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records in the order of their time, from the chunk that the number *first* is in."""
-        for begin in range(first - first % _CHUNK, self.runs, _CHUNK):
+        for begin in range(first - first % CHUNK, self.runs, CHUNK):
             yield from self.chunk(begin)
 
     def chunk(self, begin: int) -> Iterator[dict[str, Any]]:
         """Yield the records of the chunk that begins with this number; each chunk is made from a seed of its own."""
         chance = random.Random(begin)
-        made = runs(min(_CHUNK, self.runs - begin), seed=begin + 1, first=begin)
+        made = runs(min(CHUNK, self.runs - begin), seed=begin + 1, first=begin)
         return (self._varied(run, number, chance) for number, run in enumerate(made, begin))
 
     def write(self, path: Path) -> str:
@@ -108,7 +108,7 @@ async def make(folder: Path, count: int) -> None:
     fixture, place, began = _begun(folder, count), folder / "history", time.monotonic()
     async with ExecutionHistoryService(place, json_files=False) as service:
         there = sum(each.total for each in await service.workflow_summaries())
-        progress = _Progress("records", count, there)
+        progress = Progress("records", count, there)
         for group in _chunks(fixture, there):
             report = await service.merge(_documents(group), settle=False)
             progress.add(report.added)
@@ -144,7 +144,7 @@ def _lines(fixture: Fixture, begin: int) -> list[bytes]:
 
 def _chunks(fixture: Fixture, first: int) -> Iterator[list[bytes]]:
     """Yield the records as JSON, chunk by chunk; other processes make them, a few chunks ahead."""
-    begins = iter(range(first - first % _CHUNK, fixture.runs, _CHUNK))
+    begins = iter(range(first - first % CHUNK, fixture.runs, CHUNK))
     processes = os.cpu_count() or 1
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         ahead = deque(pool.submit(_lines, fixture, begin) for begin in islice(begins, 2 * processes))
@@ -159,7 +159,7 @@ def _documents(group: Sequence[bytes]) -> list[Any]:
     return [Document.of(orjson.loads(line), line) for line in group]
 
 
-class _Progress:
+class Progress:
     """Prints how far something is, every few seconds."""
 
     def __init__(self, name: str, total: int, done: int) -> None:

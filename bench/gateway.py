@@ -41,7 +41,7 @@ _ON, _OFF, _BARE_PROXY, _MITM = "recording", "recording off", "httpx+Starlette h
 _NO_PROXY: Final = "no proxy"
 _RUN, _STREAM = "run", "stream_run"
 _UNRECORDED: Final = "/v1/bench/"
-_RECORDED: Final = "/v1/workflow/"
+RECORDED: Final = "/v1/workflow/"
 _HELD: Final = 2_000
 _CLIENTS: Final = 16
 
@@ -83,7 +83,7 @@ GATEWAY: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Proxy:
+class Proxy:
     """One that takes part: what it is called, the checkout if it is ours, and where calls go."""
 
     name: str
@@ -99,21 +99,21 @@ def gateway(setup: Setup) -> Iterator[Sample]:
     """Measure all proxies."""
     allow_many_files()
     with contextlib.ExitStack() as stack:
-        upstream = stack.enter_context(_upstream())
+        upstream = stack.enter_context(upstream_server())
         proxies = list(_proxies(setup, stack, upstream))
         for proxy in proxies:
             for kind in (_RUN, _STREAM):
                 http_load.rate(proxy.server.port, proxy.call(kind), _CLIENTS, most=setup.size(300, 20))
         for number in setup.turns():
             for proxy in setup.in_turn(proxies, number):
-                yield from _round(setup, proxy)
+                yield from round_of(setup, proxy)
         for proxy in proxies:
             if proxy.name not in {_MITM, _NO_PROXY}:
                 yield _open_at_once(setup, proxy, upstream)
     yield from _memory(setup)
 
 
-def _round(setup: Setup, proxy: _Proxy) -> Iterator[Sample]:
+def round_of(setup: Setup, proxy: Proxy) -> Iterator[Sample]:
     port, process = proxy.server.port, proxy.server.process
     for kind in (_RUN, _STREAM):
         used = cpu_seconds(process)
@@ -125,7 +125,7 @@ def _round(setup: Setup, proxy: _Proxy) -> Iterator[Sample]:
     yield Sample(_named("first byte p99", proxy.name), quantiles(spent, n=100)[98] * 1000, code=proxy.code)
 
 
-def _open_at_once(setup: Setup, proxy: _Proxy, upstream: Server) -> Sample:
+def _open_at_once(setup: Setup, proxy: Proxy, upstream: Server) -> Sample:
     with http_load.held(proxy.server.port, proxy.call(_STREAM, is_held=True), setup.size(_HELD, 50)):
         found = memory_mb(proxy.server.process)
         http_load.rate(upstream.port, http_load.request("/release"), 1, most=1)
@@ -136,11 +136,11 @@ def _memory(setup: Setup) -> Iterator[Sample]:
     """Measure a recording gateway over 100,000 runs, half of them streams; its memory and the slope of its second half."""
     total, parts = setup.size(100_000, 400), 20
     for code in setup.codes:
-        with _upstream() as upstream, setup.serving(code, setup.folder(), **_account(upstream)) as server:
+        with upstream_server() as upstream, setup.serving(code, setup.folder(), **account_at(upstream)) as server:
             samples = []
             for number in range(parts):
                 kind = (_RUN, _STREAM)[number % 2]
-                call = http_load.request(_RECORDED + kind)
+                call = http_load.request(RECORDED + kind)
                 http_load.rate(server.port, call, _CLIENTS, most=total / parts)
                 samples.append((number * total / parts, memory_mb(server.process)))
             late = samples[parts // 2 :]
@@ -151,7 +151,7 @@ def _memory(setup: Setup) -> Iterator[Sample]:
 
 
 @contextlib.contextmanager
-def _upstream() -> Iterator[Server]:
+def upstream_server() -> Iterator[Server]:
     command = [sys.executable, "-m", "bench.upstream"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
@@ -161,18 +161,18 @@ def _upstream() -> Iterator[Server]:
             process.terminate()
 
 
-def _account(upstream: Server) -> dict[str, str]:
+def account_at(upstream: Server) -> dict[str, str]:
     return {"COZE_API_BASE": f"http://127.0.0.1:{upstream.port}", "COZE_API_TOKEN": "t"}
 
 
-def _proxies(setup: Setup, stack: contextlib.ExitStack, upstream: Server) -> Iterator[_Proxy]:
+def _proxies(setup: Setup, stack: contextlib.ExitStack, upstream: Server) -> Iterator[Proxy]:
     for code in setup.codes:
-        for name, prefix in ((_ON, _RECORDED), (_OFF, _UNRECORDED)):
-            server = stack.enter_context(setup.serving(code, setup.folder(), **_account(upstream)))
-            yield _Proxy(name, code.name, server, prefix)
+        for name, prefix in ((_ON, RECORDED), (_OFF, _UNRECORDED)):
+            server = stack.enter_context(setup.serving(code, setup.folder(), **account_at(upstream)))
+            yield Proxy(name, code.name, server, prefix)
     if not setup.has_baselines:
         return
-    yield _Proxy(_NO_PROXY, "", upstream, _RECORDED)
+    yield Proxy(_NO_PROXY, "", upstream, RECORDED)
     base, variables = f"http://127.0.0.1:{upstream.port}", setup.variables(setup.codes[0])
     commands: dict[str, Sequence[str]] = {_BARE_PROXY: (sys.executable, "-c", _BARE, base)}
     if setup.mitmdump is None:
@@ -183,7 +183,7 @@ def _proxies(setup: Setup, stack: contextlib.ExitStack, upstream: Server) -> Ite
     for name, command in commands.items():
         port = free_port()
         server = stack.enter_context(listening([*command, str(port)], setup.scratch, variables, port))
-        yield _Proxy(name, "", server, _RECORDED)
+        yield Proxy(name, "", server, RECORDED)
 
 
 def install_mitmproxy() -> str:

@@ -18,6 +18,7 @@ _LIBRARIES: Final = (
 _IN_MEMORY: Final = {"tmpfs", "ramfs"}
 _AFTER_THE_NAME: Final = 2
 _USER_TIME, _SYSTEM_TIME = 14 - 1 - _AFTER_THE_NAME, 15 - 1 - _AFTER_THE_NAME
+_PARENT: Final = 4 - 1 - _AFTER_THE_NAME
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 # Sleeps most of the time and spins for the rest, because a sleep alone is late by half of what it waits for.
@@ -128,6 +129,21 @@ def cpu_seconds(process: int) -> float:
     """Return the processor time, of the user and the system, that a process has used."""
     times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     return (int(times[_USER_TIME]) + int(times[_SYSTEM_TIME])) / _TICKS
+
+
+def family_seconds(process: int) -> float:
+    """Return the processor time of a process and of all its children, also of those that have ended."""
+    total = 0.0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[_PARENT]) == process:
+            total += (int(fields[_USER_TIME]) + int(fields[_SYSTEM_TIME])) / _TICKS
+        elif path.parent.name == str(process):
+            total += sum(map(int, fields[_USER_TIME : _SYSTEM_TIME + 3])) / _TICKS  # its own, and of those that ended
+    return total
 
 
 def memory_mb(process: int) -> float:

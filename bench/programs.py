@@ -10,7 +10,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
@@ -37,23 +37,23 @@ _BARE_TABLE: Final = (
 _PER_COMMIT: Final = 50
 
 
-def _service(folder: str, **options: Any) -> "ExecutionHistoryService":
+def service_at(folder: str, **options: Any) -> "ExecutionHistoryService":
     from execution_history import ExecutionHistoryService  # noqa: PLC0415 - bare programs load none of it
 
     return ExecutionHistoryService(folder, **options)
 
 
-def _rate(count: int, work_began: tuple[float, float]) -> dict[str, float]:
+def rate_since(count: int, work_began: tuple[float, float]) -> dict[str, float]:
     """Return how many a second, and microseconds of CPU time for each, since *work_began*."""
     wall, cpu = time.perf_counter() - work_began[0], time.process_time() - work_began[1]
     return {"rate": count / wall, "cpu": cpu / count * 1e6}
 
 
-def _now() -> tuple[float, float]:
+def now() -> tuple[float, float]:
     return time.perf_counter(), time.process_time()
 
 
-async def _pairs(service: "ExecutionHistoryService", todo: Sequence[Run], clients: int) -> dict[str, float]:
+async def pairs_by(service: "ExecutionHistoryService", todo: Sequence[Run], clients: int) -> dict[str, float]:
     remaining = iter(todo)
 
     async def client() -> None:
@@ -72,9 +72,9 @@ async def _pairs(service: "ExecutionHistoryService", todo: Sequence[Run], client
                 run.node_execute_status,
             )
 
-    began = _now()
+    began = now()
     await asyncio.gather(*(client() for _ in range(clients)))
-    return _rate(len(todo), began)
+    return rate_since(len(todo), began)
 
 
 async def write(folder: str, *, json_files: bool, pairs: int, clients: int) -> dict[str, float]:
@@ -82,25 +82,25 @@ async def write(folder: str, *, json_files: bool, pairs: int, clients: int) -> d
     source = runs(pairs + pairs // 10)
     warm, todo = list(islice(source, pairs // 10)), list(source)
     options = {} if folder == "memory:" else {"json_files": json_files}
-    async with _service(folder, **options) as service:
-        await _pairs(service, warm, clients)
-        return await _pairs(service, todo, clients)
+    async with service_at(folder, **options) as service:
+        await pairs_by(service, warm, clients)
+        return await pairs_by(service, todo, clients)
 
 
 async def end_together(folder: str, *, count: int) -> dict[str, float]:
     """Begin runs of one workflow, and end all of them at once; milliseconds and CPU time of each end."""
     todo = list(runs(count))
-    async with _service(folder) as service:
+    async with service_at(folder) as service:
         for run in todo:
             await service.create_execution_record("one", run.execute_id, run.parameters)
-        began = _now()
+        began = now()
         await asyncio.gather(
             *(
                 service.update_execution_record("one", run.execute_id, "success", run.output or "x" * 900)
                 for run in todo
             )
         )
-        spent = _rate(count, began)
+        spent = rate_since(count, began)
     return {"ms": 1000 / spent["rate"], "cpu": spent["cpu"]}
 
 
@@ -119,9 +119,9 @@ def bare_write(folder: str, *, pairs: int, per_commit: int = _PER_COMMIT) -> dic
     source = runs(pairs + pairs // 10)
     warm, todo = list(islice(source, pairs // 10)), list(source)
     _bare_pairs(connection, warm, per_commit)
-    began = _now()
+    began = now()
     _bare_pairs(connection, todo, per_commit)
-    return _rate(pairs, began)
+    return rate_since(pairs, began)
 
 
 def _bare_pairs(connection: sqlite3.Connection, todo: Sequence[Run], per_commit: int) -> None:
@@ -158,7 +158,7 @@ async def preload(folder: str, *, stored: int, end: int, json_files: bool = True
             size += len(orjson.dumps(record))
             yield record
 
-    async with _service(folder, json_files=json_files) as service:
+    async with service_at(folder, json_files=json_files) as service:
         source = _documents(counted())
         while group := list(islice(source, 1_000)):
             await service.merge(group, settle=False)
@@ -170,8 +170,8 @@ async def preload(folder: str, *, stored: int, end: int, json_files: bool = True
 
 async def rebuild(folder: str, *, search: bool) -> dict[str, float]:
     """Make the index anew, with or without texts; seconds of the clock and of CPU time."""
-    async with _service(folder, json_files=False, search=search) as service:
-        began = _now()
+    async with service_at(folder, json_files=False, search=search) as service:
+        began = now()
         await service.rebuild_index()
         return {"wall": time.perf_counter() - began[0], "cpu": time.process_time() - began[1]}
 
@@ -179,7 +179,7 @@ async def rebuild(folder: str, *, search: bool) -> dict[str, float]:
 async def deletes(folder: str, *, stored: int, times: int) -> dict[str, Any]:
     """Delete the oldest and the newest runs of a workflow one by one; milliseconds of each."""
     chosen = [run.record() | {"workflow_id": "one"} for run in runs(stored)]
-    async with _service(folder) as service:
+    async with service_at(folder) as service:
         await service.merge(_documents(iter(chosen)))
         spent: dict[str, list[float]] = {"oldest": [], "newest": []}
         began = time.process_time()
@@ -207,7 +207,7 @@ async def _p50(ask: Callable[[int], Awaitable[object]], times: int) -> dict[str,
 
 async def read(folder: str, *, times: int) -> dict[str, Any]:
     """Open a history, look at first pages and single records, and at the memory of this process."""
-    service = _service(folder)
+    service = service_at(folder)
     moment = time.perf_counter()
     await service.open()
     found: dict[str, Any] = {"opening": time.perf_counter() - moment}
@@ -219,6 +219,7 @@ async def read(folder: str, *, times: int) -> dict[str, Any]:
         keys = [(each["workflow_id"], each["execute_id"]) for page in pages for each in page["histories"]]
         found["page"] = await _p50(lambda number: service.page_bytes(ids[number % len(ids)]), times)
         found["get"] = await _p50(lambda number: service.detail_bytes(*keys[number % len(keys)]), times)
+        found["counts"] = await _p50(lambda _: service.workflow_summaries(), max(1, times // 10))
         found["memory"] = memory_mb(os.getpid())
     return found
 
@@ -226,16 +227,16 @@ async def read(folder: str, *, times: int) -> dict[str, Any]:
 async def write_to(folder: str, *, pairs: int, clients: int, seed: int) -> dict[str, float]:
     """Create and finish runs in a history that is there; those runs are deleted again."""
     todo = list(runs(pairs + pairs // 10, seed=seed))
-    async with _service(folder) as service:
-        await _pairs(service, todo[: pairs // 10], clients)
-        found = await _pairs(service, todo[pairs // 10 :], clients)
+    async with service_at(folder) as service:
+        await pairs_by(service, todo[: pairs // 10], clients)
+        found = await pairs_by(service, todo[pairs // 10 :], clients)
         await service.delete_execution_records([(run.workflow_id, run.execute_id) for run in todo])
         return found
 
 
 async def sizes(folder: str) -> dict[str, int]:
     """Return how many runs each workflow has."""
-    async with _service(folder) as service:
+    async with service_at(folder) as service:
         return {each.workflow_id: each.total for each in await service.workflow_summaries()}
 
 
@@ -245,7 +246,7 @@ async def clear(folder: str, *, workflow_id: str, seconds: float) -> dict[str, f
     Meanwhile is while it is deleted and for so many *seconds* after that, in which its rows are removed when nobody
     writes: there are pauses of two milliseconds.
     """
-    async with _service(folder) as service:
+    async with service_at(folder) as service:
         source, longest = runs(2**40, seed=99), 0.0
 
         async def put() -> float:
@@ -275,9 +276,9 @@ PROGRAMS: Final[dict[str, Callable[..., Any]]] = {
 }
 
 
-def main() -> None:
+def main(programs: Mapping[str, Callable[..., Any]] = PROGRAMS) -> None:
     """Run one program; what it runs must be the checkout that was meant."""
-    found = PROGRAMS[sys.argv[1]](**orjson.loads(sys.argv[2]))
+    found = programs[sys.argv[1]](**orjson.loads(sys.argv[2]))
     if asyncio.iscoroutine(found):
         found = asyncio.run(found)
     package = sys.modules.get("execution_history")

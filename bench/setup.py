@@ -115,10 +115,12 @@ class Setup:
             self.remarks.append(sentence)
             print(sentence, file=sys.stderr)
 
-    def call(self, code: Code | None, program: str, **options: Any) -> dict[str, Any]:
-        """Run a program of :mod:`bench.programs` with the code under test (or with none of it); what it found."""
+    def call(
+        self, code: Code | None, program: str, *, module: str = "bench.programs", **options: Any
+    ) -> dict[str, Any]:
+        """Run a program of a module with the code under test (or with none of it); what it found."""
         used = code or self.codes[0]
-        command = [str(used.python), "-m", "bench.programs", program, orjson.dumps(options, default=str).decode()]
+        command = [str(used.python), "-m", module, program, orjson.dumps(options, default=str).decode()]
         variables = used.variables(self.scratch, {**self.sync, "BENCH_CODE": str(used.folder)})
         ended = subprocess.run(command, stdout=subprocess.PIPE, cwd=self.scratch, env=variables, check=False)
         if ended.returncode:
@@ -136,7 +138,7 @@ class Setup:
         return code.variables(self.scratch, {**self.sync, **more})
 
     @contextlib.contextmanager
-    def serving(self, code: Code, store: Path, **more: str) -> Iterator["Server"]:
+    def serving(self, code: Code, store: Path | str, **more: str) -> Iterator["Server"]:
         """Start ``serve`` on a history; the server once it has announced itself."""
         command = [str(code.python), "-m", "execution_history", "serve", "--port", "0", "--json", "--store", str(store)]
         with (

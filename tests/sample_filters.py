@@ -13,6 +13,7 @@ BASE = 1_761_900_000_000
 HOUR = 3_600_000
 
 _TIMES = st.integers(0, 60).map(lambda step: BASE + step * HOUR // 2)
+_IDS = st.sampled_from([f"e{number}" for number in range(30)])
 _NAMES = st.sampled_from(["x", "y", "北京", "x y"])
 _STATUSES = st.sampled_from(["running", "success", "failed", "interrupted", "weird"])
 _CODES = st.sampled_from([4000, "4000", 5000, "timeout"])
@@ -43,7 +44,7 @@ def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None
     record = orjson.loads(
         new_document(
             workflow_id=draw(st.sampled_from(["w", "v", "u"])),
-            execute_id=draw(execute_ids or st.sampled_from([f"e{number}" for number in range(30)])),
+            execute_id=draw(_IDS if execute_ids is None else execute_ids),
             now=created,
             parameters={"city": draw(_NAMES), "list": [1, draw(st.integers(0, 3))], "n": draw(_NUMBERS)},
             metadata=draw(_metadata()),

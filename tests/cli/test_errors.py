@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from execution_history.cli import list as listing
+from tests.chosen_store import CHOSEN
 from tests.cli.conftest import BEGAN, Call, History
 from tests.cli.processes import COMMAND, environment, started
 
@@ -79,7 +80,7 @@ def test_what_all_commands_have_may_stand_before_them(call: Call, history: Histo
 def test_the_store_comes_from_the_settings(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable names it where no option does."""
     history.keep()
-    monkeypatch.setenv("EXECUTION_HISTORY_STORE", "history")
+    monkeypatch.setenv("EXECUTION_HISTORY_STORE", CHOSEN.location(history.folder))
     assert 1 == call("list", "--json").json()["total"]
     assert 0 == call("list", "--json", "--store", "missing").json()["total"]
 

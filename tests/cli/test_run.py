@@ -13,7 +13,8 @@ from execution_history.cli.run_reporter import Ending, RunReporter
 from execution_history.cli.session import Session
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.recording.spool import put_aside, spool_of
-from execution_history.stores import SQLiteStore
+from execution_history.stores import store_at
+from tests.chosen_store import CHOSEN
 from tests.cli.conftest import Call, History
 from tests.cli.processes import COMMAND, environment, started
 from tests.sample_records import document
@@ -264,7 +265,7 @@ def test_an_old_problem_is_not_told_of_a_run_that_is_recorded(
 ) -> None:
     """A damaged file of waiting runs is a matter of the history, not of the run that has just ended."""
     monkeypatch.setenv("LANG", language)
-    spool = spool_of(SQLiteStore(history.folder))
+    spool = spool_of(store_at(CHOSEN.location(history.folder)))
     assert spool is not None
     put_aside(spool, [(("w", "old"), [document("old", "w")])], "a test")
     batch = spool.batches()[0]

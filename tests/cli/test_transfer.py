@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from tests.chosen_store import CHOSEN
 from tests.cli.conftest import BEGAN, Call, History
 from tests.cli.processes import COMMAND, environment, started
 
@@ -79,7 +80,8 @@ def test_following_waits_for_a_history_and_ends_when_told(
         assert process.stdout is not None
         assert process.stderr is not None
         if not words:
-            assert b"There is no history in history yet" in process.stderr.readline()
+            said = CHOSEN.named(process.stderr.readline().decode())
+            assert "There is no history in history yet" in said
         assert [] == list(tmp_path.iterdir())
         history.keep("first", parameters={"city": "Paris"})
         line = process.stdout.readline()

@@ -57,8 +57,8 @@ def test_two_tokens_stay_two(at_once: int) -> None:
 
 
 def test_an_endless_indentation_takes_no_memory() -> None:
-    """A hundred times the largest record is stepped over, and it is still there."""
-    pieces = [b"[", *repeat(b" " * 10_000, 1_000), b"1", *repeat(b" " * 10_000, 1_000), b"]"]
+    """Thirty times the largest record is stepped over, and it is still there."""
+    pieces = [b"[", *repeat(b" " * 10_000, 300), b"1", *repeat(b" " * 10_000, 300), b"]"]
     tracemalloc.start()
     try:
         reader = BracketReader(iter(pieces), 200_000, long=10_000)
@@ -69,4 +69,4 @@ def test_an_endless_indentation_takes_no_memory() -> None:
     finally:
         tracemalloc.stop()
     assert [1] == json.loads(found or b"")
-    assert peak < 2_000_000  # of twenty million; other threads of the tests allocate too
+    assert peak < 2_000_000  # of six million; other threads of the tests allocate too

@@ -81,8 +81,10 @@ def progress_bar(session: Session, *, beside: bool = False) -> Iterator[Progress
 async def index_seconds(session: Session, service: ExecutionHistoryService, notice: str) -> float | None:
     """Wait until new runs are indexed, and return how long that took; ``None`` where it has to come later.
 
-    Without a bar, *notice* is printed at the beginning.
+    It takes no time in a store without an index. Without a bar, *notice* is printed at the beginning.
     """
+    if not service.has_index:
+        return 0.0
     began = time.monotonic()
     try:
         if (await service.index_reach()).is_complete:

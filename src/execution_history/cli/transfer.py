@@ -168,16 +168,12 @@ def _show(session: Session, report: "ImportReport", importing: float, indexing: 
         rounded = {f"{name}_seconds": None if each is None else round(each, 3) for name, each in seconds.items()}
         session.output.document(report.to_json() | rounded)
         return
-    times = Message(
-        "Imported in %(importing)s; indexing continues the next time the history is used.",
-        importing=duration(int(importing * 1000)),
-    )
-    if indexing is not None:
-        times = Message(
-            "Imported in %(importing)s, indexed in %(indexing)s.",
-            importing=duration(int(importing * 1000)),
-            indexing=duration(int(indexing * 1000)),
-        )
+    times = N_("Imported in %(importing)s, indexed in %(indexing)s.")
+    if indexing is None:
+        times = N_("Imported in %(importing)s; indexing continues the next time the history is used.")
+    elif not indexing:  # there is no index
+        times = N_("Imported in %(importing)s.")
+    indexed = duration(int((indexing or 0.0) * 1000))
     sentence = session.translate(
         "%(added)s added, %(replaced)s replaced, %(skipped)s already there, %(refused)s refused; in %(store)s. "
         "%(times)s",
@@ -186,7 +182,7 @@ def _show(session: Session, report: "ImportReport", importing: float, indexing: 
         skipped=grouped(report.skipped),
         refused=grouped(report.refused_count),
         store=place,
-        times=times,
+        times=Message(times, importing=duration(int(importing * 1000)), indexing=indexed),
     )
     session.output.answer(sentence)
     for each in report.refused[:_SHOWN_REFUSALS]:

@@ -180,6 +180,11 @@ class HistoryReading:
         """
         return await (await self._opened()).revision()
 
+    @property
+    def has_index(self) -> bool:
+        """Whether ``select`` and ``statistics`` are answered by an index, which may be behind."""
+        return isinstance(self.store, Indexed)
+
     async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
         """Return how far the index that answers ``select`` and ``statistics`` has followed the history.
 

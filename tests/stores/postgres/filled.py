@@ -34,7 +34,7 @@ def fill(connections: Connections, documents: Iterable[Document]) -> None:
         for table in (*_TABLES, "total_durations"):
             connection.execute(statements.placed(f"DELETE FROM {DEFAULT_SCHEMA}.{table}"))  # noqa: S608 - likewise
         for seq, document in enumerate(kept.values(), 1):
-            row = row_of(document, packer)
+            row = row_of(document, packer, document.create_time)
             connection.execute(statements.placed(insert), row.values(seq, seq << 20))
             if row.long_texts:
                 connection.execute(statements["add_long_texts"], (list(row.long_texts), list(row.long_texts.values())))

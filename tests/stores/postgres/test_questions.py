@@ -25,7 +25,7 @@ _LIMITS = st.sampled_from(
     [
         USUAL,
         Limits(few=-1, few_with_text=-1, few_of_all=-1, window=3, portion=2, counted=3),
-        Limits(few=-1, window=2, frequent=1, portion=2, largest_portion=3, exact_runs=5),
+        Limits(few=-1, window=2, frequent=1, patience=4, portion=2, largest_portion=3, exact_runs=5),
         Limits(few=2, few_with_text=2, window=2, frequent=9, portion=2, exact_runs=0),
     ]
 )

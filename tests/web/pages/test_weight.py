@@ -46,7 +46,7 @@ def noise(length: int) -> str:
 
 def timeline(began: int) -> dict[str, Any]:
     """A thousand nodes, the first with a name that is longer than any address may be."""
-    said, error = noise(300), noise(2_000)
+    said, error = noise(300), noise(500)
     names = [noise(20_000), *(noise(40) for _ in range(999))]
     return {
         name: {"node_type": noise(50), "is_finish": number % 2 == 0, "start_time": began, "update_time": began + number,

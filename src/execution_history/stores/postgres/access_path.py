@@ -49,11 +49,16 @@ class AccessPath:
 
     Attributes:
         decided: the predicates that one index decides; with few rows they are read from there.
-        has_few: whether these rows are few.
+        count: how many these are; ``None`` where they are many.
     """
 
-    decided: tuple[ColumnPredicate, ...]
-    has_few: bool
+    decided: tuple[ColumnPredicate, ...] = ()
+    count: int | None = None
+
+    @property
+    def has_few(self) -> bool:
+        """Whether the rows are few."""
+        return self.count is not None
 
     def source(
         self, predicates: Sequence[ColumnPredicate], *, with_terms: bool = False, most: int | None = None
@@ -97,7 +102,7 @@ def choose(moment: Moment, predicates: Sequence[ColumnPredicate], sort: Sort, fe
     times = [each for each in predicates if isinstance(each, Range) and _name(each) == "create_time"]
     candidates = _candidates(predicates, times)
     widest = max(candidates, key=len, default=())
-    otherwise = AccessPath(widest, has_few=False)
+    otherwise = AccessPath(widest)
     if not candidates or is_ordered(predicates, sort):
         return otherwise
     counted = [together([render(each) for each in candidate]) for candidate in candidates]
@@ -110,7 +115,7 @@ def choose(moment: Moment, predicates: Sequence[ColumnPredicate], sort: Sort, fe
     if fewest > few:
         return otherwise
     decided = candidates[counts.index(fewest)]
-    return AccessPath(decided, has_few=True)
+    return AccessPath(decided, fewest)
 
 
 def _candidates(predicates: Sequence[ColumnPredicate], times: Sequence[Range]) -> list[tuple[ColumnPredicate, ...]]:

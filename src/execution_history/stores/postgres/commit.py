@@ -100,7 +100,7 @@ def write(
         places = iter(
             arrivals(connection, statements, sum(each.is_new and each.document is not None for each in changes))
         )
-        planned = [_planned(each, packer, places) for each in changes]
+        planned = [_planned(each, packer, places, now) for each in changes]
         missed = _write_records(connection, statements, planned)
         if missed:
             raise Conflict([planned[place].change.key for place in missed])
@@ -145,12 +145,12 @@ class _Planned(NamedTuple):
         return Written(self.change.key, state)
 
 
-def _planned(change: ChangedState, packer: Packer, places: Iterator[int]) -> _Planned:
+def _planned(change: ChangedState, packer: Packer, places: Iterator[int], now: int) -> _Planned:
     stored, document = change.stored, change.document
     if document is None:
         seq, version = (0, 0) if stored is None else (stored.seq, stored.version + 1)
         return _Planned(change, stored_key(*change.key), None, seq, version)
-    row = row_of(document, packer)
+    row = row_of(document, packer, now)
     if stored is None or change.is_new:
         seq = next(places)
         return _Planned(change, row.key, row, seq, seq * VERSIONS)

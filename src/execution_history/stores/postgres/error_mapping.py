@@ -33,6 +33,10 @@ _FULL: Final = N_("The PostgreSQL server has no space left (%(reason)s): make ro
 _READ_ONLY: Final = N_("This history cannot be written (%(reason)s): the server is a read-only copy.")
 _DAMAGED: Final = N_("PostgreSQL reports damaged data (%(reason)s): restore the database from a backup.")
 _NO_TABLES: Final = N_("The tables of this history are missing or of another form (%(reason)s).")
+_POOLED: Final = N_(
+    "A connection pool in transaction mode, such as PgBouncer before 1.21, stands before PostgreSQL (%(reason)s): add "
+    "prepared_statements=off to the URL of the store."
+)
 _FAILED: Final = N_("PostgreSQL failed: %(reason)s.")
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
@@ -43,6 +47,7 @@ _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
     ((errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName), StoreUnwritable, _REFUSED),
     (errors.InsufficientPrivilege, StoreUnwritable, _DENIED),
     (errors.ReadOnlySqlTransaction, StoreUnwritable, _READ_ONLY),
+    ((errors.InvalidSqlStatementName, errors.DuplicatePreparedStatement), StoreError, _POOLED),
     ((errors.DataCorrupted, errors.IndexCorrupted), StoreDamaged, _DAMAGED),
     ((errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName), StoreError, _NO_TABLES),
     (

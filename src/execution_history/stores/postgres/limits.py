@@ -16,6 +16,7 @@ class Limits:
         few_of_all: the same where all of them are read.
         window: rows that are looked at, in their order, to see whether a text is frequent.
         frequent: a text that so many rows of a window have is met quickly in the order of the rows.
+        patience: rows of a portion in their order, of more of which the text is looked for first.
         portion: rows of the first portion whose documents are read; of each further one, four times as many.
         largest_portion: rows of the largest portion.
         counted: rows up to which a total is counted.
@@ -27,6 +28,7 @@ class Limits:
     few_of_all: int = 50_000
     window: int = 100
     frequent: int = 2
+    patience: int = 500
     portion: int = 50
     largest_portion: int = 10_000
     counted: int = 10_000

@@ -21,6 +21,7 @@ _log = logging.getLogger("execution_history.stores.postgres")
 
 _LARGEST: Final = 2**63 - 1
 _HALF: Final = 2**63
+_LATELY_MS: Final = 3_600_000
 _RUNNING: Final = STATUS_NUMBERS["running"]
 _OF_DOCUMENTS: Final = frozenset({"workflow", "execute_id", "create_time", "status", "failed_nodes"})
 
@@ -84,8 +85,12 @@ def stored_key(workflow_id: str, execute_id: str) -> RecordKey:
     return RecordKey(stored_text(workflow_id), stored_text(execute_id))
 
 
-def row_of(document: Document, packer: Packer) -> RecordRow:
-    """Return the row of *document*; of one that cannot be taken apart, only what lists and counters need."""
+def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
+    """Return the row of *document* at *now* (ms); of one that cannot be taken apart, only what lists and counters need.
+
+    A run that began lately and goes on has no terms yet: they are written once, when it ends. One that began long ago,
+    in an import say, may never end, and every search would read its document.
+    """
     status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
     packing, packed = packer.pack(document.body, will_change=status in OPEN_NUMBERS)
     texts = _Texts()
@@ -102,7 +107,7 @@ def row_of(document: Document, packer: Packer) -> RecordRow:
             None if attributes.fingerprint is None else stored_text(attributes.error_title or ""),
             [texts[tag] for tag in attributes.tags] or None,
             _failed_nodes(texts, record, attributes),
-            None if status == _RUNNING else terms_of(record),
+            None if status == _RUNNING and now - document.create_time < _LATELY_MS else terms_of(record),
             packed,
             summary_of(record, attributes) if len(document.body) > LARGE else None,
         ]

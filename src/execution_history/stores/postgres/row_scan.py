@@ -19,6 +19,7 @@ from execution_history.stores.postgres.search_terms import may_have
 
 _MOST_WALKS: Final = 32
 _KEYS: Final = "e.seq, e.version, e.size"
+_LEFT_OUT: Final = "e.seq, 0, 0"
 _STORED: Final = (
     f"e.workflow_id, e.execute_id, e.update_time, e.status, e.packing, "
     f"CASE WHEN e.size <= {LARGE} THEN e.document END, CASE WHEN e.size > {LARGE} THEN e.summary END"
@@ -76,9 +77,7 @@ class RowScan:
             missing = limit - len(found)
             if missing <= 0:
                 break
-            statement = self._statement(
-                segment, after, missing, skip, with_documents=with_documents and not self.path.has_few
-            )
+            statement = self._statement(segment, after, missing, skip, with_documents=with_documents)
             is_end = number == len(segments) - 1
             read = self.moment.rows(statement, is_usual=self._is_usual(skip), is_last=is_last and is_end)
             found += map(_found, read)
@@ -86,16 +85,16 @@ class RowScan:
                 skip = 0
             elif skip and not is_end:
                 skip = max(0, skip - self._count_of(segment, after))
-        # The few were put together without their documents.
-        return self._completed(found) if with_documents and self.path.has_few else found
+        return self._completed(found, with_documents=with_documents) if self.path.has_few else found
 
-    def _completed(self, found: Sequence[FoundRow]) -> list[FoundRow]:
-        """Return the rows with what is read of small and of large documents."""
+    def _completed(self, found: Sequence[FoundRow], *, with_documents: bool) -> list[FoundRow]:
+        """Return the rows with what was left out where few were sorted, which an index then does alone."""
         seqs = [each.row.seq for each in found]
-        sql = f"SELECT e.create_time, e.create_time, {_KEYS}, true, {_STORED} FROM {TABLE} WHERE e.seq = ANY(%s)"  # noqa: S608
-        read = self.moment.rows(Fragment(sql, (seqs,))) if seqs else []
-        by_seq = {each.row.seq: each for each in map(_found, read)}
-        return [by_seq[each.row.seq]._replace(row=each.row) if each.row.seq in by_seq else each for each in found]
+        columns = f"{_KEYS}, true, {_STORED}" if with_documents else f"{_KEYS}, true"
+        sql = f"SELECT e.create_time, e.create_time, {columns} FROM {TABLE} WHERE e.seq = ANY(%s)"  # noqa: S608
+        read = {each.row.seq: each for each in map(_found, self.moment.rows(Fragment(sql, (seqs,))) if seqs else ())}
+        places = ((each.row, read.get(each.row.seq)) for each in found)
+        return [new._replace(row=row._replace(revision=new.row.revision)) for row, new in places if new is not None]
 
     def total(self, most: int) -> tuple[int, bool]:
         """Return the number of rows, and whether that is all of them.
@@ -103,11 +102,13 @@ class RowScan:
         Of many rows only the first *most* of those that one index decides are looked at.
         """
         source, condition = self._source_and_condition(None, None)
+        if self.path.count is not None and len(self.path.decided) == len(self.predicates):
+            return self.path.count, True
         if self.path.has_few:
             sql = f"SELECT count(*) FROM {source.sql} WHERE {condition.sql}"  # noqa: S608 - literals of ours
             [(count,)] = self.moment.rows(Fragment(sql, values_of([source, condition])))
             return int(count), True
-        bounded, tests = replace(self.path, has_few=True).source(self.predicates, most=most + 1)
+        bounded, tests = replace(self.path, count=most).source(self.predicates, most=most + 1)
         sql = f"SELECT count(*) FILTER (WHERE {tests.sql}), count(*) FROM {bounded.sql}"  # noqa: S608 - likewise
         [(count, looked_at)] = self.moment.rows(Fragment(sql, values_of([tests, bounded])))
         return min(int(count), most), looked_at <= most
@@ -165,8 +166,9 @@ class RowScan:
         with_documents: bool,
     ) -> Fragment:
         flag = Fragment("true") if self.text is None or self.path.has_few else self.text
-        columns = f"e.{self.query.sort}, e.create_time, {_KEYS}, {flag.sql}"
-        columns += f", {_STORED}" if with_documents else ""
+        keys = _LEFT_OUT if self.path.has_few else _KEYS
+        columns = f"e.{self.query.sort}, e.create_time, {keys}, {flag.sql}"
+        columns += f", {_STORED}" if with_documents and not self.path.has_few else ""
         direction = " DESC" if self.query.descending else ""
         has_value = self.query.sort != "create_time" and not without_value
         order = [*([f"e.{self.query.sort}"] if has_value else []), "e.create_time", "e.seq"]

@@ -77,7 +77,7 @@ class PageEngine:
         self._counts: Answer | None = None
         self._portion_size = limits.portion
         self._first: tuple[Position | None, Sequence[FoundRow]] | None = None
-        self._finds_text = False
+        self._finds_text = self._has_tried = False
         if text is None and not self._has_path_conditions and query.filter.given() <= _WITH_COUNTERS:
             self._counts = moment.later(counts_of(query.filter.workflow_ids))
         path = choose(moment, self._predicates, query.sort, limits.few)
@@ -134,22 +134,28 @@ class PageEngine:
 
     def _look_for_text(self, after: Position | None) -> None:
         """Find out whether the text is rare: then rows are found by it, else they are met in their order."""
-        if not self._seeks_all:
-            size = self._limits.window
-            window = self._scan.rows(after, size, with_documents=False)
-            if len(window) < size or sum(found.has_text is True for found in window) >= self._limits.frequent:
-                self._begin(after, window, size)
-                self.is_text_rare = len(window) < size
-                return
-        most = self._limits.few_of_all if self._seeks_all else self._limits.few_with_text
-        size = self._limits.largest_portion if self._seeks_all else self._portion_size
+        if self._seeks_all:
+            self._find_by_text(after, self._limits.few_of_all, self._limits.largest_portion)
+            return
+        size = self._limits.window
+        window = self._scan.rows(after, size, with_documents=False)
+        if len(window) < size or sum(found.has_text is True for found in window) >= self._limits.frequent:
+            self._begin(after, window, size)
+            self.is_text_rare = len(window) < size
+            return
+        self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
+        self.is_text_rare = self._finds_text
+
+    def _find_by_text(self, after: Position | None, most: int, size: int) -> None:
+        """Find the rows after *after* by the text from now on, *size* at once, unless they are more than *most*."""
+        self._has_tried = True
         count, found = self._scan.with_text(after, size, most)
-        self.is_text_rare = self._finds_text = count <= most
+        self._finds_text = count <= most
         if self._finds_text:
             self._begin(after, found, size)
 
     def _begin(self, after: Position | None, found: Sequence[FoundRow], size: int) -> None:
-        """Keep the rows that were found already for the first portion, for which *size* rows were asked."""
+        """Keep the rows that were found already for the next portion, for which *size* rows were asked."""
         self._first = after, found
         self._portion_size = size
 
@@ -159,6 +165,9 @@ class PageEngine:
 
     def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows after *after*, more each time, and where they end."""
+        is_walk = self._scan.text is not None and not self._scan.path.has_few
+        if is_walk and not self._has_tried and self._portion_size > self._limits.patience:
+            self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
         size = self._portion_size
         self._portion_size = min(size * 4, self._limits.largest_portion)
         first, self._first = self._first, None
@@ -167,8 +176,7 @@ class PageEngine:
         elif self._finds_text:
             _, found = self._scan.with_text(after, size)
         else:
-            is_few = size <= _MOST_WITH_DOCUMENTS and (self._scan.text is None or self._scan.path.has_few)
-            found = self._scan.rows(after, size, with_documents=is_few)
+            found = self._scan.rows(after, size, with_documents=size <= _MOST_WITH_DOCUMENTS and not is_walk)
         end = found[-1].row.position if len(found) == size else None
         return self._remembered([each for each in found if each.has_text is not False]), end
 

@@ -53,7 +53,7 @@ class StatisticsEngine:
         self._query = query
         self._predicates = of_columns(query.filter.predicate())
         self._rollups = RollupSQL(moment, query.filter.workflow_ids)
-        self._path = AccessPath((), has_few=False)
+        self._path = AccessPath()
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""

@@ -26,7 +26,7 @@ CREATE SEQUENCE execution_history.arrivals;
 
 -- One row a record. seq is its place in the order of arrival; version rises with every change of the record, also over
 -- its deletion, and is never used twice. summary is what lists show of a record that is too large to be read for them.
--- terms are its searchable tokens as numbers (search_terms.py), null while it runs.
+-- terms are its searchable tokens as numbers (search_terms.py), null for a run that began lately and goes on.
 CREATE TABLE execution_history.executions (
     workflow_id text COLLATE "C" NOT NULL,
     execute_id text COLLATE "C" NOT NULL,

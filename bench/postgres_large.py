@@ -1,0 +1,71 @@
+"""``python -m bench database FOLDER``: the same history in PostgreSQL and in the embedded store, and the same questions.
+
+Both are made where they are missing, in FOLDER. The servers of both answer over HTTP and take turns.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from bench import fixture as fixtures
+from bench import questions
+from bench.figures import Goal, Measure, Sample
+from bench.fixture import Fixture
+from bench.postgres_load import load
+from bench.postgres_server import served
+from bench.search import asked
+from bench.setup import Code, Setup
+
+_SHARED, _EMBEDDED = "", ", SQLite"
+_TWICE: Final = Goal(of="ratio", at_most=2)
+_NAMES: Final = Fixture(100, 0)
+_KINDS: Final = tuple(
+    f"{kind}, {at}"
+    for kind in ("filter", "condition", "text", "text, one hit", "statistics")
+    for at in ("median", "slowest")
+)
+_QUESTIONS: Final = (
+    *(f"filter: {name}" for name in questions.filters(_NAMES)),
+    *(f"condition: {name}" for name in questions.conditions(_NAMES)),
+    *(f"text: {name}" for name in questions.texts()),
+    *(f"statistics: {name}" for name in questions.statistics(_NAMES)),
+)
+_CALLS: Final = ("first page", "get", "counts of all workflows")
+
+
+def _row(name: str, goal: Goal | None = _TWICE) -> tuple[Measure, Measure]:
+    return Measure(name, "ms", name + _EMBEDDED, goal), Measure(name + _EMBEDDED, "ms", is_detail=True)
+
+
+DATABASE: Final = (
+    Measure("first page", "ms", goal=Goal(at_most=2)),
+    *(row for name in _CALLS for row in _row(name, None if name == "get" else _TWICE)),
+    *(row for name in (*_KINDS, *_QUESTIONS) for row in _row(name)),
+)
+"""Median milliseconds: of calls in a process of its own, and of questions over HTTP. What has no mark is PostgreSQL."""
+
+
+def database(setup: Setup, folder: Path, runs: int) -> Iterator[Sample]:
+    """Measure reading and questions in both."""
+    asyncio.run(fixtures.make(folder, runs))
+    fixture, code = fixtures.known(folder), setup.codes[0]
+    assert fixture is not None
+    with served(folder / "pg", "stop") as server:
+        stores: dict[str, Path | str] = {_SHARED: load(server, fixture), _EMBEDDED: folder / "history"}
+        for number in setup.turns():
+            for name, store in setup.in_turn(list(stores.items()), number):
+                yield from (replace(each, name=each.name + name) for each in _turn(setup, code, store, fixture))
+
+
+def _turn(setup: Setup, code: Code, store: Path | str, fixture: Fixture) -> Iterator[Sample]:
+    found = setup.call(code, "read", folder=store, times=setup.size(500, 20))
+    for name, key in zip(_CALLS, ("page", "get", "counts"), strict=True):
+        yield Sample(name, found[key]["p50"], found[key]["cpu"], code.name)
+    with setup.serving(code, store) as server:
+        server.get("/coze/workflows")
+        began = time.monotonic()
+        yield from asked(server, fixture, setup.size(5, 2), code.name)
+        print(f"  questions: {time.monotonic() - began:,.0f} s", flush=True)

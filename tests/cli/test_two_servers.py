@@ -1,0 +1,115 @@
+"""Two servers on one database: they record at once, show the same, and lose nothing where PostgreSQL is restarted."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.cli.processes import read_document, started
+from tests.cli.test_serve import FREE, get
+from tests.stores.postgres.servers import OwnServer, own_server
+
+_CITIES: Final = ["Oslo", "北京", "Rome", "上海"]
+_WORKFLOW: Final = "7000000000000000002"
+_CALLERS: Final = 8
+
+
+@pytest.fixture
+def database() -> Iterator[OwnServer]:
+    """A PostgreSQL server that this test may stop."""
+    with own_server() as server:
+        yield server
+
+
+@pytest.fixture
+def servers(database: OwnServer, tmp_path: Path) -> Iterator[list[dict[str, Any]]]:
+    """Two servers with sandboxes on one database, each in a folder of its own, and what they announced."""
+    with ExitStack() as stack:
+        announced = []
+        for name in "ab":
+            (tmp_path / name).mkdir()
+            arguments = ["serve", *FREE, "--sandbox", "--sandbox-port", "0", "--json", "--store", database.url]
+            process = stack.enter_context(started(*arguments, folder=tmp_path / name))
+            announced.append(read_document(process.stdout))
+        yield announced
+
+
+def _run(base: str, city: str) -> str:
+    """Run a workflow to its end; its execute id, as the answer has it."""
+    body = json.dumps({"parameters": {"city": city, "pace_ms": 1}}).encode()
+    address = f"{base}/coze/workflows/{_WORKFLOW}/run"
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=90) as answer:
+        return str(json.loads(answer.read())["execution_id"])
+
+
+def _listed(base: str) -> list[str]:
+    """The execute ids of the workflow's newest runs, as its JSON list has them."""
+    found = get(f"{base}/coze/workflows/{_WORKFLOW}/history?page_size=100")
+    return [record["execute_id"] for record in found["histories"]]
+
+
+def _counts(base: str) -> dict[str, int]:
+    """How many runs of the workflow have each status."""
+    found = get(f"{base}/coze/workflows/{_WORKFLOW}/statistics")["totals"]["counts"]
+    return {status: count for status, count in found.items() if count}
+
+
+def test_both_show_what_both_record(servers: list[dict[str, Any]]) -> None:
+    """In lists, on pages and in statistics."""
+    first, second = (each["url"] for each in servers)
+    ran = [_run(base, city) for city in _CITIES for base in (first, second)]
+    assert ran[::-1] == _listed(first) == _listed(second)
+    pages = []
+    for base in (first, second):
+        request = urllib.request.Request(f"{base}/workflows/{_WORKFLOW}/runs", headers={"Accept": "text/html"})
+        with urllib.request.urlopen(request) as answer:
+            page = answer.read().decode()
+        pages.append([line.partition('"')[0] for line in page.split('data-row="')[1:]])
+    assert pages[0] == pages[1]
+    assert [f"{_WORKFLOW}/{execute_id}" for execute_id in ran[::-1]] == pages[0]
+
+
+def test_every_answered_call_is_recorded_while_the_database_restarts(
+    servers: list[dict[str, Any]], database: OwnServer
+) -> None:
+    """Callers get their answers; the count of answers is the count of records that succeeded."""
+    answered: list[str] = []
+    problems: list[BaseException] = []
+    is_over = threading.Event()
+
+    def call(number: int) -> None:
+        while not is_over.is_set():
+            try:
+                answered.append(_run(servers[number % 2]["url"], _CITIES[number % len(_CITIES)]))
+            except (urllib.error.URLError, OSError, ValueError) as error:
+                problems.append(error)
+                return
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(_CALLERS)]
+    for caller in callers:
+        caller.start()
+    for _ in range(2):
+        before = len(answered)
+        while len(answered) < before + 20 and not problems:
+            is_over.wait(0.05)
+        database.crash()
+        database.start()
+    is_over.set()
+    for caller in callers:
+        caller.join(120)
+    assert [] == problems
+    for each in servers:
+        # A step that came while the server was away is written once it is back.
+        deadline = time.monotonic() + 60
+        while (counts := _counts(each["url"])) != {"success": len(answered)} and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert {"success": len(answered)} == counts
+    assert len(answered) == len(set(answered))
