@@ -144,7 +144,7 @@ class RowScan:
         lines = [str(line) for (line,) in found]
         for name in dict.fromkeys(scan[1] for scan in map(_INDEX.search, lines) if scan):
             yield Message("Walks a range of the index %(named)s.", named=name)
-        if any("Sort Key" in line for line in lines):
+        if any(line.strip("-> ") in {"Sort", "Incremental Sort"} for line in lines):
             yield Message("Sorts what it has found.")
 
     def _is_usual(self, skip: int) -> bool:
