@@ -46,9 +46,7 @@ def test_the_number_of_a_token_never_changes(token: str, number: int) -> None:
 def test_the_numbers_of_a_record_are_the_same_in_every_process() -> None:
     """Whatever Python's own hashes of texts are there; sorted, and each once."""
     code = (
-        "from execution_history.stores.compression import Packer, shipped_dictionary
-from execution_history.stores.postgres.record_rows import COLUMNS, row_of
-from execution_history.stores.postgres.search_terms import terms_of\n"
+        "from execution_history.stores.postgres.search_terms import terms_of\n"
         "print(terms_of({'output': 'deploy deploy 北京 4000', 'metadata': {'note': 'x'}}))"
     )
     found = {

@@ -1,11 +1,13 @@
 """Rows of records in the order of a query, some at a time, with the documents of small ones."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import Any, Final, NamedTuple
 
+from execution_history.errors import Message
 from execution_history.query.cursor import Position
 from execution_history.query.model import RecordQuery
 from execution_history.query.predicates import In
@@ -17,6 +19,7 @@ from execution_history.stores.postgres.moment import Moment
 from execution_history.stores.postgres.predicate_sql import ColumnPredicate, Fragment, render, together, values_of
 from execution_history.stores.postgres.search_terms import may_have
 
+_INDEX: Final = re.compile(r"Scan (?:Backward )?(?:using|on) (executions_\w+)")
 _MOST_WALKS: Final = 32
 _KEYS: Final = "e.seq, e.version, e.size"
 _LEFT_OUT: Final = "e.seq, 0, 0"
@@ -134,11 +137,15 @@ class RowScan:
         read = self.moment.rows(Fragment(sql, where.values))
         return (int(read[0][-1]) if read else 0), [_found(columns[:-1]) for columns in read]
 
-    def explain(self) -> list[str]:
-        """Return PostgreSQL's plan of the first rows."""
+    def explain(self) -> Iterator[str]:
+        """Yield PostgreSQL's plan of the first rows, in sentences."""
         statement = self._statement(self._segments(None)[0], None, self.query.size + 1, 0, with_documents=False)
         found = self.moment.rows(Fragment(f"EXPLAIN (COSTS OFF) {statement.sql}", statement.values))
-        return [str(line) for (line,) in found]
+        lines = [str(line) for (line,) in found]
+        for name in dict.fromkeys(scan[1] for scan in map(_INDEX.search, lines) if scan):
+            yield Message("Walks a range of the index %(named)s.", named=name)
+        if any("Sort Key" in line for line in lines):
+            yield Message("Sorts what it has found.")
 
     def _is_usual(self, skip: int) -> bool:
         return not skip and self.text is None and is_ordered(self.predicates, self.query.sort)

@@ -169,7 +169,9 @@ class PageEngine:
         if is_walk and not self._has_tried and self._portion_size > self._limits.patience:
             self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
         size = self._portion_size
-        self._portion_size = min(size * 4, self._limits.largest_portion)
+        # Without a text every row of a portion is tested, and comes with its document.
+        largest = _MOST_WITH_DOCUMENTS if self._scan.text is None else self._limits.largest_portion
+        self._portion_size = min(size * 4, largest)
         first, self._first = self._first, None
         if first is not None and first[0] == after:
             found: Sequence[FoundRow] = first[1]
@@ -226,7 +228,10 @@ class PageEngine:
 
     def _explained(self) -> Iterator[str]:
         path = self._scan.path
-        yield from self._scan.explain()
+        if self._finds_text:
+            yield Message("Reads the rows with the text from the text index.")
+        else:
+            yield from self._scan.explain()
         tests = sorted({title_of(each) for each in self._predicates if each not in path.decided})
         if tests:
             yield Message("Tests each row for: %(names)s.", names=", ".join(tests))
