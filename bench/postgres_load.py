@@ -109,6 +109,7 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
     """Copy the chunk that begins with this number in one transaction; how many records it has."""
     import psycopg  # noqa: PLC0415 - as above
 
+    from execution_history.clock import now_ms  # noqa: PLC0415 - as above
     from execution_history.records.record import Document  # noqa: PLC0415 - only this loads the store
     from execution_history.stores.compression import Packer, shipped_dictionary  # noqa: PLC0415
     from execution_history.stores.postgres.change_log import VERSIONS, Logged, log_changes  # noqa: PLC0415
@@ -118,7 +119,7 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
 
     statements, packer, deltas = Statements(schema), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
     documents = [Document.of(record, orjson.dumps(record)) for record in fixture.chunk(begin)]
-    rows = [row_of(document, packer) for document in documents]
+    rows = [row_of(document, packer, now_ms()) for document in documents]
     places = range(begin + 1, begin + 1 + len(rows))
     for document, row in zip(documents, rows, strict=True):
         deltas.count(row.key.workflow_id, row.counted, 1)
