@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +15,9 @@ import orjson
 from tests.chosen_store import CHOSEN
 
 COMMAND = [sys.executable, "-m", "execution_history"]
+
+PATIENCE = 300
+"""Seconds after which a process that does not do what it should is a failure: a slow machine needs many."""
 
 
 def environment() -> dict[str, str]:
@@ -39,6 +43,17 @@ def started(*arguments: str, folder: Path, **variables: str) -> Iterator[subproc
             yield process
         finally:
             process.kill()
+
+
+def until(process: subprocess.Popen[bytes], holds: Callable[[], bool]) -> None:
+    """Return once something holds; fail where the process ends before, or when it takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        if process.poll() is not None:
+            assert holds(), f"The process has ended with {process.returncode}."  # it may have done it last of all
+            return
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def read_document(stream: IO[bytes] | None) -> Any:

@@ -5,7 +5,7 @@ import signal
 from pathlib import Path
 
 from tests.cli.conftest import Call, History
-from tests.cli.processes import read_document, started
+from tests.cli.processes import PATIENCE, read_document, started, until
 
 
 def _shown(folder: str = "files") -> dict[str, list[str]]:
@@ -35,10 +35,9 @@ def test_it_follows_until_it_is_stopped(history: History, tmp_path: Path) -> Non
         assert process.stderr is not None
         assert json.loads(process.stdout.readline())["is_writing"]
         history.keep("b")
-        while _shown() != {"w": ["b", "a"]}:
-            assert process.poll() is None
+        until(process, lambda: _shown() == {"w": ["b", "a"]})
         process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(30)
+        assert 0 == process.wait(PATIENCE)
         assert b"Traceback" not in process.stderr.read()
 
 
@@ -49,12 +48,10 @@ def test_serve_keeps_them_too(history: History, tmp_path: Path) -> None:
         "serve", "--port=0", "--store", "history", folder=tmp_path, EXECUTION_HISTORY_MIRROR_FOLDER="files"
     ) as process:
         assert process.stderr is not None
-        while b"near the history, not current" not in process.stderr.readline():
-            assert process.poll() is None
-        while _shown() != {"w": ["a"]}:
-            assert process.poll() is None
+        assert any(b"near the history, not current" in line for line in process.stderr)
+        until(process, lambda: _shown() == {"w": ["a"]})
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(30)
+        assert 0 == process.wait(PATIENCE)
 
 
 def test_a_folder_that_cannot_be_the_one_is_a_wrong_call(call: Call, history: History, tmp_path: Path) -> None:
@@ -67,7 +64,7 @@ def test_a_folder_that_cannot_be_the_one_is_a_wrong_call(call: Call, history: Hi
     said = call("mirror", "others", "--store", "history")
     assert (2, True) == (said.code, "JSON files of another program" in said.err)
     with started("serve", "--port=0", "--mirror=others", "--store=history", folder=tmp_path) as process:
-        assert 2 == process.wait(60)
+        assert 2 == process.wait(PATIENCE)
 
 
 def test_files_that_cannot_be_written_are_the_stores_trouble(call: Call, history: History, tmp_path: Path) -> None:
@@ -98,4 +95,4 @@ def test_programs_learn_where_serve_keeps_them(history: History, tmp_path: Path)
     with started("serve", "--port=0", "--json", "--mirror=files", "--store=history", folder=tmp_path) as process:
         assert {"url", "docs", "store", "sandbox"} <= set(read_document(process.stdout))
         process.send_signal(signal.SIGINT)
-        assert 0 == process.wait(30)
+        assert 0 == process.wait(PATIENCE)
