@@ -6,6 +6,7 @@ from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic_core import PydanticCustomError
 
+from execution_history.followers.mirror import MirrorStatus
 from execution_history.history.service import MAX_PAGE_SIZE
 from execution_history.query.model import IndexReach
 from execution_history.query.text import Snippet
@@ -185,17 +186,14 @@ class AliveAnswer(BaseModel):
     status: str
 
 
-class MirrorAnswer(BaseModel):
-    """How far the JSON files that follow the history have come: they are near it, not current."""
+class MirrorAnswer(MirrorStatus):
+    """How far the JSON files that follow the history have come: they are near it, not current.
 
-    folder: str
-    is_writing: bool = Field(description="Whether this process writes them; otherwise another one does, or none can.")
-    revision: int | None = Field(description="The change up to which they have come; null where it is not known.")
-    newest: int | None = Field(description="The newest change of the history; null where it cannot be read.")
-    behind_ms: int | None = Field(
-        description="Milliseconds since they were current, 0 where they are; null where this process does not know."
-    )
-    files_left: int = Field(description="Files that have to be made anew.")
+    This process writes them where is_writing is true; otherwise another one does, or none can. The revision is the
+    change up to which they have come, null where it is not known; newest the newest change of the history, null where
+    it cannot be read. They were current behind_ms milliseconds ago, 0 where they are, null where this process does not
+    know. files_left have to be made anew.
+    """
 
 
 class ReadyAnswer(BaseModel):
