@@ -7,12 +7,10 @@ or that is not what it says of itself, is made anew from the store. Used by one 
 
 import contextlib
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Final
 
 from execution_history.followers.file_changes import file_changes
 from execution_history.followers.mirror_trouble import mirror_trouble
@@ -23,11 +21,10 @@ from execution_history.stores.jsonfiles.file_names import SUFFIX, file_name, is_
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
+from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.rebuild import build_from_file, build_from_store, make_room, write_new
 from execution_history.stores.mirror_port import FileChange, FileState
 from execution_history.stores.protocol import Change
-
-_MOST_OPEN: Final = 64
 
 ReadWorkflow = Callable[[str], tuple[int, Iterator[bytes]]]
 """Returns a revision, and the documents that a workflow has at that revision or later, newest first."""
@@ -51,7 +48,7 @@ class MirrorFolder:
         self._read = read
         self._sizes = sizes
         self._case_sensitive = is_case_sensitive(folder)
-        self._files: OrderedDict[str, JSONFile] = OrderedDict()
+        self._files = OpenFiles(self._path, JSONFile.close, sizes)
         self._unsynced = Unsynced(self._path, partial(mirror_trouble, folder))
         self._doubtful_until = 0
         self._checked: set[str] = set()
@@ -94,7 +91,7 @@ class MirrorFolder:
                 if is_doubtful or not self._follow(workflow_id, own, since):
                     self.stale.add(workflow_id)
             except (OSError, NotOurs, ValueError):
-                self._forget(workflow_id)
+                self._files.forget(workflow_id)
                 self.stale.add(workflow_id)
 
     def renew(self, workflow_id: str) -> None:
@@ -104,7 +101,7 @@ class MirrorFolder:
             OSError: it cannot be written.
             StoreError: the store cannot be read.
         """
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         revision, documents = self._read(workflow_id)
         state, first = FileState(0, revision, 0), list[bytes]()
         for body in documents:
@@ -139,12 +136,11 @@ class MirrorFolder:
 
     def close(self) -> None:
         """Close all files."""
-        while self._files:
-            self._files.popitem()[1].close()
+        self._files.close()
 
     def _follow(self, workflow_id: str, changes: list[Change], since: int) -> bool:
         """Edit the file of a workflow; return whether that could be done."""
-        file = self._current(workflow_id)
+        file = self._files.untouched(workflow_id)
         known = 0 if file is None else file.header.state.revision
         changes = [change for change in changes if change.revision > known]
         cleared = [number for number, change in enumerate(changes) if change.execute_id is None]
@@ -175,16 +171,15 @@ class MirrorFolder:
 
     def _with_room(self, workflow_id: str, file: JSONFile, blocked: Sequence[FileChange]) -> JSONFile:
         """Return the file with more slack, in its place."""
-        del self._files[workflow_id]
         if file.size <= self._sizes.small:
             file = make_room(file, blocked)
         else:
             beside, path = self._beside(), file.path
             build_from_file(beside, file, file.header.newest_at)
-            file.close()
+            self._files.forget(workflow_id)
             file = JSONFile(beside, self._sizes)
             file.move(path)
-        self._files[workflow_id] = file
+        self._files.put(workflow_id, file)
         return file
 
     def _renew_large(self, workflow_id: str, state: FileState, first: list[bytes], rest: Iterator[bytes]) -> None:
@@ -210,39 +205,15 @@ class MirrorFolder:
                 beside.unlink(missing_ok=True)
             raise
 
-    def _current(self, workflow_id: str) -> JSONFile | None:
-        """Return the workflow's file, open; ``None`` where there is none.
-
-        Raises:
-            NotOurs: it is another's, or somebody has changed it, or an edit of it was cut short.
-        """
-        file = self._files.pop(workflow_id, None)
-        try:
-            file = file or JSONFile(self._path(workflow_id), self._sizes)
-        except FileNotFoundError:
-            return None
-        self._files[workflow_id] = file
-        if len(self._files) > _MOST_OPEN:
-            self._files.popitem(last=False)[1].close()
-        if file.header.workflow_id != workflow_id or not file.is_untouched(file.header.state):
-            raise NotOurs(str(file.path))
-        return file
-
     def _is_whole(self, workflow_id: str) -> bool:
         try:
-            return self._current(workflow_id) is not None
+            return self._files.untouched(workflow_id) is not None
         except (OSError, NotOurs):
-            self._forget(workflow_id)
             return False
 
     def _remove(self, workflow_id: str) -> None:
-        self._forget(workflow_id)
+        self._files.forget(workflow_id)
         self._path(workflow_id).unlink(missing_ok=True)
-
-    def _forget(self, workflow_id: str) -> None:
-        file = self._files.pop(workflow_id, None)
-        if file is not None:
-            file.close()
 
     def _beside(self) -> Path:
         return self._folder / f".{os.getpid()}.building"

@@ -68,9 +68,10 @@ class JSONFileReader:
         self._stamp = stamp(self.header.state)
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._fd)
-        self._fd = -1  # whoever still holds this object must not read another file
+        """Let go of the file; a second call does nothing."""
+        descriptor, self._fd = self._fd, -1  # whoever still holds this object must not read another file
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def is_untouched(self, state: FileState) -> bool:
         """Return whether it is still the file under its name and carries the time we gave it in this state."""

@@ -1,4 +1,4 @@
-"""The JSON files that the writer thread keeps open between commits."""
+"""The JSON files that a thread which edits them keeps open between edits."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -44,7 +44,31 @@ class OpenFiles:
         if not (file.header.workflow_id == workflow_id and file.is_current(state)):
             file.close()
             return None
+        return self._kept(workflow_id, file)
+
+    def untouched(self, workflow_id: str) -> JSONFile | None:
+        """Return the workflow's file, in the state that it says itself; ``None`` where there is none.
+
+        Raises:
+            NotOurs: it is another's, or somebody has changed it, or an edit of it was cut short.
+            OSError: it cannot be opened.
+        """
+        file = self._files.get(workflow_id)
+        if file is None:
+            try:
+                file = JSONFile(self._path_of(workflow_id), self._sizes)
+            except FileNotFoundError:
+                return None
+        self._kept(workflow_id, file)
+        if file.header.workflow_id != workflow_id or not file.is_untouched(file.header.state):
+            self.forget(workflow_id)
+            raise NotOurs(str(file.path))
+        return file
+
+    def _kept(self, workflow_id: str, file: JSONFile) -> JSONFile:
+        """Return *file*, which is the last one to be closed from now on."""
         self._files[workflow_id] = file
+        self._files.move_to_end(workflow_id)
         if len(self._files) > _MOST_OPEN:
             self._files.popitem(last=False)[1].close()
         return file
