@@ -10,8 +10,8 @@ import orjson
 
 from execution_history.clock import boot_id
 from execution_history.errors import SettingsError, quoted
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.file_names import SUFFIX
-from execution_history.stores.sqlite import DATABASE
 
 _NAME: Final = ".mirror"
 

@@ -8,24 +8,17 @@ from typing import TYPE_CHECKING
 from execution_history.lazy_names import lazy_names
 
 if TYPE_CHECKING:
+    from execution_history.stores.database_files import DATABASE
     from execution_history.stores.factory import place_named, store_at, store_of
     from execution_history.stores.memory.store import MemoryStore
-    from execution_history.stores.sqlite import (
-        DATABASE,
-        FoundFile,
-        SQLiteStore,
-        file_name,
-        stored_elsewhere,
-        workflow_id_of,
-    )
+    from execution_history.stores.sqlite import FoundFile, SQLiteStore, file_name, stored_elsewhere, workflow_id_of
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             **dict.fromkeys(("place_named", "store_at", "store_of"), "factory"),
-            **dict.fromkeys(
-                ("DATABASE", "FoundFile", "SQLiteStore", "file_name", "stored_elsewhere", "workflow_id_of"), "sqlite"
-            ),
+            **dict.fromkeys(("FoundFile", "SQLiteStore", "file_name", "stored_elsewhere", "workflow_id_of"), "sqlite"),
+            "DATABASE": "database_files",
             "MemoryStore": "memory.store",
         },
     )

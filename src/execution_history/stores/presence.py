@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.factory import database_at, place_named
 from execution_history.stores.foreign_files import NotAFile, open_regular
 
@@ -39,7 +40,7 @@ def _is_in_folder(folder: Path) -> bool:
     if not folder.is_dir():
         return folder.exists()
     try:
-        return (folder / "history.db").exists() or any(map(_is_history, folder.glob("*.json")))
+        return (folder / DATABASE).exists() or any(map(_is_history, folder.glob("*.json")))
     except OSError:
         return True
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import apsw
 
-from execution_history.stores.sqlite.connections import DATABASE
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.sqlite.process_lock import ProcessLock
 
 _log = logging.getLogger("execution_history.stores.sqlite")

@@ -15,10 +15,9 @@ from execution_history.errors import N_, StoreTooNew, StoreUnwritable, quoted
 from execution_history.records.metadata import COZE_EXECUTE_ID
 from execution_history.records.record import Document
 from execution_history.stores import compression
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.sqlite.queries import migrations, query
 
-DATABASE: Final = "history.db"
-INDEX_DATABASE: Final = "index.db"
 BUSY_MS: Final = 30_000
 LOG_BYTES: Final = 64 * 1024 * 1024
 """The size to which an empty write-ahead log is truncated."""

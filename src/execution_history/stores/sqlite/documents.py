@@ -14,10 +14,11 @@ import apsw
 from execution_history.errors import N_, Message, RecordDamaged, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.protocol import Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
-from execution_history.stores.sqlite.connections import BUSY_MS, DATABASE, load_dictionaries
+from execution_history.stores.sqlite.connections import BUSY_MS, load_dictionaries
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.queries import query, rows
 

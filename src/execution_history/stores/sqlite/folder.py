@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.errors import StoreUnwritable, quoted
-from execution_history.stores.sqlite.connections import DATABASE, INDEX_DATABASE
+from execution_history.stores.database_files import DATABASE, INDEX_DATABASE
 from execution_history.stores.sqlite.error_mapping import as_store_error
 
 _RESERVE_FILE: Final = ".reserve"

@@ -14,7 +14,7 @@ from typing import Final
 
 import apsw
 
-from execution_history.stores.sqlite.connections import INDEX_DATABASE
+from execution_history.stores.database_files import INDEX_DATABASE
 from execution_history.stores.sqlite.documents import LARGEST_BATCH
 from execution_history.stores.sqlite.index.connections import (
     BROKEN,

@@ -15,7 +15,8 @@ import apsw
 import orjson
 
 from execution_history.errors import N_, StoreError
-from execution_history.stores.sqlite.connections import INDEX_DATABASE, LOG_BYTES, open_file
+from execution_history.stores.database_files import INDEX_DATABASE
+from execution_history.stores.sqlite.connections import LOG_BYTES, open_file
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.process_lock import ProcessLock

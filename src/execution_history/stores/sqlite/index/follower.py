@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
-from execution_history.stores.sqlite.connections import INDEX_DATABASE, one_moment
+from execution_history.stores.database_files import INDEX_DATABASE
+from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.builder import Builder, BuildStopped, BuildUnfit
 from execution_history.stores.sqlite.index.connections import (
