@@ -21,6 +21,10 @@ class HistoryReplication(HistoryReading):
         """The name of the store, the same in every process of this machine; ``None`` where only this one has it."""
         return self.store.location if isinstance(self.store, Located) else None
 
+    def is_same(self, other: "HistoryReplication") -> bool:
+        """Return whether *other* is a history in the same store, by whatever name."""
+        return self.store is other.store or (self.location is not None and self.location == other.location)
+
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """Return at most *limit* changes after the revision *since*, in order, *documents* with the stored bytes.
 

@@ -2,7 +2,7 @@
 
 from execution_history.transfer.columns import DEFAULT_COLUMNS
 from execution_history.transfer.copier import OnCopyProgress, copy_history
-from execution_history.transfer.copy_report import CopyReport, NamedRecords
+from execution_history.transfer.copy_report import CopyReport
 from execution_history.transfer.coze_studio.importer import import_studio
 from execution_history.transfer.export import (
     EXPORT_FORMATS,
@@ -15,6 +15,7 @@ from execution_history.transfer.export import (
     export_to_stream,
 )
 from execution_history.transfer.importer import ImportReport, import_history
+from execution_history.transfer.named_records import NamedRecords
 from execution_history.transfer.progress import OnProgress, Progress
 from execution_history.transfer.sources import Refused
 

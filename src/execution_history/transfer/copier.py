@@ -17,7 +17,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-from execution_history.errors import InvalidInput, StoreError
+from execution_history.errors import InvalidInput
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
@@ -27,8 +27,9 @@ from execution_history.records.record import Document
 from execution_history.stores.administration import EntryName
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import Batch, Change
-from execution_history.transfer.copy_report import CopyReport, NamedRecords, SideDigest
-from execution_history.transfer.progress import Progress, in_thread, to_its_end
+from execution_history.transfer.copy_report import CopyReport, SideDigest
+from execution_history.transfer.named_records import NamedRecords
+from execution_history.transfer.progress import Progress, flushed, in_thread, to_its_end
 
 CopyStep = Literal["copy", "compare"]
 
@@ -56,17 +57,11 @@ async def copy_history(
     """
     await source.open()
     await target.open()
-    if source.store is target.store or (source.location is not None and source.location == target.location):
+    if source.is_same(target):
         raise InvalidInput("The source and the target are the same history: name another place to copy it to.")
     copier = _Copier(source, target, on_progress)
-    try:
+    async with flushed(target):
         await copier.copy()
-    except BaseException:
-        # Later changes to these workflows rely on their files having been rewritten.
-        with contextlib.suppress(StoreError):
-            await to_its_end(target.flush())
-        raise
-    await target.flush()
     return await copier.report()
 
 

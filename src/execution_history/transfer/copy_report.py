@@ -1,32 +1,12 @@
 """The outcome of a copy."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from execution_history.history.keyword_query import damaged_of
-from execution_history.query.model import RecordKey
 from execution_history.records.digest import RecordDigest
 from execution_history.stores.administration import EntryName
-
-MOST_NAMED: Final = 1_000
-"""The number of records of one kind whose ids are kept; further ones are only counted."""
-
-
-class NamedRecords:
-    """Records of which the first thousand are known by their ids; all are counted."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.keys: list[RecordKey] = []
-
-    def add(self, *keys: RecordKey) -> None:
-        """Add records."""
-        self.count += len(keys)
-        self.keys += keys[: MOST_NAMED - len(self.keys)]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return ``{"count", "runs"}``."""
-        return {"count": self.count, "runs": [key._asdict() for key in self.keys]}
+from execution_history.transfer.named_records import NamedRecords
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
 from execution_history.transfer.columns import DEFAULT_COLUMNS, parse_columns
+from execution_history.transfer.named_records import NamedRecords
 from execution_history.transfer.parquet import ParquetWriter
 from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress
 from execution_history.transfer.writers import Buffer, CSVWriter, HistoryWriter, LinesWriter, RecordWriter
@@ -32,7 +33,6 @@ ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
 
 _ZIP_LEVEL: Final = 3
-_MOST_NAMED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +154,8 @@ class _Exporter:
     def __init__(self, service: ExecutionHistoryService, export: Export, on_progress: OnProgress) -> None:
         self._service, self._export, self._on_progress = service, export, on_progress
         self._total: int | None = None
-        self._records = self._size = self._damaged_count = 0
-        self._damaged: list[RecordKey] = []
+        self._records = self._size = 0
+        self._damaged = NamedRecords()
 
     async def to_folder(self, path: Path) -> ExportReport:
         """Write the JSON file of every workflow into a new folder."""
@@ -251,12 +251,11 @@ class _Exporter:
     def _count(self, records: int, size: int, damaged: tuple[RecordKey, ...] = ()) -> None:
         self._records += records
         self._size += size
-        self._damaged_count += len(damaged)
-        self._damaged += damaged[: _MOST_NAMED - len(self._damaged)]
+        self._damaged.add(*damaged)
         self._on_progress(Progress(self._records, self._size, self._total))
 
     def _report(self, size: int) -> ExportReport:
-        return ExportReport(self._records, size, self._damaged_count, tuple(self._damaged))
+        return ExportReport(self._records, size, self._damaged.count, tuple(self._damaged.keys))
 
 
 def _writer(export: Export) -> RecordWriter:

@@ -7,7 +7,6 @@ with an import. Times may be written as :func:`execution_history.records.values.
 :func:`execution_history.records.status_words.status_of` does; a record without one that is understood is refused.
 """
 
-import contextlib
 import threading
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -15,17 +14,15 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.errors import Message, StoreError
+from execution_history.errors import Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
-from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, to_its_end
+from execution_history.transfer.named_records import MOST_NAMED
+from execution_history.transfer.progress import OnProgress, Progress, flushed, in_thread, no_progress, to_its_end
 from execution_history.transfer.sources import Item, Refused, Source, Taken
-
-MOST_REFUSALS: Final = 1_000
-"""The number of refusals that are kept with their reasons; further ones are only counted."""
 
 # A group is one transaction, and every other writer waits for it.
 _AT_ONCE: Final = 250
@@ -62,7 +59,7 @@ class ImportReport:
             replaced=self.replaced + merged.replaced,
             skipped=self.skipped + merged.unchanged - len(merged.differing),
             refused_count=self.refused_count + len(refused),
-            refused=(*self.refused, *refused[: MOST_REFUSALS - len(self.refused)]),
+            refused=(*self.refused, *refused[: MOST_NAMED - len(self.refused)]),
             size=size,
         )
 
@@ -116,28 +113,24 @@ async def merge_sources(
     items = _items(sources, zone, stopped)
     groups = in_groups(items, _AT_ONCE, _BYTES_AT_ONCE, _size_of)
     nothing: list[Item] = []
-    try:
-        # Reading ahead of the writing would not be quicker: both are Python's work, and a server has other requests.
-        while group := await in_thread(next, groups, nothing):
-            merged = MergeReport()
-            taken = [item for item in group if isinstance(item, Taken)]
-            if documents := [item.document.fitted(limit) for item in taken]:
-                merged = await to_its_end(service.merge(documents, settle=False))
-            differing = {id(taken[place]): taken[place].refused(_ANOTHER) for place in merged.differing}
-            found = (differing.get(id(item), item) for item in group)
-            refused = [item for item in found if isinstance(item, Refused)]
-            report = report.with_group(merged, refused, sum(source.size for source in sources))
-            on_progress(Progress(report.taken + report.skipped + report.refused_count, report.size, total_size=total))
-            del group, taken, documents, found  # a large record takes its memory only once
-    except BaseException:
-        stopped.set()
-        # Later changes to these workflows rely on their files having been rewritten.
-        with contextlib.suppress(StoreError):
-            await to_its_end(service.flush())
-        raise
-    finally:
-        await in_thread(items.close)
-    await service.flush()
+    async with flushed(service):
+        try:
+            # Reading ahead of the writing is not quicker: both are Python's work, and a server has other requests.
+            while group := await in_thread(next, groups, nothing):
+                merged = MergeReport()
+                taken = [item for item in group if isinstance(item, Taken)]
+                if documents := [item.document.fitted(limit) for item in taken]:
+                    merged = await to_its_end(service.merge(documents, settle=False))
+                differing = {id(taken[place]): taken[place].refused(_ANOTHER) for place in merged.differing}
+                found = (differing.get(id(item), item) for item in group)
+                refused = [item for item in found if isinstance(item, Refused)]
+                report = report.with_group(merged, refused, sum(source.size for source in sources))
+                records = report.taken + report.skipped + report.refused_count
+                on_progress(Progress(records, report.size, total_size=total))
+                del group, taken, documents, found  # a large record takes its memory only once
+        finally:
+            stopped.set()
+            await in_thread(items.close)
     return replace(report, size=sum(source.size for source in sources))
 
 

@@ -1,9 +1,13 @@
-"""The progress of a long piece of work, and how its blocking steps are run in threads."""
+"""The progress of a long piece of work, how its blocking steps are run in threads, and how it ends on the disk."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
+
+from execution_history.errors import StoreError
+from execution_history.history.service import ExecutionHistoryService
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -50,3 +54,22 @@ async def to_its_end(work: Coroutine[object, object, _Result]) -> _Result:
         if not task.cancelled():
             task.exception()  # retrieved, or asyncio would log that it never was
         raise
+
+
+@contextlib.asynccontextmanager
+async def flushed(service: ExecutionHistoryService) -> AsyncGenerator[None]:
+    """Merge into *service* within this block, after which everything is on the disk too.
+
+    Also after one that failed or was cancelled: later changes to its workflows rely on their files having been
+    rewritten.
+
+    Raises:
+        StoreError: the files of a block that did not fail could not be written.
+    """
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(StoreError):
+            await to_its_end(service.flush())
+        raise
+    await service.flush()
