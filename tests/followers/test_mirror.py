@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -231,6 +232,18 @@ async def test_a_writer_that_died_is_replaced_when_its_lease_has_ended(store: Hi
     async with following(store, folder, lease_ms=3_000) as follower:
         await until(lambda: follower.is_current)
         assert await stored(store) == shown(folder)
+
+
+async def test_a_folder_that_was_removed_and_made_anew_has_a_lease_of_its_own(folder: Path) -> None:
+    """Another process that makes it anew at the same moment must not write into it too."""
+    store = MemoryStore()
+    await fill(store)
+    async with following(store, folder) as follower:
+        shutil.rmtree(folder)  # before the follower has done anything but to claim it
+        await follower.until_current()
+        assert await stored(store) == shown(folder)
+        place = orjson.loads((folder / ".mirror").read_bytes())
+        assert not await store.lease(f"mirror:{place['id']}", "another process", 1)
 
 
 async def test_a_feed_that_has_forgotten_means_beginning_anew(folder: Path, clock: Clock) -> None:
