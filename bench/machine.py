@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any, Final
 
 _LIBRARIES: Final = (
-    "aiohttp", "apsw", "fastapi", "httptools", "httpx", "orjson", "starlette", "uvicorn", "uvloop", "zstandard",
+    "aiohttp", "apsw", "dbos", "fastapi", "httptools", "httpx", "orjson", "psycopg", "starlette", "uvicorn", "uvloop", "zstandard",
 )  # fmt: skip
 _IN_MEMORY: Final = {"tmpfs", "ramfs"}
 _AFTER_THE_NAME: Final = 2

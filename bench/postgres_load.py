@@ -109,6 +109,7 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
     """Copy the chunk that begins with this number in one transaction; how many records it has."""
     import psycopg  # noqa: PLC0415 - as above
 
+    from execution_history.clock import now_ms  # noqa: PLC0415 - as above
     from execution_history.records.record import Document  # noqa: PLC0415 - only this loads the store
     from execution_history.stores.compression import Packer, shipped_dictionary  # noqa: PLC0415
     from execution_history.stores.postgres.change_log import VERSIONS, Logged, log_changes  # noqa: PLC0415
@@ -118,7 +119,7 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
 
     statements, packer, deltas = Statements(schema), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
     documents = [Document.of(record, orjson.dumps(record)) for record in fixture.chunk(begin)]
-    rows = [row_of(document, packer) for document in documents]
+    rows = [row_of(document, packer, now_ms()) for document in documents]
     places = range(begin + 1, begin + 1 + len(rows))
     for document, row in zip(documents, rows, strict=True):
         deltas.count(row.key.workflow_id, row.counted, 1)
@@ -137,16 +138,8 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
 
 
 def _copied(connection: "psycopg.Connection[Any]", table: str, columns: tuple[str, ...], rows: Iterator[Any]) -> None:
-    """Copy *rows* into a table's *columns*, or all of them in their order."""
-    types = dict(
-        connection.execute(
-            "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
-            [table],
-        ).fetchall()
-    )
-    chosen = columns or tuple(types)
-    statement = f"COPY {table} ({', '.join(chosen)}) FROM STDIN (FORMAT BINARY)".encode()
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types([types[name] for name in chosen])
+    """Copy *rows* into a table's *columns*, or all of them in their order; as text, as which rows have their arrays."""
+    listed = f" ({', '.join(columns)})" if columns else ""
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table}{listed} FROM STDIN".encode()) as copy:
         for row in rows:
             copy.write_row(row)

@@ -74,7 +74,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
-        "FoundAnswer", "ImportAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer", "ResumeRequest",
+        "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
+        "ResumeRequest",
         "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",
         "WorkflowsAnswer",
     } == set(shapes)  # fmt: skip

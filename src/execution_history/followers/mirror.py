@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from execution_history.clock import boot_id, now_ms
-from execution_history.errors import FeedExpired, StoreClosed, StoreError, quoted
+from execution_history.errors import N_, FeedExpired, StoreClosed, StoreError, quoted
 from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_place import FolderPlace, claim_folder, save_place
 from execution_history.followers.mirror_trouble import MirrorTrouble, mirror_trouble
@@ -27,6 +27,7 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 
 _log = logging.getLogger("execution_history.followers")
 
+_ELSEWHERE: Final = N_("Another process writes the JSON files in %(folder)s: they follow the history already.")
 _LEASE_MS: Final = 15_000
 _POLL_SECONDS: Final = 0.5
 _BREATH_SECONDS: Final = 0.05
@@ -146,10 +147,7 @@ class MirrorFollower:
             if self._problem is not None:
                 raise self._problem
             if self._is_elsewhere:
-                raise MirrorTrouble(
-                    "Another process writes the JSON files in %(folder)s: they follow it already.",
-                    folder=quoted(self.folder),
-                )
+                raise MirrorTrouble(_ELSEWHERE, folder=quoted(self.folder))
             await self._moved.wait()
 
     async def forget(self) -> None:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from execution_history.errors import NO_SPACE, SettingsError, StoreError, quoted
+from execution_history.errors import N_, NO_SPACE, SettingsError, StoreError, quoted
 
 _log: Final = logging.getLogger("execution_history.followers")
 
@@ -22,26 +22,23 @@ def mirror_trouble(folder: Path, error: BaseException) -> MirrorTrouble:
         case SettingsError():
             return MirrorTrouble(error.message)
         case StoreError():
-            return MirrorTrouble(
-                "The JSON files in %(folder)s are behind the history. %(reason)s", reason=error.message, **named
-            )
+            sentence = N_("The JSON files in %(folder)s are behind the history. %(reason)s")
+            return MirrorTrouble(sentence, reason=error.message, **named)
         case OSError() if error.errno in NO_SPACE:
-            return MirrorTrouble(
+            sentence = N_(
                 "The JSON files in %(folder)s are behind the history, which goes on: there is no space left. They "
-                "catch up when there is.",
-                **named,
+                "catch up when there is."
             )
+            return MirrorTrouble(sentence, **named)
         case OSError():
-            return MirrorTrouble(
+            sentence = N_(
                 "The JSON files in %(folder)s are behind the history, which goes on: the folder cannot be written "
-                "(%(reason)s). They catch up when it can.",
-                reason=error.strerror or error,
-                **named,
+                "(%(reason)s). They catch up when it can."
             )
+            return MirrorTrouble(sentence, reason=error.strerror or error, **named)
     _log.error("A folder of JSON files could not be written", exc_info=error)
-    return MirrorTrouble(
+    sentence = N_(
         "The JSON files in %(folder)s are behind the history, which goes on, because of an unexpected error "
-        "(%(kind)s); please report it.",
-        kind=type(error).__name__,
-        **named,
+        "(%(kind)s); please report it."
     )
+    return MirrorTrouble(sentence, kind=type(error).__name__, **named)

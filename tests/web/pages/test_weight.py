@@ -120,20 +120,26 @@ async def huge(site: Site) -> Huge:
     return Huge(workflow_id, keys)
 
 
-async def weights(site: Site, address: str) -> tuple[int, int]:
-    """What crosses the wire for a page with all that it needs, and what the page itself is when unpacked."""
+async def weights(site: Site, address: str, assets: dict[str, int]) -> tuple[int, int]:
+    """What crosses the wire for a page with all that it needs, and what the page itself is when unpacked.
+
+    Its scripts and styles, which never change under their names, are fetched once into *assets*.
+    """
     page = await site.client.get(address)
     assert page.status_code in {200, 413, 422}, (page.status_code, address[-80:], page.text[-2000:])
     sent = len(gzip.compress(page.content, 4))
     for name in set(re.findall(r"/assets/[0-9a-f]{12}/[a-z.]+", page.text)):
-        async with site.client.stream("GET", name) as answer:
-            sent += len(b"".join([chunk async for chunk in answer.aiter_raw()]))
+        if name not in assets:
+            async with site.client.stream("GET", name) as answer:
+                assets[name] = len(b"".join([chunk async for chunk in answer.aiter_raw()]))
+        sent += assets[name]
     return sent, len(page.content)
 
 
 async def test_no_page_is_heavy_whatever_is_in_a_record(site: Site, huge: Huge) -> None:
     """Every page that shows a huge record, in any status, stays within the weight that any page may have."""
     found: dict[str, tuple[int, int]] = {}
+    assets: dict[str, int] = {}
     old = urls.key_of(huge.workflow_id, huge.keys["success"])
     for kind, execute_id in huge.keys.items():
         path = urls.run(huge.workflow_id, execute_id)
@@ -149,8 +155,8 @@ async def test_no_page_is_heavy_whatever_is_in_a_record(site: Site, huge: Huge) 
                 **{f"branch {at}": urls.with_query(f"{path}/value", {"at": at, "fragment": 1}) for at in PARTS},
             }
         for name, address in addresses.items():
-            found[f"{kind[:12]}: {name}"] = await weights(site, address)
+            found[f"{kind[:12]}: {name}"] = await weights(site, address, assets)
     for address in ("/", "/runs", "/runs?q=ab", "/switcher", urls.runs(huge.workflow_id),
                     urls.workflow(huge.workflow_id)):  # fmt: skip
-        found[address[:40]] = await weights(site, address)
+        found[address[:40]] = await weights(site, address, assets)
     assert {} == {name: weight for name, weight in found.items() if weight[0] > MOST_SENT or weight[1] > MOST_SHOWN}

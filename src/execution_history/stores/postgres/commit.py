@@ -1,8 +1,10 @@
 """A group commit: the operations of many callers as one transaction of few statements."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
+
+import psycopg
 
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import Packer, StoredRecord
@@ -10,30 +12,18 @@ from execution_history.stores.postgres.batch import ChangedState, StoredState
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes, pipelined
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.deltas import Deltas
-from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 
-_MOST_ROWS: Final = 64
-"""Rows of one statement; a statement is made of a power of two of them, so that few different ones are parsed."""
-
 _LISTS: Final = {"tags": "text[]", "failed_nodes": "text[]", "terms": "integer[]"}
-_TEXTS: Final = frozenset(
-    {
-        "workflow_id",
-        "execute_id",
-        "error_code",
-        "failure",
-        "upstream",
-        "bot",
-        "account",
-        "caller",
-        "conversation",
-        "parent",
-    }
-)
-_BYTES: Final = frozenset({"document", "summary"})
-_FLAGS: Final = frozenset({"has_output", "pinned"})
+_TYPES: Final = {
+    **dict.fromkeys(("document", "summary"), "bytea"),
+    **dict.fromkeys(("has_output", "pinned"), "boolean"),
+    **dict.fromkeys(("workflow_id", "execute_id", "error_code", "failure", "upstream", "bot", "account"), "text"),
+    **dict.fromkeys(("caller", "conversation", "parent", *_LISTS), "text"),
+}
+"""The types in which the values of columns are passed, where these are not numbers; lists are passed as texts."""
 
 
 class Written(NamedTuple):
@@ -163,10 +153,8 @@ def _write_records(connection: Connection, statements: Statements, planned: Sequ
     inserted = [p for p in order if planned[p].change.stored is None and planned[p].row is not None]
     replaced = [p for p in order if planned[p].change.stored is not None and planned[p].row is not None]
     deleted = [p for p in order if planned[p].row is None]
-    cursors = [
-        connection.execute(statements.placed(_insert(len(some))), _inserted([planned[p] for p in some]))
-        for some in _powers_of_two(inserted)
-    ]
+    new = [row.values(planned[p].seq, planned[p].version) for p in inserted if (row := planned[p].row) is not None]
+    cursors: list[psycopg.Cursor[Any]] = [*insert_rows(connection, statements, _INSERT, new)]
     if replaced:
         cursors.append(connection.execute(statements.placed(_UPDATE), _replaced([planned[p] for p in replaced])))
     if deleted:
@@ -187,24 +175,16 @@ def _write_beside(connection: Connection, statements: Statements, planned: Seque
     if old:
         connection.execute(statements["drop_nodes"], _columns(old))
     nodes = sorted((*each.key, *node) for each in planned if each.row is not None for node in each.row.nodes)
-    for begin in range(0, len(nodes), _MOST_NODES):
-        some = nodes[begin : begin + _MOST_NODES]
-        values = ", ".join([_NODE] * len(some))
-        connection.execute(
-            statements.placed(f"INSERT INTO execution_history.nodes VALUES {values}"),  # noqa: S608 - a literal of ours
-            [value for node in some for value in node],
-        )
-    gone = sorted((each.key, each.version) for each in planned if each.row is None)
-    if gone:
-        row = "(%s, %s, %s, %s)"
-        connection.execute(
-            statements.placed(_ADD_DELETIONS.format(", ".join([row] * len(gone)))),
-            [value for key, version in gone for value in (*key, version, now)],
-        )
+    insert_rows(connection, statements, _ADD_NODES, nodes)
+    gone = sorted((*each.key, each.version, now) for each in planned if each.row is None)
+    insert_rows(connection, statements, _ADD_DELETIONS, gone)
 
 
-_NODE: Final = f"({', '.join(['%s'] * 10)})"
-_MOST_NODES: Final = 2_000
+_INSERT: Final = (
+    f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}} "  # noqa: S608 - literals of ours
+    "ON CONFLICT (workflow_id, execute_id) DO NOTHING RETURNING workflow_id, execute_id"
+)
+_ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
 _ADD_DELETIONS: Final = (
     "INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at) VALUES {} "
     "ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at "
@@ -212,29 +192,9 @@ _ADD_DELETIONS: Final = (
 )
 
 
-def _insert(count: int) -> str:
-    rows = ", ".join([f"({', '.join(['%s'] * len(COLUMNS))})"] * count)
-    return (
-        f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {rows} "  # noqa: S608 - literals of ours
-        "ON CONFLICT (workflow_id, execute_id) DO NOTHING RETURNING workflow_id, execute_id"
-    )
-
-
-def _inserted(planned: Sequence[_Planned]) -> list[Any]:
-    return [v for each in planned if each.row is not None for v in each.row.values(each.seq, each.version)]
-
-
-def _type_of(column: str) -> str:
-    if column in _TEXTS or column in _LISTS:
-        return "text"
-    if column in _BYTES:
-        return "bytea"
-    return "boolean" if column in _FLAGS else "bigint"
-
-
 _COMPARED: Final = (*COLUMNS, "expected")
 _SETS: Final = ", ".join(f"{each} = v.{each}{f'::{_LISTS[each]}' if each in _LISTS else ''}" for each in COLUMNS[2:])
-_ARRAYS: Final = ", ".join(f"%s::{_type_of(each)}[]" for each in _COMPARED)
+_ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(each, 'bigint')}[]" for each in _COMPARED)
 _UPDATE: Final = (
     f"UPDATE execution_history.executions e SET {_SETS} FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "  # noqa: S608 - literals of ours
     "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected "
@@ -244,33 +204,13 @@ _UPDATE: Final = (
 
 
 def _replaced(planned: Sequence[_Planned]) -> list[list[Any]]:
-    rows = []
-    for each in planned:
-        if each.row is not None and each.change.stored is not None:
-            values = each.row.values(each.seq, each.version)
-            for place in _LIST_PLACES:
-                values[place] = None if values[place] is None else _literal(values[place])
-            rows.append([*values, each.change.stored.version])
+    """Return the columns of :data:`_COMPARED` for changed records."""
+    rows = [
+        [*each.row.values(each.seq, each.version), each.change.stored.version]
+        for each in planned
+        if each.row is not None and each.change.stored is not None
+    ]
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-_LIST_PLACES: Final = tuple(COLUMNS.index(name) for name in _LISTS)
-
-
-def _literal(values: Sequence[int | str]) -> str:
-    """Return an array as PostgreSQL writes one (section 8.15.2 of its manual)."""
-    if values and isinstance(values[0], int):
-        return f"{{{','.join(map(str, values))}}}"
-    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
-def _powers_of_two(places: Sequence[int]) -> Iterable[Sequence[int]]:
-    begin = 0
-    while begin < len(places):
-        size = min(_MOST_ROWS, 1 << ((len(places) - begin).bit_length() - 1))
-        yield places[begin : begin + size]
-        begin += size
 
 
 def _columns(keys: Sequence[RecordKey]) -> tuple[list[str], list[str]]:

@@ -1,12 +1,13 @@
 """What a transaction adds to the counters and the hourly rollups, added up before it is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from execution_history.query.rollups import bucket_of, hour_of
 from execution_history.query.statistics import ENDED
 from execution_history.stores.postgres.connections import Connection
-from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
@@ -25,7 +26,6 @@ _TABLES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
 """Each table with its key and what is added up in it. All transactions write them in this order."""
 
 _SIZES: Final = {name: len(columns) for name, _, columns in _TABLES}
-_MOST_ROWS: Final = 1_000
 
 
 class Deltas:
@@ -73,26 +73,20 @@ class Deltas:
             rows = [[*key, *counts] for key, counts in found]
             if name == "counters":
                 rows = [[*row, self._updated.get(row[0], 0)] for row in rows]
-            for begin in range(0, len(rows), _MOST_ROWS):
-                some = rows[begin : begin + _MOST_ROWS]
-                connection.execute(statements.placed(_upsert(name, keys, columns, len(some))), _flat(some))
+            insert_rows(connection, statements, _upsert(name, keys, columns), rows)
 
     def _add(self, name: str, key: tuple[Any, ...], place: int, amount: int) -> None:
         self._rows[name].setdefault(key, [0] * _SIZES[name])[place] += amount
 
 
-def _upsert(name: str, keys: Sequence[str], columns: Sequence[str], count: int) -> str:
+@cache
+def _upsert(name: str, keys: Sequence[str], columns: Sequence[str]) -> str:
     has_time = name == "counters"
     listed = (*keys, *columns, *(("updated_at",) if has_time else ()))
-    row = f"({', '.join(['%s'] * len(listed))})"
     sets = [f"{column} = t.{column} + excluded.{column}" for column in columns]
     if has_time:
         sets.append("updated_at = greatest(t.updated_at, excluded.updated_at)")
     return (
-        f"INSERT INTO execution_history.{name} AS t ({', '.join(listed)}) VALUES {', '.join([row] * count)} "  # noqa: S608 - literals of ours
+        f"INSERT INTO execution_history.{name} AS t ({', '.join(listed)}) VALUES {{}} "  # noqa: S608 - literals of ours
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {', '.join(sets)}"
     )
-
-
-def _flat(rows: Iterable[Sequence[Any]]) -> list[Any]:
-    return [value for row in rows for value in row]

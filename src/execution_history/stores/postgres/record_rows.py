@@ -1,7 +1,7 @@
 """The rows that PostgreSQL has of one record, made from its document."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from execution_history.query.fields import ATTRIBUTES, FAILED_NODE
@@ -105,9 +105,9 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
             *begin,
             *searched,
             None if attributes.fingerprint is None else escaped(attributes.error_title or ""),
-            [texts[tag] for tag in attributes.tags] or None,
+            _array([texts[tag] for tag in attributes.tags]) if attributes.tags else None,
             _failed_nodes(texts, record, attributes),
-            None if status == _RUNNING and now - document.create_time < _LATELY_MS else terms_of(record),
+            None if status == _RUNNING and now - document.create_time < _LATELY_MS else _array(terms_of(record)),
             packed,
             summary_of(record, attributes) if len(document.body) > LARGE else None,
         ]
@@ -120,15 +120,15 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         known = {"has_output": False, "pinned": False, "upstream": document.upstream_id}
         searched = [known.get(each.column) for each in SEARCHED]
         counted = Counted(document.create_time, status, None, None)
-        columns, nodes = [*begin, *searched, None, None, None, [], packed, None], []
+        columns, nodes = [*begin, *searched, None, None, None, "{}", packed, None], []
     return RecordRow(key, counted, columns, nodes, texts.long)
 
 
-def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttributes) -> list[str] | None:
+def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttributes) -> str | None:
     if attributes.failed_node is None:
         return None
     names: tuple[str, ...] = FAILED_NODE.read(record, attributes)
-    return [texts[name] for name in names]
+    return _array([texts[name] for name in names])
 
 
 def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
@@ -149,6 +149,14 @@ def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of a
     if isinstance(value, int):
         return _whole(value)
     return int(value, 16) - _HALF if form == "fingerprint" else texts[value]
+
+
+def _array(values: Sequence[int | str]) -> str:
+    """Return an array as PostgreSQL writes it (section 8.15.2 of its manual): psycopg would look at every number."""
+    if values and isinstance(values[0], int):
+        return f"{{{','.join(map(str, values))}}}"
+    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
 def _whole(value: int | None) -> int | None:
