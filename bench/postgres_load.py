@@ -138,16 +138,8 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
 
 
 def _copied(connection: "psycopg.Connection[Any]", table: str, columns: tuple[str, ...], rows: Iterator[Any]) -> None:
-    """Copy *rows* into a table's *columns*, or all of them in their order."""
-    types = dict(
-        connection.execute(
-            "SELECT attname, atttypid FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum",
-            [table],
-        ).fetchall()
-    )
-    chosen = columns or tuple(types)
-    statement = f"COPY {table} ({', '.join(chosen)}) FROM STDIN (FORMAT BINARY)".encode()
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        copy.set_types([types[name] for name in chosen])
+    """Copy *rows* into a table's *columns*, or all of them in their order; as text, as which rows have their arrays."""
+    listed = f" ({', '.join(columns)})" if columns else ""
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table}{listed} FROM STDIN".encode()) as copy:
         for row in rows:
             copy.write_row(row)

@@ -17,7 +17,7 @@ _RECORDED = _ROOT / "docs" / "performance.json"
 
 def _bench(*arguments: str) -> str:
     command = [sys.executable, "-m", "bench", *arguments]
-    ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=120, check=False)
+    ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert 0 == ended.returncode, ended.stderr
     return ended.stdout
 
