@@ -217,6 +217,19 @@ async def test_one_process_writes_and_another_goes_on(folder: Path) -> None:
             await until(lambda: any(each["execute_id"] == "x" for each in shown(folder)["w"]))
 
 
+async def test_a_writer_that_died_is_replaced_when_its_lease_has_ended(store: HistoryStore, folder: Path) -> None:
+    """Nobody released it, so another process waits for its time to pass, and then has everything."""
+    await fill(store)
+    async with following(store, folder) as follower:
+        await follower.until_current()
+    place = orjson.loads((folder / ".mirror").read_bytes())
+    assert await store.lease(f"mirror:{place['id']}", "one that died", 500)
+    await store.create(document("x", "w", 9_000))
+    async with following(store, folder) as follower:
+        await until(lambda: follower.is_current)
+        assert await stored(store) == shown(folder)
+
+
 async def test_a_feed_that_has_forgotten_means_beginning_anew(folder: Path, clock: Clock) -> None:
     """Deletions that nobody lists any more are in no file afterwards."""
     store = MemoryStore(clock=clock)
