@@ -392,7 +392,13 @@ def test_what_pydantic_says_of_a_wrong_account_does_not_repeat_it() -> None:
 
 @pytest.mark.parametrize(
     "store",
-    ["postgresql://u:{}@db/h", "postgresql+asyncpg://u:{}@db/h", "mysql://{}@db", "sqlite://u:{}@db", "a.b-c://u:{}@h"],
+    [
+        "postgresql://u:{}@db/h?a=1",
+        "postgresql+asyncpg://u:{}@db/h",
+        "mysql://{}@db",
+        "sqlite://u:{}@db",
+        "a.b-c://u:{}@h",
+    ],
 )
 def test_a_store_that_there_is_not_is_refused_without_its_password(store: str, folder: Path) -> None:
     """And is not taken for the name of a folder."""

@@ -16,6 +16,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.errors import SettingsError, StoreFull
 from execution_history.followers.mirror import MirrorFollower
+from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_trouble import MirrorTrouble
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery
@@ -216,6 +217,19 @@ async def test_one_process_writes_and_another_goes_on(folder: Path) -> None:
             await until(lambda: any(each["execute_id"] == "x" for each in shown(folder)["w"]))
 
 
+async def test_a_writer_that_died_is_replaced_when_its_lease_has_ended(store: HistoryStore, folder: Path) -> None:
+    """Nobody released it, so another process waits for its time to pass, and then has everything."""
+    await fill(store)
+    async with following(store, folder) as follower:
+        await follower.until_current()
+    place = orjson.loads((folder / ".mirror").read_bytes())
+    assert await store.lease(f"mirror:{place['id']}", "one that died", 500)
+    await store.create(document("x", "w", 9_000))
+    async with following(store, folder) as follower:
+        await until(lambda: follower.is_current)
+        assert await stored(store) == shown(folder)
+
+
 async def test_a_feed_that_has_forgotten_means_beginning_anew(folder: Path, clock: Clock) -> None:
     """Deletions that nobody lists any more are in no file afterwards."""
     store = MemoryStore(clock=clock)
@@ -224,16 +238,28 @@ async def test_a_feed_that_has_forgotten_means_beginning_anew(folder: Path, cloc
         await follower.until_current()
         await store.create(document("x", "w", 9_000))
         await follower.until_current()
-    for name in await store.cursors():
-        await store.save_cursor(name, 1 << 40)  # so that it keeps nothing back
     await store.delete("w", "e0")
     await store.clear("工作流")
+    for name in await store.cursors():
+        await store.save_cursor(name, await store.revision())  # as if the folder were an older copy of itself
     clock.go_on(31)
     await store.create(document("y", "w", 9_000))
     await store.prune()
     async with following(store, folder) as follower:
         await follower.until_current()
         assert await stored(store) == shown(folder)
+
+
+async def test_beginning_anew_that_was_cut_short_is_gone_on_with(folder: Path) -> None:
+    """No file that was there before is trusted by the next start, until it has been made anew."""
+    store = MemoryStore()
+    await fill(store)
+    async with following(store, folder) as follower:
+        await follower.until_current()
+    files = MirrorFolder(folder, lambda _: (0, iter(())))
+    files.begin(["w", "工作流"], is_anew=True)
+    files.begin(["w", "工作流"], is_anew=False)
+    assert {"w", "工作流"} == files.stale
 
 
 async def test_a_history_that_was_set_back_means_beginning_anew(folder: Path) -> None:

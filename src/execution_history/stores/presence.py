@@ -18,7 +18,7 @@ async def holds_history(location: str) -> bool:
 
     Raises:
         SettingsError: there is no such store.
-        StoreError: the database cannot be reached, or refuses to say.
+        StoreError: the database cannot be reached.
     """
     place = place_named(location)
     if place.folder is not None:

@@ -88,15 +88,13 @@ class _Copier:
         self._kept_entries: dict[EntryName, None] = {}
 
     async def copy(self) -> None:
-        """Copy all records, then the registry, take what has changed meanwhile, and compare."""
+        """Copy all records, then the registry; compare, and take what has changed since the beginning."""
         self._revision = await self._source.revision()
         self._was_empty = not await _total(self._target)
         await self._every_record("copy", self._bring)
         await self._bring_registry()
-        await self._follow(is_compared=False)
         await self._every_record("compare", self._compare)
-        # What changes from here on is compared as it is taken.
-        await self._follow(is_compared=True)
+        await self._follow()
 
     async def report(self) -> CopyReport:
         """Return what was done."""
@@ -182,17 +180,17 @@ class _Copier:
             if side is not None:
                 digest.add(*key, side)
 
-    async def _follow(self, *, is_compared: bool) -> None:
-        """Take what the source has changed up to now, and compare it as taken where *is_compared*."""
+    async def _follow(self) -> None:
+        """Take what the source has changed since the beginning up to now, and compare it as taken."""
         newest = await self._source.revision()
         while self._revision < newest:
             changes = await self._source.changes(self._revision, _CHANGES_AT_ONCE, documents=True)
             if not changes:
                 return
-            await self._take(changes, is_compared=is_compared)
+            await self._take(changes)
             self._revision = changes[-1].revision
 
-    async def _take(self, changes: Sequence[Change], *, is_compared: bool) -> None:
+    async def _take(self, changes: Sequence[Change]) -> None:
         for change in changes:
             if change.kind == "registry" and change.entry is not None:
                 await self._bring_entry(change.entry)
@@ -205,12 +203,11 @@ class _Copier:
         put = [each for each in changes if each.kind in ("created", "updated")]
         documents = await in_thread(_documents, [each.document for each in put if each.document is not None])
         await self._bring(documents)
-        if is_compared:
-            self._damaged.add(*(_key_of(each) for each in put if each.document is None))
-            found = (await self._target.get_many(_keys(documents))).documents
-            for document in documents:
-                if found.get(_key(document)) != document.body:
-                    self._judge(document, found.get(_key(document)))
+        found = (await self._target.get_many(_keys(documents))).documents
+        for document in documents:
+            body = found.get(_key(document))
+            if body != document.body:
+                self._judge(document, body)
 
     async def _bring_registry(self) -> None:
         """Bring every entry of the registry, which only the change feed lists."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import IndexReach, RecordQuery, Selection, StatisticsQuery
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
 from execution_history.stores.memory import select as specification
 from execution_history.stores.postgres.connections import Connections
@@ -19,6 +19,7 @@ from execution_history.stores.postgres.select import keys_of, select
 from execution_history.stores.postgres.statistics import statistics
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
+from tests.sample_records import changed, document
 from tests.stores.postgres.filled import empty_history, fill
 
 _LIMITS = st.sampled_from(
@@ -149,3 +150,51 @@ def test_a_text_is_refused_where_texts_are_not_searched(history: Connections) ->
         select(history, RecordQuery(filter=wanted), has_text=False)
     with pytest.raises(InvalidQuery, match="EXECUTION_HISTORY_SEARCH"):
         statistics(history, StatisticsQuery(filter=wanted), has_text=False)
+
+
+def test_texts_that_a_column_has_shortened_are_answered_whole(history: Connections) -> None:
+    """The ids, the code and the title of a failure, also with a character that PostgreSQL has no place for."""
+    workflow, execution, code, message = "流" * 500, "e\0\x01" * 300, "c" * 900, "很糟" * 90
+    failed = changed(document(execution, workflow), 2_000, "failed", error_code=code, error_message=message)
+    fill(history, [failed, document("e", workflow)])
+    wanted = RecordFilter(workflow_ids=(workflow,))
+    found = statistics(history, StatisticsQuery(filter=wanted), has_text=True)
+    [group] = found.failures
+    assert (workflow, execution, code, message) == (group.workflow_id, group.execute_id, group.error_code, group.title)
+    assert {code: 1} == found.error_codes
+    assert (2, True) == (found.totals.runs, found.percentiles_are_exact)
+    assert [(RecordKey(workflow, execution), 2_000)] == keys_of(
+        history, RecordFilter(execute_id_prefix=execution[:400]), 5, has_text=True
+    )
+
+
+def test_a_damaged_record_is_named_and_counted(history: Connections) -> None:
+    """By its whole ids, on the page that it belongs to."""
+    fill(history, [document("e" * 900, now=1_000), document("whole", now=2_000)])
+    with history.reading() as connection:
+        damage = "UPDATE execution_history.executions SET document = '\\x00' WHERE create_time = 1000"
+        connection.execute(history.statements.placed(damage))
+    found = select(history, RecordQuery(), has_text=True)
+    assert [RecordKey("w", "e" * 900)] == list(found.damaged)
+    assert (1, 2) == (len(found.documents), found.total)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (RecordFilter(bot_ids=("b",)), "executions_by_bot"),
+        (RecordFilter(workflow_ids=("w",), statuses=("running",)), "Walks a range of the index executions_by_"),
+        (RecordFilter(has_output=True), "it scans the rows in order"),
+        (RecordFilter(bot_ids=("b",), has_output=True), "Tests each row for: has output."),
+        (RecordFilter(text="x"), "reads and tests the documents"),
+    ],
+)
+def test_an_explanation_names_the_index_or_says_that_it_scans(
+    history: Connections, wanted: RecordFilter, sentence: str
+) -> None:
+    """In sentences; without being asked there is none."""
+    fill(history, [document(f"e{number}", now=number, bot_id=f"b{number}") for number in range(1, 200)])
+    with history.reading() as connection:
+        connection.execute(history.statements.placed("ANALYZE execution_history.executions"))
+    assert sentence in " ".join(select(history, RecordQuery(filter=wanted, explain=True), has_text=True).explain)
+    assert () == select(history, RecordQuery(filter=wanted), has_text=True).explain

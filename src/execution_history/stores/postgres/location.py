@@ -11,8 +11,6 @@ from execution_history.errors import SettingsError, quoted
 from execution_history.records.redaction import without_credentials
 from execution_history.stores.postgres.queries import DEFAULT_SCHEMA
 
-SCHEMES: Final = frozenset({"postgres", "postgresql"})
-
 _OURS: Final = frozenset({"schema", "password_file", "pool_size", "prepared_statements"})
 _MOST_SCHEMA_BYTES: Final = 63
 """PostgreSQL cuts longer names (NAMEDATALEN)."""

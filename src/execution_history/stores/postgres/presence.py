@@ -1,21 +1,19 @@
-"""Whether a database has the tables of a history."""
+"""Whether a database has a history."""
 
 from contextlib import closing
-
-from psycopg import sql
 
 from execution_history.stores.postgres.connections import Connections
 from execution_history.stores.postgres.error_mapping import faults
 from execution_history.stores.postgres.location import Location
+from execution_history.stores.postgres.schema import is_there
 
 
 def has_tables(location: Location) -> bool:
     """Return whether there is a history at *location*.
 
     Raises:
-        StoreError: the database cannot be reached, or refuses to say.
+        StoreError: the database cannot be reached.
     """
-    table = sql.Identifier(location.schema, "executions").as_string()
-    with faults(), closing(Connections(location).connect()) as connection:
-        row = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone()
-    return row is not None and bool(row[0])
+    connections = Connections(location)
+    with faults(), closing(connections.connect()) as connection:
+        return is_there(connection, connections.statements)

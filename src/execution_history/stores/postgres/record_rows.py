@@ -104,7 +104,7 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         columns = [
             *begin,
             *searched,
-            None if attributes.fingerprint is None else stored_text(attributes.error_title or ""),
+            None if attributes.fingerprint is None else escaped(attributes.error_title or ""),
             _array([texts[tag] for tag in attributes.tags]) if attributes.tags else None,
             _failed_nodes(texts, record, attributes),
             None if status == _RUNNING and now - document.create_time < _LATELY_MS else _array(terms_of(record)),

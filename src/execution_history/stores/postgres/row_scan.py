@@ -75,23 +75,27 @@ class RowScan:
             is_last: whether the moment ends with them.
         """
         found: list[FoundRow] = []
+        # Where many rows are sorted or skipped an index does that alone, and only those that remain are read.
+        is_bare = self.path.has_few or skip > 0
         segments = self._segments(after)
         for number, segment in enumerate(segments):
             missing = limit - len(found)
             if missing <= 0:
                 break
-            statement = self._statement(segment, after, missing, skip, with_documents=with_documents)
+            statement = self._statement(segment, after, missing, skip, is_bare=is_bare, with_documents=with_documents)
             is_end = number == len(segments) - 1
-            read = self.moment.rows(statement, is_usual=self._is_usual(skip), is_last=is_last and is_end)
+            read = self.moment.rows(
+                statement, is_usual=self._is_usual(skip), is_last=is_last and is_end and not is_bare
+            )
             found += map(_found, read)
             if read:
                 skip = 0
             elif skip and not is_end:
                 skip = max(0, skip - self._count_of(segment, after))
-        return self._completed(found, with_documents=with_documents) if self.path.has_few else found
+        return self._completed(found, with_documents=with_documents) if is_bare else found
 
     def _completed(self, found: Sequence[FoundRow], *, with_documents: bool) -> list[FoundRow]:
-        """Return the rows with what was left out where few were sorted, which an index then does alone."""
+        """Return the rows with what was left out of them, at the same moment."""
         seqs = [each.row.seq for each in found]
         columns = f"{_KEYS}, true, {_STORED}" if with_documents else f"{_KEYS}, true"
         sql = f"SELECT e.create_time, e.create_time, {columns} FROM {TABLE} WHERE e.seq = ANY(%s)"  # noqa: S608
@@ -139,12 +143,14 @@ class RowScan:
 
     def explain(self) -> Iterator[str]:
         """Yield PostgreSQL's plan of the first rows, in sentences."""
-        statement = self._statement(self._segments(None)[0], None, self.query.size + 1, 0, with_documents=False)
+        statement = self._statement(
+            self._segments(None)[0], None, self.query.size + 1, 0, is_bare=self.path.has_few, with_documents=False
+        )
         found = self.moment.rows(Fragment(f"EXPLAIN (COSTS OFF) {statement.sql}", statement.values))
         lines = [str(line) for (line,) in found]
         for name in dict.fromkeys(scan[1] for scan in map(_INDEX.search, lines) if scan):
             yield Message("Walks a range of the index %(named)s.", named=name)
-        if any("Sort Key" in line for line in lines):
+        if any(line.strip("-> ") in {"Sort", "Incremental Sort"} for line in lines):
             yield Message("Sorts what it has found.")
 
     def _is_usual(self, skip: int) -> bool:
@@ -170,12 +176,12 @@ class RowScan:
         limit: int,
         skip: int,
         *,
+        is_bare: bool,
         with_documents: bool,
     ) -> Fragment:
         flag = Fragment("true") if self.text is None or self.path.has_few else self.text
-        keys = _LEFT_OUT if self.path.has_few else _KEYS
-        columns = f"e.{self.query.sort}, e.create_time, {keys}, {flag.sql}"
-        columns += f", {_STORED}" if with_documents and not self.path.has_few else ""
+        columns = f"e.{self.query.sort}, e.create_time, {_LEFT_OUT if is_bare else _KEYS}, {flag.sql}"
+        columns += f", {_STORED}" if with_documents and not is_bare else ""
         direction = " DESC" if self.query.descending else ""
         has_value = self.query.sort != "create_time" and not without_value
         order = [*([f"e.{self.query.sort}"] if has_value else []), "e.create_time", "e.seq"]
