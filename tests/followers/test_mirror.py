@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from execution_history import ExecutionHistoryService
-from execution_history.errors import SettingsError, StoreFull
+from execution_history.errors import SettingsError, StoreFull, StoreUnwritable
 from execution_history.followers.mirror import MirrorFollower
 from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_trouble import MirrorTrouble
@@ -30,6 +30,9 @@ from tests.transfer.histories import fill
 
 pytestmark = pytest.mark.anyio
 
+_PATIENCE = 120
+"""Seconds after which something that does not come is a failure: long, since the machine may be a slow one."""
+
 _SMALL = replace(
     SIZES, small=8_000, near=256, reach=512, window=4_096, gap_every=2_000, gap=300, least_slack=200, rows_at_once=5
 )
@@ -43,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def following(
-    store: HistoryStore, folder: Path, *, sizes: FileSizes = SIZES, retry_seconds: float = 0.01, lease_ms: int = 300
+    store: HistoryStore, folder: Path, *, sizes: FileSizes = SIZES, retry_seconds: float = 0.01, lease_ms: int = 60_000
 ) -> AsyncIterator[MirrorFollower]:
     """A follower that has begun."""
     follower = MirrorFollower(
@@ -81,7 +84,7 @@ async def stored(store: HistoryStore) -> dict[str, list[dict[str, Any]]]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Return once something holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(_PATIENCE):
         while not holds():
             await asyncio.sleep(0.005)
 
@@ -208,7 +211,7 @@ async def test_one_process_writes_and_another_goes_on(folder: Path) -> None:
     await fill(store)
     async with following(store, folder) as first:
         await first.until_current()
-        async with following(store, folder) as second:
+        async with following(store, folder, lease_ms=3_000) as second:
             with pytest.raises(MirrorTrouble, match="Another process writes"):
                 await second.until_current()
             assert (True, False) == ((await first.status()).is_writing, (await second.status()).is_writing)
@@ -225,7 +228,7 @@ async def test_a_writer_that_died_is_replaced_when_its_lease_has_ended(store: Hi
     place = orjson.loads((folder / ".mirror").read_bytes())
     assert await store.lease(f"mirror:{place['id']}", "one that died", 500)
     await store.create(document("x", "w", 9_000))
-    async with following(store, folder) as follower:
+    async with following(store, folder, lease_ms=3_000) as follower:
         await until(lambda: follower.is_current)
         assert await stored(store) == shown(folder)
 
@@ -354,6 +357,77 @@ async def test_a_store_that_fails_for_a_while_is_followed_on(folder: Path) -> No
         await until(lambda: not follower.problems())
         await follower.until_current()
         assert {"w"} == set(shown(folder))
+
+
+class _Standing(MemoryStore):
+    """A store that answers the questions of a follower, once it *stands*, when it may *go on*."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stands = False
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def changes(self, since: int, limit: int, *, documents: bool = False) -> Any:
+        """See :meth:`HistoryStore.changes`."""
+        await self._stand()
+        return await super().changes(since, limit, documents=documents)
+
+    async def select(self, query: RecordQuery) -> Any:
+        """See :meth:`HistoryStore.select`."""
+        await self._stand()
+        return await super().select(query)
+
+    async def _stand(self) -> None:
+        if self.stands:
+            self.asked.set()
+            await self.go_on.wait()
+
+
+async def test_whoever_waits_for_the_files_is_told_that_the_history_was_closed(folder: Path) -> None:
+    """Nothing comes any more, so that waiting would never end."""
+    store = _Standing()
+    async with following(store, folder) as follower, asyncio.timeout(_PATIENCE):
+        await follower.until_current()
+        store.stands = True
+        await store.create(document("x"))
+        waiting = asyncio.create_task(follower.until_current())
+        await store.asked.wait()
+        await store.aclose()
+        store.go_on.set()
+        with pytest.raises(MirrorTrouble, match="do not follow the history"):
+            await waiting
+
+
+async def test_whoever_waits_for_the_files_is_told_that_following_has_ended(folder: Path) -> None:
+    """The same for who asks afterwards, or before it has begun."""
+    store = _Standing()
+    await fill(store)
+    store.stands = True
+    async with following(store, folder) as follower, asyncio.timeout(_PATIENCE):
+        waiting = asyncio.create_task(follower.until_current())
+        await store.asked.wait()
+        closing = asyncio.create_task(follower.aclose())
+        await asyncio.sleep(0)  # it has begun to end
+        store.go_on.set()
+        with pytest.raises(MirrorTrouble, match="do not follow the history"):
+            await waiting
+        await closing
+        for each in (follower, MirrorFollower(ExecutionHistoryService(store), folder)):
+            with pytest.raises(MirrorTrouble, match="do not follow the history"):
+                await each.until_current()
+
+
+async def test_a_history_that_gives_nobody_the_lease_is_said(folder: Path) -> None:
+    """As one that can only be read: without the lease nothing is written, and whoever waits is told."""
+
+    class ReadOnly(MemoryStore):
+        async def lease(self, *_: object) -> bool:
+            raise StoreUnwritable("The store cannot be written.")
+
+    async with following(ReadOnly(), folder) as follower, asyncio.timeout(_PATIENCE):
+        with pytest.raises(MirrorTrouble, match="The store cannot be written"):
+            await follower.until_current()
+        assert [".mirror"] == [path.name for path in folder.iterdir()]
 
 
 async def test_the_folder_of_a_history_or_of_another_program_is_refused(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from typing import Any, TypeVar
 
-from execution_history.history.service import ExecutionHistoryService
+from execution_history.history.replication import HistoryReplication
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, RecordQuery
+from execution_history.stores.protocol import Batch
 
 _Result = TypeVar("_Result")
 
@@ -23,7 +23,7 @@ class WorkflowReader:
         stop: set when the follower ends.
     """
 
-    def __init__(self, service: ExecutionHistoryService, stop: asyncio.Event) -> None:
+    def __init__(self, service: HistoryReplication, stop: asyncio.Event) -> None:
         self._service = service
         self._stop = stop
         self._loop = asyncio.get_running_loop()
@@ -40,15 +40,13 @@ class WorkflowReader:
         return self._wait_for(self._service.revision()), self._documents(workflow_id)
 
     def _documents(self, workflow_id: str) -> Iterator[bytes]:
-        after: str | None = None
-        record_filter = RecordFilter(workflow_ids=(workflow_id,))
-        while True:
-            query = RecordQuery(filter=record_filter, size=MAX_SIZE, after=after)
-            page = self._wait_for(self._service.select(query))
-            yield from page.documents
-            after = page.next
-            if after is None:
-                return
+        batches = self._service.batches(RecordFilter(workflow_ids=(workflow_id,)), descending=True)
+
+        async def following() -> Batch | None:
+            return await anext(batches, None)
+
+        while (batch := self._wait_for(following())) is not None:
+            yield from batch.documents
 
     def _wait_for(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         if self._stop.is_set():

@@ -1,0 +1,180 @@
+"""The JSON files of a folder, brought from their place in a change feed to its end, step by step.
+
+The place is stored in the history and in the folder, so that following continues where it ended; where the feed has
+forgotten what came after it, or the folder belongs to another history, every file is made anew.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from execution_history.clock import boot_id, now_ms
+from execution_history.errors import FeedExpired
+from execution_history.followers.mirror_folder import MirrorFolder
+from execution_history.followers.mirror_place import FolderPlace, claim_folder, save_place
+from execution_history.followers.workflow_reader import WorkflowReader
+from execution_history.history.replication import HistoryReplication
+from execution_history.stores.jsonfiles.file_sizes import FileSizes
+
+_SAVE_SECONDS: Final = 2.0
+_CHANGES_AT_ONCE: Final = 500
+_MOST_FAILURES: Final = 5
+
+
+class MirrorWriter:
+    """Brings the files of one folder up to a history; called by one task, while it may write.
+
+    Args:
+        service: the history.
+        folder: the folder.
+        sizes: see :class:`FileSizes`.
+        stop: set when the task is to end.
+        may_write: whether no other process writes into the folder.
+        on_progress: called in the event loop when some files have come further.
+
+    Attributes:
+        place: what the folder says of itself; ``None`` before that was read.
+        since: the change up to which the folder has come; ``None`` before it has begun.
+        current_at: when the folder had everything (milliseconds since the epoch); ``None`` where it never had.
+        is_current: whether the folder had everything when the feed was read last.
+    """
+
+    def __init__(
+        self,
+        service: HistoryReplication,
+        folder: Path,
+        sizes: FileSizes,
+        *,
+        stop: asyncio.Event,
+        may_write: Callable[[], bool],
+        on_progress: Callable[[], None],
+    ) -> None:
+        self.place: FolderPlace | None = None
+        self.since: int | None = None
+        self.current_at: int | None = None
+        self.is_current = False
+        self._service, self._folder, self._sizes = service, folder, sizes
+        self._stop, self._may_write, self._on_progress = stop, may_write, on_progress
+        self._files: MirrorFolder | None = None
+        self._saved_at = 0.0
+        self._is_expired = False
+
+    @property
+    def files_left(self) -> int:
+        """The number of files that have to be made anew."""
+        return 0 if self._files is None else len(self._files.stale)
+
+    def has(self, revision: int | None) -> bool:
+        """Return whether the folder has everything up to *revision*; false for ``None``."""
+        return self.since is not None and revision is not None and self.since >= revision and not self.files_left
+
+    async def claim(self) -> FolderPlace:
+        """Read what the folder says of itself, and make it where it is missing.
+
+        Raises:
+            SettingsError: it holds a history, or JSON files of another program.
+            OSError: it cannot be read or written.
+        """
+        self.place = await asyncio.to_thread(claim_folder, self._folder)
+        return self.place
+
+    async def begin(self) -> None:
+        """Find where to go on, and which files have to be made anew."""
+        known, place = self.place, await self.claim()
+        if known is None or known.follower != place.follower:
+            return  # somebody removed the folder, and the new one has a lease of its own
+        saved = await self._service.place_of(place.follower)
+        newest = await self._service.revision()
+        # A history that was set back to an earlier state has an earlier place than the folder.
+        is_known = saved is not None and place.revision is not None and place.revision <= saved <= newest
+        if place.revision is None or not is_known or self._is_expired:
+            await self._begin_anew(place)
+            self._is_expired = False
+            return
+        await self._find_files(is_anew=False, doubtful_until=0 if place.boot == boot_id() != "" else newest)
+        self.since = place.revision
+
+    async def step(self) -> bool:
+        """Take the next changes, and make stale files anew; return whether there may be more to do.
+
+        Raises:
+            Stopped: the task is to end.
+            StoreError: the history cannot be read.
+            OSError: some files could not be written.
+        """
+        if self._files is None or self.since is None:
+            return False
+        try:
+            changes = await self._service.changes(self.since, _CHANGES_AT_ONCE, documents=True)
+        except FeedExpired:
+            self.since, self._is_expired = None, True
+            return True
+        if changes:
+            await asyncio.to_thread(self._files.follow, self.since, changes)
+            self.since = changes[-1].revision
+        await self._renew(self._files)
+        self.is_current = not changes and not self._files.stale
+        if self.is_current:
+            self.current_at = now_ms()
+        if time.monotonic() - self._saved_at > _SAVE_SECONDS:
+            await self.save()
+        self._on_progress()
+        return bool(changes)
+
+    async def save(self) -> None:
+        """Have the files on the disk, then store the place: in the history first, which keeps deletions after it.
+
+        There is nothing to store while some have to be made anew.
+        """
+        if self._files is None or self.place is None or self.since is None or self._files.stale:
+            return
+        self._saved_at = time.monotonic()
+        if self.since != self.place.revision:
+            since = self.since
+            await asyncio.to_thread(self._files.sync)
+            await self._service.save_place(self.place.follower, since)
+            self.place = await asyncio.to_thread(save_place, self._folder, self.place, since)
+
+    async def close(self) -> None:
+        """Close all files."""
+        if self._files is not None:
+            await asyncio.to_thread(self._files.close)
+
+    async def _begin_anew(self, place: FolderPlace) -> None:
+        """Have every file made anew, and follow from now on."""
+        newest = await self._service.revision()
+        await self._service.save_place(place.follower, newest)
+        await self._find_files(is_anew=True)
+        self.place = await asyncio.to_thread(save_place, self._folder, place, newest)
+        self.since = newest
+
+    async def _find_files(self, *, is_anew: bool, doubtful_until: int = 0) -> None:
+        workflows = [each.workflow_id for each in await self._service.workflow_summaries()]
+        reader = WorkflowReader(self._service, self._stop)
+
+        def find() -> MirrorFolder:
+            files = self._files or MirrorFolder(self._folder, reader.read, self._sizes)
+            files.begin(workflows, is_anew=is_anew, doubtful_until=doubtful_until)
+            return files
+
+        self._files = await asyncio.to_thread(find)
+
+    async def _renew(self, files: MirrorFolder) -> None:
+        """Make stale files anew; one that cannot be written does not keep the others from it.
+
+        Raises:
+            OSError: some could not be written.
+        """
+        failures: list[OSError] = []
+        for workflow_id in sorted(files.stale):
+            if self._stop.is_set() or not self._may_write() or len(failures) == _MOST_FAILURES:
+                break
+            try:
+                await asyncio.to_thread(files.renew, workflow_id)
+            except OSError as error:
+                failures.append(error)
+            self._on_progress()
+        if failures:
+            raise failures[0]
