@@ -119,7 +119,7 @@ CREATE TABLE execution_history.nodes (
 );
 CREATE INDEX nodes_by_node ON execution_history.nodes (workflow_id, node, create_time);
 
--- The number of records in each status, in rows that are added up: each process has a slot, so that few wait for others.
+-- The number of records in each status, in rows that are added up: a process writes one of 32 slots, so few wait for others.
 -- Rows that change all the time have room beside them, so that no index has to be written.
 CREATE TABLE execution_history.counters (
     workflow_id text COLLATE "C" NOT NULL,
