@@ -9,7 +9,7 @@ import pytest
 from execution_history.errors import ExecutionExists, IllegalTransition, InvalidCursor, StoreClosed
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
-from execution_history.stores.capabilities import flush
+from execution_history.stores.capabilities import Watched, flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport, ScanToken
 from tests.sample_records import change, changed, document, ids, page_of
 
@@ -506,3 +506,34 @@ async def test_nothing_is_called_damaged_that_is_not(store: HistoryStore) -> Non
     assert [((), 3)] * 4 == [(answer.damaged, len(answer.documents)) for answer in answers]
     assert () == (await store.statistics(StatisticsQuery())).damaged
     assert () == (await store.health()).problems
+
+
+async def test_the_feed_steps_over_what_has_changed_again(store: HistoryStore) -> None:
+    """A follower with the smallest step misses nothing between changes of one entry, nor behind many of them."""
+    for number in range(3):
+        await store.put_entry("view", "k", b"%d" % number)
+        await store.create(document(f"e{number}"))
+    for number in range(260):
+        await store.put_entry("view", "k", b"%d" % number)
+    await store.create(document("last"))
+    seen: list[str | None] = []
+    since = 0
+    while found := await store.changes(since, 1):
+        seen += [each.execute_id for each in found if each.entry is None]
+        since = found[-1].revision
+    assert ["e0", "e1", "e2", "last"] == seen
+    assert await store.revision() == since
+
+
+async def test_a_listener_that_fails_disturbs_nobody(store: HistoryStore, caplog: pytest.LogCaptureFixture) -> None:
+    """The change is made, the other listeners hear of it, and the log has the error."""
+    assert isinstance(store, Watched)
+    heard = threading.Event()
+    end = [store.on_change(lambda: 1 // 0), store.on_change(heard.set)]  # type: ignore[arg-type]
+    await store.create(document("a"))
+    assert await asyncio.to_thread(heard.wait, 30)
+    for each in end:
+        each()
+    await store.create(document("b"))
+    assert ["b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
+    assert "A listener of a history has failed." in caplog.text

@@ -1,8 +1,11 @@
 """The listeners of a store's changes."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Final
+
+_log = logging.getLogger("execution_history.stores")
 
 
 class ChangeNotifier:
@@ -24,6 +27,9 @@ class ChangeNotifier:
         return end
 
     def _notify(self) -> None:
-        """Call all listeners."""
+        """Call all listeners; what one raises is logged, and neither the others nor the change suffer from it."""
         for call in self._listeners:
-            call()
+            try:
+                call()
+            except Exception:  # noqa: BLE001 - whatever it is, it is the listener's
+                _log.exception("A listener of a history has failed.")

@@ -6,10 +6,11 @@ from contextlib import closing, contextmanager
 from execution_history.records.record import Document
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres import schema
+from execution_history.stores.postgres.commit import ADD_LONG_TEXTS
 from execution_history.stores.postgres.connections import Connections
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.location import location_of
-from execution_history.stores.postgres.queries import DEFAULT_SCHEMA
+from execution_history.stores.postgres.queries import DEFAULT_SCHEMA, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, row_of
 
 _TABLES = ("executions", "long_texts", "counters", "rollups", "durations", "total_counters", "total_rollups")
@@ -36,7 +37,6 @@ def fill(connections: Connections, documents: Iterable[Document]) -> None:
         for seq, document in enumerate(kept.values(), 1):
             row = row_of(document, packer, document.create_time)
             connection.execute(statements.placed(insert), row.values(seq, seq << 20))
-            if row.long_texts:
-                connection.execute(statements["add_long_texts"], (list(row.long_texts), list(row.long_texts.values())))
+            insert_rows(connection, statements, ADD_LONG_TEXTS, sorted(row.long_texts.items()))
             deltas.count(row.key.workflow_id, row.counted, 1)
         deltas.write(connection, statements)

@@ -65,6 +65,9 @@ class Way:
         self.url: str = urlunsplit(parts._replace(query=query))
         self.loses_commits: int = 0
         """Of how many commits to come the answer is lost."""
+        self.closes_with_commit: bool = False
+        """Whether the way is closed by the next lost answer."""
+        self.refusals: int = 0
         self.is_closed: bool = False
         self._open: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -96,6 +99,7 @@ class Way:
             except OSError:
                 return
             if self.is_closed:
+                self.refusals += 1
                 client.close()
                 continue
             thread = threading.Thread(target=self._serve, args=(client,))
@@ -116,6 +120,7 @@ class Way:
                 while block := client.recv(_BLOCK):
                     if self.loses_commits and b"COMMIT" in block:
                         self.loses_commits -= 1
+                        self.is_closed = self.closes_with_commit
                         is_lost.set()
                     server.sendall(block)
             for each in (client, server):

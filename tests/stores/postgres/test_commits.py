@@ -2,22 +2,33 @@
 
 import asyncio
 import random
+import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Final
+from urllib.parse import quote
 
 import orjson
 import pytest
+from psycopg import sql
 
+from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, StoreBusy
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey, StatisticsQuery
+from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.stores.compression import Packer, shipped_dictionary
+from execution_history.stores.postgres.batch import Batch
+from execution_history.stores.postgres.group_commit import GroupCommit, Operation
+from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.store import PostgresStore
 from tests.postgres_server import PostgresServer
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.postgres.servers import way_to
 from tests.stores.postgres.test_schema import opened
+from tests.stores_under_test import Clock
 
 pytestmark = pytest.mark.anyio
 
@@ -50,6 +61,8 @@ _ROLLUPS: Final = (
     ),
 )
 """What the rollups say, and what the rows themselves say."""
+_FORGET_TERMS: Final = "UPDATE execution_history.executions SET terms = NULL"
+_BINNED: Final = "SELECT count(*) FROM execution_history.bin"
 _DURATIONS: Final = "SELECT coalesce(sum(runs), 0) FROM execution_history.total_durations"
 
 
@@ -243,3 +256,123 @@ async def test_an_odd_record_is_kept_and_found_by_what_can_be_kept(postgres_url:
         assert [RecordKey(ids_of[0], ids_of[3])] == await store.delete_many([RecordKey(ids_of[0], ids_of[3])], 10)
         assert all([await store.clear(workflow_id) for workflow_id in ids_of])
         assert [] == await store.workflows()
+
+
+async def test_what_is_not_a_record_is_not_done_twice_either(postgres_url: str) -> None:
+    """Nor told wrongly: an entry that was stored although the answer was lost has the version that was expected."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url) as store:
+            await store.append_audit("me", "before")
+            first = await store.put_entry("view", "k", b"1", expected=0)
+            assert first is not None
+            way.loses_commits = 1
+            second = await store.put_entry("view", "k", b"2", expected=first.version)
+            assert second is not None
+            assert second == await store.entry("view", "k")
+            way.loses_commits = 1
+            assert 2 == await store.append_audit("me", "once")
+            assert 0 == way.loses_commits
+            assert ["before", "once"] == [line.action for line in await store.audit(0, 10)]
+
+
+async def test_who_waits_longer_gets_what_was_committed_meanwhile(postgres_url: str) -> None:
+    """Of two calls in one lost commit the older one has given up; the other is not told that its record exists."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url, wait_seconds=20.0) as store:
+            await store.create(document("before"))
+            connections, loop = store._connections, asyncio.get_running_loop()
+            commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None)
+            made = [document("older"), document("newer")]
+            group = [
+                Operation(partial(Batch.create, document=each), (), (RecordKey("w", each.execute_id),), 0, loop,
+                          loop.create_future(), submitted_at=time.monotonic() - waited)
+                for each, waited in zip(made, (19.5, 0.0), strict=True)
+            ]  # fmt: skip
+            way.loses_commits, way.closes_with_commit = 1, True
+            running = asyncio.create_task(asyncio.to_thread(commits.run, group))
+            while not running.done() and (way.refusals < 3 or time.monotonic() < group[0].submitted_at + 20):
+                await asyncio.wait([running], timeout=0.05)
+            way.is_closed = way.closes_with_commit = False
+            older, newer = await running
+            commits.close()
+            assert isinstance(older.error, StoreBusy)
+            assert newer.error is None
+            assert {"older", "newer", "before"} == set(ids((await page_of(store, "w", 10, 1)).documents))
+
+
+async def test_a_lock_of_somebody_else_is_waited_for_in_bounded_time(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    """The caller gets a sentence, and what comes after the lock is written."""
+    async with opened(postgres_url, wait_seconds=1.0) as store:
+        await store.create(document("a"))
+        with postgres.connected() as other, other.transaction():
+            other.execute(store._connections.statements["lock_feed"])
+            with pytest.raises(StoreBusy, match="not answered in time"):
+                await store.create(document("b"))
+        await store.create(document("b"))
+        assert ["b", "a"] == ids((await page_of(store, "w", 10, 1)).documents)
+
+
+async def test_a_large_run_is_found_before_and_after_its_terms_are_written(postgres_url: str) -> None:
+    """They follow the run; those that a process left to be written are written by another one."""
+    words = " ".join(f"word{number}" for number in range(9_000))
+    found = RecordQuery(filter=RecordFilter(text="word8123"))
+    async with opened(postgres_url) as store:
+        await store.create(document("a"))
+        await store.update("w", "a", change(status="success", output=words))
+        assert ["a"] == ids((await store.select(found)).documents)
+        await _until_terms(store)
+        assert ["a"] == ids((await store.select(found)).documents)
+        with store._connections.connect() as connection:
+            connection.execute(store._connections.statements.placed(_FORGET_TERMS))
+        late = LateTerms(store._connections)
+        late.add_missing()
+        await _until_terms(store)
+        await asyncio.to_thread(late.stop)
+        assert ["a"] == ids((await store.select(found)).documents)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, heard: asyncio.Event) -> None:
+    loop.call_soon_threadsafe(heard.set)
+
+
+async def _until_terms(store: PostgresStore) -> None:
+    async with asyncio.timeout(60):
+        while await store._rows("missing_terms", 1):
+            await asyncio.sleep(0.01)
+
+
+async def test_all_that_has_expired_leaves_the_bin(postgres_url: str) -> None:
+    """However much it is."""
+    clock = Clock()
+    async with opened(postgres_url, clock=clock) as store:
+        keys = [RecordKey("w", f"e{number}") for number in range(600)]
+        await store.merge([document(key.execute_id) for key in keys])
+        assert keys == sorted(await store.discard(keys, 1_000), key=keys.index)
+        assert 600 == len(await store.binned())
+        clock.go_on(1)
+        await store.prune()
+        with store._connections.reading() as connection:
+            left = connection.execute(store._connections.statements.placed(_BINNED)).fetchone()
+        assert (0,) == left
+
+
+@pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "x" * 63])
+async def test_a_schema_may_have_any_name(postgres: PostgresServer, schema: str) -> None:
+    """Its history works, and other processes hear of its commits."""
+    with postgres.new_history() as url:
+        named = re.sub(r"schema=[^&]*", "schema=" + quote(schema), url)
+        try:
+            async with opened(named) as store, opened(named) as other:
+                heard = asyncio.Event()
+                loop = asyncio.get_running_loop()
+                end = other.on_change(partial(_tell, loop, heard))
+                await store.create(document("a"))
+                async with asyncio.timeout(30):
+                    await heard.wait()
+                assert ["a"] == [each.execute_id for each in await other.changes(0, 10)]
+                end()
+        finally:
+            with postgres.connected() as connection:
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))

@@ -94,6 +94,31 @@ def test_pages_are_those_of_the_specification(
 
 @given(
     records=_RECORDS,
+    text=st.sampled_from(["北", "x", "tim*", "imed", "timed -40", "weird", "x 北"]),
+    statuses=st.just(()) | st.just(("running", "success", "failed")),
+    sort=st.sampled_from(["create_time", "duration", "tokens"]),
+    descending=st.booleans(),
+    limits=st.sampled_from([Limits(few=-1, window=1, frequent=9, portion=2), Limits(few=30, portion=2)]),
+)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_rare_text_is_found_in_every_order(
+    history: Connections,
+    records: list[Document],
+    text: str,
+    statuses: tuple[str, ...],
+    sort: Any,
+    descending: bool,
+    limits: Limits,
+) -> None:
+    """Also in runs that go on, whose tokens are not known yet, and in those without a value to sort by."""
+    fill(history, records)
+    query = RecordQuery(filter=RecordFilter(text=text, statuses=statuses), sort=sort, descending=descending, size=2)
+    expected = _pages(lambda q: specification.select(q, _arrived(records), IndexReach(0, 0)), query)
+    assert _bodies(expected) == _bodies(_pages(lambda q: select(history, q, has_text=True, limits=limits), query))
+
+
+@given(
+    records=_RECORDS,
     wanted=filters(),
     bucket=st.sampled_from(["hour", "day", "week", "month"]),
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),

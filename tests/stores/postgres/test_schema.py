@@ -1,6 +1,7 @@
 """The tables: made once, whoever comes first, and used by those that may not make any."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from execution_history.errors import StoreBusy, StoreError, StoreTooNew, StoreUnwritable
+from execution_history.errors import StoreBusy, StoreTooNew, StoreUnwritable
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.queries import migrations
 from execution_history.stores.postgres.store import PostgresStore
@@ -84,7 +85,7 @@ async def test_a_newer_version_may_have_added_something(postgres: PostgresServer
 @pytest.fixture
 def role(postgres: PostgresServer) -> Any:
     """A role that may not make anything."""
-    name = "reader_of_histories"
+    name = f"user_{secrets.token_hex(8)}"
     with postgres.connected() as connection:
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'p%%40ss'").format(sql.Identifier(name)))
         yield name
@@ -132,7 +133,28 @@ async def test_a_server_that_is_not_there_is_named(url: str, sentence: str) -> N
 async def test_a_database_that_is_not_there_is_named(postgres: PostgresServer) -> None:
     """It is nothing that passes."""
     url = postgres.url.replace("/postgres?", "/not_there?", 1)
-    with pytest.raises(StoreError, match="not_there"):
+    with pytest.raises(StoreUnwritable, match="not_there"):
         await PostgresStore(location_of(url)).open()
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(url)
+
+
+async def test_a_role_that_is_not_there_is_no_server_that_is_away(postgres_url: str) -> None:
+    """Waiting does not help: the sentence says what to look at."""
+    url = postgres_url.replace("//postgres@", "//nobody_at_all@", 1)
+    assert url != postgres_url
+    with pytest.raises(StoreUnwritable, match="check user, password and database"):
+        await PostgresStore(location_of(url)).open()
+
+
+async def test_a_schema_that_an_administrator_made_is_used(
+    postgres: PostgresServer, postgres_url: str, role: str
+) -> None:
+    """By its owner, who may make nothing else in the database."""
+    own = postgres_url.replace("//postgres@", f"//{role}:{quote('p%40ss')}@", 1)
+    schema = sql.Identifier(location_of(own).schema)
+    with postgres.connected() as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(schema, sql.Identifier(role)))
+    async with opened(own) as store:
+        await store.create(document("a"))
+        assert await store.get("w", "a") is not None

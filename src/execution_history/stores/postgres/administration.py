@@ -10,9 +10,11 @@ from uuid import UUID
 
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.postgres.change_log import log_changes
+from execution_history.stores.postgres.commit import ADD_LONG_TEXTS
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.lifecycle import SharedStore
 from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.postgres.queries import insert_rows
 from execution_history.stores.postgres.retention import prune
 from execution_history.stores.postgres.stored_texts import escaped, is_shortened, stored_text, text_of
 
@@ -59,8 +61,7 @@ class PostgresAdministration(SharedStore):
             if expected not in (None, known) or (value is None and not known):
                 raise _Unchanged
             long = {each: escaped(text) for each, text in zip(stored, (kind, key), strict=True) if is_shortened(each)}
-            if long:
-                connection.execute(self._connections.statements["add_long_texts"], (list(long), list(long.values())))
+            insert_rows(connection, self._connections.statements, ADD_LONG_TEXTS, sorted(long.items()))
             values = (*stored, value, version, self._clock())
             connection.execute(self._connections.statements["save_entry"], values)
             return version
@@ -70,16 +71,19 @@ class PostgresAdministration(SharedStore):
         except _Unchanged:
             return None
         self._notify()
+        await self._execute("notify", self._connections.channel)
         return version
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
         """See :meth:`Administration.append_audit`."""
         values = (self._clock(), escaped(actor), escaped(action), details)
 
-        def append(connection: Connection, _: UUID) -> int:
+        def append(connection: Connection, token: UUID) -> int:
             # One after the other, so that no smaller number appears after a larger one has been read.
             connection.execute(self._connections.statements["lock_audit"], (self._connections.channel,))
-            return self._number(connection, "append_audit", *values)
+            rows = connection.execute(self._connections.statements["audited"], (token,)).fetchall()
+            rows = rows or connection.execute(self._connections.statements["append_audit"], (*values, token)).fetchall()
+            return int(rows[0][0])
 
         return await self._run(append)
 
@@ -129,10 +133,6 @@ class PostgresAdministration(SharedStore):
             connection.execute(self._connections.statements[name], values)
 
         await self._run(execute)
-
-    def _number(self, connection: Connection, name: str, *values: Any) -> int:  # noqa: ANN401 - the same
-        [(number,)] = connection.execute(self._connections.statements[name], values).fetchall()
-        return int(number)
 
     async def _run(self, work: Callable[[Connection, UUID], _Result]) -> _Result:
         await self.open()

@@ -5,7 +5,7 @@ An operation is a function of the records that it names, so that it can be done 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from execution_history.errors import ExecutionExists, RecordDamaged
 from execution_history.query.model import RecordKey
@@ -35,6 +35,14 @@ class StoredState:
     parts: Mapping[str, Any] | None = None
 
 
+class Binned(NamedTuple):
+    """The bytes of a deleted record, when it was deleted and until when it can be restored (ms)."""
+
+    body: bytes
+    deleted_at: int
+    ends: int
+
+
 @dataclass(slots=True)
 class _Held:
     """A record within a batch: as it is stored, and, once it was touched, as it will be."""
@@ -43,6 +51,7 @@ class _Held:
     current: Document | None = None
     is_touched: bool = False
     is_new: bool = False
+    binned: "Binned | None" = None
 
     @property
     def is_there(self) -> bool:
@@ -72,12 +81,14 @@ class ChangedState:
         stored: as it was; ``None`` where there was none.
         document: as it is to be; ``None`` where it is deleted.
         is_new: whether it was created, perhaps after a deletion.
+        binned: what is kept of a deleted one for a while.
     """
 
     key: RecordKey
     stored: StoredState | None
     document: Document | None
     is_new: bool
+    binned: "Binned | None" = None
 
 
 @dataclass(slots=True)
@@ -149,12 +160,21 @@ class Batch:
             self._put(held, document)
         return MergeReport(added, replaced, unchanged, tuple(differing))
 
-    def delete(self, update_times: Mapping[RecordKey, int | None]) -> list[RecordKey]:
-        """Delete the records that have these update times, ``None`` for any; return those deleted."""
+    def delete(
+        self, update_times: Mapping[RecordKey, int | None], bin_times: tuple[int, int] | None = None
+    ) -> list[RecordKey]:
+        """Delete the records that have these update times, ``None`` for any; return those deleted.
+
+        Args:
+            update_times: the records.
+            bin_times: when they are deleted and until when they can be restored (ms); ``None``: they cannot be.
+        """
         deleted = []
         for key, update_time in update_times.items():
             held = self._find(key)
             if held.is_there and update_time in (None, held.update_time):
+                body = held.body
+                held.binned = None if bin_times is None or body is None else Binned(body, *bin_times)
                 held.current = None
                 self._touch(key, held)
                 deleted.append(key)
@@ -163,7 +183,7 @@ class Batch:
     def changes(self) -> list[ChangedState]:
         """Return what has changed, in the order of the last changes; a record that came and went has not."""
         return [
-            ChangedState(key, held.stored, held.current, held.is_new)
+            ChangedState(key, held.stored, held.current, held.is_new, held.binned)
             for key, held in self._held.items()
             if held.is_touched and (held.stored is not None or held.current is not None)
         ]
@@ -176,7 +196,7 @@ class Batch:
 
     def _put(self, held: _Held, document: Document) -> None:
         held.is_new = held.is_new or not held.is_there
-        held.current = document
+        held.current, held.binned = document, None
         self._touch(RecordKey(document.workflow_id, document.execute_id), held)
 
     def _touch(self, key: RecordKey, held: _Held) -> None:

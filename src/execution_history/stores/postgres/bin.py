@@ -25,23 +25,11 @@ class PostgresBin(SharedStore):
 
     async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
-        named = list(dict.fromkeys(keys))
+        named = dict.fromkeys(keys)
         now = self._clock()
-        values = (now, now + keep_ms, *_columns(named))
-
-        def keep(connection: Connection, _: UUID) -> dict[RecordKey, int]:
-            found = connection.execute(self._connections.statements["put_in_bin"], values).fetchall()
-            return {RecordKey(*row[:2]): row[2] for row in found}
-
-        update_times = await asyncio.to_thread(self._connections.run, keep)
-        there = {key: update_times[stored] for key in named if (stored := stored_key(*key)) in update_times}
-        deleted = await self._deleted(there)
-        changed = [key for key in there if key not in deleted]
-        if changed:
-            # Changed between the two transactions: what the bin has is not the last version.
-            await self.empty_bin(changed)
-            deleted += await self.discard(changed, keep_ms)
-        return deleted
+        if not named:
+            return []
+        return await self._parts.writer.submit(lambda batch: batch.delete(named, (now, now + keep_ms)), list(named))
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
@@ -76,11 +64,6 @@ class PostgresBin(SharedStore):
 
         if columns[0]:
             await asyncio.to_thread(self._connections.run, drop)
-
-    async def _deleted(self, update_times: dict[RecordKey, int]) -> list[RecordKey]:
-        if not update_times:
-            return []
-        return await self._parts.writer.submit(lambda batch: batch.delete(update_times), list(update_times))
 
     def _binned(self, connection: Connection, keys: Sequence[RecordKey]) -> dict[RecordKey, Document]:
         """Return those of *keys* that are in the bin and can be read."""

@@ -6,11 +6,8 @@ version instead, which the log names: a reader that does not see it yet stops be
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Final, NamedTuple
 from uuid import UUID
-
-import psycopg
 
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.queries import Statements
@@ -66,8 +63,3 @@ def arrivals(connection: Connection, statements: Statements, count: int) -> list
     if not count:
         return []
     return sorted(int(row[0]) for row in connection.execute(statements["arrivals"], (count,)))
-
-
-def pipelined(connection: Connection) -> AbstractContextManager[object]:
-    """Send the statements of a block together, where libpq can."""
-    return connection.pipeline() if psycopg.Pipeline.is_supported() else nullcontext()

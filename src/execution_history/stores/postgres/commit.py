@@ -7,14 +7,15 @@ from uuid import UUID
 import psycopg
 
 from execution_history.query.model import RecordKey
+from execution_history.records.partial import outline_of
 from execution_history.stores.compression import Packer, StoredRecord
-from execution_history.stores.postgres.batch import ChangedState, StoredState
-from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes, pipelined
-from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.batch import Binned, ChangedState, StoredState
+from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
+from execution_history.stores.postgres.connections import Connection, Connections, limit_locks
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
-from execution_history.stores.status_numbers import OPEN_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
 _LISTS: Final = {"tags": "text[]", "failed_nodes": "text[]", "terms": "integer[]"}
 _TYPES: Final = {
@@ -27,10 +28,11 @@ _TYPES: Final = {
 
 
 class Written(NamedTuple):
-    """A record that was written, and how the database has it now; ``None`` where it was deleted."""
+    """A record that was written, how the database has it now, ``None`` where it was deleted, and whether terms lack."""
 
     key: RecordKey
     state: StoredState | None
+    lacks_terms: bool = False
 
 
 class Conflict(Exception):  # noqa: N818 - a signal within this room
@@ -86,15 +88,20 @@ def write(
         Conflict: another process was quicker; nothing was written.
         psycopg.Error: it could not be written, or the answer to the commit was lost.
     """
-    with pipelined(connection), connection.transaction():
+    # Before the transaction begins: others may wait for what it locks.
+    rows = [None if each.document is None else row_of(each.document, packer, now) for each in changes]
+    binned = [_binned(each.key, each.binned, packer) for each in changes if each.binned is not None]
+    with connection.pipeline(), connection.transaction():
+        limit_locks(connection)
         places = iter(
             arrivals(connection, statements, sum(each.is_new and each.document is not None for each in changes))
         )
-        planned = [_planned(each, packer, places, now) for each in changes]
+        planned = [_planned(each, row, places) for each, row in zip(changes, rows, strict=True)]
         missed = _write_records(connection, statements, planned)
         if missed:
             raise Conflict([planned[place].change.key for place in missed])
         _write_beside(connection, statements, planned, now)
+        insert_rows(connection, statements, _ADD_TO_BIN, sorted(binned))
         deltas = Deltas(slot)
         for each in planned:
             each.add_to(deltas)
@@ -132,19 +139,27 @@ class _Planned(NamedTuple):
         state = StoredState(
             self.seq, self.version, document.update_time, self.row.counted, document.body, document.parts
         )
-        return Written(self.change.key, state)
+        return Written(self.change.key, state, self.row.lacks_terms)
 
 
-def _planned(change: ChangedState, packer: Packer, places: Iterator[int], now: int) -> _Planned:
-    stored, document = change.stored, change.document
-    if document is None:
+def _planned(change: ChangedState, row: RecordRow | None, places: Iterator[int]) -> _Planned:
+    stored = change.stored
+    if row is None:
         seq, version = (0, 0) if stored is None else (stored.seq, stored.version + 1)
         return _Planned(change, stored_key(*change.key), None, seq, version)
-    row = row_of(document, packer, now)
     if stored is None or change.is_new:
         seq = next(places)
         return _Planned(change, row.key, row, seq, seq * VERSIONS)
     return _Planned(change, row.key, row, stored.seq, stored.version + 1)
+
+
+def _binned(key: RecordKey, binned: Binned, packer: Packer) -> tuple[Any, ...]:
+    """Return the row of a deleted record in the bin."""
+    packing, packed = packer.pack(binned.body)
+    record = outline_of(binned.body)
+    status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
+    times = binned.deleted_at, binned.ends, record["create_time"], record["update_time"]
+    return (*stored_key(*key), *times, status, len(binned.body), packing, packed)
 
 
 def _write_records(connection: Connection, statements: Statements, planned: Sequence[_Planned]) -> list[int]:
@@ -168,8 +183,7 @@ def _write_records(connection: Connection, statements: Statements, planned: Sequ
 def _write_beside(connection: Connection, statements: Statements, planned: Sequence[_Planned], now: int) -> None:
     """Write the rows in other tables."""
     long = {key: text for each in planned if each.row is not None for key, text in each.row.long_texts.items()}
-    if long:
-        connection.execute(statements["add_long_texts"], (list(long), list(long.values())))
+    insert_rows(connection, statements, ADD_LONG_TEXTS, sorted(long.items()))
     stored = [(each.key, each.change.stored) for each in planned if each.change.stored is not None]
     old = sorted(key for key, state in stored if state.counted.status not in OPEN_NUMBERS)  # only these have nodes
     if old:
@@ -184,7 +198,16 @@ _INSERT: Final = (
     f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}} "  # noqa: S608 - literals of ours
     "ON CONFLICT (workflow_id, execute_id) DO NOTHING RETURNING workflow_id, execute_id"
 )
+ADD_LONG_TEXTS: Final = "INSERT INTO execution_history.long_texts VALUES {} ON CONFLICT DO NOTHING"
+"""Adds texts that columns have shortened, sorted by their keys."""
+
 _ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
+_ADD_TO_BIN: Final = (
+    "INSERT INTO execution_history.bin VALUES {} ON CONFLICT (workflow_id, execute_id) DO UPDATE SET "
+    "deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time, "
+    "update_time = excluded.update_time, status = excluded.status, size = excluded.size, packing = excluded.packing, "
+    "document = excluded.document"
+)
 _ADD_DELETIONS: Final = (
     "INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at) VALUES {} "
     "ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at "

@@ -1,15 +1,16 @@
 """Connections of one process to its history in PostgreSQL: a pool for reading, and others for writing and listening."""
 
-import asyncio
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg import errors
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -29,6 +30,8 @@ WAIT_SECONDS: Final = 30.0
 _TRY_SECONDS: Final = 1.0
 """How long one try to get a connection of the pool takes."""
 
+_LOCK_SECONDS: Final = 5
+
 _PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5)
 
 
@@ -44,7 +47,7 @@ class Connections:
         self.location = location
         self.wait_seconds = wait_seconds
         self.statements = Statements(location.schema)
-        self.channel: str = f"execution_history {location.schema}"
+        self.channel: str = f"execution_history_{blake2b(location.schema.encode(), digest_size=8).hexdigest()}"
         """The channel on which processes tell each other of commits."""
         self._unpacker: Unpacker | None = None
         self._opening = threading.Lock()
@@ -83,7 +86,8 @@ class Connections:
         except Exception as error:
             if not is_lost(error.__cause__ or error) or self._is_closed:
                 raise
-        self._opened().check()  # a server that was restarted has closed all of them
+        with faults():
+            self._opened().check()  # a server that was restarted has closed all of them
         with self.reading() as connection:
             return work(connection)
 
@@ -104,10 +108,6 @@ class Connections:
                     connection.isolation_level = connection.read_only = None
 
         return self.read(within)
-
-    async def read_in_thread(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return the result of *work*, which only reads, from another thread."""
-        return await asyncio.to_thread(self.read, work)
 
     def rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
         """Return all rows of the reading statement called *name*."""
@@ -144,25 +144,36 @@ class Connections:
         Raises:
             StoreError: it could not be done, or it is not known whether it was.
         """
-        token, deadline, pauses = (
-            uuid4(),
-            time.monotonic() + self.wait_seconds,
-            itertools.chain(_PAUSES, itertools.repeat(1.0)),
-        )
-        result: list[_Result] = []
+        token, deadline = uuid4(), time.monotonic() + self.wait_seconds
+        pauses = itertools.chain(_PAUSES, itertools.repeat(1.0))
+        results: list[_Result] = []
         while True:
             try:
                 with self._borrowed() as connection:
-                    if result and connection.execute(self.statements["committed_token"], (token,)).fetchone():
-                        return result[-1]
                     with connection.transaction():
-                        result.append(work(connection, token))
-                    return result[-1]
+                        limit_locks(connection)
+                        results.append(work(connection, token))
+                    return results[-1]
+            except errors.UniqueViolation as error:
+                # An earlier try, whose answer was lost, has been committed with this token.
+                if not results or error.diag.constraint_name != "changes_token_key":
+                    raise as_store_error(error) from error
+                return results[-1]
             except psycopg.Error as error:
                 pause = next(pauses)
                 if not is_transient(error) or time.monotonic() + pause > deadline:
                     raise as_store_error(error) from error
                 time.sleep(pause)
+
+    def check(self) -> None:
+        """Write an unchanged value, which raises where nothing can be written; tried once.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        with faults(), self._borrowed() as connection, connection.transaction():
+            limit_locks(connection)
+            connection.execute(self.statements["check_writable"])
 
     def close(self) -> None:
         """Close the pool; a connection in use is closed when it is given back."""
@@ -218,3 +229,12 @@ class Connections:
         connection.adapters.register_dumper(int, Int8Dumper)
         if not self.location.prepares:
             connection.prepare_threshold = None
+
+
+def limit_locks(connection: Connection) -> None:
+    """Let no statement of this transaction wait for a lock for long: an error is tried again, and told in the end.
+
+    Raises:
+        psycopg.Error: it could not be set.
+    """
+    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_SECONDS}s",))

@@ -1,6 +1,7 @@
 """The store errors that stand for PostgreSQL's and libpq's errors."""
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -38,12 +39,20 @@ _POOLED: Final = N_(
     "prepared_statements=off to the URL of the store."
 )
 _FAILED: Final = N_("PostgreSQL failed: %(reason)s.")
+_OURS: Final = N_("This history failed by a fault of ours: %(reason)s. Nothing of this was written; please report it.")
+
+_FATAL: Final = re.compile(
+    r"FATAL: +(?:password authentication|[a-z0-9]+ authentication failed|no pg_hba\.conf entry|role .* does not exist"
+    r"|role .* is not permitted|database .* does not exist|permission denied for database)",
+    re.IGNORECASE,
+)
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
 _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
     ((PoolTimeout, TooManyRequests), StoreBusy, N_("All connections to PostgreSQL are in use; try again, or raise "
      "pool_size in the URL of the store.")),
-    ((errors.DiskFull, errors.OutOfMemory), StoreFull, _FULL),
+    (errors.DiskFull, StoreFull, _FULL),
+    (errors.OutOfMemory, StoreBusy, _BUSY),
     ((errors.InvalidAuthorizationSpecification, errors.InvalidCatalogName), StoreUnwritable, _REFUSED),
     (errors.InsufficientPrivilege, StoreUnwritable, _DENIED),
     (errors.ReadOnlySqlTransaction, StoreUnwritable, _READ_ONLY),
@@ -55,7 +64,6 @@ _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
         StoreBusy,
         _BUSY,
     ),
-    (psycopg.errors.ConnectionTimeout, StoreBusy, _AWAY),
     (psycopg.OperationalError, StoreBusy, _AWAY),
     (psycopg.Error, StoreError, _FAILED),
 )  # fmt: skip
@@ -77,10 +85,17 @@ def faults() -> Iterator[None]:
 
 def as_store_error(error: Exception) -> StoreError:
     """Return the store error that stands for *error*; its text has no password."""
+    if isinstance(error, psycopg.OperationalError) and is_refused(error):
+        return StoreUnwritable(_REFUSED, reason=reason_of(error))
     for kinds, kind, sentence in _MEANINGS:
         if isinstance(error, kinds):
             return kind(sentence, reason=reason_of(error))
-    return StoreError(_FAILED, reason=quoted(f"{type(error).__name__}: {error}"))
+    return StoreError(_OURS, reason=quoted(f"{type(error).__name__}: {error}"))
+
+
+def is_refused(error: psycopg.Error) -> bool:
+    """Return whether the server has refused a connection for a reason that does not pass; libpq gives its text only."""
+    return error.sqlstate is None and _FATAL.search(str(error)) is not None
 
 
 def reason_of(error: Exception) -> str:
@@ -96,6 +111,8 @@ def is_lost(error: BaseException) -> bool:
     Citus reports a node that has gone as an internal error with such a text.
     """
     if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolTimeout, TooManyRequests)):
+        return False
+    if is_refused(error):
         return False
     state = error.sqlstate
     if state is None:

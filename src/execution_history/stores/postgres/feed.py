@@ -15,6 +15,7 @@ from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.documents import documents_of
 from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.postgres.stored_texts import stored_text
 from execution_history.stores.protocol import Change
 from execution_history.stores.status_numbers import STATUS_NAMES
 
@@ -57,6 +58,7 @@ class _Reading:
         self._connection = connection
         self._since = since
         self._created: set[tuple[RecordKey, int]] = set()
+        self._sizes: dict[RecordKey, int] = {}
 
     def changes(self, limit: int) -> list[Change]:
         """Return at most *limit* changes, without documents."""
@@ -66,44 +68,48 @@ class _Reading:
         found: list[Change] = []
         place, is_held_back = self._since, False
         while place < newest and len(found) < limit and not is_held_back:
-            logged = self._logged(place, min(limit, _MOST_GROUPS))
+            logged, end = self._logged(place, min(limit, _MOST_GROUPS))
             some, reached = self._current(logged)
             found += some
             is_held_back = reached < len(logged)
-            place = logged[reached].revision - 1 if is_held_back else (logged[-1].revision if logged else newest)
+            place = logged[reached].revision - 1 if is_held_back else (newest if end is None else end)
+        entries = self._rows("entries_changed", self._since, place, limit)
+        names = restored(self._connection, self._connections.statements, (part for row in entries for part in row[:2]))
         found += [
-            Change(version, "registry", entry=EntryName(kind, key))
-            for kind, key, version in self._rows("entries_changed", self._since, place, limit)
+            Change(version, "registry", entry=EntryName(names[kind], names[key])) for kind, key, version in entries
         ]
         return sorted(found, key=lambda change: change.revision)[:limit]
 
     def with_documents(self, changes: Sequence[Change]) -> list[Change]:
         """Return the first of *changes*, as many as are not too large together, with what they are about."""
-        wanted = [each for each in changes if each.execute_id is not None and each.kind != "deleted"]
-        keys = [RecordKey(each.workflow_id or "", each.execute_id or "") for each in wanted]
-        bodies = documents_of(self._connections, self._connection, keys)
-        found: list[Change] = []
+        kept: list[Change] = []
         size = 0
         for each in changes:
             if size >= _LARGEST_ANSWER:
                 break
-            body = bodies.get(RecordKey(each.workflow_id or "", each.execute_id or ""))
-            if each.entry is not None:
-                rows = self._rows("entry", *each.entry)
-                body = rows[0][0] if rows else None
-            found.append(replace(each, document=None if body is None else bytes(body)))
-            size += len(body or b"")
-        return found
+            kept.append(each)
+            size += self._sizes.get(_key(each), 0)
+        records = [_key(each) for each in kept if each.entry is None and each.kind != "deleted"]
+        bodies = documents_of(self._connections, self._connection, records)
+        return [replace(each, document=self._value(each) if each.entry else bodies.get(_key(each))) for each in kept]
 
-    def _logged(self, place: int, groups: int) -> list[_Logged]:
-        """Return the entries of the next rows of the log after *place*, without those that are before the reading."""
+    def _value(self, change: Change) -> bytes | None:
+        rows = self._rows("entry", *(stored_text(part) for part in change.entry or ()))
+        return bytes(rows[0][0]) if rows else None
+
+    def _logged(self, place: int, groups: int) -> tuple[list[_Logged], int | None]:
+        """Return the entries of the next rows of the log after *place*, without those that are before the reading.
+
+        With them comes the revision that these rows reach to, ``None`` where there are none.
+        """
         found = []
+        end: int | None = None
         for revision, workflow_ids, execute_ids, versions in self._rows("changes_after", place, groups):
-            first = revision - len(versions) + 1
+            first, end = revision - len(versions) + 1, revision
             for number, row in enumerate(zip(workflow_ids, execute_ids, versions, strict=True)):
                 if first + number > self._since and row[2]:
                     found.append(_Logged(first + number, RecordKey(*row[:2]), row[2]))
-        return found
+        return found, end
 
     def _current(self, logged: Sequence[_Logged]) -> tuple[list[Change], int]:
         """Return the changes of *logged* that no later one replaces, and the number of entries that were understood."""
@@ -111,7 +117,9 @@ class _Reading:
             (each.key, each.version) for each in logged if each.version > 0 and not each.version % VERSIONS
         }
         keys = dict.fromkeys(each.key for each in logged)
-        present = {RecordKey(*row[:2]): (row[2], row[3]) for row in self._rows_of("versions_of", keys)}
+        rows = self._rows_of("versions_of", keys)
+        present = {RecordKey(*row[:2]): (row[2], row[3]) for row in rows}
+        sizes = {RecordKey(*row[:2]): row[4] for row in rows}
         absent = [key for key in keys if key not in present]
         # What a whole workflow has lost is noted under it alone.
         absent += [RecordKey(key.workflow_id, "") for key in keys if key not in present]
@@ -122,6 +130,7 @@ class _Reading:
             version, status = present.get(each.key, (0, 0))
             deleted = max(gone.get(each.key, 0), gone.get(RecordKey(each.key.workflow_id, ""), 0))
             ids = texts[each.key.workflow_id], texts[each.key.execute_id] or None
+            self._sizes[RecordKey(ids[0], ids[1] or "")] = sizes.get(each.key, 0)
             if each.version > 0 and version == each.version:
                 is_created = (each.key, version // VERSIONS * VERSIONS) in self._created
                 found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
@@ -137,3 +146,7 @@ class _Reading:
     def _rows_of(self, name: str, keys: Iterable[RecordKey]) -> list[tuple[Any, ...]]:
         listed = list(keys)
         return self._rows(name, [key.workflow_id for key in listed], [key.execute_id for key in listed])
+
+
+def _key(change: Change) -> RecordKey:
+    return RecordKey(change.workflow_id or "", change.execute_id or "")

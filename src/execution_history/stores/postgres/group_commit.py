@@ -25,6 +25,7 @@ from execution_history.stores.postgres.change_log import was_committed
 from execution_history.stores.postgres.commit import Conflict, Written, read_states, write
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
+from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.retention import prune
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 
@@ -95,6 +96,7 @@ class GroupCommit:
         self._slot = slot
         self._clock = clock
         self._committed = committed
+        self._terms = LateTerms(connections)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
         self.is_untold: bool = False
@@ -102,41 +104,60 @@ class GroupCommit:
 
     def run(self, group: Sequence[Operation]) -> list[Outcome]:
         """Commit *group*; return what each operation has returned or raised. Never raises."""
+        if group[0].is_alone:
+            self._known.clear()
+            return [self._run_alone(group[0])]
+        return self._run(_Attempts(list(group), self._connections.wait_seconds))
+
+    def _run_alone(self, operation: Operation) -> Outcome:
+        try:
+            outcome = Outcome(operation, self._connections.run(operation.work))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller learns of it and the thread goes on
+            return Outcome(operation, None, _error_of(error))
+        self.is_untold = True
+        return outcome
+
+    def _run(self, attempts: "_Attempts") -> list[Outcome]:
         outcomes: list[Outcome] = []
-        remaining = list(group)
-        while remaining:
+        while attempts.group:
             try:
-                if remaining[0].is_alone:
-                    self._known.clear()
-                    return [Outcome(remaining[0], self._connections.run(remaining[0].work))]
-                return outcomes + self._tried(_Attempts(remaining, self._connections.wait_seconds))
+                return outcomes + self._tried(attempts)
             except _Late as late:
                 outcomes += [Outcome(each, None, late.error) for each in late.group]
-                remaining = [each for each in remaining if each not in late.group]
+                attempts.group = [each for each in attempts.group if each not in late.group]
             except Exception as error:  # noqa: BLE001 - whatever it is, the callers learn of it and the thread goes on
-                if len(remaining) > 1:
-                    # What the database refuses concerns one of them.
-                    return outcomes + [outcome for each in remaining for outcome in self.run([each])]
-                return [*outcomes, Outcome(remaining[0], None, _error_of(error))]
+                if len(attempts.group) == 1:
+                    return [*outcomes, Outcome(attempts.group[0], None, _error_of(error))]
+                # What the database refuses concerns one of them.
+                return outcomes + [outcome for each in attempts.group for outcome in self._run(attempts.only(each))]
         return outcomes
 
     def tell(self) -> None:
-        """Tell other processes of the last commits; where this fails, they find them when they look."""
+        """Tell other processes of the last commits, if any; where this fails, they find them when they look."""
+        if not self.is_untold:
+            return
         self.is_untold = False
         if self._connection is not None:
             with contextlib.suppress(psycopg.Error):
                 self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
 
     def tidy(self) -> None:
-        """Forget what has been kept long enough; where this fails, the next time does it."""
-        with contextlib.suppress(StoreError):
-            while self._connections.run(
-                lambda connection, _: prune(connection, self._connections.statements, self._clock())
-            ):
-                pass
+        """Forget what has been kept long enough, and write terms that a process which ended left to be written.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        statements = self._connections.statements
+        while self._connections.run(lambda connection, _: prune(connection, statements, self._clock())):
+            pass
+        self._terms.add_missing()
 
     def close(self) -> None:
-        """Close the connection."""
+        """End what goes on, and close the connection."""
+        self._terms.stop()
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         self._known.clear()
         if connection is not None:
@@ -173,13 +194,14 @@ class GroupCommit:
                 attempts.pause(StoreBusy("Other processes change the same records again and again; try again."))
             except psycopg.Error as error:
                 is_away = is_lost(error) or self._connection is None or self._connection.closed
-                self.close()
+                self._disconnect()
                 if not (is_away or is_transient(error)):
                     raise
                 _log.debug("A write is tried again: %s", reason_of(error))
                 attempts.pause(as_store_error(error))
             else:
                 self._remember(written)
+                self._terms.add([each.key for each in written if each.lacks_terms])
                 self.is_untold = True
                 self._committed()
                 return outcomes
@@ -200,7 +222,7 @@ class GroupCommit:
 
     def _remember(self, written: Sequence[Written]) -> None:
         """Keep the records that are likely to change again: those that go on."""
-        for key, state in written:
+        for key, state, _ in written:
             self._known.pop(key, None)
             if state is not None and state.counted.status in OPEN_NUMBERS and len(state.body or b"") <= _LARGEST_KEPT:
                 self._known[key] = state
@@ -225,11 +247,17 @@ class _Late(Exception):  # noqa: N818 - a signal within this module
 class _Attempts:
     """The attempts to commit one group, whose callers wait for so many seconds."""
 
-    def __init__(self, group: Sequence[Operation], wait_seconds: float) -> None:
+    def __init__(
+        self, group: list[Operation], wait_seconds: float, begun: Sequence[tuple[UUID, list[Outcome]]] = ()
+    ) -> None:
         self.group = group
         self._wait_seconds = wait_seconds
-        self._begun: list[tuple[UUID, list[Outcome]]] = []
+        self._begun = list(begun)
         self._pauses = 0
+
+    def only(self, operation: Operation) -> "_Attempts":
+        """Return the attempts to commit *operation* alone, which may have been committed with the others."""
+        return _Attempts([operation], self._wait_seconds, self._begun)
 
     def begin(self, outcomes: list[Outcome]) -> UUID:
         """Note that a transaction with these outcomes begins; return what names it."""
@@ -241,7 +269,7 @@ class _Attempts:
         """Return the outcomes of an earlier attempt that turns out to have been committed."""
         for token, outcomes in self._begun:
             if was_committed(connection, connections.statements, token):
-                return outcomes
+                return [each for each in outcomes if each.operation in self.group]
         return None
 
     def pause(self, error: StoreError) -> None:

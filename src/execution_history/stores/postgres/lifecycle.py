@@ -7,6 +7,7 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -78,6 +79,7 @@ class SharedStore(ChangeNotifier):
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
+        self._checking: Future[None] | None = None
 
     @property
     def location(self) -> str:

@@ -17,6 +17,15 @@ _MOST_SCHEMA_BYTES: Final = 63
 
 _POOL_SIZE: Final = 8
 
+_PATIENCE: Final = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "20000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+}
+"""After how long a server that says nothing is given up: seconds, milliseconds of what was sent and not confirmed."""
+
 
 class Location(NamedTuple):
     """Where a history is.
@@ -63,16 +72,17 @@ def location_of(url: str) -> Location:
     if "password_file" in ours:
         known["password"] = _password_in(ours["password_file"])
     schema = ours.get("schema", DEFAULT_SCHEMA)
-    if not schema or len(schema.encode()) > _MOST_SCHEMA_BYTES or "\0" in schema or schema.startswith("pg_"):
+    if not 0 < len(schema.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(schema) or schema.startswith("pg_"):
         raise SettingsError(
-            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes and does not begin with pg_.",
+            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes, no %% and does not begin with pg_.",
             schema=quoted(schema),
         )
     named = {name: str(value) for name, value in known.items() if name in {"host", "hostaddr", "port", "dbname"}}
     if "service" in known:
         named["service"] = str(known["service"])
     known.setdefault("application_name", "execution-history")
-    known.setdefault("connect_timeout", "10")
+    for name, value in _PATIENCE.items():
+        known.setdefault(name, value)
     return Location(
         conninfo=make_conninfo("", **known),
         schema=schema,

@@ -27,8 +27,7 @@ SELECT revision, %s::text[], %s::text[], %s::bigint[], %s::bigint, %s::uuid FROM
 RETURNING revision;
 
 -- name: committed_token
--- Looks at the newest only: the process has committed nothing else since.
-SELECT 1 FROM (SELECT token FROM execution_history.changes ORDER BY revision DESC LIMIT 100000) c WHERE token = %s;
+SELECT 1 FROM execution_history.changes WHERE token = %s;
 
 -- commit.py
 
@@ -48,8 +47,6 @@ RETURNING e.workflow_id, e.execute_id;
 DELETE FROM execution_history.nodes n USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 WHERE n.workflow_id = k.workflow_id AND n.execute_id = k.execute_id;
 
--- name: add_long_texts
-INSERT INTO execution_history.long_texts SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING;
 
 -- group_commit.py
 
@@ -93,7 +90,7 @@ SELECT revision, workflow_ids, execute_ids, versions FROM execution_history.chan
 WHERE revision > %s ORDER BY revision LIMIT %s;
 
 -- name: versions_of
-SELECT e.workflow_id, e.execute_id, e.version, e.status
+SELECT e.workflow_id, e.execute_id, e.version, e.status, e.size
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 
@@ -123,14 +120,16 @@ SELECT revision, workflow_ids, execute_ids, versions, changed_at FROM execution_
 WHERE revision > %s ORDER BY revision LIMIT %s;
 
 -- name: drop_log
-DELETE FROM execution_history.changes WHERE revision = %s;
+DELETE FROM execution_history.changes WHERE revision = ANY (%s::bigint[]);
 
 -- name: rewrite_log
 UPDATE execution_history.changes SET workflow_ids = %s::text[], execute_ids = %s::text[], versions = %s::bigint[]
 WHERE revision = %s;
 
--- name: forget_deletion
-DELETE FROM execution_history.deletions WHERE workflow_id = %s AND execute_id = %s AND version <= %s;
+-- name: forget_deletions
+DELETE FROM execution_history.deletions d
+USING unnest(%s::text[], %s::text[], %s::bigint[]) AS k (workflow_id, execute_id, version)
+WHERE d.workflow_id = k.workflow_id AND d.execute_id = k.execute_id AND d.version <= k.version;
 
 -- name: forget_entries
 DELETE FROM execution_history.registry WHERE value IS NULL AND version <= %s RETURNING version;
@@ -160,7 +159,13 @@ SELECT pg_advisory_xact_lock(hashtext('execution_history audit'), hashtext(%s));
 
 -- name: append_audit
 INSERT INTO execution_history.audit
-SELECT coalesce(max(number), 0) + 1, %s::bigint, %s, %s, %s::bytea FROM execution_history.audit RETURNING number;
+SELECT coalesce(max(number), 0) + 1, %s::bigint, %s, %s, %s::bytea, %s::uuid FROM execution_history.audit
+RETURNING number;
+
+-- name: audited
+-- The line of an earlier try, whose answer was lost: nearly always the last one.
+SELECT number FROM (SELECT number, token FROM execution_history.audit ORDER BY number DESC LIMIT 1000) a
+WHERE token = %s;
 
 -- name: audit
 SELECT number, at, actor, action, details FROM execution_history.audit WHERE number > %s ORDER BY number LIMIT %s;
@@ -193,18 +198,6 @@ DELETE FROM execution_history.cursors WHERE name = %s;
 SELECT name, revision FROM execution_history.cursors;
 
 -- bin.py
-
--- name: put_in_bin
-INSERT INTO execution_history.bin AS b
-SELECT e.workflow_id, e.execute_id, %s::bigint, %s::bigint, e.create_time, e.update_time, e.status, e.size, e.packing,
-    e.document
-FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
-JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id
-ON CONFLICT (workflow_id, execute_id) DO UPDATE SET
-    deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time,
-    update_time = excluded.update_time, status = excluded.status, size = excluded.size, packing = excluded.packing,
-    document = excluded.document
-RETURNING b.workflow_id, b.execute_id, b.update_time;
 
 -- name: binned
 SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
@@ -254,3 +247,16 @@ ORDER BY newest DESC, workflow_id LIMIT %(limit)s;
 -- name: check_writable
 -- Writes a value that nobody waits for.
 UPDATE execution_history.dictionaries SET number = number WHERE number = 1;
+
+-- late_terms.py
+
+-- name: missing_terms
+SELECT workflow_id, execute_id FROM execution_history.executions WHERE terms IS NULL AND status <> 0 LIMIT %s;
+
+-- name: document_without_terms
+SELECT version, create_time, update_time, status, size, packing, document
+FROM execution_history.executions WHERE workflow_id = %s AND execute_id = %s AND terms IS NULL;
+
+-- name: save_terms
+UPDATE execution_history.executions SET terms = %s::text::integer[]
+WHERE workflow_id = %s AND execute_id = %s AND version = %s AND terms IS NULL;

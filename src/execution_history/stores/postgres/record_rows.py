@@ -22,6 +22,9 @@ _log = logging.getLogger("execution_history.stores.postgres")
 _LARGEST: Final = 2**63 - 1
 _HALF: Final = 2**63
 _LATELY_MS: Final = 3_600_000
+_MOST_AT_ONCE: Final = 16 * 1024
+"""Bytes of a document whose terms are written with it; those of a larger one follow (:mod:`.late_terms`)."""
+
 _RUNNING: Final = STATUS_NUMBERS["running"]
 _OF_DOCUMENTS: Final = frozenset({"workflow", "execute_id", "create_time", "status", "failed_nodes"})
 
@@ -33,6 +36,9 @@ COLUMNS: Final = (
     *(each.column for each in SEARCHED), "failure", "tags", "failed_nodes", "terms", "document", "summary",
 )  # fmt: skip
 """The columns of ``executions`` in the order of :meth:`RecordRow.values`."""
+
+
+_TERMS: Final = COLUMNS.index("terms")
 
 
 class Counted(NamedTuple):
@@ -60,6 +66,11 @@ class RecordRow(NamedTuple):
     columns: list[Any]
     nodes: list[tuple[Any, ...]]
     long_texts: dict[str, str]
+
+    @property
+    def lacks_terms(self) -> bool:
+        """Whether its terms are still to be written."""
+        return self.columns[_TERMS] is None and self.counted.status != _RUNNING
 
     def values(self, seq: int, version: int) -> list[Any]:
         """Return the values of :data:`COLUMNS`."""
@@ -101,13 +112,15 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         attributes = attributes_of(record)
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
         counted = Counted(document.create_time, status, _whole(attributes.duration_ms), _whole(attributes.tokens))
+        is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
+        has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [
             *begin,
             *searched,
             None if attributes.fingerprint is None else escaped(attributes.error_title or ""),
-            _array([texts[tag] for tag in attributes.tags]) if attributes.tags else None,
+            array_text([texts[tag] for tag in attributes.tags]) if attributes.tags else None,
             _failed_nodes(texts, record, attributes),
-            None if status == _RUNNING and now - document.create_time < _LATELY_MS else _array(terms_of(record)),
+            array_text(terms_of(record)) if has_terms else None,
             packed,
             summary_of(record, attributes) if len(document.body) > LARGE else None,
         ]
@@ -128,7 +141,7 @@ def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttri
     if attributes.failed_node is None:
         return None
     names: tuple[str, ...] = FAILED_NODE.read(record, attributes)
-    return _array([texts[name] for name in names])
+    return array_text([texts[name] for name in names])
 
 
 def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
@@ -151,7 +164,7 @@ def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of a
     return int(value, 16) - _HALF if form == "fingerprint" else texts[value]
 
 
-def _array(values: Sequence[int | str]) -> str:
+def array_text(values: Sequence[int | str]) -> str:
     """Return an array as PostgreSQL writes it (section 8.15.2 of its manual): psycopg would look at every number."""
     if values and isinstance(values[0], int):
         return f"{{{','.join(map(str, values))}}}"

@@ -45,27 +45,29 @@ def prune(connection: Connection, statements: Statements, now: int) -> bool:
     def rows(name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
         return connection.execute(statements[name], values).fetchall()
 
-    rows("purge_bin", now, _GROUPS)
+    has_more = len(rows("purge_bin", now, _GROUPS)) == _GROUPS
     rows("lock_compaction", statements.schema)
     [(compacted, seen)] = rows("compaction")
     found = [_Group(*row) for row in rows("log_after", compacted, _GROUPS)]
     before = now - FEED_KEPT_MS
     old = list(takewhile(lambda each: each.changed_at <= before and (seen is None or each.revision <= seen), found))
     if not old:
-        return False
+        return has_more
     keys = dict.fromkeys(key for each in old for _, key, _ in each.entries())
     columns = [key.workflow_id for key in keys], [key.execute_id for key in keys]
     current = {RecordKey(*row[:2]): row[2] for row in rows("versions_of", *columns)}
+    dropped = []
     for each in old:
         kept = [(*key, version) if current.get(key) == version else _NOTHING for _, key, version in each.entries()]
         if not any(version for *_, version in kept):
-            connection.execute(statements["drop_log"], (each.revision,))
+            dropped.append(each.revision)
         elif _NOTHING in kept:
             connection.execute(statements["rewrite_log"], (*map(list, zip(*kept, strict=True)), each.revision))
+    connection.execute(statements["drop_log"], (dropped,))
     deleted = [(revision, key, -version) for each in old for revision, key, version in each.entries() if version < 0]
-    for _, key, version in deleted:
-        connection.execute(statements["forget_deletion"], (*key, version))
+    columns = [key.workflow_id for _, key, _ in deleted], [key.execute_id for _, key, _ in deleted]
+    connection.execute(statements["forget_deletions"], (*columns, [version for *_, version in deleted]))
     forgotten = [revision for revision, *_ in deleted]
     forgotten += [row[0] for row in rows("forget_entries", old[-1].revision)]
     connection.execute(statements["save_compaction"], (old[-1].revision, max(forgotten, default=0)))
-    return len(old) == _GROUPS
+    return has_more or len(old) == _GROUPS

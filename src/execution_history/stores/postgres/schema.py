@@ -16,6 +16,8 @@ _LOCK: Final = 0x6578_6563_6869_7374
 
 _LOCK_SECONDS: Final = 10
 
+_SCHEMA_EXISTS: Final = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
+
 _DISTRIBUTED: Final = ("executions", "nodes", "counters", "rollups", "durations", "deletions", "bin")
 _REFERENCE: Final = ("long_texts",)
 
@@ -44,8 +46,8 @@ def prepare(connection: Connection, statements: Statements) -> None:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
             if _exists(connection, statements):
                 missing = _missing(connection, statements, known)
-            else:
-                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(statements.schema)))
+            elif not connection.execute(_SCHEMA_EXISTS, (statements.schema,)).fetchone():
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(statements.schema)))
             for step in missing:
                 _take(connection, statements, step)
     except errors.InsufficientPrivilege as error:

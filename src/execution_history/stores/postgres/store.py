@@ -1,7 +1,9 @@
 """The shared store: records in PostgreSQL, for any number of processes and machines."""
 
 import asyncio
+import threading
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import Future
 from itertools import islice
 from typing import Final
 from uuid import UUID
@@ -11,10 +13,11 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import StoredRecord
+from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.postgres.administration import PostgresAdministration
 from execution_history.stores.postgres.bin import PostgresBin
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
-from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.documents import documents_of, exactly, scan
 from execution_history.stores.postgres.feed import read_changes
@@ -35,7 +38,9 @@ from execution_history.stores.protocol import (
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _MERGE_GROUP: Final = 500
+_MERGE_GROUP_BYTES: Final = 2 * 1024 * 1024
 _ANSWER_SECONDS: Final = 10
+_LARGEST: Final = 2**63 - 1
 
 
 class PostgresStore(PostgresBin, PostgresAdministration):
@@ -56,11 +61,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         return await self._parts.writer.submit(lambda batch: batch.update(key, change), (key,), size=change.size())
 
     async def merge(self, documents: Iterable[Document], *, settle: bool = True) -> MergeReport:  # noqa: ARG002
-        """See :meth:`HistoryStore.merge`; every five hundred records are one transaction, and nothing has to settle."""
+        """See :meth:`HistoryStore.merge`; up to five hundred records are one transaction, and nothing has to settle."""
         added = replaced = unchanged = 0
         differing: list[int] = []
-        remaining = iter(documents)
-        while group := list(islice(remaining, _MERGE_GROUP)):
+        for group in in_groups(documents, _MERGE_GROUP, _MERGE_GROUP_BYTES, lambda each: len(each.body)):
             keys = [RecordKey(each.workflow_id, each.execute_id) for each in group]
             size = sum(len(each.body) for each in group)
             report = await self._parts.writer.submit(lambda batch, group=group: batch.merge(group), keys, size=size)  # type: ignore[misc]
@@ -194,14 +198,16 @@ class PostgresStore(PostgresBin, PostgresAdministration):
 
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
-        return await asyncio.to_thread(read_changes, self._connections, since, limit, documents=documents)
+        return await asyncio.to_thread(
+            read_changes, self._connections, min(since, _LARGEST), limit, documents=documents
+        )
 
     async def health(self) -> StoreHealth:
-        """See :meth:`HistoryStore.health`."""
+        """See :meth:`HistoryStore.health`; of checks at the same time one asks the server."""
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self.open()
-                await asyncio.to_thread(self._connections.run, self._check)
+                await asyncio.shield(asyncio.wrap_future(self._check()))
                 return StoreHealth()
         except TimeoutError:
             sentence = Message("The history has not answered for %(seconds)s seconds.", seconds=_ANSWER_SECONDS)
@@ -209,9 +215,15 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         except StoreError as error:
             return StoreHealth((message_of(error),))
 
-    def _check(self, connection: Connection, _: UUID) -> None:
-        """Write an unchanged value, which raises where nothing can be written."""
-        connection.execute(self._connections.statements["check_writable"])
+    def _check(self) -> "Future[None]":
+        """Return the check that is under way, or begin one, in a thread that no other work waits for."""
+        with self._opening:
+            running = self._checking
+            if running is None or running.done():
+                running = self._checking = Future()
+                arguments = (self._parts.connections, running)
+                threading.Thread(target=_check, args=arguments, name="execution-history-health", daemon=True).start()
+        return running
 
     async def _exactly(self, name: str, value: str) -> list[bytes]:
         def read(connection: Connection) -> list[bytes]:
@@ -225,3 +237,12 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         if not update_times:
             return []
         return await self._parts.writer.submit(lambda batch: batch.delete(update_times), list(update_times))
+
+
+def _check(connections: Connections, answer: "Future[None]") -> None:
+    try:
+        connections.check()
+    except BaseException as error:  # noqa: BLE001 - whoever asked gets it
+        answer.set_exception(error)
+    else:
+        answer.set_result(None)

@@ -6,6 +6,7 @@ operation.
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 import weakref
@@ -20,6 +21,7 @@ from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.group_commit import GroupCommit, Operation, Outcome
 
+_log = logging.getLogger("execution_history.stores.postgres")
 _Result = TypeVar("_Result")
 
 _LARGEST_GROUP: Final = 512
@@ -119,30 +121,29 @@ class Writer:
                 timeout = _TELLING_SECONDS if self._commits.is_untold else _TIDYING_SECONDS
                 first = self._carried or self._queue.get(timeout=timeout)
             except Empty:
-                self._tell()
-                self._tidy()
+                self._rest()
                 continue
             if first is None:
                 break
             owner = self._owner()
             group = self._take_group(first)
             _answer(self._commits.run(group))
-            if self._commits.is_untold and time.monotonic() > self._told_at + _TELLING_SECONDS:
-                self._tell()
-            self._tidy()
+            if time.monotonic() > self._told_at + _TELLING_SECONDS:
+                self._rest()
             del owner, first, group  # while the thread waits it keeps no documents and no store alive
-        self._tell()
+        self._rest()
         self._commits.close()
 
-    def _tell(self) -> None:
-        self._told_at = time.monotonic()
-        self._commits.tell()
-
-    def _tidy(self) -> None:
-        """Forget now and then what has been kept long enough."""
-        if time.monotonic() > self._tidied_at + _TIDYING_SECONDS:
-            self._tidied_at = time.monotonic()
-            self._commits.tidy()
+    def _rest(self) -> None:
+        """Do what nobody waits for; whatever it raises, the thread goes on."""
+        self._told_at = now = time.monotonic()
+        try:
+            self._commits.tell()
+            if now > self._tidied_at + _TIDYING_SECONDS:
+                self._tidied_at = now
+                self._commits.tidy()
+        except Exception as error:  # noqa: BLE001 - the next time does it
+            _log.warning("What was kept long enough will be forgotten later: %s: %s", type(error).__name__, error)
 
     def _take_group(self, first: Operation) -> list[Operation]:
         """Return *first* and the operations queued after it; one that is a transaction of its own is alone."""

@@ -80,7 +80,8 @@ CREATE INDEX executions_by_workflow_duration ON execution_history.executions (wo
 CREATE INDEX executions_by_tokens ON execution_history.executions (tokens, create_time, seq) WHERE tokens IS NOT NULL;
 CREATE INDEX executions_by_workflow_tokens ON execution_history.executions (workflow_id, tokens, create_time, seq)
     WHERE tokens IS NOT NULL;
-CREATE INDEX executions_by_mode ON execution_history.executions (run_mode, create_time, seq);
+CREATE INDEX executions_by_mode ON execution_history.executions (run_mode, create_time, seq)
+    WHERE run_mode IS NOT NULL;
 CREATE INDEX executions_by_error ON execution_history.executions (error_code, create_time) WHERE error_code IS NOT NULL;
 CREATE INDEX executions_by_fingerprint ON execution_history.executions (fingerprint, create_time, seq)
     WHERE fingerprint IS NOT NULL;
@@ -118,7 +119,7 @@ CREATE TABLE execution_history.nodes (
 );
 CREATE INDEX nodes_by_node ON execution_history.nodes (workflow_id, node, create_time);
 
--- The number of records in each status, in rows that are added up: each process has a slot, so that few wait for others.
+-- The number of records in each status, in rows that are added up: a process writes one of 32 slots, so few wait for others.
 -- Rows that change all the time have room beside them, so that no index has to be written.
 CREATE TABLE execution_history.counters (
     workflow_id text COLLATE "C" NOT NULL,
@@ -217,10 +218,9 @@ CREATE TABLE execution_history.feed (
     id smallint PRIMARY KEY CHECK (id = 1),
     revision bigint NOT NULL,
     floor bigint NOT NULL,
-    compacted bigint NOT NULL,
-    store text NOT NULL
+    compacted bigint NOT NULL
 ) WITH (fillfactor = 10);
-INSERT INTO execution_history.feed VALUES (1, 0, 0, 0, gen_random_uuid()::text);
+INSERT INTO execution_history.feed VALUES (1, 0, 0, 0);
 
 -- One row a group commit, with the revision of its last change: what changed, in order, and the version that each then
 -- had, negative where it was deleted. A change has the revision that remains when those after it are counted back.
@@ -231,7 +231,7 @@ CREATE TABLE execution_history.changes (
     execute_ids text[] COLLATE "C" NOT NULL,
     versions bigint[] NOT NULL,
     changed_at bigint NOT NULL,
-    token uuid NOT NULL
+    token uuid NOT NULL UNIQUE
 );
 
 -- What is kept besides records (stores/administration.py). A null value is a removed entry; version is a revision.
@@ -249,7 +249,8 @@ CREATE TABLE execution_history.audit (
     at bigint NOT NULL,
     actor text NOT NULL,
     action text NOT NULL,
-    details bytea NOT NULL
+    details bytea NOT NULL,
+    token uuid NOT NULL
 );
 CREATE TABLE execution_history.leases (
     owner text COLLATE "C" PRIMARY KEY,
