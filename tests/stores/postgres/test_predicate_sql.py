@@ -101,7 +101,7 @@ def history(postgres: PostgresServer) -> Iterator[Connections]:
 
 
 @given(records=st.lists(documents() | _odd_documents(), max_size=12), data=st.data())
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_row_fulfils_what_its_record_fulfils(
     history: Connections, records: list[Document], data: st.DataObject
 ) -> None:

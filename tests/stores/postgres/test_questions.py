@@ -65,7 +65,7 @@ def _arrived(records: Sequence[Document]) -> list[tuple[bytes, int]]:
     summaries=st.booleans(),
     limits=_LIMITS,
 )
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pages_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -100,7 +100,7 @@ def test_pages_are_those_of_the_specification(
     descending=st.booleans(),
     limits=st.sampled_from([Limits(few=-1, window=1, frequent=9, portion=2), Limits(few=30, portion=2)]),
 )
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_rare_text_is_found_in_every_order(
     history: Connections,
     records: list[Document],
@@ -124,7 +124,7 @@ def test_a_rare_text_is_found_in_every_order(
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
     limits=_LIMITS,
 )
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_counts_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -157,7 +157,7 @@ def _without_percentiles(found: Any) -> Any:
 
 
 @given(records=_RECORDS, wanted=filters(), limit=st.integers(1, 30), limits=_LIMITS)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_oldest_records_that_match_are_named(
     history: Connections, records: list[Document], wanted: RecordFilter, limit: int, limits: Limits
 ) -> None:
