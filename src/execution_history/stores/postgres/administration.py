@@ -3,7 +3,6 @@
 These statements are few, so each is a transaction of its own, on a connection of the pool.
 """
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -34,8 +33,8 @@ class PostgresAdministration(SharedStore):
 
         def read(connection: Connection) -> list[Entry]:
             values = (stored_text(kind), stored_text(after), limit)
-            rows = connection.execute(self._connections.statements["entries"], values).fetchall()
-            keys = restored(connection, self._connections.statements, (row[0] for row in rows))
+            rows = connection.execute(self._statements["entries"], values).fetchall()
+            keys = restored(connection, self._statements, (row[0] for row in rows))
             return [Entry(EntryName(kind, keys[key]), bytes(value), version) for key, value, version in rows]
 
         return await self._read(read)
@@ -55,15 +54,15 @@ class PostgresAdministration(SharedStore):
 
         def save(connection: Connection, token: UUID) -> int | None:
             # The revision is taken first: nobody else can change the entry, or commit a revision, before this commit.
-            version = log_changes(connection, self._connections.statements, (), self._clock(), token)
-            found = connection.execute(self._connections.statements["entry_version"], stored).fetchone()
+            version = log_changes(connection, self._statements, (), self._clock(), token)
+            found = connection.execute(self._statements["entry_version"], stored).fetchone()
             known = 0 if found is None or found[1] else int(found[0])
             if expected not in (None, known) or (value is None and not known):
                 raise _Unchanged
             long = {each: escaped(text) for each, text in zip(stored, (kind, key), strict=True) if is_shortened(each)}
-            insert_rows(connection, self._connections.statements, ADD_LONG_TEXTS, sorted(long.items()))
+            insert_rows(connection, self._statements, ADD_LONG_TEXTS, sorted(long.items()))
             values = (*stored, value, version, self._clock())
-            connection.execute(self._connections.statements["save_entry"], values)
+            connection.execute(self._statements["save_entry"], values)
             return version
 
         try:
@@ -77,12 +76,13 @@ class PostgresAdministration(SharedStore):
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
         """See :meth:`Administration.append_audit`."""
         values = (self._clock(), escaped(actor), escaped(action), details)
+        channel = self._connections.channel
 
         def append(connection: Connection, token: UUID) -> int:
             # One after the other, so that no smaller number appears after a larger one has been read.
-            connection.execute(self._connections.statements["lock_audit"], (self._connections.channel,))
-            rows = connection.execute(self._connections.statements["audited"], (token,)).fetchall()
-            rows = rows or connection.execute(self._connections.statements["append_audit"], (*values, token)).fetchall()
+            connection.execute(self._statements["lock_audit"], (channel,))
+            rows = connection.execute(self._statements["audited"], (token,)).fetchall()
+            rows = rows or connection.execute(self._statements["append_audit"], (*values, token)).fetchall()
             return int(rows[0][0])
 
         return await self._run(append)
@@ -99,7 +99,7 @@ class PostgresAdministration(SharedStore):
 
         def take(connection: Connection, _: UUID) -> bool:
             values = (stored_text(name), stored_text(owner), ttl_ms)
-            found = connection.execute(self._connections.statements["take_lease"], values).fetchone()
+            found = connection.execute(self._statements["take_lease"], values).fetchone()
             return found is not None and ttl_ms > 0
 
         return await self._run(take)
@@ -124,19 +124,19 @@ class PostgresAdministration(SharedStore):
 
     async def prune(self) -> int:
         """See :class:`~execution_history.stores.capabilities.Prunable`."""
-        while await self._run(lambda connection, _: prune(connection, self._connections.statements, self._clock())):
+        while await self._run(lambda connection, _: prune(connection, self._statements, self._clock())):
             pass
         return int((await self._rows("feed_head"))[0][1])
 
     async def _execute(self, name: str, *values: Any) -> None:  # noqa: ANN401 - whatever a column takes
         def execute(connection: Connection, _: UUID) -> None:
-            connection.execute(self._connections.statements[name], values)
+            connection.execute(self._statements[name], values)
 
         await self._run(execute)
 
     async def _run(self, work: Callable[[Connection, UUID], _Result]) -> _Result:
         await self.open()
-        return await asyncio.to_thread(self._connections.run, work)
+        return await self._in_thread(self._connections.run, work)
 
 
 class _Unchanged(Exception):  # noqa: N818 - a signal within this module: it undoes the transaction

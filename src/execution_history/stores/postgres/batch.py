@@ -185,7 +185,7 @@ class Batch:
         return [
             ChangedState(key, held.stored, held.current, held.is_new, held.binned)
             for key, held in self._held.items()
-            if held.is_touched and (held.stored is not None or held.current is not None)
+            if held.is_touched and (held.stored is not None or held.current is not None or held.binned is not None)
         ]
 
     def _find(self, key: RecordKey) -> _Held:
@@ -196,7 +196,7 @@ class Batch:
 
     def _put(self, held: _Held, document: Document) -> None:
         held.is_new = held.is_new or not held.is_there
-        held.current, held.binned = document, None
+        held.current = document
         self._touch(RecordKey(document.workflow_id, document.execute_id), held)
 
     def _touch(self, key: RecordKey, held: _Held) -> None:

@@ -1,7 +1,7 @@
 """Deleted records that can be restored; see :class:`~execution_history.stores.capabilities.Bin`."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 from uuid import UUID
 
@@ -33,7 +33,7 @@ class PostgresBin(SharedStore):
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
-        named = list(dict.fromkeys(keys))
+        named, now = list(dict.fromkeys(keys)), self._clock()
         documents = await self._read(lambda connection: self._binned(connection, named))
 
         def restore(batch: Batch) -> list[RecordKey]:
@@ -41,16 +41,21 @@ class PostgresBin(SharedStore):
 
         size = sum(len(each.body) for each in documents.values())
         found = await self._parts.writer.submit(restore, list(documents), size=size)
-        await self.empty_bin(found)
+        if found:
+            await self._in_thread(self._connections.run, partial(self._leave_bin, found, now))
         return found
+
+    def _leave_bin(self, keys: Sequence[RecordKey], before: int, connection: Connection, _: UUID) -> None:
+        """Drop restored records from the bin, but not those that were discarded again meanwhile."""
+        connection.execute(self._statements["drop_restored"], (*_columns(keys), before))
 
     async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
 
         def read(connection: Connection) -> list[Binned]:
             values = (self._clock(), *stored_key(*after), limit)
-            rows = connection.execute(self._connections.statements["binned"], values).fetchall()
-            texts = restored(connection, self._connections.statements, (part for row in rows for part in row[:2]))
+            rows = connection.execute(self._statements["binned"], values).fetchall()
+            texts = restored(connection, self._statements, (part for row in rows for part in row[:2]))
             return [Binned(RecordKey(texts[row[0]], texts[row[1]]), *row[2:]) for row in rows]
 
         return await self._read(read)
@@ -60,17 +65,17 @@ class PostgresBin(SharedStore):
         columns = _columns(list(keys))
 
         def drop(connection: Connection, _: UUID) -> None:
-            connection.execute(self._connections.statements["drop_from_bin"], columns)
+            connection.execute(self._statements["drop_from_bin"], columns)
 
         if columns[0]:
-            await asyncio.to_thread(self._connections.run, drop)
+            await self._in_thread(self._connections.run, drop)
 
     def _binned(self, connection: Connection, keys: Sequence[RecordKey]) -> dict[RecordKey, Document]:
         """Return those of *keys* that are in the bin and can be read."""
         stored = {stored_key(*key): key for key in keys}
         values = (*_columns(keys), self._clock())
         found = {}
-        for row in connection.execute(self._connections.statements["binned_documents"], values):
+        for row in connection.execute(self._statements["binned_documents"], values):
             key = stored[RecordKey(*row[:2])]
             body = self._connections.body(connection, StoredRecord(*key, *row[2:]))
             if body is not None:

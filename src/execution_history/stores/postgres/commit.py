@@ -9,6 +9,7 @@ import psycopg
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.stores.compression import Packer, StoredRecord
+from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.postgres.batch import Binned, ChangedState, StoredState
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
 from execution_history.stores.postgres.connections import Connection, Connections, limit_locks
@@ -16,6 +17,9 @@ from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
+
+_MOST_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of documents in one statement; PostgreSQL takes no message of more than a gigabyte."""
 
 _LISTS: Final = {"tags": "text[]", "failed_nodes": "text[]", "terms": "integer[]"}
 _TYPES: Final = {
@@ -89,8 +93,10 @@ def write(
         psycopg.Error: it could not be written, or the answer to the commit was lost.
     """
     # Before the transaction begins: others may wait for what it locks.
-    rows = [None if each.document is None else row_of(each.document, packer, now) for each in changes]
     binned = [_binned(each.key, each.binned, packer) for each in changes if each.binned is not None]
+    # A record that came and went in one group is in the bin only.
+    changes = [each for each in changes if each.stored is not None or each.document is not None]
+    rows = [None if each.document is None else row_of(each.document, packer, now) for each in changes]
     with connection.pipeline(), connection.transaction():
         limit_locks(connection)
         places = iter(
@@ -118,6 +124,11 @@ class _Planned(NamedTuple):
     row: RecordRow | None
     seq: int
     version: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of its document; 0 where it is deleted."""
+        return 0 if self.change.document is None else len(self.change.document.body)
 
     def add_to(self, deltas: Deltas) -> None:
         """Add what it changes of the counters."""
@@ -170,8 +181,10 @@ def _write_records(connection: Connection, statements: Statements, planned: Sequ
     deleted = [p for p in order if planned[p].row is None]
     new = [row.values(planned[p].seq, planned[p].version) for p in inserted if (row := planned[p].row) is not None]
     cursors: list[psycopg.Cursor[Any]] = [*insert_rows(connection, statements, _INSERT, new)]
-    if replaced:
-        cursors.append(connection.execute(statements.placed(_UPDATE), _replaced([planned[p] for p in replaced])))
+    cursors += [
+        connection.execute(statements.placed(_UPDATE), _replaced([planned[p] for p in some]))
+        for some in in_groups(replaced, len(replaced), _MOST_BYTES, lambda p: planned[p].size)
+    ]
     if deleted:
         keys = [planned[p].key for p in deleted]
         versions = [stored.version for p in deleted if (stored := planned[p].change.stored) is not None]
@@ -217,7 +230,11 @@ _ADD_DELETIONS: Final = (
 
 _COMPARED: Final = (*COLUMNS, "expected")
 _SETS: Final = ", ".join(f"{each} = v.{each}{f'::{_LISTS[each]}' if each in _LISTS else ''}" for each in COLUMNS[2:])
-_ARRAYS: Final = ", ".join(f"%s::{_TYPES.get(each, 'bigint')}[]" for each in _COMPARED)
+_MARKS: Final = {"bytea": "%b"}
+"""Bytes are passed as they are: as text they would depend on a setting of the server, and take twice the room."""
+_ARRAYS: Final = ", ".join(
+    f"{_MARKS.get(kind, '%s')}::{kind}[]" for kind in (_TYPES.get(each, "bigint") for each in _COMPARED)
+)
 _UPDATE: Final = (
     f"UPDATE execution_history.executions e SET {_SETS} FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "  # noqa: S608 - literals of ours
     "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected "

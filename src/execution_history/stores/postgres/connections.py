@@ -14,7 +14,7 @@ from psycopg import errors
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from execution_history.errors import StoreClosed
+from execution_history.errors import StoreClosed, StoreUnwritable
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.postgres.error_mapping import as_store_error, faults, is_lost, is_transient
 from execution_history.stores.postgres.location import Location
@@ -31,6 +31,11 @@ _TRY_SECONDS: Final = 1.0
 """How long one try to get a connection of the pool takes."""
 
 _LOCK_SECONDS: Final = 5
+
+_SETTINGS: Final = (
+    f"SET lock_timeout = '{_LOCK_SECONDS}s'; SET idle_session_timeout = 0; SET standard_conforming_strings = on"
+)
+"""No statement waits for a lock for long, and the pool decides what becomes of idle connections."""
 
 _PAUSES: Final = (0.0, 0.01, 0.05, 0.2, 0.5)
 
@@ -173,6 +178,13 @@ class Connections:
         """
         with faults(), self._borrowed() as connection, connection.transaction():
             limit_locks(connection)
+            lacking = connection.execute(self.statements["lacking"], (self.location.schema,)).fetchall()
+            if lacking:
+                raise StoreUnwritable(
+                    "The PostgreSQL role of this history lacks rights on %(tables)s: grant SELECT, INSERT, UPDATE and "
+                    "DELETE on tables, and USAGE on sequences.",
+                    tables=", ".join(sorted(name for (name,) in lacking)),
+                )
             connection.execute(self.statements["check_writable"])
 
     def close(self) -> None:
@@ -229,6 +241,9 @@ class Connections:
         connection.adapters.register_dumper(int, Int8Dumper)
         if not self.location.prepares:
             connection.prepare_threshold = None
+            return
+        # Not through a pool in transaction mode, where others would get these settings.
+        connection.execute(_SETTINGS)
 
 
 def limit_locks(connection: Connection) -> None:

@@ -68,7 +68,7 @@ _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
     (psycopg.Error, StoreError, _FAILED),
 )  # fmt: skip
 
-_LOST: Final = ("08", "57P01", "57P02", "57P03")
+_LOST: Final = ("08", "57P01", "57P02", "57P03", "57P05", "25P03")
 """SQLSTATEs of a connection that is gone or cannot be made (PostgreSQL, appendix A): another one may succeed."""
 
 

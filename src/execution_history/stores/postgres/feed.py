@@ -59,10 +59,11 @@ class _Reading:
         self._since = since
         self._created: set[tuple[RecordKey, int]] = set()
         self._sizes: dict[RecordKey, int] = {}
+        self._compacted = 0
 
     def changes(self, limit: int) -> list[Change]:
         """Return at most *limit* changes, without documents."""
-        [(newest, floor)] = self._rows("feed_head")
+        [(newest, floor, self._compacted)] = self._rows("feed_head")
         if 0 < self._since < floor:
             raise FeedExpired(self._since, floor)
         found: list[Change] = []
@@ -132,12 +133,14 @@ class _Reading:
             ids = texts[each.key.workflow_id], texts[each.key.execute_id] or None
             self._sizes[RecordKey(ids[0], ids[1] or "")] = sizes.get(each.key, 0)
             if each.version > 0 and version == each.version:
-                is_created = (each.key, version // VERSIONS * VERSIONS) in self._created
+                first = version // VERSIONS * VERSIONS
+                is_created = not self._since or (each.key, first) in self._created
                 found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
             elif each.version < 0 and gone.get(each.key, 0) == -each.version:
                 found.append(Change(each.revision, "deleted", *ids))
-            elif max(version, deleted) <= abs(each.version):
-                return found, number  # it has been committed, and is not to be seen yet
+            elif max(version, deleted) <= abs(each.version) and each.revision > self._compacted:
+                # It has been committed, and is not to be seen yet; what is missing of the old log has been forgotten.
+                return found, number
         return found, len(logged)
 
     def _rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes

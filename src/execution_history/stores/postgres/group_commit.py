@@ -180,6 +180,8 @@ class GroupCommit:
                     self._known.clear()
                     return done
                 outcomes, changes = self._worked_out(connection, attempts.group, unsure)
+                if self._forget_unchecked(attempts.group, changes, unsure):
+                    continue
                 if not changes:
                     return outcomes
                 token = attempts.begin(outcomes)
@@ -219,6 +221,21 @@ class GroupCommit:
         states |= read_states(self._connections, connection, missing)
         batch = Batch(self._connections.location.name, states)
         return [_outcome(each, batch) for each in group], batch.changes()
+
+    def _forget_unchecked(
+        self, group: Sequence[Operation], changes: Sequence[ChangedState], unsure: set[RecordKey]
+    ) -> bool:
+        """Forget the records whose remembered state decided something that no write checks.
+
+        Another process may have changed or deleted them meanwhile. Return whether there are any.
+        """
+        changed = {each.key for each in changes}
+        used = {key for each in group for key in (*each.keys, *each.creates)}
+        unchecked = [key for key in used if key in self._known and key not in changed]
+        for key in unchecked:
+            del self._known[key]
+        unsure.update(unchecked)
+        return bool(unchecked)
 
     def _remember(self, written: Sequence[Written]) -> None:
         """Keep the records that are likely to change again: those that go on."""

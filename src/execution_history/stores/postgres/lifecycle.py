@@ -7,8 +7,9 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from execution_history.clock import now_ms
@@ -22,11 +23,15 @@ from execution_history.stores.postgres.error_mapping import faults
 from execution_history.stores.postgres.group_commit import GroupCommit
 from execution_history.stores.postgres.location import Location
 from execution_history.stores.postgres.notifications import Notifications
+from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.postgres.schema import prepare
 from execution_history.stores.postgres.write_batcher import Writer
 
 _log = logging.getLogger("execution_history.stores.postgres")
 _Result = TypeVar("_Result")
+
+_MORE_THREADS: Final = 8
+"""Threads beyond the connections: those that wait for one."""
 
 _SLOTS: Final = 32
 """How many rows a counter is divided into; each process writes one of them."""
@@ -39,10 +44,11 @@ class StoreParts:
     connections: Connections
     writer: Writer
     notifications: Notifications
+    threads: ThreadPoolExecutor
 
     def close(self) -> None:
         """Finish queued work and release everything. Never raises."""
-        for step in (self.writer.stop, self.notifications.stop, self.connections.close):
+        for step in (self.writer.stop, self.notifications.stop, self.connections.close, self.threads.shutdown):
             try:
                 step()
             except BaseException as error:  # noqa: BLE001 - the other parts have to be closed too
@@ -71,6 +77,7 @@ class SharedStore(ChangeNotifier):
     ) -> None:
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self._place = location
+        self._statements = Statements(location.schema)
         self._search = search
         self._clock = clock
         self._wait_seconds = wait_seconds
@@ -125,11 +132,19 @@ class SharedStore(ChangeNotifier):
 
     async def _read(self, work: Callable[[Connection], _Result]) -> _Result:
         """Return the result of *work*, which only reads."""
-        return await asyncio.to_thread(self._connections.read, work)
+        return await self._in_thread(self._connections.read, work)
 
     async def _rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
         """Return the rows of a named statement, which only reads."""
-        return await asyncio.to_thread(self._connections.rows, name, *values)
+        return await self._in_thread(self._connections.rows, name, *values)
+
+    async def _in_thread(self, function: Callable[..., _Result], *values: Any, **more: Any) -> _Result:  # noqa: ANN401
+        """Return the result of *function*, called in a thread of the store.
+
+        They are its own: those of the event loop look up names for the gateway, and must not wait for a server.
+        """
+        threads = self._parts.threads
+        return await asyncio.get_running_loop().run_in_executor(threads, partial(function, *values, **more))
 
     def _open(self) -> None:
         with self._opening:
@@ -157,7 +172,8 @@ class SharedStore(ChangeNotifier):
                 notify()
 
         commits = GroupCommit(connections, Packer(shipped_dictionary()), self._slot, self._clock, tell)
-        return StoreParts(connections, Writer(commits), Notifications(connections, tell))
+        threads = ThreadPoolExecutor(self._place.pool_size + _MORE_THREADS, "execution-history-postgres")
+        return StoreParts(connections, Writer(commits), Notifications(connections, tell), threads)
 
     def before_fork(self) -> None:
         """See :class:`~execution_history.stores.forks.Forkable`."""

@@ -16,6 +16,7 @@ _MOST_SCHEMA_BYTES: Final = 63
 """PostgreSQL cuts longer names (NAMEDATALEN)."""
 
 _POOL_SIZE: Final = 8
+_TAKEN: Final = ("pg_", "information_schema")
 
 _PATIENCE: Final = {
     "connect_timeout": "10",
@@ -69,18 +70,24 @@ def location_of(url: str) -> Location:
             location=quoted(without_credentials(url)),
             reason=without_credentials(str(error).strip()),
         ) from None
+    if any("@" in str(known.get(name, "")) for name in ("host", "port", "dbname")):
+        raise SettingsError(
+            "The URL of the store has a password with a character that has a meaning in URLs, such as @, / or #: "
+            "percent-encode it."
+        )
     if "password_file" in ours:
         known["password"] = _password_in(ours["password_file"])
     schema = ours.get("schema", DEFAULT_SCHEMA)
-    if not 0 < len(schema.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(schema) or schema.startswith("pg_"):
+    if not 0 < len(schema.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(schema) or schema.startswith(_TAKEN):
         raise SettingsError(
-            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes, no %% and does not begin with pg_.",
+            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes, no %% and is none of PostgreSQL's own.",
             schema=quoted(schema),
         )
     named = {name: str(value) for name, value in known.items() if name in {"host", "hostaddr", "port", "dbname"}}
     if "service" in known:
         named["service"] = str(known["service"])
     known.setdefault("application_name", "execution-history")
+    known["client_encoding"] = "UTF8"
     for name, value in _PATIENCE.items():
         known.setdefault(name, value)
     return Location(

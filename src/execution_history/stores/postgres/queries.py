@@ -41,7 +41,8 @@ class Statements:
 
     def placed(self, text: str) -> bytes:
         """Return a statement of ours, which names tables as ``execution_history.table``, for this schema."""
-        return text.replace(f"{DEFAULT_SCHEMA}.", self._prefix).encode()
+        literal = "'" + self._prefix.replace("'", "''")
+        return text.replace(f"'{DEFAULT_SCHEMA}.", literal).replace(f"{DEFAULT_SCHEMA}.", self._prefix).encode()
 
     def with_rows(self, text: str, columns: int, rows: int) -> bytes:
         """Return the statement *text* for this schema with so many rows of parameters, ``$1`` and so on, for ``{}``.

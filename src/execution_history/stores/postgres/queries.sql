@@ -83,7 +83,7 @@ SELECT seq, workflow_id, execute_id, create_time, update_time, status, size, pac
 -- feed.py
 
 -- name: feed_head
-SELECT revision, floor FROM execution_history.feed;
+SELECT revision, floor, compacted FROM execution_history.feed;
 
 -- name: changes_after
 SELECT revision, workflow_ids, execute_ids, versions FROM execution_history.changes
@@ -209,6 +209,10 @@ FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.bin b ON b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id
 WHERE b.ends > %s;
 
+-- name: drop_restored
+DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id AND b.deleted_at <= %s;
+
 -- name: drop_from_bin
 DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
@@ -243,6 +247,15 @@ SELECT * FROM (
 ) s
 WHERE %(time)s::bigint IS NULL OR newest < %(time)s::bigint OR (newest = %(time)s::bigint AND workflow_id > %(id)s::text)
 ORDER BY newest DESC, workflow_id LIMIT %(limit)s;
+
+-- name: lacking
+-- What the role may not use.
+SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND CASE c.relkind
+    WHEN 'S' THEN NOT has_sequence_privilege(c.oid, 'USAGE')
+    WHEN 'r' THEN NOT (has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'INSERT')
+        AND has_table_privilege(c.oid, 'UPDATE') AND has_table_privilege(c.oid, 'DELETE'))
+    ELSE false END;
 
 -- name: check_writable
 -- Writes a value that nobody waits for.

@@ -36,6 +36,13 @@ def prepare(connection: Connection, statements: Statements) -> None:
         StoreUnwritable: the role may not make them.
         psycopg.Error: it could not be done.
     """
+    [(encoding,)] = connection.execute("SHOW server_encoding").fetchall()
+    if encoding != "UTF8":
+        raise StoreUnwritable(
+            "The database of this history has the encoding %(encoding)s, and a history needs UTF8: make another "
+            "database with ENCODING 'UTF8'.",
+            encoding=encoding,
+        )
     known = migrations()
     missing = _missing(connection, statements, known)
     if not missing:

@@ -16,7 +16,7 @@ from execution_history.stores.compression import StoredRecord
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.postgres.administration import PostgresAdministration
 from execution_history.stores.postgres.bin import PostgresBin
-from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
+from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes, was_committed
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.documents import documents_of, exactly, scan
@@ -25,7 +25,7 @@ from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.postgres.select import keys_of, select
 from execution_history.stores.postgres.statistics import statistics
-from execution_history.stores.postgres.stored_texts import escaped, stored_text
+from execution_history.stores.postgres.stored_texts import LONGEST_PREFIX, escaped, stored_text
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -105,11 +105,11 @@ class PostgresStore(PostgresBin, PostgresAdministration):
 
     async def select(self, query: RecordQuery) -> Selection:
         """See :meth:`HistoryStore.select`."""
-        return await asyncio.to_thread(select, self._connections, query, has_text=self._search)
+        return await self._in_thread(select, self._connections, query, has_text=self._search)
 
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
-        return await asyncio.to_thread(statistics, self._connections, query, has_text=self._search)
+        return await self._in_thread(statistics, self._connections, query, has_text=self._search)
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -130,7 +130,7 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         """See :meth:`HistoryStore.delete_many`."""
         if not isinstance(what, RecordFilter):
             return await self._deleted(dict.fromkeys(islice(dict.fromkeys(what), limit)))
-        found = await asyncio.to_thread(keys_of, self._connections, what, limit, has_text=self._search)
+        found = await self._in_thread(keys_of, self._connections, what, limit, has_text=self._search)
         return await self._deleted(dict(found))
 
     async def clear(self, workflow_id: str) -> bool:
@@ -138,10 +138,11 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         stored, now = stored_text(workflow_id), self._clock()
 
         def remove(connection: Connection, token: UUID) -> bool:
-            statements = self._connections.statements
+            statements = self._statements
             count = self._removed(connection, stored)
             if not count:
-                return False
+                # Perhaps an earlier try, whose answer was lost, has removed them.
+                return was_committed(connection, statements, token)
             connection.execute(statements["drop_empty_counters"], (stored,))
             # What was committed meanwhile has a smaller revision than this, so it has to go too; the next ones wait.
             connection.execute(statements["lock_feed"])
@@ -159,7 +160,7 @@ class PostgresStore(PostgresBin, PostgresAdministration):
 
     def _removed(self, connection: Connection, stored: str) -> int:
         """Remove all records of a workflow that are there, with what is counted of them; return their number."""
-        statements, deltas = self._connections.statements, Deltas(self._slot)
+        statements, deltas = self._statements, Deltas(self._slot)
         count = 0
         for counted in connection.execute(statements["clear_executions"], (stored,)):
             deltas.count(stored, Counted(*counted), -1)
@@ -176,7 +177,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
 
         def read(connection: Connection) -> list[WorkflowSummary]:
             place = (None, None) if after is None else (after.last_create_time, stored_text(after.workflow_id))
-            values = {"prefix": escaped(prefix), "time": place[0], "id": place[1], "limit": limit}
+            # Of long ids a column has the beginning only.
+            is_long = len(prefix) > LONGEST_PREFIX
+            kept = escaped(prefix[:LONGEST_PREFIX])
+            values = {"prefix": kept, "time": place[0], "id": place[1], "limit": None if is_long else limit}
             rows = connection.execute(self._connections.statements["workflow_summaries"], values).fetchall()
             names = restored(connection, self._connections.statements, (row[0] for row in rows))
             return [
@@ -188,7 +192,8 @@ class PostgresStore(PostgresBin, PostgresAdministration):
                     updated,
                 )
                 for name, *counts, updated, newest in rows
-            ]
+                if names[name].startswith(prefix)
+            ][:limit]
 
         return await self._read(read)
 
@@ -198,9 +203,7 @@ class PostgresStore(PostgresBin, PostgresAdministration):
 
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
-        return await asyncio.to_thread(
-            read_changes, self._connections, min(since, _LARGEST), limit, documents=documents
-        )
+        return await self._in_thread(read_changes, self._connections, min(since, _LARGEST), limit, documents=documents)
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`; of checks at the same time one asks the server."""

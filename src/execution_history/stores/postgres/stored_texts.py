@@ -17,6 +17,9 @@ _SHORTENED: Final = "\x01\x03"
 _BEGINNING: Final = 80
 """Characters that are kept of a text that is too long, which are at most 320 bytes."""
 
+LONGEST_PREFIX: Final = _BEGINNING // 2 - 1
+"""Characters of a prefix that every text with it has in its column, whatever has to be escaped in it."""
+
 
 def stored_text(text: str) -> str:
     """Return what stands for *text* in a column.
