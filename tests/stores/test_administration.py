@@ -170,3 +170,23 @@ async def test_setting_the_time_changes_no_lease(store: HistoryStore, clock: Clo
     assert not await store.lease("job", "other", 60_000)
     clock.go_on(days=-4)
     assert 0 < (await store.leases())["r"] <= 60_000
+
+
+async def test_what_is_old_is_forgotten_again_and_again(store: HistoryStore, clock: Clock) -> None:
+    """A record that was kept by one pruning and deleted before the next leaves nothing that stops a new follower."""
+    assert isinstance(store, Prunable)
+    for number in range(3):
+        await store.create(document("old", f"w{number}"))
+        await store.create(document("gone", f"w{number}"))
+        clock.go_on(days=40)
+        await store.prune()
+        await store.delete(f"w{number}", "gone")
+        await store.create(document("x", "cleared"))
+        await store.clear("cleared")
+        clock.go_on(days=40)
+        await store.prune()
+    await store.create(document("new"))
+    found = await store.changes(0, 100)
+    assert [("created", "w0"), ("created", "w1"), ("created", "w2"), ("created", "w")] == [
+        (each.kind, each.workflow_id) for each in found
+    ]

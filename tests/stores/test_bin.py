@@ -1,5 +1,7 @@
 """Deleted records that can be restored, on every store that keeps them."""
 
+import asyncio
+
 import pytest
 
 from execution_history.query.model import RecordKey
@@ -66,3 +68,13 @@ async def test_what_is_discarded_is_kept_for_its_time_or_until_the_bin_is_emptie
     await bin_of.empty_bin([_B])
     assert [_V] == await bin_of.restore([_A, _B, _V])
     assert [] == await bin_of.binned()
+
+
+async def test_what_is_discarded_at_once_can_be_restored(store: HistoryStore, bin_of: Bin) -> None:
+    """Also a record that came in the same moment."""
+    new = RecordKey("w", "new")
+    _, discarded = await asyncio.gather(store.create(document("new")), bin_of.discard([new, _A], _DAY))
+    assert {new, _A} == set(discarded)
+    assert {new, _A} == {each.key for each in await bin_of.binned()}
+    assert {new, _A} == set(await bin_of.restore([new, _A]))
+    assert {"new", "a", "b"} == set(ids((await page_of(store, "w", 10, 1)).documents))

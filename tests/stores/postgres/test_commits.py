@@ -358,7 +358,7 @@ async def test_all_that_has_expired_leaves_the_bin(postgres_url: str) -> None:
         assert (0,) == left
 
 
-@pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "x" * 63])
+@pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "it's", "x" * 63])
 async def test_a_schema_may_have_any_name(postgres: PostgresServer, schema: str) -> None:
     """Its history works, and other processes hear of its commits."""
     with postgres.new_history() as url:
@@ -376,3 +376,46 @@ async def test_a_schema_may_have_any_name(postgres: PostgresServer, schema: str)
         finally:
             with postgres.connected() as connection:
                 connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
+
+
+async def test_what_a_process_remembers_decides_nothing_alone(stores: list[PostgresStore]) -> None:
+    """Another one may have ended or deleted the record since: a create, a merge or an update looks again."""
+    first, second, _ = stores
+    kept = {name: document(name) for name in ("created", "merged", "ended", "listed")}
+    await asyncio.gather(*map(first.create, kept.values()))
+    await second.delete("w", "created")
+    await second.delete("w", "merged")
+    await second.update("w", "ended", change(status="interrupted"))
+    await second.update("w", "listed", change(status="failed"))
+    await first.create(document("created", parameters={"n": 2}))
+    assert 1 == (await first.merge([kept["merged"]])).added
+    only = frozenset({"interrupted"})
+    assert await first.update("w", "ended", change(status="success", only_from=only)) is not None
+    wanted = RecordFilter(statuses=("failed",))
+    assert [RecordKey("w", "listed")] == await first.delete_many(wanted, 10)
+
+
+async def test_a_clear_whose_answer_is_lost_is_told_as_it_was(postgres_url: str) -> None:
+    """It has removed something, though the second try finds nothing."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url) as store:
+            await store.create(document("a"))
+            way.loses_commits = 1
+            assert await store.clear("w")
+            assert 0 == way.loses_commits
+            assert not await store.clear("w")
+
+
+@pytest.mark.parametrize(
+    "setting", ["standard_conforming_strings=off", "bytea_output=escape", "idle_session_timeout=50", "search_path="]
+)
+async def test_settings_of_a_role_or_a_database_change_nothing(postgres_url: str, setting: str) -> None:
+    """Bytes are those that were written, and a connection that has rested is replaced."""
+    output = "\\x00 'quoted' \x01 字"
+    async with opened(f"{postgres_url}&options={quote(f'-c {setting}')}") as store:
+        for number in range(3):
+            await store.create(document(f"e{number}"))
+            made = await store.update("w", f"e{number}", change(status="success", output=output))
+            assert made is not None
+            assert made.body == await store.get("w", f"e{number}")
+            assert await store.put_entry("view", "k", b"1") is not None

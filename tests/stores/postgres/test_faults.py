@@ -7,12 +7,31 @@ from typing import Final
 
 import pytest
 
-from tests.programs import begin
+from tests.programs import begin, run
 from tests.sample_records import change, document
 from tests.stores.postgres.servers import own_server
 from tests.stores.postgres.test_schema import opened
 
 pytestmark = pytest.mark.anyio
+
+_FORKS: Final = """
+import asyncio, os
+from execution_history import ExecutionHistoryService
+async def main():
+    service = ExecutionHistoryService(os.environ["PLACE"])
+    await service.create_execution_record("w", "a")
+    store = service.store
+    under_way = [asyncio.ensure_future(store.clear("w")), asyncio.ensure_future(store.put_entry("view", "k", b"1"))]
+    await asyncio.sleep(0)
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(*(bool(each) for each in await asyncio.gather(*under_way)), flush=True)
+    await service.create_execution_record("w", "b")
+    await service.aclose()
+asyncio.run(main())
+"""
 
 _WRITES: Final = """
 import asyncio, os
@@ -86,3 +105,11 @@ async def test_a_process_that_is_killed_leaves_whole_commits(postgres_url: str, 
             for workflow_id in ("w0", "w1", "w2"):
                 await store.clear(workflow_id)
         acknowledged.clear()
+
+
+async def test_a_fork_in_the_midst_of_work_stops_nobody(postgres_url: str, tmp_path: Path) -> None:
+    """What was submitted before it is done."""
+    out, _ = run(tmp_path, _FORKS, PLACE=postgres_url)
+    assert "True True\n" == out
+    async with opened(postgres_url) as store:
+        assert [1, 1] == [len(await store.workflows()), len(await store.entries("view"))]

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from execution_history.errors import StoreBusy, StoreTooNew, StoreUnwritable
+from execution_history.errors import SettingsError, StoreBusy, StoreTooNew, StoreUnwritable
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.queries import migrations
 from execution_history.stores.postgres.store import PostgresStore
@@ -158,3 +158,49 @@ async def test_a_schema_that_an_administrator_made_is_used(
     async with opened(own) as store:
         await store.create(document("a"))
         assert await store.get("w", "a") is not None
+
+
+async def test_a_database_of_another_encoding_is_refused(postgres: PostgresServer) -> None:
+    """It could not keep every text."""
+    name = sql.Identifier(f"latin_{secrets.token_hex(4)}")
+    with postgres.connected() as connection:
+        make = "CREATE DATABASE {} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0"
+        connection.execute(sql.SQL(make).format(name))
+        try:
+            url = postgres.url.replace("/postgres?", f"/{name.as_string().strip(chr(34))}?", 1)
+            with pytest.raises(StoreUnwritable, match="LATIN1"):
+                await PostgresStore(location_of(url)).open()
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+async def test_health_names_the_right_that_is_missing(postgres: PostgresServer, postgres_url: str, role: str) -> None:
+    """The one that is forgotten most: without the sequence nothing new can be recorded."""
+    own = postgres_url.replace("//postgres@", f"//{role}:{quote('p%40ss')}@", 1)
+    async with opened(postgres_url):
+        schema = sql.Identifier(location_of(postgres_url).schema)
+        with postgres.connected() as connection:
+            for grant in (
+                "GRANT USAGE ON SCHEMA {} TO {}",
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {} TO {}",
+            ):
+                connection.execute(sql.SQL(grant).format(schema, sql.Identifier(role)))
+        async with opened(own) as store:
+            [problem] = (await store.health()).problems
+            assert "arrivals" in problem
+            with pytest.raises(StoreUnwritable):
+                await store.create(document("a"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://u:p@geheim@host/db", "postgresql://u:pa/geheim@host/db", "postgresql://u:geheim#x@host/db",
+     "postgresql://u:p@host/db?schema=information_schema", "postgresql://u:p@host/db?schema=pg_x",
+     "postgresql://u:p@host/db?schema=a%25b", "postgresql://u:p@host/db?pool_size=0",
+     "postgresql://u:p@host/db?nonsense=x"],
+)  # fmt: skip
+def test_a_url_that_cannot_be_one_is_refused_without_its_password(url: str) -> None:
+    """Wherever it was cut."""
+    with pytest.raises(SettingsError) as raised:
+        location_of(url)
+    assert "geheim" not in str(raised.value)

@@ -70,7 +70,7 @@ def location_of(url: str) -> Location:
             location=quoted(without_credentials(url)),
             reason=without_credentials(str(error).strip()),
         ) from None
-    if any("@" in str(known.get(name, "")) for name in ("host", "port", "dbname")):
+    if parts.fragment or any("@" in str(known.get(name, "")) for name in ("host", "port", "dbname")):
         raise SettingsError(
             "The URL of the store has a password with a character that has a meaning in URLs, such as @, / or #: "
             "percent-encode it."
