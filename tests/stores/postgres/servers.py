@@ -68,6 +68,9 @@ class Way:
         self.closes_with_commit: bool = False
         """Whether the way is closed by the next lost answer."""
         self.refusals: int = 0
+        self.goes_on = threading.Event()
+        """Without it nothing passes in either direction, and nothing is closed."""
+        self.goes_on.set()
         self.is_closed: bool = False
         self._open: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX)
@@ -85,6 +88,7 @@ class Way:
 
     def close(self) -> None:
         """End the way."""
+        self.goes_on.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -108,6 +112,7 @@ class Way:
 
     def _serve(self, client: socket.socket) -> None:
         with closing(client), closing(socket.socket(socket.AF_UNIX)) as server:
+            self.goes_on.wait()
             try:
                 server.connect(self._target)
             except OSError:
@@ -118,6 +123,7 @@ class Way:
             answers.start()
             with suppress(OSError):
                 while block := client.recv(_BLOCK):
+                    self.goes_on.wait()
                     if self.loses_commits and b"COMMIT" in block:
                         self.loses_commits -= 1
                         self.is_closed = self.closes_with_commit
@@ -132,6 +138,7 @@ class Way:
     def _answer(self, server: socket.socket, client: socket.socket, is_lost: threading.Event) -> None:
         with suppress(OSError):
             while block := server.recv(_BLOCK):
+                self.goes_on.wait()
                 if is_lost.is_set():
                     break
                 client.sendall(block)

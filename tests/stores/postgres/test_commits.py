@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -24,6 +24,7 @@ from execution_history.stores.postgres.group_commit import GroupCommit, Operatio
 from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.store import PostgresStore
+from execution_history.stores.protocol import StoreHealth
 from tests.postgres_server import PostgresServer
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.postgres.servers import way_to
@@ -419,3 +420,32 @@ async def test_settings_of_a_role_or_a_database_change_nothing(postgres_url: str
             assert made is not None
             assert made.body == await store.get("w", f"e{number}")
             assert await store.put_entry("view", "k", b"1") is not None
+
+
+async def test_a_server_that_is_frozen_is_given_up(postgres_url: str) -> None:
+    """It closes nothing and answers nothing: callers get an error, and the event loop's own threads stay free."""
+    with way_to(postgres_url) as way:
+        async with opened(f"{way.url}&connect_timeout=2", wait_seconds=2.0) as store:
+            await store.create(document("a"))
+            assert await store.get("w", "a") is not None
+            way.goes_on.clear()
+            calls: list[Any] = [store.create(document("b")), store.put_entry("view", "k", b"1"), store.health()]
+            calls += [store.get("w", "a") for _ in range(20)]
+            waiting = asyncio.gather(*calls, return_exceptions=True)
+            assert await asyncio.to_thread(lambda: "free") == "free"
+            created, put, health, *others = await waiting
+            assert isinstance(health, StoreHealth)
+            assert 1 == len(health.problems)
+            assert {StoreBusy} == {type(each) for each in (created, put, *others)}
+            way.goes_on.set()
+            await store.create(document("c"))
+            assert "c" in ids((await page_of(store, "w", 10, 1)).documents)
+
+
+async def test_work_that_takes_its_time_is_not_given_up(postgres_url: str) -> None:
+    """The server answers others meanwhile."""
+    async with opened(postgres_url, wait_seconds=0.4) as store:
+        slow = await asyncio.to_thread(
+            store._connections.read, lambda connection: connection.execute("SELECT pg_sleep(1.5)::text").fetchall()
+        )
+        assert [("",)] == slow

@@ -19,6 +19,7 @@ from execution_history.stores.compression import StoredRecord, Unpacker, Unreada
 from execution_history.stores.postgres.error_mapping import as_store_error, faults, is_lost, is_transient
 from execution_history.stores.postgres.location import Location
 from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.postgres.watchdog import Watchdog
 
 _Result = TypeVar("_Result")
 Connection = psycopg.Connection[Any]
@@ -54,6 +55,7 @@ class Connections:
         self.statements = Statements(location.schema)
         self.channel: str = f"execution_history_{blake2b(location.schema.encode(), digest_size=8).hexdigest()}"
         """The channel on which processes tell each other of commits."""
+        self.watchdog = Watchdog(self.connect, wait_seconds)
         self._unpacker: Unpacker | None = None
         self._opening = threading.Lock()
         self._pool: ConnectionPool[Connection] | None = None
@@ -192,6 +194,7 @@ class Connections:
         with self._opening:
             self._is_closed = True
             pool, self._pool = self._pool, None
+        self.watchdog.stop()
         if pool is not None:
             pool.close()
 
@@ -213,7 +216,8 @@ class Connections:
                     self.connect().close()  # where that fails, its error says more
                     raise
         try:
-            yield connection
+            with self.watchdog.watching(connection):
+                yield connection
         finally:
             pool.putconn(connection)
 

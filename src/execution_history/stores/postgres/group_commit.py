@@ -175,20 +175,8 @@ class GroupCommit:
         while True:
             try:
                 connection = self._connected()
-                done = attempts.committed(connection, self._connections)
-                if done is not None:
-                    self._known.clear()
-                    return done
-                outcomes, changes = self._worked_out(connection, attempts.group, unsure)
-                if self._forget_unchecked(attempts.group, changes, unsure):
-                    continue
-                if not changes:
-                    return outcomes
-                token = attempts.begin(outcomes)
-                written = write(
-                    connection, self._connections.statements, self._packer, changes,
-                    slot=self._slot, now=self._clock(), token=token,
-                )  # fmt: skip
+                with self._connections.watchdog.watching(connection):
+                    outcomes, written = self._attempted(connection, attempts, unsure)
             except Conflict as conflict:
                 unsure.update(conflict.keys)
                 for key in conflict.keys:
@@ -202,11 +190,37 @@ class GroupCommit:
                 _log.debug("A write is tried again: %s", reason_of(error))
                 attempts.pause(as_store_error(error))
             else:
+                if written is None:
+                    return outcomes
                 self._remember(written)
                 self._terms.add([each.key for each in written if each.lacks_terms])
                 self.is_untold = True
                 self._committed()
                 return outcomes
+
+    def _attempted(
+        self, connection: Connection, attempts: "_Attempts", unsure: set[RecordKey]
+    ) -> tuple[list[Outcome], list[Written] | None]:
+        """Return what the operations return, and what was written; ``None`` where nothing had to be.
+
+        Raises:
+            Conflict: another process was quicker; nothing was written.
+            psycopg.Error: it could not be written, or the answer to the commit was lost.
+        """
+        done = attempts.committed(connection, self._connections)
+        if done is not None:
+            self._known.clear()
+            return done, None
+        outcomes, changes = self._worked_out(connection, attempts.group, unsure)
+        while self._forget_unchecked(attempts.group, changes, unsure):
+            outcomes, changes = self._worked_out(connection, attempts.group, unsure)
+        if not changes:
+            return outcomes, None
+        token = attempts.begin(outcomes)
+        return outcomes, write(
+            connection, self._connections.statements, self._packer, changes,
+            slot=self._slot, now=self._clock(), token=token,
+        )  # fmt: skip
 
     def _worked_out(
         self, connection: Connection, group: Sequence[Operation], unsure: Collection[RecordKey]
