@@ -16,6 +16,10 @@ from execution_history.stores.jsonfiles.file_names import SUFFIX
 _NAME: Final = ".mirror"
 
 
+class FolderReplaced(Exception):  # noqa: N818 - a finding, not a failure
+    """The folder is not as its follower left it: it was removed, or another one or a copy is in its place."""
+
+
 class FolderPlace(NamedTuple):
     """What the file says.
 
@@ -63,9 +67,12 @@ def claim_folder(folder: Path) -> FolderPlace:
         try:
             with contextlib.suppress(FileExistsError):
                 os.link(beside, folder / _NAME)
+            found = read_place(folder)
+            if found is None:  # nobody was first: what has the name cannot be understood
+                beside.replace(folder / _NAME)
         finally:
             beside.unlink(missing_ok=True)
-        place = read_place(folder) or place
+        place = found or place
     return place
 
 
@@ -82,15 +89,29 @@ def read_place(folder: Path) -> FolderPlace | None:
         return None
 
 
-def save_place(folder: Path, place: FolderPlace, revision: int) -> FolderPlace:
-    """Write that everything up to *revision* is on the disk; return what the file says now.
+def check_place(folder: Path, place: FolderPlace) -> None:
+    """Return if the file of *folder* still says *place*.
 
     Raises:
+        FolderReplaced: it says something else, or is missing.
+        OSError: it cannot be read.
+    """
+    if read_place(folder) != place:
+        raise FolderReplaced
+
+
+def save_place(folder: Path, place: FolderPlace, revision: int) -> FolderPlace:
+    """Write that everything up to *revision* is on the disk, where *place* was said; return what the file says now.
+
+    Raises:
+        FolderReplaced: the file says something else, or is missing.
         OSError: it cannot be written.
     """
     saved = place._replace(revision=revision, boot=boot_id())
     beside = _written_beside(folder, saved)
     try:
+        # After the file beside it was written: in a folder that is replaced from now on there is none to be renamed.
+        check_place(folder, place)
         beside.replace(folder / _NAME)
     except BaseException:
         beside.unlink(missing_ok=True)
