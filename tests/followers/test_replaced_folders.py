@@ -103,6 +103,24 @@ async def test_an_older_copy_of_the_folder_in_its_place_is_brought_up_to_date(
         assert before["id"] == place_in(folder)["id"]
 
 
+async def test_a_copy_that_is_older_than_the_last_changes_is_brought_up_to_date(tmp_path: Path, folder: Path) -> None:
+    """Though it says of itself what the folder said: how far it had come is written now and then only."""
+    store = MemoryStore()
+    await fill(store)
+    async with following(store, folder) as follower:
+        await follower.until_current()
+        before = place_in(folder)
+        shutil.copytree(folder, tmp_path / "copy")
+        await store.create(document("x", "w", 9_000))
+        await follower.until_current()
+        folder.rename(tmp_path / "removed")
+        (tmp_path / "copy").rename(folder)
+        assert before == place_in(folder)
+        await store.create(document("y", "w", 9_100))
+        await follower.until_current()
+        assert await stored(store) == shown(folder)
+
+
 async def test_a_folder_that_has_lost_its_id_is_not_current(store: HistoryStore, folder: Path) -> None:
     """JSON files that may be another's are left alone, and that is said; without them the files come back."""
     await fill(store)
