@@ -4,9 +4,7 @@ import asyncio
 import json
 import os
 import random
-import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,75 +17,21 @@ from execution_history.errors import SettingsError, StoreFull, StoreUnwritable
 from execution_history.followers.mirror import MirrorFollower
 from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_trouble import MirrorTrouble
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery
-from execution_history.stores import MemoryStore, SQLiteStore, file_name, store_at
+from execution_history.stores import MemoryStore, SQLiteStore, store_at
 from execution_history.stores.jsonfiles.file_format import parse_header
-from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.protocol import HistoryStore
+from tests.followers.folders import PATIENCE, SMALL, Standing, following, place_in, shown, stored, until
 from tests.sample_records import change, document
 from tests.stores_under_test import Clock
 from tests.transfer.histories import fill
 
 pytestmark = pytest.mark.anyio
 
-_PATIENCE = 120
-"""Seconds after which something that does not come is a failure: long, since the machine may be a slow one."""
-
-_SMALL = replace(
-    SIZES, small=8_000, near=256, reach=512, window=4_096, gap_every=2_000, gap=300, least_slack=200, rows_at_once=5
-)
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the files are to be."""
     return tmp_path / "files"
-
-
-@asynccontextmanager
-async def following(
-    store: HistoryStore, folder: Path, *, sizes: FileSizes = SIZES, retry_seconds: float = 0.01, lease_ms: int = 60_000
-) -> AsyncIterator[MirrorFollower]:
-    """A follower that has begun."""
-    follower = MirrorFollower(
-        ExecutionHistoryService(store), folder,
-        sizes=sizes, poll_seconds=0.01, retry_seconds=retry_seconds, lease_ms=lease_ms,
-    )  # fmt: skip
-    await follower.start()
-    try:
-        yield follower
-    finally:
-        await follower.aclose()
-
-
-def shown(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """What the files say: the records of each workflow, newest first; each header has their number."""
-    found = {}
-    for path in folder.glob("*.json"):
-        content = json.loads(path.read_bytes())
-        assert content["total"] == len(content["histories"])
-        assert path.name == file_name(content["workflow_id"])
-        assert parse_header(path.read_bytes()) is not None
-        found[content["workflow_id"]] = content["histories"]
-    return found
-
-
-async def stored(store: HistoryStore) -> dict[str, list[dict[str, Any]]]:
-    """What the store says."""
-    found = {}
-    for workflow in await store.workflows():
-        chosen = RecordFilter(workflow_ids=(workflow.workflow_id,))
-        page = await store.select(RecordQuery(filter=chosen, size=100))
-        found[workflow.workflow_id] = [orjson.loads(body) for body in page.documents]
-    return found
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Return once something holds."""
-    async with asyncio.timeout(_PATIENCE):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 async def test_the_files_show_every_run_that_is_there_and_those_that_come(store: HistoryStore, folder: Path) -> None:
@@ -153,7 +97,7 @@ async def test_whatever_happens_in_whatever_order(folder: Path, seed: int) -> No
     """Files of several sizes, edited, given room and made anew, with the follower stopped and started in between."""
     rng, store = random.Random(seed), MemoryStore()  # noqa: S311 - of a test
     for _ in range(5):
-        async with following(store, folder, sizes=_SMALL) as follower:
+        async with following(store, folder, sizes=SMALL) as follower:
             for _ in range(8):
                 await _change(store, rng)
                 await follower.until_current()
@@ -226,24 +170,12 @@ async def test_a_writer_that_died_is_replaced_when_its_lease_has_ended(store: Hi
     await fill(store)
     async with following(store, folder) as follower:
         await follower.until_current()
-    place = orjson.loads((folder / ".mirror").read_bytes())
+    place = place_in(folder)
     assert await store.lease(f"mirror:{place['id']}", "one that died", 500)
     await store.create(document("x", "w", 9_000))
     async with following(store, folder, lease_ms=3_000) as follower:
         await until(lambda: follower.is_current)
         assert await stored(store) == shown(folder)
-
-
-async def test_a_folder_that_was_removed_and_made_anew_has_a_lease_of_its_own(folder: Path) -> None:
-    """Another process that makes it anew at the same moment must not write into it too."""
-    store = MemoryStore()
-    await fill(store)
-    async with following(store, folder) as follower:
-        shutil.rmtree(folder)  # before the follower has done anything but to claim it
-        await follower.until_current()
-        assert await stored(store) == shown(folder)
-        place = orjson.loads((folder / ".mirror").read_bytes())
-        assert not await store.lease(f"mirror:{place['id']}", "another process", 1)
 
 
 async def test_a_feed_that_has_forgotten_means_beginning_anew(folder: Path, clock: Clock) -> None:
@@ -272,7 +204,7 @@ async def test_beginning_anew_that_was_cut_short_is_gone_on_with(folder: Path) -
     await fill(store)
     async with following(store, folder) as follower:
         await follower.until_current()
-    files = MirrorFolder(folder, lambda _: (0, iter(())))
+    files = MirrorFolder(folder, lambda _: (0, iter(())), check=lambda: None)
     files.begin(["w", "工作流"], is_anew=True)
     files.begin(["w", "工作流"], is_anew=False)
     assert {"w", "工作流"} == files.stale
@@ -298,7 +230,7 @@ async def test_after_the_machine_has_started_anew_what_was_not_on_the_disk_is_ma
     await fill(store)
     async with following(store, folder) as follower:
         await follower.until_current()
-    place = orjson.loads((folder / ".mirror").read_bytes())
+    place = place_in(folder)
     (folder / ".mirror").write_bytes(orjson.dumps(place | {"boot": "an earlier one"}))
     await store.update("w", "e0", change(9_000, metadata={"note": "x"}))
     inodes = {path.name: path.stat().st_ino for path in folder.glob("*.json")}
@@ -372,34 +304,10 @@ async def test_a_store_that_fails_for_a_while_is_followed_on(folder: Path) -> No
         assert {"w"} == set(shown(folder))
 
 
-class _Standing(MemoryStore):
-    """A store that answers the questions of a follower, once it *stands*, when it may *go on*."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stands = False
-        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
-
-    async def changes(self, since: int, limit: int, *, documents: bool = False) -> Any:
-        """See :meth:`HistoryStore.changes`."""
-        await self._stand()
-        return await super().changes(since, limit, documents=documents)
-
-    async def select(self, query: RecordQuery) -> Any:
-        """See :meth:`HistoryStore.select`."""
-        await self._stand()
-        return await super().select(query)
-
-    async def _stand(self) -> None:
-        if self.stands:
-            self.asked.set()
-            await self.go_on.wait()
-
-
 async def test_whoever_waits_for_the_files_is_told_that_the_history_was_closed(folder: Path) -> None:
     """Nothing comes any more, so that waiting would never end."""
-    store = _Standing()
-    async with following(store, folder) as follower, asyncio.timeout(_PATIENCE):
+    store = Standing()
+    async with following(store, folder) as follower, asyncio.timeout(PATIENCE):
         await follower.until_current()
         store.stands = True
         await store.create(document("x"))
@@ -413,10 +321,10 @@ async def test_whoever_waits_for_the_files_is_told_that_the_history_was_closed(f
 
 async def test_whoever_waits_for_the_files_is_told_that_following_has_ended(folder: Path) -> None:
     """The same for who asks afterwards, or before it has begun."""
-    store = _Standing()
+    store = Standing()
     await fill(store)
     store.stands = True
-    async with following(store, folder) as follower, asyncio.timeout(_PATIENCE):
+    async with following(store, folder) as follower, asyncio.timeout(PATIENCE):
         waiting = asyncio.create_task(follower.until_current())
         await store.asked.wait()
         closing = asyncio.create_task(follower.aclose())
@@ -437,7 +345,7 @@ async def test_a_history_that_gives_nobody_the_lease_is_said(folder: Path) -> No
         async def lease(self, *_: object) -> bool:
             raise StoreUnwritable("The store cannot be written.")
 
-    async with following(ReadOnly(), folder) as follower, asyncio.timeout(_PATIENCE):
+    async with following(ReadOnly(), folder) as follower, asyncio.timeout(PATIENCE):
         with pytest.raises(MirrorTrouble, match="The store cannot be written"):
             await follower.until_current()
         assert [".mirror"] == [path.name for path in folder.iterdir()]
@@ -498,7 +406,7 @@ async def test_many_runs_of_one_workflow_are_written_page_by_page(tmp_path: Path
     store = store_at(tmp_path / "history", json_files=False)
     await store.open()
     await store.merge([document(f"e{number}", "w", 1_000 + number, parameters="x" * 300) for number in range(450)])
-    async with following(store, folder, sizes=replace(_SMALL, small=20_000)) as follower:
+    async with following(store, folder, sizes=replace(SMALL, small=20_000)) as follower:
         await follower.until_current()
         found = shown(folder)["w"]
         assert [f"e{number}" for number in range(449, -1, -1)] == [each["execute_id"] for each in found]

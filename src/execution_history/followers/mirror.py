@@ -18,7 +18,7 @@ from typing import Any, Final
 from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreClosed, StoreError, quoted
 from execution_history.followers.lease_keeper import LeaseKeeper
-from execution_history.followers.mirror_place import claim_folder
+from execution_history.followers.mirror_place import FolderReplaced, claim_folder
 from execution_history.followers.mirror_trouble import MirrorTrouble, mirror_trouble
 from execution_history.followers.mirror_writer import MirrorWriter
 from execution_history.followers.workflow_reader import Stopped
@@ -131,7 +131,7 @@ class MirrorFollower:
             StoreError: the history cannot be read.
         """
         newest = await self._service.revision()
-        while not self._writer.has(newest):
+        while not (self._writer.has(newest) and await self._writer.is_in_place()):
             if self._problem is not None:
                 raise self._problem
             if self._lease.is_elsewhere:
@@ -194,11 +194,18 @@ class MirrorFollower:
 
     async def _follow(self) -> bool:
         """Do what can be done now; return whether there may be more to do."""
+        try:
+            return await self._go_on()
+        except FolderReplaced:
+            await self._writer.start_over()
+            return True
+
+    async def _go_on(self) -> bool:
         writer, lease = self._writer, self._lease
         if not lease.is_held:
             writer.since = None  # another process may write meanwhile
         if writer.since is None:
-            place = writer.place or await writer.claim()
+            place = await writer.claim()  # the folder may be another one by now, with a lease of its own
             await lease.keep(place.follower)
             if lease.is_held:
                 await writer.begin()
@@ -208,7 +215,7 @@ class MirrorFollower:
 
     async def _let_go(self) -> None:
         """Have what was taken on the disk, and leave the folder to others."""
-        with contextlib.suppress(StoreError, OSError):
+        with contextlib.suppress(StoreError, OSError, FolderReplaced):
             if self._lease.is_held:
                 await self._writer.save()
         with contextlib.suppress(OSError):

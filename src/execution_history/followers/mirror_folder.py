@@ -3,6 +3,9 @@
 Every file carries the revision up to which it is current, and a time that proves that no edit of it was cut short
 (:mod:`execution_history.stores.jsonfiles.file_format`). So the same changes may come again, and a file that is missing,
 or that is not what it says of itself, is made anew from the store. Used by one thread at a time.
+
+The folder may be removed or replaced meanwhile. So a file is made beside its place, in the folder, and gets its name
+after a look at the folder; what was edited in place while another folder came there is removed from that one.
 """
 
 import contextlib
@@ -13,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from execution_history.followers.file_changes import file_changes
+from execution_history.followers.mirror_place import FolderReplaced
 from execution_history.followers.mirror_trouble import mirror_trouble
 from execution_history.records.partial import outline_of
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
@@ -36,16 +40,18 @@ class MirrorFolder:
     Args:
         folder: the folder, which exists and has no other JSON files.
         read: reads a workflow whose file is made anew.
+        check: raises :class:`FolderReplaced` where another folder has come into its place.
         sizes: see :class:`FileSizes`.
 
     Attributes:
         stale: the workflows whose file has to be made anew.
     """
 
-    def __init__(self, folder: Path, read: ReadWorkflow, sizes: FileSizes = SIZES) -> None:
+    def __init__(self, folder: Path, read: ReadWorkflow, check: Callable[[], None], sizes: FileSizes = SIZES) -> None:
         self.stale: set[str] = set()
         self._folder = folder
         self._read = read
+        self._check = check
         self._sizes = sizes
         self._case_sensitive = is_case_sensitive(folder)
         self._files = OpenFiles(self._path, JSONFile.close, sizes)
@@ -63,6 +69,7 @@ class MirrorFolder:
                 may not have reached the disk whole, however it looks.
 
         Raises:
+            FolderReplaced: another folder has come; nothing was removed from it.
             OSError: the folder cannot be read or written.
         """
         self.close()
@@ -70,6 +77,7 @@ class MirrorFolder:
         self._checked.clear()
         paths = {self._path(workflow_id).name: workflow_id for workflow_id in workflow_ids}
         self.stale = set(workflow_ids) if is_anew else {each for each in workflow_ids if not self._is_whole(each)}
+        self._check()
         for pattern in (".*.building*", ".*.new"):
             for leftover in self._folder.glob(pattern):
                 leftover.unlink(missing_ok=True)
@@ -80,24 +88,33 @@ class MirrorFolder:
                 os.utime(path)  # it no longer says that it is whole, should this process end before it is made anew
 
     def follow(self, since: int, changes: Sequence[Change]) -> None:
-        """Bring the files up to *changes*, which follow *since* in the feed; what cannot be edited becomes stale."""
+        """Bring the files up to *changes*, which follow *since* in the feed; what cannot be edited becomes stale.
+
+        Raises:
+            FolderReplaced: another folder has come; no file of it is left that was edited here.
+            OSError: the folder cannot be read.
+        """
         by_workflow: dict[str, list[Change]] = {}
         for change in changes:
             if change.workflow_id is not None and change.workflow_id not in self.stale:
                 by_workflow.setdefault(change.workflow_id, []).append(change)
-        for workflow_id, own in by_workflow.items():
-            is_doubtful = own[0].revision <= self._doubtful_until and workflow_id not in self._checked
-            try:
-                if is_doubtful or not self._follow(workflow_id, own, since):
-                    self.stale.add(workflow_id)
-            except (OSError, NotOurs, ValueError):
-                self._files.forget(workflow_id)
-                self.stale.add(workflow_id)
+        edited: str | None = None
+        try:
+            for workflow_id, own in by_workflow.items():
+                self._check()
+                edited = workflow_id
+                self._follow_or_doubt(workflow_id, own, since)
+            self._check()
+        except FolderReplaced:
+            if edited is not None:  # those before it were edited before the last look at the folder
+                self._take_back(edited)
+            raise
 
     def renew(self, workflow_id: str) -> None:
         """Make the file of a stale workflow anew from the store; remove it where there are no records.
 
         Raises:
+            FolderReplaced: another folder has come; the file was not put into it.
             OSError: it cannot be written.
             StoreError: the store cannot be read.
         """
@@ -113,8 +130,12 @@ class MirrorFolder:
         else:
             path = self._path(workflow_id)
             if first:
-                write_new(path, Header(workflow_id, state), first, least_slack=self._sizes.least_slack)
+                with self._beside() as beside:
+                    write_new(beside, Header(workflow_id, state), first, least_slack=self._sizes.least_slack)
+                    self._check()
+                    beside.replace(path)
             else:
+                self._check()
                 path.unlink(missing_ok=True)
         self._unsynced.add(workflow_id)
         self._checked.add(workflow_id)
@@ -137,6 +158,22 @@ class MirrorFolder:
     def close(self) -> None:
         """Close all files."""
         self._files.close()
+
+    def _follow_or_doubt(self, workflow_id: str, changes: list[Change], since: int) -> None:
+        """Edit the file of a workflow; it becomes stale where that cannot be done, or it may have lost an edit."""
+        is_doubtful = changes[0].revision <= self._doubtful_until and workflow_id not in self._checked
+        try:
+            if is_doubtful or not self._follow(workflow_id, changes, since):
+                self.stale.add(workflow_id)
+        except (OSError, NotOurs, ValueError):
+            self._files.forget(workflow_id)
+            self.stale.add(workflow_id)
+
+    def _take_back(self, workflow_id: str) -> None:
+        """Remove the file of a workflow if it may have been edited, or put there, while the folder was replaced."""
+        with contextlib.suppress(OSError, NotOurs):
+            if self._files.untouched(workflow_id) is not None:
+                self._remove(workflow_id)
 
     def _follow(self, workflow_id: str, changes: list[Change], since: int) -> bool:
         """Edit the file of a workflow; return whether that could be done."""
@@ -174,11 +211,13 @@ class MirrorFolder:
         if file.size <= self._sizes.small:
             file = make_room(file, blocked)
         else:
-            beside, path = self._beside(), file.path
-            build_from_file(beside, file, file.header.newest_at)
-            self._files.forget(workflow_id)
-            file = JSONFile(beside, self._sizes)
-            file.move(path)
+            with self._beside() as beside:
+                path = file.path
+                build_from_file(beside, file, file.header.newest_at)
+                self._check()
+                self._files.forget(workflow_id)
+                file = JSONFile(beside, self._sizes)
+                file.move(path)
         self._files.put(workflow_id, file)
         return file
 
@@ -191,19 +230,15 @@ class MirrorFolder:
                 state = _with(state, body)
                 yield body
 
-        beside = self._beside()
-        try:
+        with self._beside() as beside:
             build_from_store(beside, Header(workflow_id, state), chain(first, counted()), self._sizes)
             file = JSONFile(beside, self._sizes)
             try:
                 file.finish(state)
+                self._check()
                 file.move(self._path(workflow_id))
             finally:
                 file.close()
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise
 
     def _is_whole(self, workflow_id: str) -> bool:
         try:
@@ -215,8 +250,16 @@ class MirrorFolder:
         self._files.forget(workflow_id)
         self._path(workflow_id).unlink(missing_ok=True)
 
-    def _beside(self) -> Path:
-        return self._folder / f".{os.getpid()}.building"
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[Path]:
+        """Give the path of a file in the making, which is removed should that fail."""
+        beside = self._folder / f".{os.getpid()}.building"
+        try:
+            yield beside
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink(missing_ok=True)
+            raise
 
     def _path(self, workflow_id: str) -> Path:
         return self._folder / file_name(workflow_id, case_sensitive=self._case_sensitive)

@@ -16,6 +16,10 @@ from execution_history.stores.jsonfiles.file_names import SUFFIX
 _NAME: Final = ".mirror"
 
 
+class FolderReplaced(Exception):  # noqa: N818 - a finding, not a failure
+    """The folder is not as its follower left it: it was removed, or another one or a copy is in its place."""
+
+
 class FolderPlace(NamedTuple):
     """What the file says.
 
@@ -23,11 +27,14 @@ class FolderPlace(NamedTuple):
         id: the name of the folder among all that follow, for its place and its lease.
         revision: the change up to which all files are on the disk; ``None`` where that is not known.
         boot: the start of the machine in which it was written.
+        identity: which file said it, so that a copy of it is told from it: its inode number, and when that changed last
+            (nanoseconds since the epoch); not in the file.
     """
 
     id: str
     revision: int | None = None
     boot: str = ""
+    identity: tuple[int, int] | None = None
 
     @property
     def follower(self) -> str:
@@ -63,6 +70,8 @@ def claim_folder(folder: Path) -> FolderPlace:
         try:
             with contextlib.suppress(FileExistsError):
                 os.link(beside, folder / _NAME)
+            if read_place(folder) is None:  # nobody was first: what has the name cannot be understood
+                beside.replace(folder / _NAME)
         finally:
             beside.unlink(missing_ok=True)
         place = read_place(folder) or place
@@ -76,33 +85,52 @@ def read_place(folder: Path) -> FolderPlace | None:
         OSError: it cannot be read.
     """
     try:
-        found = orjson.loads((folder / _NAME).read_bytes())
-        return FolderPlace(str(found["id"]), cast("int | None", found["revision"]), str(found["boot"]))
+        with (folder / _NAME).open("rb") as file:
+            found, status = orjson.loads(file.read()), os.fstat(file.fileno())
+        revision, identity = cast("int | None", found["revision"]), (status.st_ino, status.st_ctime_ns)
+        return FolderPlace(str(found["id"]), revision, str(found["boot"]), identity)
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
-def save_place(folder: Path, place: FolderPlace, revision: int) -> FolderPlace:
-    """Write that everything up to *revision* is on the disk; return what the file says now.
+def check_place(folder: Path, place: FolderPlace) -> None:
+    """Return if the file of *folder* is the one that said *place*.
 
     Raises:
+        FolderReplaced: it is another one, or is missing.
+        OSError: it cannot be read.
+    """
+    if read_place(folder) != place:
+        raise FolderReplaced
+
+
+def save_place(folder: Path, place: FolderPlace, revision: int) -> FolderPlace:
+    """Write that everything up to *revision* is on the disk, where *place* was said; return what the file says now.
+
+    Raises:
+        FolderReplaced: the file is another one, or is missing.
         OSError: it cannot be written.
     """
-    saved = place._replace(revision=revision, boot=boot_id())
+    saved = place._replace(revision=revision, boot=boot_id(), identity=None)
     beside = _written_beside(folder, saved)
     try:
+        # After the file beside it was written: in a folder that is replaced from now on there is none to be renamed.
+        check_place(folder, place)
         beside.replace(folder / _NAME)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    return saved
+    found = read_place(folder)
+    if found is None or found._replace(identity=None) != saved:
+        raise FolderReplaced
+    return found
 
 
 def _written_beside(folder: Path, place: FolderPlace) -> Path:
     path = folder / f"{_NAME}.{os.getpid()}.new"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(orjson.dumps(place._asdict()))
+        file.write(orjson.dumps({"id": place.id, "revision": place.revision, "boot": place.boot}))
         file.flush()
         os.fsync(file.fileno())
     return path

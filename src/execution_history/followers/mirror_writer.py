@@ -1,10 +1,12 @@
 """The JSON files of a folder, brought from their place in a change feed to its end, step by step.
 
 The place is stored in the history and in the folder, so that following continues where it ended; where the feed has
-forgotten what came after it, or the folder belongs to another history, every file is made anew.
+forgotten what came after it, or the folder belongs to another history, every file is made anew. A folder may be
+removed or replaced at any time, so no step counts unless the folder still says afterwards what it said before.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,14 @@ from typing import Final
 from execution_history.clock import boot_id, now_ms
 from execution_history.errors import FeedExpired
 from execution_history.followers.mirror_folder import MirrorFolder
-from execution_history.followers.mirror_place import FolderPlace, claim_folder, save_place
+from execution_history.followers.mirror_place import (
+    FolderPlace,
+    FolderReplaced,
+    check_place,
+    claim_folder,
+    read_place,
+    save_place,
+)
 from execution_history.followers.workflow_reader import WorkflowReader
 from execution_history.history.replication import HistoryReplication
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
@@ -37,6 +46,7 @@ class MirrorWriter:
     Attributes:
         place: what the folder says of itself; ``None`` before that was read.
         since: the change up to which the folder has come; ``None`` before it has begun.
+        reached: the change up to which the folder had everything after a step; ``None`` where it never had.
         current_at: when the folder had everything (milliseconds since the epoch); ``None`` where it never had.
         is_current: whether the folder had everything when the feed was read last.
     """
@@ -53,6 +63,7 @@ class MirrorWriter:
     ) -> None:
         self.place: FolderPlace | None = None
         self.since: int | None = None
+        self.reached: int | None = None
         self.current_at: int | None = None
         self.is_current = False
         self._service, self._folder, self._sizes = service, folder, sizes
@@ -67,24 +78,48 @@ class MirrorWriter:
         return 0 if self._files is None else len(self._files.stale)
 
     def has(self, revision: int | None) -> bool:
-        """Return whether the folder has everything up to *revision*; false for ``None``."""
-        return self.since is not None and revision is not None and self.since >= revision and not self.files_left
+        """Return whether the folder had everything up to *revision* after the last step; false for ``None``."""
+        if self.since is None or self.reached is None or revision is None:
+            return False
+        return self.reached >= revision and not self.files_left
+
+    async def is_in_place(self) -> bool:
+        """Return whether the folder is there now, as it was left; false where it cannot be read."""
+        place = self.place
+        with contextlib.suppress(OSError):
+            return place is not None and await asyncio.to_thread(read_place, self._folder) == place
+        return False
 
     async def claim(self) -> FolderPlace:
         """Read what the folder says of itself, and make it where it is missing.
 
+        The place of one that was here before is given up: nobody could name it later, and the feed would keep
+        deletions for it. Should it come back, as with a disk that was away, its files are made anew.
+
         Raises:
             SettingsError: it holds a history, or JSON files of another program.
+            StoreError: the history cannot be written.
             OSError: it cannot be read or written.
         """
-        self.place = await asyncio.to_thread(claim_folder, self._folder)
-        return self.place
+        place = await asyncio.to_thread(claim_folder, self._folder)
+        if self.place is not None and self.place.id != place.id:
+            await self._service.save_place(self.place.follower, None)
+        self.place = place
+        return place
 
     async def begin(self) -> None:
-        """Find where to go on, and which files have to be made anew."""
+        """Find where to go on, and which files have to be made anew.
+
+        Raises:
+            SettingsError: the folder holds a history, or JSON files of another program.
+            FolderReplaced: see :meth:`start_over`; the new one has a lease of its own.
+            StoreError: the history cannot be read or written.
+            OSError: the folder cannot be.
+        """
+        self.reached = None
         known, place = self.place, await self.claim()
-        if known is None or known.follower != place.follower:
-            return  # somebody removed the folder, and the new one has a lease of its own
+        if known is None or known.id != place.id:
+            raise FolderReplaced
         saved = await self._service.place_of(place.follower)
         newest = await self._service.revision()
         # A history that was set back to an earlier state has an earlier place than the folder.
@@ -101,6 +136,7 @@ class MirrorWriter:
 
         Raises:
             Stopped: the task is to end.
+            FolderReplaced: see :meth:`start_over`.
             StoreError: the history cannot be read.
             OSError: some files could not be written.
         """
@@ -115,6 +151,9 @@ class MirrorWriter:
             await asyncio.to_thread(self._files.follow, self.since, changes)
             self.since = changes[-1].revision
         await self._renew(self._files)
+        await self._check()  # what was written just now may be all that is there
+        if not self._files.stale:
+            self.reached = self.since
         self.is_current = not changes and not self._files.stale
         if self.is_current:
             self.current_at = now_ms()
@@ -127,6 +166,11 @@ class MirrorWriter:
         """Have the files on the disk, then store the place: in the history first, which keeps deletions after it.
 
         There is nothing to store while some have to be made anew.
+
+        Raises:
+            FolderReplaced: see :meth:`start_over`.
+            StoreError: the history cannot be written.
+            OSError: the folder cannot be.
         """
         if self._files is None or self.place is None or self.since is None or self._files.stale:
             return
@@ -134,13 +178,29 @@ class MirrorWriter:
         if self.since != self.place.revision:
             since = self.since
             await asyncio.to_thread(self._files.sync)
+            await self._check()
             await self._service.save_place(self.place.follower, since)
             self.place = await asyncio.to_thread(save_place, self._folder, self.place, since)
+
+    async def start_over(self) -> None:
+        """Take the folder as one that is seen for the first time, since it was removed or replaced."""
+        self.since, self.reached, self.is_current = None, None, False
+        await self.close()
+        self._files = None  # a new folder may treat names in another way
 
     async def close(self) -> None:
         """Close all files."""
         if self._files is not None:
             await asyncio.to_thread(self._files.close)
+
+    async def _check(self) -> None:
+        await asyncio.to_thread(self._check_place)
+
+    def _check_place(self) -> None:
+        """Return if the folder is still the one whose place is known; called in any thread."""
+        if self.place is None:
+            raise FolderReplaced
+        check_place(self._folder, self.place)
 
     async def _begin_anew(self, place: FolderPlace) -> None:
         """Have every file made anew, and follow from now on."""
@@ -155,7 +215,7 @@ class MirrorWriter:
         reader = WorkflowReader(self._service, self._stop)
 
         def find() -> MirrorFolder:
-            files = self._files or MirrorFolder(self._folder, reader.read, self._sizes)
+            files = self._files or MirrorFolder(self._folder, reader.read, self._check_place, self._sizes)
             files.begin(workflows, is_anew=is_anew, doubtful_until=doubtful_until)
             return files
 
@@ -177,4 +237,5 @@ class MirrorWriter:
                 failures.append(error)
             self._on_progress()
         if failures:
+            await self._check()
             raise failures[0]
