@@ -38,8 +38,8 @@ class LeaseKeeper:
         on_try: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.name = ""
-        self.is_elsewhere = False
+        self.name: str = ""
+        self.is_elsewhere: bool = False
         self.trouble: Exception | None = None
         self._service, self._ttl_ms, self._on_try, self._clock = service, ttl_ms, on_try, clock
         self._owner = uuid.uuid4().hex

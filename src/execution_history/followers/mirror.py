@@ -83,7 +83,7 @@ class MirrorFollower:
         retry_seconds: float = _RETRY_SECONDS,
         sizes: FileSizes = SIZES,
     ) -> None:
-        self.folder = folder.absolute()  # the program may change its own folder later
+        self.folder: Path = folder.absolute()  # the program may change its own folder later
         self._service = service
         self._poll_seconds, self._retry_seconds = poll_seconds, retry_seconds
         self._problem: MirrorTrouble | None = None

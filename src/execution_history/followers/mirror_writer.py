@@ -65,7 +65,7 @@ class MirrorWriter:
         self.since: int | None = None
         self.reached: int | None = None
         self.current_at: int | None = None
-        self.is_current = False
+        self.is_current: bool = False
         self._service, self._folder, self._sizes = service, folder, sizes
         self._stop, self._may_write, self._on_progress = stop, may_write, on_progress
         self._files: MirrorFolder | None = None
