@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from execution_history.query.statistics import ENDED
 from execution_history.records.record import OPEN_STATUSES
 
 STATUS_NAMES: Final = ("running", "success", "failed", "interrupted", "other")
@@ -10,3 +11,6 @@ STATUS_NUMBERS: Final = {name: number for number, name in enumerate(STATUS_NAMES
 
 OPEN_NUMBERS: Final = frozenset(STATUS_NUMBERS[name] for name in OPEN_STATUSES)
 """The statuses of records that can still change."""
+
+ENDED_NUMBERS: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
+"""The statuses of runs whose durations count."""

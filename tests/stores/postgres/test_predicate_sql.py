@@ -25,8 +25,9 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores.postgres.connections import Connections
-from execution_history.stores.postgres.predicate_sql import fingerprint_number, fingerprint_text, of_columns, render
+from execution_history.stores.postgres.predicate_sql import render
 from execution_history.stores.postgres.record_rows import stored_key
+from execution_history.stores.sql_fragments import fingerprint_number, fingerprint_text, of_columns
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents
 from tests.stores.postgres.filled import empty_history, fill

@@ -16,7 +16,8 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
-from execution_history.stores.sqlite.index.predicate_sql import STORED, of_columns, render
+from execution_history.stores.sql_fragments import of_columns
+from execution_history.stores.sqlite.index.predicate_sql import STORED, render
 from tests.sample_filters import BASE, HOUR, documents
 
 _ODD_NUMBERS = st.sampled_from([0, 1, -1, 5, 10, BASE, 2**63 - 1, -(2**63 - 1), 2**63, -(2**63), 2**70, 10**400])

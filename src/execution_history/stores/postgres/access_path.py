@@ -13,14 +13,8 @@ from typing import Final
 from execution_history.query.model import Sort
 from execution_history.query.predicates import HasTag, In, Range
 from execution_history.stores.postgres.moment import Moment
-from execution_history.stores.postgres.predicate_sql import (
-    ColumnPredicate,
-    Fragment,
-    column_of,
-    render,
-    together,
-    values_of,
-)
+from execution_history.stores.postgres.predicate_sql import column_of, render
+from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
 
 TABLE: Final = "execution_history.executions e"
 

@@ -108,10 +108,7 @@ def write(
             raise Conflict([planned[place].change.key for place in missed])
         _write_beside(connection, statements, planned, now)
         insert_rows(connection, statements, _ADD_TO_BIN, sorted(binned))
-        deltas = Deltas(slot)
-        for each in planned:
-            each.add_to(deltas)
-        deltas.write(connection, statements)
+        _write_counters(connection, statements, planned, slot)
         log_changes(connection, statements, [each.logged() for each in planned], now, token)
     return [each.written() for each in planned]
 
@@ -205,6 +202,13 @@ def _write_beside(connection: Connection, statements: Statements, planned: Seque
     insert_rows(connection, statements, _ADD_NODES, nodes)
     gone = sorted((*each.key, each.version, now) for each in planned if each.row is None)
     insert_rows(connection, statements, _ADD_DELETIONS, gone)
+
+
+def _write_counters(connection: Connection, statements: Statements, planned: Sequence[_Planned], slot: int) -> None:
+    deltas = Deltas(slot)
+    for each in planned:
+        each.add_to(deltas)
+    deltas.write(connection, statements)
 
 
 _INSERT: Final = (

@@ -5,13 +5,11 @@ from functools import cache
 from typing import Any, Final
 
 from execution_history.query.rollups import bucket_of, hour_of
-from execution_history.query.statistics import ENDED
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import Counted
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
 
-_ENDED: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
 _TOKENS: Final = len(STATUS_NAMES)
 """The place of the sum of tokens, after the counts."""
 
@@ -50,7 +48,7 @@ class Deltas:
         self._add("rollups", (workflow_id, hour, slot), _TOKENS, sign * (tokens or 0))
         self._add("total_rollups", (hour, slot), status, sign)
         self._add("total_rollups", (hour, slot), _TOKENS, sign * (tokens or 0))
-        if duration is not None and status in _ENDED:
+        if duration is not None and status in ENDED_NUMBERS:
             bucket = bucket_of(duration)
             self._add("durations", (workflow_id, hour, bucket, slot), 0, sign)
             self._add("total_durations", (hour, bucket, slot), 0, sign)

@@ -77,26 +77,28 @@ def location_of(url: str) -> Location:
         )
     if "password_file" in ours:
         known["password"] = _password_in(ours["password_file"])
-    schema = ours.get("schema", DEFAULT_SCHEMA)
-    if not 0 < len(schema.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(schema) or schema.startswith(_TAKEN):
-        raise SettingsError(
-            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes, no %% and is none of PostgreSQL's own.",
-            schema=quoted(schema),
-        )
+    schema = _schema(ours.get("schema", DEFAULT_SCHEMA))
     named = {name: str(value) for name, value in known.items() if name in {"host", "hostaddr", "port", "dbname"}}
     if "service" in known:
         named["service"] = str(known["service"])
     known.setdefault("application_name", "execution-history")
     known["client_encoding"] = "UTF8"
-    for name, value in _PATIENCE.items():
-        known.setdefault(name, value)
     return Location(
-        conninfo=make_conninfo("", **known),
+        conninfo=make_conninfo("", **{**_PATIENCE, **known}),
         schema=schema,
         pool_size=_number(ours.get("pool_size", str(_POOL_SIZE))),
         prepares=_flag(ours.get("prepared_statements", "on")),
         name=f"postgresql:{make_conninfo('', **named)} schema={schema}",
     )
+
+
+def _schema(name: str) -> str:
+    if not 0 < len(name.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(name) or name.startswith(_TAKEN):
+        raise SettingsError(
+            "%(schema)s cannot be the name of a schema: it has 1 to 63 bytes, no %% and is none of PostgreSQL's own.",
+            schema=quoted(name),
+        )
+    return name
 
 
 def _password_in(path: str) -> str:

@@ -6,9 +6,9 @@ from typing import Any, Final
 from execution_history.query.model import RecordKey
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.moment import Moment
-from execution_history.stores.postgres.predicate_sql import Fragment
 from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.postgres.stored_texts import is_shortened, text_of
+from execution_history.stores.sql_fragments import Fragment
 
 _KEYS_AT: Final = (
     "SELECT e.seq, e.workflow_id, e.execute_id, e.update_time FROM execution_history.executions e WHERE e.seq = ANY(%s)"

@@ -8,8 +8,8 @@ from typing import Any, Final
 import psycopg
 
 from execution_history.stores.postgres.connections import Connection
-from execution_history.stores.postgres.predicate_sql import Fragment
 from execution_history.stores.postgres.queries import Statements
+from execution_history.stores.sql_fragments import Fragment
 
 _BEGIN: Final = b"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COMMIT: Final = b"COMMIT"

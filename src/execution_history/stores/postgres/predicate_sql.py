@@ -1,75 +1,19 @@
 """Predicates as SQL conditions on ``executions e``: literals of this package, and values for their parameters."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
-from execution_history.query.statistics import ENDED
 from execution_history.stores.postgres.stored_texts import beginning_of, escaped, stored_text
+from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
-LARGEST: Final = 2**63 - 1
-"""The largest number of a column; the least is its negative."""
-
-IS_ENDED: Final = f"e.status IN ({', '.join(map(str, sorted(STATUS_NUMBERS[status] for status in ENDED)))})"
-"""The condition that a duration counts."""
-
-_HALF: Final = 2**63
 _COLUMNS: Final = {"workflow": "workflow_id"}
 _NEVER: Final = "false"
-
-ColumnPredicate = In | Range | HasTag | Prefix
-Value = Any
-"""A value for a parameter: a text, a number, or a list of either."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """A piece of SQL: a literal of this package, and the values for its parameters, each written ``%s``."""
-
-    sql: str
-    values: tuple[Value, ...] = ()
-
-
-def together(fragments: Sequence[Fragment]) -> Fragment:
-    """Return the condition that all of *fragments* hold; always true without any."""
-    sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in fragments)
-    return Fragment(sql or "true", values_of(fragments))
-
-
-def values_of(fragments: Sequence[Fragment]) -> tuple[Value, ...]:
-    """Return the values of *fragments*, one after the other."""
-    return tuple(value for fragment in fragments for value in fragment.values)
 
 
 def column_of(attribute: Attribute) -> str:
     """Return the name of the column that has *attribute*."""
     return _COLUMNS.get(attribute.column, attribute.column)
-
-
-def fingerprint_number(fingerprint: str) -> int | None:
-    """Return a fingerprint as the signed number in its column; ``None`` for an invalid one."""
-    try:
-        number = int(fingerprint, 16)
-    except ValueError:
-        return None
-    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
-
-
-def fingerprint_text(number: int) -> str:
-    """Return the fingerprint that *number* stands for in its column."""
-    return f"{number + _HALF:016x}"
-
-
-def of_columns(predicate: And) -> list[ColumnPredicate]:
-    """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
-
-
-def title_of(predicate: ColumnPredicate) -> str:
-    """Return the name of *predicate* in an explanation."""
-    return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 
 def render(predicate: Predicate) -> Fragment:
@@ -116,7 +60,7 @@ def _stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever
         return fingerprint_number(value)
     if isinstance(value, str):
         return stored_text(value)
-    return None if abs(value) > LARGEST else value
+    return whole(value)
 
 
 def _range(predicate: Range) -> Fragment:

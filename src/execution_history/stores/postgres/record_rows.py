@@ -15,12 +15,11 @@ from execution_history.records.usage import usage_of
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.search_terms import terms_of
 from execution_history.stores.postgres.stored_texts import escaped, is_shortened, stored_text
+from execution_history.stores.sql_fragments import fingerprint_number, whole
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
 
-_LARGEST: Final = 2**63 - 1
-_HALF: Final = 2**63
 _LATELY_MS: Final = 3_600_000
 _MOST_AT_ONCE: Final = 16 * 1024
 """Bytes of a document whose terms are written with it; those of a larger one follow (:mod:`.late_terms`)."""
@@ -111,7 +110,7 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         record = outline_of(document.body)
         attributes = attributes_of(record)
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
-        counted = Counted(document.create_time, status, _whole(attributes.duration_ms), _whole(attributes.tokens))
+        counted = Counted(document.create_time, status, whole(attributes.duration_ms), whole(attributes.tokens))
         is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
         has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [
@@ -149,7 +148,7 @@ def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[t
         (
             place, create_time, texts[node.node_id or node.name], texts[node.label],
             None if node.node_type is None else texts[node.node_type],
-            STATUS_NUMBERS[node.status], _whole(node.known_ms), _whole(usage_of(node.usage).total),
+            STATUS_NUMBERS[node.status], whole(node.known_ms), whole(usage_of(node.usage).total),
         )
         for place, node in enumerate(nodes_of(record["node_execute_status"]))
     ]  # fmt: skip
@@ -160,8 +159,8 @@ def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of a
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
-        return _whole(value)
-    return int(value, 16) - _HALF if form == "fingerprint" else texts[value]
+        return whole(value)
+    return fingerprint_number(value) if form == "fingerprint" else texts[value]
 
 
 def array_text(values: Sequence[int | str]) -> str:
@@ -170,8 +169,3 @@ def array_text(values: Sequence[int | str]) -> str:
         return f"{{{','.join(map(str, values))}}}"
     quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
-def _whole(value: int | None) -> int | None:
-    """Return *value*, or ``None`` for a number that a column has no place for."""
-    return value if value is None or abs(value) <= _LARGEST else None

@@ -7,17 +7,9 @@ from typing import Any, Final
 from execution_history.query.rollups import HOUR_MS, Piece, bucket_of, hours_within, pieces_within
 from execution_history.stores.postgres.access_path import TABLE
 from execution_history.stores.postgres.moment import Moment, Rows
-from execution_history.stores.postgres.predicate_sql import IS_ENDED, Fragment, values_of
 from execution_history.stores.postgres.stored_texts import stored_text
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
-
-COUNTS: Final = ", ".join(
-    [
-        *(f"count(*) FILTER (WHERE e.status = {number})" for number in STATUS_NUMBERS.values()),
-        "coalesce(sum(e.tokens), 0)",
-    ]
-)
-"""The number of rows of each status, and the sum of their tokens."""
+from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
+from execution_history.stores.status_numbers import STATUS_NAMES
 
 _ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
@@ -64,10 +56,10 @@ class RollupSQL:
         hours, ends = pieces_within(first, last, edges)
         of_hours = Fragment("r.hour >= j.begin_at AND r.hour < j.end_at")
         of_times = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at")
-        ended = Fragment(f"{of_times.sql} AND {IS_ENDED} AND e.duration IS NOT NULL")
+        ended = Fragment(f"{of_times.sql} AND {is_ended('e')} AND e.duration IS NOT NULL")
         rollups, durations = (f"execution_history.{self._of}{name} r" for name in ("rollups", "durations"))
         rows = self._per_piece(_ROLLED, rollups, self._where("r", of_hours), hours)
-        rows += self._per_piece(COUNTS, TABLE, self._where("e", of_times), ends)
+        rows += self._per_piece(counts_of("e"), TABLE, self._where("e", of_times), ends)
         long = self._per_piece("r.bucket, sum(r.runs)", durations, self._where("r", of_hours), hours, by="r.bucket")
         short = self._per_piece("e.duration, count(*)", TABLE, self._where("e", ended), ends, by="e.duration")
         counted = [(number, int(bucket), int(runs)) for number, bucket, runs in long]

@@ -16,8 +16,9 @@ from execution_history.records.partial import LARGE
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.access_path import TABLE, AccessPath, is_ordered
 from execution_history.stores.postgres.moment import Moment
-from execution_history.stores.postgres.predicate_sql import ColumnPredicate, Fragment, render, together, values_of
+from execution_history.stores.postgres.predicate_sql import render
 from execution_history.stores.postgres.search_terms import may_have
+from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
 
 _INDEX: Final = re.compile(r"Scan (?:Backward )?(?:using|on) (executions_\w+)")
 _MOST_WALKS: Final = 32

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from execution_history.query.text import Search, searched_text
 from execution_history.query.text.tokens import AllOf, AnyOf, Expression, Token, Tokens, Without, needed
-from execution_history.stores.postgres.predicate_sql import Fragment, together, values_of
+from execution_history.stores.sql_fragments import Fragment, together, values_of
 
 _TOKENS: Final = Tokens()
 _SIGN: Final = 1 << 31

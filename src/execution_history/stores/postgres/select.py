@@ -22,10 +22,10 @@ from execution_history.stores.postgres.connections import Connection, Connection
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import keys_at, keys_of_stored
 from execution_history.stores.postgres.moment import Answer, Moment, one_moment
-from execution_history.stores.postgres.predicate_sql import Fragment, of_columns, title_of
 from execution_history.stores.postgres.row_scan import FoundRow, RowScan, by_seq
 from execution_history.stores.postgres.search_terms import has_tokens
 from execution_history.stores.postgres.stored_texts import stored_text
+from execution_history.stores.sql_fragments import Fragment, of_columns, title_of
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 REVISION: Final = Fragment("SELECT f.revision FROM execution_history.feed f")

@@ -17,18 +17,19 @@ from execution_history.stores.postgres.connections import Connection, Connection
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, one_moment
-from execution_history.stores.postgres.predicate_sql import (
-    IS_ENDED,
+from execution_history.stores.postgres.predicate_sql import render
+from execution_history.stores.postgres.rollup_sql import RollupSQL
+from execution_history.stores.postgres.row_scan import RowScan
+from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
+from execution_history.stores.sql_fragments import (
     Fragment,
+    counts_of,
     fingerprint_text,
+    is_ended,
     of_columns,
-    render,
     together,
     values_of,
 )
-from execution_history.stores.postgres.rollup_sql import COUNTS, RollupSQL
-from execution_history.stores.postgres.row_scan import RowScan
-from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _SIZE: Final = len(STATUS_NAMES)
@@ -90,10 +91,11 @@ class StatisticsEngine:
     ) -> tuple[Percentiles, list[tuple[int, dict[str, int], int, Percentiles]]]:
         """Count all buckets, and all together, in one pass over the rows."""
         source, where = self._within(first, last)
-        counts = COUNTS.replace("e.", "r.")
+        counts = counts_of("r")
         sql = (
             "WITH r AS MATERIALIZED (SELECT width_bucket(e.create_time, %s::bigint[]) - 1 AS bucket, e.status, "  # noqa: S608 - literals of ours
-            f"e.tokens, CASE WHEN {IS_ENDED} THEN e.duration END AS duration FROM {source.sql} WHERE {where.sql}), "
+            f"e.tokens, CASE WHEN {is_ended('e')} THEN e.duration END AS duration "
+            f"FROM {source.sql} WHERE {where.sql}), "
             f"g AS (SELECT r.bucket, ARRAY[{counts}] AS counts, "
             "array_agg(r.duration ORDER BY r.duration) FILTER (WHERE r.duration IS NOT NULL) AS durations "
             "FROM r GROUP BY GROUPING SETS ((r.bucket), ())) "

@@ -16,17 +16,10 @@ import orjson
 
 from execution_history.query.model import Sort
 from execution_history.query.predicates import HasTag, In, Prefix, Range
+from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import (
-    ColumnPredicate,
-    Fragment,
-    has_name,
-    is_one_of,
-    render,
-    together,
-    values_of,
-)
+from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one_of, render
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128

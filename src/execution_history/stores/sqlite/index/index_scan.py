@@ -10,9 +10,9 @@ from execution_history.errors import Message
 from execution_history.query.cursor import Position
 from execution_history.query.model import RecordQuery
 from execution_history.query.steps import Row
+from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose_for_counting
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.queries import Value
 
 _COUNTING_STEPS: Final = (100, 1_000, 10_000)

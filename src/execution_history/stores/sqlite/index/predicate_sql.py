@@ -1,59 +1,21 @@
 """Predicates as SQL conditions on ``facets f``: literals of this package, and values for their parameters."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
 from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
-from execution_history.query.statistics import ENDED
+from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 STORED: Final = tuple(each for each in ATTRIBUTES if each.stored_as != "several")
 """The attributes that have a column of their own."""
 
-ENDED_NUMBERS: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
-"""The statuses of runs whose durations count."""
-
-IS_ENDED: Final = f"f.status IN ({', '.join(map(str, sorted(ENDED_NUMBERS)))})"
-"""The condition that a duration counts."""
-
-COUNTS: Final = ", ".join(
-    [
-        *(f"count(*) FILTER (WHERE f.status = {number})" for number in STATUS_NUMBERS.values()),
-        "coalesce(sum(f.tokens), 0)",
-    ]
-)
-"""The number of rows of each status, and the sum of their tokens."""
-
-LARGEST: Final = 2**63 - 1
-_HALF: Final = 2**63
 _NUMBER_OF_TEXT: Final = "(SELECT id FROM texts WHERE text = ?)"
 _TEXT: Final = "(SELECT text FROM texts WHERE id = {})"
 _BEYOND: Final = 1e300
 """Stands for a number that SQLite has no integer for."""
-
-ColumnPredicate = In | Range | HasTag | Prefix
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """A piece of SQL: a literal of this package, and the values for its question marks."""
-
-    sql: str
-    values: tuple[Value, ...] = ()
-
-
-def together(fragments: Sequence[Fragment]) -> Fragment:
-    """Return the condition that all of *fragments* hold; always true without any."""
-    sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in fragments)
-    return Fragment(sql or "1", values_of(fragments))
-
-
-def values_of(fragments: Sequence[Fragment]) -> tuple[Value, ...]:
-    """Return the values of *fragments*, one after the other."""
-    return tuple(value for fragment in fragments for value in fragment.values)
 
 
 def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
@@ -63,35 +25,6 @@ def as_stored(attribute: Attribute, value: Any) -> Any:  # noqa: ANN401 - whatev
     if attribute.stored_as == "fingerprint" and value is not None:
         return fingerprint_number(value)
     return whole(value)
-
-
-def whole(value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
-    """Return *value*, or ``None`` for a number that SQLite has no integer for."""
-    return None if isinstance(value, int) and abs(value) > LARGEST else value
-
-
-def fingerprint_number(fingerprint: str) -> int | None:
-    """Return a fingerprint as the signed number in the index; ``None`` for an invalid one."""
-    try:
-        number = int(fingerprint, 16)
-    except ValueError:
-        return None
-    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
-
-
-def fingerprint_text(number: int) -> str:
-    """Return the fingerprint that *number* stands for in the index."""
-    return f"{number + _HALF:016x}"
-
-
-def of_columns(predicate: And) -> list[ColumnPredicate]:
-    """Return the parts of *predicate* that the columns of the index decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
-
-
-def title_of(predicate: ColumnPredicate) -> str:
-    """Return the name of *predicate* in an explanation."""
-    return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 
 def render(predicate: Predicate) -> Fragment:

@@ -21,9 +21,10 @@ from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
 from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
+from execution_history.stores.sql_fragments import fingerprint_number, whole
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
-from execution_history.stores.sqlite.index.predicate_sql import STORED, fingerprint_number, whole
+from execution_history.stores.sqlite.index.predicate_sql import STORED
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _MOST_TEXTS: Final = 50_000

@@ -8,8 +8,8 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import HOUR_MS, bucket_of, pieces_within
+from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
 from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.predicate_sql import COUNTS, IS_ENDED, Fragment, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
@@ -57,14 +57,14 @@ def rollup_counts(
     of_rollups, of_rows, by = _of(workflow_ids)
     hours, ends = pieces_within(first, last, edges)
     of_hours, of_ends = f"{of_rollups} AND {_HOURS}", f"{of_rows} AND {_TIMES}"
-    of_durations = f"{of_ends} AND {IS_ENDED} AND f.duration IS NOT NULL"
+    of_durations = f"{of_ends} AND {is_ended('f')} AND f.duration IS NOT NULL"
     facets = f"facets f INDEXED BY {by}"
     listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
     whole, rest = orjson.dumps(hours).decode(), orjson.dumps(ends).decode()
     histograms = f"({_HISTOGRAM} {of_hours})"
     arms = (
         Fragment(_counted("NULL", _ROLLED, "rollups r", of_hours), (whole, *listed)),
-        Fragment(_counted("NULL", COUNTS, facets, of_ends), (rest, *listed)),
+        Fragment(_counted("NULL", counts_of("f"), facets, of_ends), (rest, *listed)),
         Fragment(f"SELECT {_KEY}, {histograms}, NULL, {_NOTHING}, 0 FROM json_each(?) j", (*listed, whole)),  # noqa: S608 - literals of ours
         Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, of_durations), (rest, *listed)),
     )

@@ -10,9 +10,9 @@ import orjson
 from execution_history.query.rollups import bucket_of, hour_of
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
-from execution_history.stores.sqlite.index.predicate_sql import ENDED_NUMBERS, STORED
+from execution_history.stores.sqlite.index.predicate_sql import STORED
 from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
-from execution_history.stores.status_numbers import STATUS_NAMES
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 

@@ -16,13 +16,13 @@ from execution_history.query.finder import find
 from execution_history.query.model import IndexReach, RecordQuery, Selection
 from execution_history.query.predicates import And, Text
 from execution_history.stores.capabilities import NO_TEXT_SEARCH
+from execution_history.stores.sql_fragments import of_columns, title_of
 from execution_history.stores.sqlite.index.access_path import AccessPath, choose
 from execution_history.stores.sqlite.index.connections import rows as rows_of
 from execution_history.stores.sqlite.index.connections import statement
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.index_scan import IndexScan
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import of_columns, title_of
 from execution_history.stores.sqlite.index.text_index import TextIndex, TextMatches
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 

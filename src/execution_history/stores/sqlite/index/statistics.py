@@ -14,21 +14,19 @@ from execution_history.query.model import FailureGroup, IndexReach, RecordQuery,
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS
-from execution_history.stores.sqlite.index.connections import rows
-from execution_history.stores.sqlite.index.history_source import HistoryView
-from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import (
-    COUNTS,
-    IS_ENDED,
+from execution_history.stores.sql_fragments import (
     Fragment,
-    as_stored,
+    counts_of,
     fingerprint_text,
+    is_ended,
     of_columns,
-    render,
-    text_of,
     together,
     values_of,
 )
+from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.history_source import HistoryView
+from execution_history.stores.sqlite.index.limits import USUAL, Limits
+from execution_history.stores.sqlite.index.predicate_sql import as_stored, render, text_of
 from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rollup_counts
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
 from execution_history.stores.sqlite.index.text_index import TextIndex
@@ -38,7 +36,7 @@ from execution_history.stores.status_numbers import STATUS_NAMES
 _PARTS: Final = ("0.5", "0.95", "0.99")
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in _PARTS)
 _FIGURES: Final = ", ".join(
-    [COUNTS, *(f"percentile_disc(f.duration, {part}) FILTER (WHERE {IS_ENDED})" for part in _PARTS)]
+    [counts_of("f"), *(f"percentile_disc(f.duration, {part}) FILTER (WHERE {is_ended('f')})" for part in _PARTS)]
 )
 _GROUP_FIELDS: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
@@ -103,7 +101,7 @@ class StatisticsEngine:
 
     def _buckets(self, first: int, last: int, edges: Sequence[int]) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         """Count all buckets in one statement, each in a subquery of its own: grouping would sort every row."""
-        whole = together([*self._tests, Fragment(f"+{IS_ENDED}"), Fragment(_BETWEEN, (first, last))])
+        whole = together([*self._tests, Fragment(f"+{is_ended('f')}"), Fragment(_BETWEEN, (first, last))])
         times = Fragment(
             "f.create_time >= json_extract(b.value, '$[0]') AND f.create_time <= json_extract(b.value, '$[1]')"
         )

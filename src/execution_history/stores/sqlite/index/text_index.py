@@ -16,7 +16,7 @@ import orjson
 from execution_history.query.text import Search, searched_text
 from execution_history.query.text.character_classes import UNICODE_VERSION
 from execution_history.query.text.tokens import AllOf, AnyOf, Expression, Token, Tokens, Without, needed
-from execution_history.stores.sqlite.index.predicate_sql import Fragment
+from execution_history.stores.sql_fragments import Fragment
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
 _TABLES: Final = "text.sql"

@@ -1,0 +1,74 @@
+"""Pieces of SQL, and numbers in columns, that are the same in every store that renders predicates. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from execution_history.query.predicates import And, HasTag, In, Prefix, Range
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NUMBERS
+
+LARGEST: Final = 2**63 - 1
+"""The largest number of a column; the least is its negative."""
+
+_HALF: Final = 2**63
+
+ColumnPredicate = In | Range | HasTag | Prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A piece of SQL: a literal of this package, and the values for its parameters."""
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+
+def together(fragments: Sequence[Fragment]) -> Fragment:
+    """Return the condition that all of *fragments* hold; always true without any."""
+    sql = " AND ".join(f"({fragment.sql})" if " OR " in fragment.sql else fragment.sql for fragment in fragments)
+    return Fragment(sql or "true", values_of(fragments))
+
+
+def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
+    """Return the values of *fragments*, one after the other."""
+    return tuple(value for fragment in fragments for value in fragment.values)
+
+
+def of_columns(predicate: And) -> list[ColumnPredicate]:
+    """Return the parts of *predicate* that columns decide."""
+    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
+
+
+def title_of(predicate: ColumnPredicate) -> str:
+    """Return the name of *predicate* in an explanation."""
+    return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
+
+
+def is_ended(table: str) -> str:
+    """Return the condition on a row of *table* that its duration counts."""
+    return f"{table}.status IN ({', '.join(map(str, sorted(ENDED_NUMBERS)))})"
+
+
+def counts_of(table: str) -> str:
+    """Return the number of rows of *table* in each status, and the sum of their tokens."""
+    counts = (f"count(*) FILTER (WHERE {table}.status = {number})" for number in STATUS_NUMBERS.values())
+    return ", ".join([*counts, f"coalesce(sum({table}.tokens), 0)"])
+
+
+def whole(value: Any) -> Any:  # noqa: ANN401 - whatever a record may have
+    """Return *value*, or ``None`` for a number that a column has no place for."""
+    return None if isinstance(value, int) and abs(value) > LARGEST else value
+
+
+def fingerprint_number(fingerprint: str) -> int | None:
+    """Return a fingerprint as the signed number in its column; ``None`` for an invalid one."""
+    try:
+        number = int(fingerprint, 16)
+    except ValueError:
+        return None
+    return number - _HALF if 0 <= number < 2 * _HALF and fingerprint == f"{number:016x}" else None
+
+
+def fingerprint_text(number: int) -> str:
+    """Return the fingerprint that *number* stands for in its column."""
+    return f"{number + _HALF:016x}"
