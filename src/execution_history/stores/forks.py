@@ -1,6 +1,8 @@
 """Stores that are closed before a fork, and opened again by their next use on either side.
 
-Threads, locks and connections do not cross a fork. Only real forks count: ``subprocess`` does not call these hooks.
+Threads, locks and connections do not cross a fork: with a connection of SQLite that is open in the parent, the child
+would seem to have the parent's locks (sqlite.org/howtocorrupt.html, section 2.6). Only real forks count: ``subprocess``
+does not call these hooks.
 """
 
 import functools

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import threading
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +12,9 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreClosed
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import Packer, shipped_dictionary
-from execution_history.stores.forks import close_before_forks
-from execution_history.stores.listeners import ChangeNotifier
+from execution_history.stores.opened_store import OpenedStore
 from execution_history.stores.postgres.connections import WAIT_SECONDS, Connection, Connections
 from execution_history.stores.postgres.error_mapping import faults
 from execution_history.stores.postgres.group_commit import GroupCommit
@@ -55,7 +52,7 @@ class StoreParts:
                 _log.warning("A history was not closed completely: %s", error)
 
 
-class SharedStore(ChangeNotifier):
+class SharedStore(OpenedStore[StoreParts]):
     """A history that is opened with its first use and closed once.
 
     Args:
@@ -75,6 +72,7 @@ class SharedStore(ChangeNotifier):
         clock: Callable[[], int] = now_ms,
         wait_seconds: float = WAIT_SECONDS,
     ) -> None:
+        super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self._place = location
         self._statements = Statements(location.schema)
@@ -82,10 +80,6 @@ class SharedStore(ChangeNotifier):
         self._clock = clock
         self._wait_seconds = wait_seconds
         self._slot = secrets.randbelow(_SLOTS)
-        self._opened: StoreParts | None = None
-        self._closed = False
-        self._left_for_fork = False
-        self._opening = threading.Lock()
         self._checking: Future[None] | None = None
 
     @property
@@ -101,8 +95,7 @@ class SharedStore(ChangeNotifier):
             StoreUnwritable: the role may not make them.
             StoreError: the database could not be used.
         """
-        if self._opened is None or self._closed:
-            await asyncio.to_thread(self._open)
+        await super().open()
 
     async def aclose(self) -> None:
         """See :meth:`HistoryStore.aclose`."""
@@ -114,17 +107,6 @@ class SharedStore(ChangeNotifier):
         if self._opened is not None:
             self._opened.notifications.start()
         return end
-
-    @property
-    def _parts(self) -> StoreParts:
-        opened = self._opened
-        if opened is None and self._left_for_fork:
-            # It was open before the fork, and callers do not open it again.
-            self._open()
-            opened = self._opened
-        if opened is None:
-            raise StoreClosed("This history is not open; open it first, or create a new service after closing one.")
-        return opened
 
     @property
     def _connections(self) -> Connections:
@@ -146,21 +128,6 @@ class SharedStore(ChangeNotifier):
         threads = self._parts.threads
         return await asyncio.get_running_loop().run_in_executor(threads, partial(function, *values, **more))
 
-    def _open(self) -> None:
-        with self._opening:
-            if self._closed:
-                raise StoreClosed("This history was closed; create a new service.")
-            if self._opened is None:
-                opened = self._open_parts()
-                opened.writer.start(self)
-                # A program that ends without aclose still finishes what was submitted.
-                self._at_exit = weakref.finalize(self, opened.close)
-                if self._listeners:
-                    opened.notifications.start()
-                self._opened = opened
-                self._left_for_fork = False
-                close_before_forks(self)
-
     def _open_parts(self) -> StoreParts:
         connections = Connections(self._place, self._wait_seconds)
         with faults(), contextlib.closing(connections.connect()) as connection:
@@ -175,26 +142,13 @@ class SharedStore(ChangeNotifier):
         threads = ThreadPoolExecutor(self._place.pool_size + _MORE_THREADS, "execution-history-postgres")
         return StoreParts(connections, Writer(commits), Notifications(connections, tell), threads)
 
-    def before_fork(self) -> None:
-        """See :class:`~execution_history.stores.forks.Forkable`."""
-        self._opening.acquire()
-        if self._opened is not None:
-            # First, so that no call uses parts that are being closed.
-            self._opened, self._left_for_fork = None, True
-            self._at_exit()
+    def _begin(self, parts: StoreParts) -> None:
+        parts.writer.start(self)
+        if self._listeners:
+            parts.notifications.start()
 
     def after_fork(self, *, is_child: bool) -> None:
-        """See :class:`~execution_history.stores.forks.Forkable`."""
+        """See :class:`~execution_history.stores.forks.Forkable`; the child writes counters of its own."""
+        super().after_fork(is_child=is_child)
         if is_child:
-            self._opening = threading.Lock()
-            self._listeners = ()  # they belong to the parent
             self._slot = secrets.randbelow(_SLOTS)
-        else:
-            self._opening.release()
-
-    def _close(self) -> None:
-        with self._opening:
-            self._closed = True
-            opened, self._opened = self._opened, None
-            if opened is not None:
-                self._at_exit()

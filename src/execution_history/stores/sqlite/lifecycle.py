@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import threading
-import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from execution_history.errors import StoreClosed, StoreError
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
-from execution_history.stores.forks import close_before_forks
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.mirror_port import Mirror
+from execution_history.stores.opened_store import OpenedStore
 from execution_history.stores.sqlite.connections import load_dictionaries, open_writer
 from execution_history.stores.sqlite.documents import nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults, is_full
@@ -109,7 +107,7 @@ class QueryIndex:
                 self._index.close()
 
 
-class EmbeddedStore(ChangeNotifier):
+class EmbeddedStore(OpenedStore[StoreParts]):
     """A folder that is opened with its first use and closed once.
 
     Args:
@@ -135,6 +133,7 @@ class EmbeddedStore(ChangeNotifier):
         file_sizes: FileSizes = SIZES,
         clock: Callable[[], int] = now_ms,
     ) -> None:
+        super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
@@ -143,10 +142,6 @@ class EmbeddedStore(ChangeNotifier):
         self._lock_seconds = lock_seconds
         self._sizes = file_sizes
         self._clock = clock
-        self._opened: StoreParts | None = None
-        self._closed = False
-        self._left_for_fork = False
-        self._opening = threading.Lock()
 
     @property
     def location(self) -> str:
@@ -155,8 +150,7 @@ class EmbeddedStore(ChangeNotifier):
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`; imports what others wrote into the folder."""
-        if self._opened is None or self._closed:
-            await asyncio.to_thread(self._open)
+        await super().open()
 
     async def aclose(self) -> None:
         """See :meth:`HistoryStore.aclose`."""
@@ -169,17 +163,6 @@ class EmbeddedStore(ChangeNotifier):
             except StoreError as error:
                 _log.warning("A history is closed although not all is on the disk: %s", error)
         await asyncio.to_thread(self._close)
-
-    @property
-    def _parts(self) -> StoreParts:
-        opened = self._opened
-        if opened is None and self._left_for_fork:
-            # It was open before the fork, and callers do not open it again.
-            self._open()
-            opened = self._opened
-        if opened is None:
-            raise StoreClosed("This history is not open; open it first, or create a new service after closing one.")
-        return opened
 
     async def _write(
         self,
@@ -201,27 +184,19 @@ class EmbeddedStore(ChangeNotifier):
         """Return the rows of a named statement."""
         return await self._parts.reader.in_thread(lambda connection: rows(connection, name, *values))
 
-    def _open(self) -> None:
-        with self._opening:
-            if self._closed:
-                raise StoreClosed("This history was closed; create a new service.")
-            if self._opened is None:
-                with faults(self._folder):
-                    try:
-                        self._opened = self._open_parts()
-                    except (apsw.Error, OSError) as error:
-                        if not (is_full(error) and Reserve(self._folder).release()):
-                            raise
-                        self._opened = self._open_parts()  # so that records can be deleted
-                self._opened.writer.start(self)
-                # A program that ends without aclose still leaves its files in order.
-                self._at_exit = weakref.finalize(self, self._opened.close)
-                self._left_for_fork = False
-                # SQLite's connections do not cross a fork: with one that is open in the parent, the child would seem to
-                # have the parent's locks (sqlite.org/howtocorrupt.html, section 2.6).
-                close_before_forks(self)
-
     def _open_parts(self) -> StoreParts:
+        with faults(self._folder):
+            try:
+                return self._read_folder()
+            except (apsw.Error, OSError) as error:
+                if not (is_full(error) and Reserve(self._folder).release()):
+                    raise
+                return self._read_folder()  # so that records can be deleted
+
+    def _begin(self, parts: StoreParts) -> None:
+        parts.writer.start(self)
+
+    def _read_folder(self) -> StoreParts:
         """Open the database, import what others wrote into the folder, and return the parts of the store.
 
         Raises:
@@ -252,26 +227,3 @@ class EmbeddedStore(ChangeNotifier):
             raise
         lock.release()
         return StoreParts(writer, reader, mirror, lock, QueryIndex(folder, reader, has_texts=self._search))
-
-    def before_fork(self) -> None:
-        """See :class:`~execution_history.stores.forks.Forkable`."""
-        self._opening.acquire()
-        if self._opened is not None:
-            # First, so that no call uses parts that are being closed.
-            self._opened, self._left_for_fork = None, True
-            self._at_exit()
-
-    def after_fork(self, *, is_child: bool) -> None:
-        """See :class:`~execution_history.stores.forks.Forkable`."""
-        if is_child:
-            self._opening = threading.Lock()
-            self._listeners = ()  # they belong to the parent
-        else:
-            self._opening.release()
-
-    def _close(self) -> None:
-        with self._opening:
-            self._closed = True
-            opened, self._opened = self._opened, None
-            if opened is not None:
-                self._at_exit()
