@@ -98,6 +98,24 @@ _WHERE = st.sampled_from(
     ]
 ).map(parse_condition)
 
+SEARCHED_TEXTS = [
+    "北",
+    "京",
+    "北京",
+    "x",
+    '"x y"',
+    "tim*",
+    "imed",
+    "thing",
+    "timed -40",
+    "thing one",
+    "95.5",
+    "weird",
+    "-x text",
+    "x 北",
+]
+"""Searches that find some of the documents: signs, parts of words, phrases, words that must be absent."""
+
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "workflow_ids": _several(st.sampled_from(["w", "v", "none"])),
     "statuses": _several(st.sampled_from(["running", "success", "failed", "interrupted", "other"])),
@@ -124,24 +142,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "fingerprints": _several(st.sampled_from(["no fingerprint", "0" * 16])),
     "parents": _several(_NAMES),
     "conditions": _several(_WHERE),
-    "text": st.sampled_from(
-        [
-            "北",
-            "京",
-            "北京",
-            "x",
-            '"x y"',
-            "tim*",
-            "imed",
-            "thing",
-            "timed -40",
-            "thing one",
-            "95.5",
-            "weird",
-            "-x text",
-            "x 北",
-        ]
-    ),
+    "text": st.sampled_from(SEARCHED_TEXTS),
 }
 KEYWORDS = frozenset(_FIELDS)
 """The filters that are drawn."""

@@ -15,24 +15,8 @@ from execution_history.records.record import Document
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres.record_rows import COLUMNS, row_of
 from execution_history.stores.postgres.search_terms import has_tokens, may_have, number_of, terms_of
-from tests.sample_filters import BASE, HOUR, documents
+from tests.sample_filters import BASE, HOUR, SEARCHED_TEXTS, documents
 from tests.sample_records import document
-
-_TEXTS = [
-    "北",
-    "北京",
-    "x",
-    '"x y"',
-    "tim*",
-    "imed",
-    "thing",
-    "timed -40",
-    "thing one",
-    "95.5",
-    "weird",
-    "x 北",
-    "-x text",
-]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +66,7 @@ def test_the_tokens_of_a_run_are_written_when_it_ends_or_is_old(hours: float, is
     assert is_known == (row[COLUMNS.index("terms")] is not None)
 
 
-@given(record=documents(), text=st.sampled_from(_TEXTS))
+@given(record=documents(), text=st.sampled_from(SEARCHED_TEXTS))
 def test_a_record_that_has_a_text_has_the_numbers_of_its_tokens(record: Document, text: str) -> None:
     """As the expression on tokens says, evaluated on numbers."""
     parsed, search = orjson.loads(record.body), parse_search(text)
