@@ -54,7 +54,7 @@ class PostgresAdministration(SharedStore):
 
         def save(connection: Connection, token: UUID) -> int | None:
             # The revision is taken first: nobody else can change the entry, or commit a revision, before this commit.
-            version = log_changes(connection, self._statements, (), self._clock(), token)
+            [(version,)] = log_changes(connection, self._statements, (), self._clock(), token)
             found = connection.execute(self._statements["entry_version"], stored).fetchone()
             known = 0 if found is None or found[1] else int(found[0])
             if expected not in (None, known) or (value is None and not known):

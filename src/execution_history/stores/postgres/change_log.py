@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
+import psycopg
+
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.queries import Statements
 
@@ -26,8 +28,8 @@ class Logged(NamedTuple):
 
 def log_changes(
     connection: Connection, statements: Statements, changes: Sequence[Logged], changed_at: int, token: UUID
-) -> int:
-    """Add *changes* to the log, and return the revision of the last; from here on no other transaction can commit one.
+) -> "psycopg.Cursor[tuple[int]]":
+    """Add *changes* to the log, and return a cursor with the revision of the last; from here on no other transaction can commit one.
 
     Args:
         connection: in a transaction.
@@ -41,8 +43,7 @@ def log_changes(
     """
     columns = [[each.workflow_id for each in changes], [each.execute_id for each in changes]]
     values = (max(1, len(changes)), *columns, [each.version for each in changes], changed_at, token)
-    [(revision,)] = connection.execute(statements["log_changes"], values).fetchall()
-    return int(revision)
+    return connection.execute(statements["log_changes"], values)
 
 
 def was_committed(connection: Connection, statements: Statements, token: UUID) -> bool:

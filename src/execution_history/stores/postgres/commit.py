@@ -12,7 +12,7 @@ from execution_history.stores.compression import Packer, StoredRecord
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.postgres.batch import Binned, ChangedState, StoredState
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
-from execution_history.stores.postgres.connections import Connection, Connections, limit_locks
+from execution_history.stores.postgres.connections import Connection, Connections, conversation
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
@@ -92,25 +92,37 @@ def write(
         Conflict: another process was quicker; nothing was written.
         psycopg.Error: it could not be written, or the answer to the commit was lost.
     """
-    # Before the transaction begins: others may wait for what it locks.
+    # Before anything is locked: others may wait for it.
     binned = [_binned(each.key, each.binned, packer) for each in changes if each.binned is not None]
     # A record that came and went in one group is in the bin only.
     changes = [each for each in changes if each.stored is not None or each.document is not None]
     rows = [None if each.document is None else row_of(each.document, packer, now) for each in changes]
-    with connection.pipeline(), connection.transaction():
-        limit_locks(connection)
-        places = iter(
-            arrivals(connection, statements, sum(each.is_new and each.document is not None for each in changes))
-        )
-        planned = [_planned(each, row, places) for each, row in zip(changes, rows, strict=True)]
-        missed = _write_records(connection, statements, planned)
-        if missed:
-            raise Conflict([planned[place].change.key for place in missed])
-        _write_beside(connection, statements, planned, now)
-        insert_rows(connection, statements, _ADD_TO_BIN, sorted(binned))
-        _write_counters(connection, statements, planned, slot)
-        log_changes(connection, statements, [each.logged() for each in planned], now, token)
+    try:
+        with conversation(connection):
+            places = iter(
+                arrivals(connection, statements, sum(each.is_new and each.document is not None for each in changes))
+            )
+            planned = [_planned(each, row, places) for each, row in zip(changes, rows, strict=True)]
+            _write_records(connection, statements, planned)
+            _write_beside(connection, statements, planned, now)
+            insert_rows(connection, statements, _ADD_TO_BIN, sorted(binned))
+            _write_counters(connection, statements, planned, slot)
+            log_changes(connection, statements, [each.logged() for each in planned], now, token)
+    except psycopg.Error as error:
+        if not _is_conflict(error):
+            raise
+        raise Conflict([each.key for each in changes]) from None
     return [each.written() for each in planned]
+
+
+def _is_conflict(error: psycopg.Error) -> bool:
+    """Return whether a record was there already, or had another version.
+
+    On a cluster the names of constraints end with the number of a shard.
+    """
+    if isinstance(error, psycopg.errors.UniqueViolation):
+        return (error.diag.constraint_name or "").startswith("executions_pkey")
+    return isinstance(error, psycopg.errors.DivisionByZero)
 
 
 class _Planned(NamedTuple):
@@ -170,24 +182,19 @@ def _binned(key: RecordKey, binned: Binned, packer: Packer) -> tuple[Any, ...]:
     return (*stored_key(*key), *times, status, len(binned.body), packing, packed)
 
 
-def _write_records(connection: Connection, statements: Statements, planned: Sequence[_Planned]) -> list[int]:
-    """Write the rows of records; return the places of those that another process has changed meanwhile."""
-    order = sorted(range(len(planned)), key=lambda place: planned[place].key)
-    inserted = [p for p in order if planned[p].change.stored is None and planned[p].row is not None]
-    replaced = [p for p in order if planned[p].change.stored is not None and planned[p].row is not None]
-    deleted = [p for p in order if planned[p].row is None]
-    new = [row.values(planned[p].seq, planned[p].version) for p in inserted if (row := planned[p].row) is not None]
-    cursors: list[psycopg.Cursor[Any]] = [*insert_rows(connection, statements, _INSERT, new)]
-    cursors += [
-        connection.execute(statements.placed(_UPDATE), _replaced([planned[p] for p in some]))
-        for some in in_groups(replaced, len(replaced), _MOST_BYTES, lambda p: planned[p].size)
-    ]
+def _write_records(connection: Connection, statements: Statements, planned: Sequence[_Planned]) -> None:
+    """Write the rows of records, which ends the transaction where another process has changed one of them meanwhile."""
+    ordered = sorted(planned, key=lambda each: each.key)
+    new = [each.row.values(each.seq, each.version) for each in ordered if each.change.stored is None and each.row]
+    replaced = [each for each in ordered if each.change.stored is not None and each.row is not None]
+    deleted = [each for each in ordered if each.row is None]
+    insert_rows(connection, statements, _INSERT, new)
+    for some in in_groups(replaced, len(replaced), _MOST_BYTES, lambda each: each.size):
+        connection.execute(statements.placed(_UPDATE), [*_replaced(some), len(some)])
     if deleted:
-        keys = [planned[p].key for p in deleted]
-        versions = [stored.version for p in deleted if (stored := planned[p].change.stored) is not None]
-        cursors.append(connection.execute(statements["delete_executions"], (*_columns(keys), versions)))
-    done = {RecordKey(*row) for cursor in cursors for row in cursor}
-    return [place for place in order if planned[place].key not in done]
+        versions = [stored.version for each in deleted if (stored := each.change.stored) is not None]
+        values = (*_columns([each.key for each in deleted]), versions, len(deleted))
+        connection.execute(statements["delete_executions"], values)
 
 
 def _write_beside(connection: Connection, statements: Statements, planned: Sequence[_Planned], now: int) -> None:
@@ -212,8 +219,7 @@ def _write_counters(connection: Connection, statements: Statements, planned: Seq
 
 
 _INSERT: Final = (
-    f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}} "  # noqa: S608 - literals of ours
-    "ON CONFLICT (workflow_id, execute_id) DO NOTHING RETURNING workflow_id, execute_id"
+    f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}}"  # noqa: S608 - literals of ours
 )
 ADD_LONG_TEXTS: Final = "INSERT INTO execution_history.long_texts VALUES {} ON CONFLICT DO NOTHING"
 """Adds texts that columns have shortened, sorted by their keys."""
@@ -240,11 +246,15 @@ _ARRAYS: Final = ", ".join(
     f"{_MARKS.get(kind, '%s')}::{kind}[]" for kind in (_TYPES.get(each, "bigint") for each in _COMPARED)
 )
 _UPDATE: Final = (
-    f"UPDATE execution_history.executions e SET {_SETS} FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "  # noqa: S608 - literals of ours
-    "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected "
-    "RETURNING e.workflow_id, e.execute_id"
+    f"WITH done AS (UPDATE execution_history.executions e SET {_SETS} "  # noqa: S608 - literals of ours
+    f"FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "
+    "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected RETURNING 1) "
+    "SELECT 1 / (count(*) = %s)::integer FROM done"
 )
-"""Arrays of arrays must be of one length, so lists are passed as texts."""
+"""Arrays of arrays must be of one length, so lists are passed as texts.
+
+Where a record has another version by now, the division by zero ends the transaction, without a question in between.
+"""
 
 
 def _replaced(planned: Sequence[_Planned]) -> list[list[Any]]:

@@ -4,13 +4,14 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -250,10 +251,43 @@ class Connections:
         connection.execute(_SETTINGS)
 
 
+@contextmanager
+def conversation(connection: Connection) -> Iterator[None]:
+    """Send the statements of the block as one transaction, in one go: their results are read at its end.
+
+    Args:
+        connection: commits each statement by itself outside of a transaction.
+
+    Raises:
+        psycopg.Error: the first that a statement, or the commit, has ended with; nothing was written, or the connection
+            is lost.
+    """
+    failed: psycopg.Error | None = None
+    try:
+        with connection.pipeline() as pipeline:
+            try:
+                connection.execute(b"BEGIN")
+                limit_locks(connection)
+                yield
+                connection.execute(b"COMMIT")
+                pipeline.sync()
+            except psycopg.Error as error:
+                failed = error
+                with suppress(psycopg.Error):
+                    pipeline.sync()  # the answers to what came after it
+    finally:
+        if connection.info.transaction_status not in {TransactionStatus.IDLE, TransactionStatus.UNKNOWN}:
+            connection.rollback()
+    if failed is not None:
+        raise failed
+
+
 def limit_locks(connection: Connection) -> None:
     """Let no statement of this transaction wait for a lock for long: an error is tried again, and told in the end.
 
     Raises:
         psycopg.Error: it could not be set.
     """
+    if connection.prepare_threshold is not None:
+        return  # the session has this setting
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_SECONDS}s",))
