@@ -113,8 +113,9 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
     from execution_history.records.record import Document  # noqa: PLC0415 - only this loads the store
     from execution_history.stores.compression import Packer, shipped_dictionary  # noqa: PLC0415
     from execution_history.stores.postgres.change_log import VERSIONS, Logged, log_changes  # noqa: PLC0415
+    from execution_history.stores.postgres.commit import ADD_LONG_TEXTS  # noqa: PLC0415
     from execution_history.stores.postgres.deltas import Deltas  # noqa: PLC0415
-    from execution_history.stores.postgres.queries import Statements  # noqa: PLC0415
+    from execution_history.stores.postgres.queries import Statements, insert_rows  # noqa: PLC0415
     from execution_history.stores.postgres.record_rows import COLUMNS, row_of  # noqa: PLC0415
 
     statements, packer, deltas = Statements(schema), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
@@ -129,8 +130,7 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
         _copied(connection, f"{schema}.executions", COLUMNS, values)
         _copied(connection, f"{schema}.nodes", (), ((*row.key, *node) for row in rows for node in row.nodes))
         long = {key: text for row in rows for key, text in row.long_texts.items()}
-        if long:
-            connection.execute(statements["add_long_texts"], (list(long), list(long.values())))
+        insert_rows(connection, statements, ADD_LONG_TEXTS, sorted(long.items()))
         deltas.write(connection, statements)
         logged = [Logged(*row.key, place * VERSIONS) for row, place in zip(rows, places, strict=True)]
         log_changes(connection, statements, logged, fixture.end, uuid4())

@@ -63,6 +63,12 @@ _ROLLUPS: Final = (
 )
 """What the rollups say, and what the rows themselves say."""
 _FORGET_TERMS: Final = "UPDATE execution_history.executions SET terms = NULL"
+_SCATTER: Final = (
+    "INSERT INTO execution_history.counters AS t SELECT 'w', slot, 2 * slot - 7, 0, 7 - 2 * slot, 0, 0, 0 "
+    "FROM generate_series(0, 7) AS slot ON CONFLICT (workflow_id, slot) DO UPDATE SET "
+    "running = t.running + excluded.running, failed = t.failed + excluded.failed"
+)
+_COUNTERS: Final = "SELECT workflow_id, slot FROM execution_history.counters"
 _BINNED: Final = "SELECT count(*) FROM execution_history.bin"
 _DURATIONS: Final = "SELECT coalesce(sum(runs), 0) FROM execution_history.total_durations"
 
@@ -124,6 +130,19 @@ async def test_a_record_that_came_again_elsewhere_is_not_taken_for_the_old_one(s
     assert [] == ids((await page_of(first, None, 10, 1)).documents)
 
 
+async def test_a_quicker_process_is_no_fault(stores: list[PostgresStore], caplog: pytest.LogCaptureFixture) -> None:
+    """What was sent after the statement that shows it is sent once more, and nobody is warned."""
+    first, second, _ = stores
+    await first.create(document("a"))
+    await second.update("w", "a", change(metadata={"second": 1}))
+    created = [first.create(document(f"{number}")) for number in range(30)]
+    made, *_ = await asyncio.gather(first.update("w", "a", change(metadata={"first": 1})), *created)
+    assert made is not None
+    assert {"first": 1, "second": 1} == orjson.loads(made.body)["metadata"]
+    assert 31 == (await first.workflows())[0].total
+    assert [] == [each.getMessage() for each in caplog.records]
+
+
 async def _work(store: PostgresStore, seed: int) -> None:
     """Do many different things, some of which others make impossible."""
     luck = random.Random(seed)  # noqa: S311 - the same in every run
@@ -141,12 +160,14 @@ async def _work(store: PostgresStore, seed: int) -> None:
             await store.delete(workflow_id, execute_id)
         elif luck.randrange(4) == 0:
             await store.clear(workflow_id)
+        else:
+            await store.prune()
 
 
 async def test_counters_and_rollups_are_those_of_a_recount(
     stores: list[PostgresStore], postgres: PostgresServer
 ) -> None:
-    """After many processes have created, ended, deleted and cleared at once."""
+    """After many processes have created, ended, deleted, cleared and folded counters at once."""
     await asyncio.gather(*(_work(stores[number % _STORES], number) for number in range(12)))
     batch = await stores[0].scan(None, 1_000)
     records = [orjson.loads(body) for body in batch.documents]
@@ -357,6 +378,22 @@ async def test_all_that_has_expired_leaves_the_bin(postgres_url: str) -> None:
         with store._connections.reading() as connection:
             left = connection.execute(store._connections.statements.placed(_BINNED)).fetchone()
         assert (0,) == left
+
+
+async def test_counters_of_many_processes_are_folded(stores: list[PostgresStore]) -> None:
+    """Many starts leave no rows behind that every list of workflows has to add up; the sums stay."""
+    store = stores[0]
+    await asyncio.gather(*(each.create(document(f"{number}")) for number, each in enumerate(stores)))
+    await store.update("w", "0", change(status="success"))
+    before = await store.workflows()
+    with store._connections.reading() as connection:
+        connection.execute(store._connections.statements.placed(_SCATTER))
+    assert before == await store.workflows()
+    await store.prune()
+    assert before == await store.workflows()
+    with store._connections.reading() as connection:
+        rows = connection.execute(store._connections.statements.placed(_COUNTERS)).fetchall()
+    assert [("w", 0)] == rows
 
 
 @pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "it's", "x" * 63])

@@ -14,7 +14,7 @@ from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.lifecycle import SharedStore
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.queries import insert_rows
-from execution_history.stores.postgres.retention import prune
+from execution_history.stores.postgres.retention import tidy
 from execution_history.stores.postgres.stored_texts import escaped, is_shortened, stored_text, text_of
 
 _Result = TypeVar("_Result")
@@ -124,8 +124,8 @@ class PostgresAdministration(SharedStore):
 
     async def prune(self) -> int:
         """See :class:`~execution_history.stores.capabilities.Prunable`."""
-        while await self._run(lambda connection, _: prune(connection, self._statements, self._clock())):
-            pass
+        await self.open()
+        await self._in_thread(tidy, self._connections, self._clock())
         return int((await self._rows("feed_head"))[0][1])
 
     async def _execute(self, name: str, *values: Any) -> None:  # noqa: ANN401 - whatever a column takes

@@ -29,7 +29,7 @@ class Logged(NamedTuple):
 def log_changes(
     connection: Connection, statements: Statements, changes: Sequence[Logged], changed_at: int, token: UUID
 ) -> "psycopg.Cursor[tuple[int]]":
-    """Add *changes* to the log, and return a cursor with the revision of the last; from here on no other transaction can commit one.
+    """Add *changes* to the log; from here on no other transaction can commit one.
 
     Args:
         connection: in a transaction.
@@ -37,6 +37,9 @@ def log_changes(
         changes: in their order; without any, one revision passes, as for an entry of the registry.
         changed_at: milliseconds since the epoch.
         token: names this transaction; see :func:`was_committed`.
+
+    Returns:
+        A cursor with one row: the revision of the last.
 
     Raises:
         psycopg.Error: it could not be written.

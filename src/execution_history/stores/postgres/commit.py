@@ -218,9 +218,7 @@ def _write_counters(connection: Connection, statements: Statements, planned: Seq
     deltas.write(connection, statements)
 
 
-_INSERT: Final = (
-    f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}}"  # noqa: S608 - literals of ours
-)
+_INSERT: Final = f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)}) VALUES {{}}"  # noqa: S608 - literals of ours
 ADD_LONG_TEXTS: Final = "INSERT INTO execution_history.long_texts VALUES {} ON CONFLICT DO NOTHING"
 """Adds texts that columns have shortened, sorted by their keys."""
 

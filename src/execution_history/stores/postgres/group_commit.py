@@ -26,7 +26,7 @@ from execution_history.stores.postgres.commit import Conflict, Written, read_sta
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
 from execution_history.stores.postgres.late_terms import LateTerms
-from execution_history.stores.postgres.retention import prune
+from execution_history.stores.postgres.retention import tidy
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
@@ -142,14 +142,12 @@ class GroupCommit:
                 self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
 
     def tidy(self) -> None:
-        """Forget what has been kept long enough, and write terms that a process which ended left to be written.
+        """Forget what has been kept long enough, fold counters, and write terms that a process which ended has left.
 
         Raises:
             StoreError: it could not be done.
         """
-        statements = self._connections.statements
-        while self._connections.run(lambda connection, _: prune(connection, statements, self._clock())):
-            pass
+        tidy(self._connections, self._clock())
         self._terms.add_missing()
 
     def close(self) -> None:

@@ -108,6 +108,20 @@ SELECT kind, key, version FROM execution_history.registry WHERE version > %s AND
 
 -- retention.py
 
+-- name: scattered_counters
+SELECT workflow_id FROM execution_history.counters GROUP BY workflow_id HAVING count(*) > %s;
+
+-- name: fold_counters
+WITH gone AS (DELETE FROM execution_history.counters WHERE workflow_id = %(workflow_id)s AND slot <> 0 RETURNING *)
+INSERT INTO execution_history.counters AS t
+SELECT workflow_id, 0, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint, sum(interrupted)::bigint,
+    sum(other)::bigint, max(updated_at)
+FROM gone GROUP BY workflow_id
+ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.running,
+    success = t.success + excluded.success, failed = t.failed + excluded.failed,
+    interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
+    updated_at = greatest(t.updated_at, excluded.updated_at);
+
 -- name: purge_bin
 DELETE FROM execution_history.bin WHERE (workflow_id, execute_id) IN
     (SELECT workflow_id, execute_id FROM execution_history.bin WHERE ends <= %s LIMIT %s) RETURNING 1;
@@ -245,7 +259,8 @@ WHERE workflow_id = %s AND running = 0 AND success = 0 AND failed = 0 AND interr
 SELECT * FROM (
     SELECT c.*, (SELECT e.create_time FROM execution_history.executions e WHERE e.workflow_id = c.workflow_id
         ORDER BY e.create_time DESC, e.seq DESC LIMIT 1) AS newest
-    FROM (SELECT workflow_id, sum(running), sum(success), sum(failed), sum(interrupted), sum(other), max(updated_at)
+    FROM (SELECT workflow_id, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint,
+            sum(interrupted)::bigint, sum(other)::bigint, max(updated_at)
         FROM execution_history.counters WHERE starts_with(workflow_id, %(prefix)s) GROUP BY workflow_id
         HAVING sum(running + success + failed + interrupted + other) > 0) c
 ) s

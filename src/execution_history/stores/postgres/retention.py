@@ -1,15 +1,21 @@
-"""What has been kept long enough: deletions that every follower has seen, and what the bin kept for a while."""
+"""What has been kept long enough: deletions that every follower has seen, and what the bin kept for a while.
+
+Counters are folded at the same times: every process adds to a slot of its own, and after many starts there are rows in
+all of them, which every list of workflows adds up.
+"""
 
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from execution_history.query.model import RecordKey
 from execution_history.stores.administration import FEED_KEPT_MS
-from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.queries import Statements
 
 _GROUPS: Final = 500
+_MOST_SLOTS: Final = 4
 _NOTHING: Final = ("", "", 0)
 """Stands in the log where an entry was, so that those after it keep their revisions."""
 
@@ -30,7 +36,18 @@ class _Group(NamedTuple):
             yield first + place, RecordKey(*row[:2]), row[2]
 
 
-def prune(connection: Connection, statements: Statements, now: int) -> bool:
+def tidy(connections: Connections, now: int) -> None:
+    """Forget what has been kept long enough at *now* (ms), and fold the counters.
+
+    Raises:
+        StoreError: it could not be done.
+    """
+    while connections.run(lambda connection, _: _prune(connection, connections.statements, now)):
+        pass
+    _fold_counters(connections)
+
+
+def _prune(connection: Connection, statements: Statements, now: int) -> bool:
     """Forget some old deletions, and keep of the old log only what is current; return whether there may be more.
 
     Args:
@@ -71,3 +88,21 @@ def prune(connection: Connection, statements: Statements, now: int) -> bool:
     forgotten += [row[0] for row in rows("forget_entries", old[-1].revision)]
     connection.execute(statements["save_compaction"], (old[-1].revision, max(forgotten, default=0)))
     return has_more or len(old) == _GROUPS
+
+
+def _fold_counters(connections: Connections) -> None:
+    """Add the counters of each workflow up in one slot, where they are in many.
+
+    One workflow is one transaction, which waits for those that write its counters; none of them waits for it with
+    anything that it needs.
+
+    Raises:
+        StoreError: it could not be done.
+    """
+    for (workflow_id,) in connections.rows("scattered_counters", _MOST_SLOTS):
+        values = {"workflow_id": workflow_id}
+
+        def fold(connection: Connection, _: UUID, values: dict[str, str] = values) -> None:
+            connection.execute(connections.statements["fold_counters"], values)
+
+        connections.run(fold)

@@ -184,13 +184,7 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             rows = connection.execute(self._connections.statements["workflow_summaries"], values).fetchall()
             names = restored(connection, self._connections.statements, (row[0] for row in rows))
             return [
-                WorkflowSummary(
-                    names[name],
-                    int(sum(counts)),
-                    dict(zip(STATUS_NAMES, map(int, counts), strict=True)),
-                    newest,
-                    updated,
-                )
+                WorkflowSummary(names[name], sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated)
                 for name, *counts, updated, newest in rows
                 if names[name].startswith(prefix)
             ][:limit]
