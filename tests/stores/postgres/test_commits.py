@@ -25,6 +25,7 @@ from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.store import PostgresStore
 from execution_history.stores.protocol import StoreHealth
+from execution_history.stores.write_queue import Caller
 from tests.postgres_server import PostgresServer
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.postgres.servers import way_to
@@ -302,12 +303,12 @@ async def test_who_waits_longer_gets_what_was_committed_meanwhile(postgres_url: 
     with way_to(postgres_url) as way:
         async with opened(way.url, wait_seconds=20.0) as store:
             await store.create(document("before"))
-            connections, loop = store._connections, asyncio.get_running_loop()
+            connections = store._connections
             commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None)
             made = [document("older"), document("newer")]
             group = [
-                Operation(partial(Batch.create, document=each), (), (RecordKey("w", each.execute_id),), 0, loop,
-                          loop.create_future(), submitted_at=time.monotonic() - waited)
+                Operation(partial(Batch.create, document=each), Caller.here(), (), (RecordKey("w", each.execute_id),),
+                          submitted_at=time.monotonic() - waited)
                 for each, waited in zip(made, (19.5, 0.0), strict=True)
             ]  # fmt: skip
             way.loses_commits, way.closes_with_commit = 1, True

@@ -5,7 +5,6 @@ the time of its callers is over. A commit whose answer was lost is looked up bef
 done twice.
 """
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -28,6 +27,7 @@ from execution_history.stores.postgres.error_mapping import as_store_error, is_l
 from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.retention import tidy
 from execution_history.stores.status_numbers import OPEN_NUMBERS
+from execution_history.stores.write_queue import Caller
 
 _log = logging.getLogger("execution_history.stores.postgres")
 
@@ -45,21 +45,19 @@ class Operation:
     Attributes:
         work: returns the caller's result from the batch, or from a connection in a transaction and the token of its
             entry in the log; it may be called again.
+        caller: who waits for it.
         keys: the records that it needs.
         creates: records that it makes, which are taken to be new until the database knows better.
         size: roughly the number of bytes that will be written.
-        loop: the caller's event loop.
-        future: gets the result there.
         is_alone: whether it is a transaction of its own, which *work* carries out.
         submitted_at: seconds on the monotonic clock.
     """
 
     work: Callable[..., Any]
-    keys: Collection[RecordKey]
-    creates: Collection[RecordKey]
-    size: int
-    loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Any]"
+    caller: Caller
+    keys: Collection[RecordKey] = ()
+    creates: Collection[RecordKey] = ()
+    size: int = 0
     is_alone: bool = False
     submitted_at: float = field(default_factory=time.monotonic)
 
@@ -70,6 +68,11 @@ class Outcome(NamedTuple):
     operation: Operation
     result: Any
     error: Exception | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who waits for it."""
+        return self.operation.caller
 
 
 class GroupCommit:

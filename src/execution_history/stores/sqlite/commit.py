@@ -4,10 +4,9 @@ All of it runs with the writer's turn held. The methods for the writer thread (`
 operation that fails has its error, which is raised where its result is awaited.
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +20,7 @@ from execution_history.stores.sqlite.folder import Presence, Reserve
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.retention import prune, purge_cleared
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
+from execution_history.stores.write_queue import Caller, answer
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
@@ -37,21 +37,21 @@ class Operation:
     """A piece of work for the writer.
 
     Attributes:
+        caller: who waits for it, in an event loop.
         record: the workflow and the execution (``None`` for any) that have to be in the file before the caller is
             answered.
         size: roughly the number of bytes that will be written.
         makes_room: whether the work removes something, so that tidying follows.
-        outside: whether it runs outside a transaction; ``failed`` is called if it could not run.
+        is_alone: whether it runs outside a transaction; ``failed`` is called if it could not run.
         is_durable: set once the work is committed; an error after that is not the operation's.
     """
 
     work: Callable[[WriteTransaction], Any]
-    loop: asyncio.AbstractEventLoop | None = None
-    future: "asyncio.Future[Any] | None" = None
+    caller: Caller | None = None
     record: tuple[str, str | None] | None = None
     size: int = 0
     makes_room: bool = False
-    outside: bool = False
+    is_alone: bool = False
     failed: Callable[[Exception], None] | None = None
     is_durable: bool = field(default=False, init=False)
     tries: int = field(default=0, init=False)
@@ -188,7 +188,7 @@ class Commits:
         return is_untidy
 
     def _run_locked(self, group: list[Operation]) -> PendingFiles:
-        if group[0].outside:
+        if group[0].is_alone:
             self._run_outside(group[0])
             return {}
         try:
@@ -258,30 +258,3 @@ class Commits:
             operation.work(self._transaction)
         except BaseException:  # noqa: BLE001 - the thread continues after any error of one file
             _log.exception("Work on the files of %s failed", quoted(self._folder))
-
-
-def answer(operations: Iterable[Operation]) -> None:
-    """Resolve the futures of *operations*, from any thread: one call for each event loop. Never raises."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[Operation]] = {}
-    for operation in operations:
-        if operation.loop is not None:
-            by_loop.setdefault(operation.loop, []).append(operation)
-    for loop, answered in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_resolve, answered)
-        except RuntimeError:
-            pass  # on a closed loop nothing waits
-        except BaseException:  # noqa: BLE001 - one loop that fails must not keep the others waiting
-            _log.exception("The results of writes could not be delivered to an event loop")
-
-
-def _resolve(operations: Iterable[Operation]) -> None:
-    """Resolve the futures of *operations*, on the thread of their event loop."""
-    for operation in operations:
-        future = operation.future
-        if future is None or future.done():
-            continue
-        if operation.error is not None:
-            future.set_exception(operation.error)
-        else:
-            future.set_result(operation.result)
