@@ -15,7 +15,8 @@ from execution_history.stores.postgres.change_log import VERSIONS, Logged, arriv
 from execution_history.stores.postgres.connections import Connection, Connections, conversation
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
-from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, row_of, stored_key
+from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, joined_text, row_of, stored_key
+from execution_history.stores.postgres.stored_texts import SEPARATOR
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
@@ -237,7 +238,11 @@ _ADD_DELETIONS: Final = (
 
 
 _COMPARED: Final = (*COLUMNS, "expected")
-_SETS: Final = ", ".join(f"{each} = v.{each}{f'::{_LISTS[each]}' if each in _LISTS else ''}" for each in COLUMNS[2:])
+_SEPARATOR: Final = "E'" + "".join(f"\\x{ord(each):02x}" for each in SEPARATOR) + "'"
+_SETS: Final = ", ".join(
+    f"{each} = string_to_array(v.{each}, {_SEPARATOR})::{_LISTS[each]}" if each in _LISTS else f"{each} = v.{each}"
+    for each in COLUMNS[2:]
+)
 _MARKS: Final = {"bytea": "%b"}
 """Bytes are passed as they are: as text they would depend on a setting of the server, and take twice the room."""
 _ARRAYS: Final = ", ".join(
@@ -249,7 +254,8 @@ _UPDATE: Final = (
     "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected RETURNING 1) "
     "SELECT 1 / (count(*) = %s)::integer FROM done"
 )
-"""Arrays of arrays must be of one length, so lists are passed as texts.
+"""Arrays of arrays must be of one length, so lists are passed as texts, which an immutable function divides: a cluster
+takes no other here.
 
 Where a record has another version by now, the division by zero ends the transaction, without a question in between.
 """
@@ -258,7 +264,7 @@ Where a record has another version by now, the division by zero ends the transac
 def _replaced(planned: Sequence[_Planned]) -> list[list[Any]]:
     """Return the columns of :data:`_COMPARED` for changed records."""
     rows = [
-        [*each.row.values(each.seq, each.version), each.change.stored.version]
+        [*each.row.values(each.seq, each.version, joined_text), each.change.stored.version]
         for each in planned
         if each.row is not None and each.change.stored is not None
     ]

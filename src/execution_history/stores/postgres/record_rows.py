@@ -1,7 +1,7 @@
 """The rows that PostgreSQL has of one record, made from its document."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from execution_history.query.fields import ATTRIBUTES, FAILED_NODE
@@ -14,7 +14,7 @@ from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.search_terms import terms_of
-from execution_history.stores.postgres.stored_texts import escaped, is_shortened, stored_text
+from execution_history.stores.postgres.stored_texts import SEPARATOR, escaped, is_shortened, stored_text
 from execution_history.stores.sql_fragments import fingerprint_number, whole
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
@@ -38,6 +38,7 @@ COLUMNS: Final = (
 
 
 _TERMS: Final = COLUMNS.index("terms")
+_LISTS: Final = slice(COLUMNS.index("tags"), _TERMS + 1)
 
 
 class Counted(NamedTuple):
@@ -49,13 +50,26 @@ class Counted(NamedTuple):
     tokens: int | None
 
 
+def array_text(values: Sequence[int | str]) -> str:
+    """Return an array as PostgreSQL writes it (section 8.15.2 of its manual): psycopg would look at every number."""
+    if values and isinstance(values[0], int):
+        return f"{{{','.join(map(str, values))}}}"
+    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
+
+
+def joined_text(values: Sequence[int | str]) -> str:
+    """Return the values with :data:`~.stored_texts.SEPARATOR` between them, for ``string_to_array``."""
+    return SEPARATOR.join(map(str, values))
+
+
 class RecordRow(NamedTuple):
     """A record's row, but for its place and version, and its rows in other tables.
 
     Attributes:
         key: its ids as they are stored.
         counted: what is counted of it.
-        columns: the values of :data:`COLUMNS` but for seq and version, which are ``None`` there.
+        columns: the values of :data:`COLUMNS` but for seq and version, which are ``None`` there; lists as they are.
         nodes: the rows of its nodes after the ids, if it has ended.
         long_texts: the texts that its columns have shortened, by what stands for them.
     """
@@ -71,9 +85,10 @@ class RecordRow(NamedTuple):
         """Whether its terms are still to be written."""
         return self.columns[_TERMS] is None and self.counted.status != _RUNNING
 
-    def values(self, seq: int, version: int) -> list[Any]:
-        """Return the values of :data:`COLUMNS`."""
-        return [*self.columns[:2], seq, version, *self.columns[4:]]
+    def values(self, seq: int, version: int, listed: Callable[[Sequence[int | str]], str] = array_text) -> list[Any]:
+        """Return the values of :data:`COLUMNS`, where *listed* makes texts of lists."""
+        lists = (None if each is None else listed(each) for each in self.columns[_LISTS])
+        return [*self.columns[:2], seq, version, *self.columns[4 : _LISTS.start], *lists, *self.columns[_LISTS.stop :]]
 
 
 class _Texts(dict[str, str]):
@@ -117,9 +132,9 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
             *begin,
             *searched,
             None if attributes.fingerprint is None else escaped(attributes.error_title or ""),
-            array_text([texts[tag] for tag in attributes.tags]) if attributes.tags else None,
+            [texts[tag] for tag in attributes.tags] or None,
             _failed_nodes(texts, record, attributes),
-            array_text(terms_of(record)) if has_terms else None,
+            terms_of(record) if has_terms else None,
             packed,
             summary_of(record, attributes) if len(document.body) > LARGE else None,
         ]
@@ -132,15 +147,15 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         known = {"has_output": False, "pinned": False, "upstream": document.upstream_id}
         searched = [known.get(each.column) for each in SEARCHED]
         counted = Counted(document.create_time, status, None, None)
-        columns, nodes = [*begin, *searched, None, None, None, "{}", packed, None], []
+        columns, nodes = [*begin, *searched, None, None, None, [], packed, None], []
     return RecordRow(key, counted, columns, nodes, texts.long)
 
 
-def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttributes) -> str | None:
+def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttributes) -> list[str] | None:
     if attributes.failed_node is None:
         return None
     names: tuple[str, ...] = FAILED_NODE.read(record, attributes)
-    return array_text([texts[name] for name in names])
+    return [texts[name] for name in names]
 
 
 def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
@@ -161,11 +176,3 @@ def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of a
     if isinstance(value, int):
         return whole(value)
     return fingerprint_number(value) if form == "fingerprint" else texts[value]
-
-
-def array_text(values: Sequence[int | str]) -> str:
-    """Return an array as PostgreSQL writes it (section 8.15.2 of its manual): psycopg would look at every number."""
-    if values and isinstance(values[0], int):
-        return f"{{{','.join(map(str, values))}}}"
-    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"

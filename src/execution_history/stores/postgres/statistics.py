@@ -33,6 +33,9 @@ from execution_history.stores.sql_fragments import (
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _SIZE: Final = len(STATUS_NAMES)
+_PLACES: Final = 2**63
+"""More than there are places in the order of arrival: a time and a place are one number, as a cluster has no maximum of
+pairs."""
 # The place of a percentile of n values in order is int(part * (n - 1)), computed in the same numbers as in Python.
 _PERCENTILES: Final = ", ".join(
     f"g.durations[1 + floor({part}::float8 * (cardinality(g.durations) - 1))::integer]" for part in (0.5, 0.95, 0.99)
@@ -122,14 +125,16 @@ class StatisticsEngine:
     def _failures(self, first: int, last: int) -> list[FailureGroup]:
         source, where = self._within(first, last, Fragment("e.fingerprint IS NOT NULL"))
         sql = (
-            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(ARRAY[e.create_time, e.seq]) AS newest "  # noqa: S608 - literals of ours
+            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), "  # noqa: S608 - literals of ours
+            f"max(e.create_time * {_PLACES}::numeric + e.seq) AS newest "
             f"FROM {source.sql} WHERE {where.sql} GROUP BY e.fingerprint "
             f"ORDER BY runs DESC, max(e.create_time) DESC, e.fingerprint LIMIT {MOST_GROUPS}"
         )
         groups = self._moment.rows(Fragment(sql, values_of([source, where])))
         if not groups:
             return []
-        newest = self._examples([place[1] for *_, place in groups])
+        groups = [(*group, *divmod(int(place), _PLACES)) for *group, place in groups]
+        newest = self._examples([seq for *_, seq in groups])
         seen = self._seen_before(In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups)))
         return [
             FailureGroup(
@@ -143,7 +148,7 @@ class StatisticsEngine:
                 execute_id=newest[seq][2].execute_id,
                 is_new=self._query.new_since is not None and number not in seen,
             )
-            for number, runs, first_seen, (last_seen, seq) in groups
+            for number, runs, first_seen, last_seen, seq in groups
         ]
 
     def _examples(self, seqs: Sequence[int]) -> dict[int, tuple[str, str | None, RecordKey]]:

@@ -12,6 +12,9 @@ from typing import Final
 MOST_BYTES: Final = 400
 """Bytes up to which a text is stored whole."""
 
+SEPARATOR: Final = "\x04\x01\x04"
+"""Stands in no stored text, nor across the end of one: U+0001 comes in pairs, none of which is with U+0004."""
+
 _ESCAPE: Final = "\x01"
 _SHORTENED: Final = "\x01\x03"
 _BEGINNING: Final = 80
