@@ -11,7 +11,7 @@ from execution_history.stores.postgres.stored_texts import stored_text
 from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
+_ROLLED: Final = ", ".join(f"sum(r.{name})::bigint" for name in (*STATUS_NAMES, "tokens"))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _PIECES: Final = "unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS j (number, begin_at, end_at)"
 
@@ -54,25 +54,34 @@ class RollupSQL:
     def counts(self, first: int, last: int, edges: Sequence[int]) -> list[RolledUp]:
         """Count the runs between each two of *edges*; see ``steps.RollupCounts``."""
         hours, ends = pieces_within(first, last, edges)
-        of_hours = Fragment("r.hour >= j.begin_at AND r.hour < j.end_at")
         of_times = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at")
         ended = Fragment(f"{of_times.sql} AND {is_ended('e')} AND e.duration IS NOT NULL")
         rollups, durations = (f"execution_history.{self._of}{name} r" for name in ("rollups", "durations"))
-        rows = self._per_piece(_ROLLED, rollups, self._where("r", of_hours), hours)
-        rows += self._per_piece(counts_of("e"), TABLE, self._where("e", of_times), ends)
-        long = self._per_piece("r.bucket, sum(r.runs)", durations, self._where("r", of_hours), hours, by="r.bucket")
-        short = self._per_piece("e.duration, count(*)", TABLE, self._where("e", ended), ends, by="e.duration")
-        counted = [(number, int(bucket), int(runs)) for number, bucket, runs in long]
-        counted += [(number, bucket_of(duration), runs) for number, duration, runs in short]
-        return _gathered(rows, counted)
+        rows = self._of_hours(_ROLLED, rollups, hours)
+        rows += self._of_rows(counts_of("e"), of_times, ends)
+        long = self._of_hours("r.bucket, sum(r.runs)::bigint", durations, hours, by="r.bucket")
+        short = self._of_rows("e.duration, count(*)", ended, ends, by="e.duration")
+        return _gathered(rows, [*long, *((number, bucket_of(duration), runs) for number, duration, runs in short)])
 
-    def _per_piece(self, figures: str, source: str, where: Fragment, pieces: Sequence[Piece], by: str = "") -> Rows:
-        """Return *figures* for each piece, and for each value of *by*."""
+    def _of_hours(self, figures: str, source: str, pieces: Sequence[Piece], by: str = "") -> Rows:
+        """Return *figures* of the rollups for each piece, and for each value of *by*, from one range of hours."""
+        if not pieces:
+            return []
+        edges = [edge for _, *ends in pieces for edge in ends]
+        where = self._where("r", Fragment("r.hour >= %s AND r.hour < %s", (edges[0], edges[-1])))
+        group = f"place, {by}" if by else "place"
+        sql = f"SELECT width_bucket(r.hour, %s::bigint[]) AS place, {figures} FROM {source} WHERE {where.sql} GROUP BY {group}"  # noqa: S608, E501 - literals of ours
+        found = self._moment.rows(Fragment(sql, (edges, *where.values)))
+        # The hours between an end and the next beginning belong to no piece.
+        return [(pieces[place // 2][0], *row) for place, *row in found if place % 2]
+
+    def _of_rows(self, figures: str, condition: Fragment, pieces: Sequence[Piece], by: str = "") -> Rows:
+        """Return *figures* of the rows for each piece, of which most are far apart, and for each value of *by*."""
         if not pieces:
             return []
         columns = [list(column) for column in zip(*pieces, strict=True)]
-        group = f"j.number, {by}" if by else "j.number"
-        sql = f"SELECT j.number, {figures} FROM {_PIECES} JOIN {source} ON {where.sql} GROUP BY {group}"  # noqa: S608 - literals of ours
+        where, group = self._where("e", condition), f"j.number, {by}" if by else "j.number"
+        sql = f"SELECT j.number, {figures} FROM {_PIECES} JOIN {TABLE} ON {where.sql} GROUP BY {group}"  # noqa: S608 - literals of ours
         return self._moment.rows(Fragment(sql, (*columns, *where.values)))
 
     def _rows_between(self, figures: str, begin: int, end: int) -> Fragment:

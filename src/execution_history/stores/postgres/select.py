@@ -78,6 +78,7 @@ class PageEngine:
         self._portion_size = limits.portion
         self._first: tuple[Position | None, Sequence[FoundRow]] | None = None
         self._finds_text = self._has_tried = False
+        self._looked_at = self._met = 0
         if text is None and not self._has_path_conditions and query.filter.given() <= _WITH_COUNTERS:
             self._counts = moment.later(counts_of(query.filter.workflow_ids))
         path = choose(moment, self._predicates, query.sort, limits.few)
@@ -139,12 +140,22 @@ class PageEngine:
             return
         size = self._limits.window
         window = self._scan.rows(after, size, with_documents=False)
-        if len(window) < size or sum(found.has_text is True for found in window) >= self._limits.frequent:
+        self._note(window)
+        if len(window) < size or self._is_frequent():
             self._begin(after, window, size)
             self.is_text_rare = len(window) < size
             return
         self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
         self.is_text_rare = self._finds_text
+
+    def _note(self, found: Sequence[FoundRow]) -> None:
+        """Note how many rows that were met in their order have the text."""
+        self._looked_at += len(found)
+        self._met += sum(each.has_text is True for each in found)
+
+    def _is_frequent(self) -> bool:
+        """Whether rows with the text are met quickly in the order of all."""
+        return self._met * self._limits.window >= self._limits.frequent * self._looked_at
 
     def _find_by_text(self, after: Position | None, most: int, size: int) -> None:
         """Find the rows after *after* by the text from now on, *size* at once, unless they are more than *most*."""
@@ -166,12 +177,16 @@ class PageEngine:
     def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows after *after*, more each time, and where they end."""
         is_walk = self._scan.text is not None and not self._scan.path.has_few
-        if is_walk and not self._has_tried and self._portion_size > self._limits.patience:
+        is_long = self._portion_size > self._limits.patience
+        if is_walk and is_long and not self._has_tried and not self._is_frequent():
             self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
         size = self._portion_size
+        if is_walk and not self._finds_text and self._met:
+            # No more rows than have the documents that are read at once.
+            size = min(size, max(self._limits.window, _READ_AT_ONCE * self._looked_at // self._met))
         # Without a text every row of a portion is tested, and comes with its document.
         largest = _MOST_WITH_DOCUMENTS if self._scan.text is None else self._limits.largest_portion
-        self._portion_size = min(size * 4, largest)
+        self._portion_size = min(self._portion_size * 4, largest)
         first, self._first = self._first, None
         if first is not None and first[0] == after:
             found: Sequence[FoundRow] = first[1]
@@ -179,6 +194,7 @@ class PageEngine:
             _, found = self._scan.with_text(after, size)
         else:
             found = self._scan.rows(after, size, with_documents=size <= _MOST_WITH_DOCUMENTS and not is_walk)
+            self._note(found)
         end = found[-1].row.position if len(found) == size else None
         return self._remembered([each for each in found if each.has_text is not False]), end
 

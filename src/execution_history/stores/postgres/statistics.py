@@ -1,6 +1,6 @@
 """Statistics: carries out the steps of a finder, each in one or two statements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -33,9 +33,6 @@ from execution_history.stores.sql_fragments import (
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _SIZE: Final = len(STATUS_NAMES)
-_PLACES: Final = 2**63
-"""More than there are places in the order of arrival: a time and a place are one number, as a cluster has no maximum of
-pairs."""
 # The place of a percentile of n values in order is int(part * (n - 1)), computed in the same numbers as in Python.
 _PERCENTILES: Final = ", ".join(
     f"g.durations[1 + floor({part}::float8 * (cardinality(g.durations) - 1))::integer]" for part in (0.5, 0.95, 0.99)
@@ -125,41 +122,47 @@ class StatisticsEngine:
     def _failures(self, first: int, last: int) -> list[FailureGroup]:
         source, where = self._within(first, last, Fragment("e.fingerprint IS NOT NULL"))
         sql = (
-            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), "  # noqa: S608 - literals of ours
-            f"max(e.create_time * {_PLACES}::numeric + e.seq) AS newest "
+            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(e.create_time) AS newest "  # noqa: S608 - literals of ours
             f"FROM {source.sql} WHERE {where.sql} GROUP BY e.fingerprint "
-            f"ORDER BY runs DESC, max(e.create_time) DESC, e.fingerprint LIMIT {MOST_GROUPS}"
+            f"ORDER BY runs DESC, newest DESC, e.fingerprint LIMIT {MOST_GROUPS}"
         )
         groups = self._moment.rows(Fragment(sql, values_of([source, where])))
         if not groups:
             return []
-        groups = [(*group, *divmod(int(place), _PLACES)) for *group, place in groups]
-        newest = self._examples([seq for *_, seq in groups])
+        newest = self._examples(source, where, {number: last_seen for number, *_, last_seen in groups})
         seen = self._seen_before(In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups)))
         return [
             FailureGroup(
                 fingerprint=fingerprint_text(number),
-                title=newest[seq][0],
-                error_code=newest[seq][1],
+                title=newest[number][0],
+                error_code=newest[number][1],
                 count=runs,
                 first_seen=first_seen,
                 last_seen=last_seen,
-                workflow_id=newest[seq][2].workflow_id,
-                execute_id=newest[seq][2].execute_id,
+                workflow_id=newest[number][2].workflow_id,
+                execute_id=newest[number][2].execute_id,
                 is_new=self._query.new_since is not None and number not in seen,
             )
-            for number, runs, first_seen, last_seen, seq in groups
+            for number, runs, first_seen, last_seen in groups
         ]
 
-    def _examples(self, seqs: Sequence[int]) -> dict[int, tuple[str, str | None, RecordKey]]:
-        """Return title, error code and ids of the failures at *seqs*."""
-        columns = "e.seq, coalesce(e.failure, ''), e.error_code, e.workflow_id, e.execute_id"
-        rows = self._moment.rows(Fragment(f"SELECT {columns} FROM {TABLE} WHERE e.seq = ANY(%s)", (list(seqs),)))  # noqa: S608
-        listed = [text for _, *texts in rows for text in texts if text is not None]
-        texts = texts_of(self._moment, listed)
+    def _examples(
+        self, source: Fragment, where: Fragment, times: Mapping[int, int]
+    ) -> dict[int, tuple[str, str | None, RecordKey]]:
+        """Return title, error code and ids of the last failure of each fingerprint at one of *times*."""
+        sql = (
+            "SELECT e.fingerprint, max(e.seq) FROM unnest(%s::bigint[], %s::bigint[]) AS k (fingerprint, at) "  # noqa: S608 - literals of ours
+            f"JOIN {source.sql} ON e.fingerprint = k.fingerprint AND e.create_time = k.at "
+            f"WHERE {where.sql} GROUP BY e.fingerprint"
+        )
+        places = self._moment.rows(Fragment(sql, (list(times), list(times.values()), *values_of([source, where]))))
+        columns = "e.fingerprint, coalesce(e.failure, ''), e.error_code, e.workflow_id, e.execute_id"
+        sql = f"SELECT {columns} FROM {TABLE} WHERE e.seq = ANY(%s)"  # noqa: S608 - likewise
+        rows = self._moment.rows(Fragment(sql, ([seq for _, seq in places],)))
+        texts = texts_of(self._moment, [text for _, *texts in rows for text in texts if text is not None])
         return {
-            seq: (texts[title], None if code is None else texts[code], RecordKey(texts[workflow], texts[execution]))
-            for seq, title, code, workflow, execution in rows
+            number: (texts[title], None if code is None else texts[code], RecordKey(texts[workflow], texts[execution]))
+            for number, title, code, workflow, execution in rows
         }
 
     def _seen_before(self, among: In) -> set[int]:
