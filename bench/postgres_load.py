@@ -46,6 +46,7 @@ def load(server: Postgres, fixture: Fixture) -> str:
         _copy_all(server.url, fixture)
         print(f"rows: {time.monotonic() - began:,.0f} s", flush=True)
         connection.execute(f"SELECT setval('{SCHEMA}.arrivals', {fixture.runs})".encode())
+        _tidied(url)
         _make_indexes(connection, indexes)
     print(f"{fixture.runs:,} runs in PostgreSQL, {time.monotonic() - began:,.0f} s in all", flush=True)
     return url
@@ -55,6 +56,17 @@ async def _counted(url: str) -> int:
     """Return how many records there are; makes the tables where they are missing."""
     async with service_at(url) as service:
         return sum(each.total for each in await service.workflow_summaries())
+
+
+def _tidied(url: str) -> None:
+    """Do what a process does once an hour."""
+    from execution_history.clock import now_ms  # noqa: PLC0415 - only this loads the store
+    from execution_history.stores.postgres.connections import Connections  # noqa: PLC0415
+    from execution_history.stores.postgres.location import location_of  # noqa: PLC0415
+    from execution_history.stores.postgres.retention import tidy  # noqa: PLC0415
+
+    with contextlib.closing(Connections(location_of(url))) as connections:
+        tidy(connections, now_ms())
 
 
 def _is_whole(connection: "psycopg.Connection[Any]") -> bool:

@@ -27,6 +27,10 @@ SELECT table_name, column_name, data_type, is_nullable, coalesce(collation_name,
 WHERE table_schema = %s ORDER BY table_name, ordinal_position
 """
 _INDEXES: Final = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s ORDER BY indexname"
+_OPTIONS: Final = """
+SELECT relname, array_to_string(reloptions, ', ') FROM pg_class
+WHERE relnamespace = %s::regnamespace AND reloptions IS NOT NULL ORDER BY relname
+"""
 
 
 @asynccontextmanager
@@ -47,6 +51,7 @@ async def test_the_tables_are_the_sum_of_the_migrations(postgres: PostgresServer
         with postgres.connected() as connection:
             lines = [" ".join(row) for row in connection.execute(_COLUMNS, (schema,))]
             lines += [row[0].replace(schema, "execution_history") for row in connection.execute(_INDEXES, (schema,))]
+            lines += [" ".join(row) for row in connection.execute(_OPTIONS, (schema,))]
     assert _SCHEMA.read_text("utf-8").splitlines() == lines
 
 
