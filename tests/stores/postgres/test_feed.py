@@ -118,6 +118,19 @@ async def test_a_reader_stops_before_what_it_does_not_see_yet(postgres_url: str)
         assert ["a", "b"] == [each.execute_id for each in await store.changes(0, 100)]
 
 
+async def test_a_deleted_workflow_hides_no_run_that_was_committed_later(postgres_url: str) -> None:
+    """Its place may be an earlier one: it had that already, and waited for the deletion."""
+    async with opened(postgres_url) as store:
+        connections = store._connections
+        [(place,)] = connections.rows("arrivals", 1)
+        await store.create(document("a"))
+        assert await store.clear("w")
+        unseen = Logged("w", "late", place * VERSIONS)
+        connections.run(lambda connection, token: log_changes(connection, connections.statements, [unseen], 0, token))
+        await store.create(document("b", "v"))
+        assert [None] == [each.execute_id for each in await store.changes(0, 100)]
+
+
 async def test_only_what_is_current_is_kept_of_an_old_log(postgres_url: str) -> None:
     """After a month a new follower still learns of every record, and one that is behind has to begin anew."""
     clock = Clock()

@@ -124,19 +124,22 @@ class _Reading:
         absent = [key for key in keys if key not in present]
         # What a whole workflow has lost is noted under it alone.
         absent += [RecordKey(key.workflow_id, "") for key in keys if key not in present]
-        gone = {RecordKey(*row[:2]): row[2] for row in self._rows_of("deletions_of", dict.fromkeys((*absent, *keys)))}
+        gone = {RecordKey(*row[:2]): row[2:] for row in self._rows_of("deletions_of", dict.fromkeys((*absent, *keys)))}
         texts = restored(self._connection, self._connections.statements, (part for key in keys for part in key))
         found = []
         for number, each in enumerate(logged):
             version, status = present.get(each.key, (0, 0))
-            deleted = max(gone.get(each.key, 0), gone.get(RecordKey(each.key.workflow_id, ""), 0))
+            own, _ = gone.get(each.key, (0, None))
+            cleared, cleared_at = gone.get(RecordKey(each.key.workflow_id, ""), (0, None))
+            # A run that was committed after its workflow was deleted may have had its place before that.
+            deleted = max(own, 0 if cleared_at is not None and cleared_at < each.revision else cleared)
             ids = texts[each.key.workflow_id], texts[each.key.execute_id] or None
             self._sizes[RecordKey(ids[0], ids[1] or "")] = sizes.get(each.key, 0)
             if each.version > 0 and version == each.version:
                 first = version // VERSIONS * VERSIONS
                 is_created = not self._since or (each.key, first) in self._created
                 found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
-            elif each.version < 0 and gone.get(each.key, 0) == -each.version:
+            elif each.version < 0 and own == -each.version:
                 found.append(Change(each.revision, "deleted", *ids))
             elif max(version, deleted) <= abs(each.version) and each.revision > self._compacted:
                 # It has been committed, and is not to be seen yet; what is missing of the old log has been forgotten.

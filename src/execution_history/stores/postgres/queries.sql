@@ -99,7 +99,7 @@ FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 
 -- name: deletions_of
-SELECT d.workflow_id, d.execute_id, d.version
+SELECT d.workflow_id, d.execute_id, d.version, d.revision
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.deletions d ON d.workflow_id = k.workflow_id AND d.execute_id = k.execute_id;
 
@@ -244,11 +244,12 @@ DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING create
 DELETE FROM execution_history.nodes WHERE workflow_id = %s;
 
 -- name: lock_feed
-SELECT 1 FROM execution_history.feed FOR UPDATE;
+SELECT revision FROM execution_history.feed FOR UPDATE;
 
 -- name: note_cleared
-INSERT INTO execution_history.deletions AS t VALUES (%s, '', %s, %s)
-ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version, deleted_at = excluded.deleted_at
+INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at, revision)
+VALUES (%s, '', %s, %s, %s) ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version,
+    deleted_at = excluded.deleted_at, revision = excluded.revision
 WHERE t.version < excluded.version;
 
 -- name: drop_empty_counters

@@ -145,11 +145,11 @@ class PostgresStore(PostgresBin, PostgresAdministration):
                 return was_committed(connection, statements, token)
             connection.execute(statements["drop_empty_counters"], (stored,))
             # What was committed meanwhile has a smaller revision than this, so it has to go too; the next ones wait.
-            connection.execute(statements["lock_feed"])
+            [(revision,)] = connection.execute(statements["lock_feed"])
             self._removed(connection, stored)
             # Later than the place of every record that was removed: none that is seen gone is newer.
             [place] = arrivals(connection, statements, 1)
-            connection.execute(statements["note_cleared"], (stored, place * VERSIONS, now))
+            connection.execute(statements["note_cleared"], (stored, place * VERSIONS, now, revision + 1))
             log_changes(connection, statements, [Logged(stored, "", -place * VERSIONS)], now, token)
             return True
 
