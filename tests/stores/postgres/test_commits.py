@@ -70,6 +70,7 @@ _SCATTER: Final = (
     "running = t.running + excluded.running, failed = t.failed + excluded.failed"
 )
 _COUNTERS: Final = "SELECT workflow_id, slot FROM execution_history.counters"
+_SLOTS: Final = "SELECT DISTINCT slot FROM execution_history.total_durations"
 _BINNED: Final = "SELECT count(*) FROM execution_history.bin"
 _DURATIONS: Final = "SELECT coalesce(sum(runs), 0) FROM execution_history.total_durations"
 
@@ -385,8 +386,10 @@ async def test_counters_of_many_processes_are_folded(stores: list[PostgresStore]
     """Many starts leave no rows behind that every list of workflows has to add up; the sums stay."""
     store = stores[0]
     await asyncio.gather(*(each.create(document(f"{number}")) for number, each in enumerate(stores)))
-    await store.update("w", "0", change(status="success"))
-    before = await store.workflows()
+    await asyncio.gather(
+        *(each.update("w", f"{number}", change(status="success")) for number, each in enumerate(stores))
+    )
+    before, statistics = await store.workflows(), await store.statistics(StatisticsQuery(filter=RecordFilter()))
     with store._connections.reading() as connection:
         connection.execute(store._connections.statements.placed(_SCATTER))
     assert before == await store.workflows()
@@ -394,7 +397,9 @@ async def test_counters_of_many_processes_are_folded(stores: list[PostgresStore]
     assert before == await store.workflows()
     with store._connections.reading() as connection:
         rows = connection.execute(store._connections.statements.placed(_COUNTERS)).fetchall()
-    assert [("w", 0)] == rows
+        slots = connection.execute(store._connections.statements.placed(_SLOTS)).fetchall()
+    assert ([("w", 0)], [(0,)]) == (rows, slots)
+    assert statistics == await store.statistics(StatisticsQuery(filter=RecordFilter()))
 
 
 @pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "it's", "x" * 63])

@@ -122,6 +122,16 @@ ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.run
     interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
     updated_at = greatest(t.updated_at, excluded.updated_at);
 
+-- name: scattered_days
+SELECT DISTINCT hour / 24 FROM execution_history.total_durations WHERE hour < %s AND slot <> 0;
+
+-- name: fold_total_durations
+WITH gone AS (
+    DELETE FROM execution_history.total_durations WHERE hour >= %(first)s AND hour < %(end)s AND slot <> 0 RETURNING *
+)
+INSERT INTO execution_history.total_durations AS t SELECT hour, bucket, 0, sum(runs)::bigint FROM gone GROUP BY hour, bucket
+ON CONFLICT (hour, bucket, slot) DO UPDATE SET runs = t.runs + excluded.runs;
+
 -- name: purge_bin
 DELETE FROM execution_history.bin WHERE (workflow_id, execute_id) IN
     (SELECT workflow_id, execute_id FROM execution_history.bin WHERE ends <= %s LIMIT %s) RETURNING 1;

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from execution_history.query.model import RecordKey
+from execution_history.query.rollups import hour_of
 from execution_history.stores.administration import FEED_KEPT_MS
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.queries import Statements
@@ -45,6 +46,7 @@ def tidy(connections: Connections, now: int) -> None:
     while connections.run(lambda connection, _: _prune(connection, connections.statements, now)):
         pass
     _fold_counters(connections)
+    _fold_days(connections, hour_of(now) - 24)
 
 
 def _prune(connection: Connection, statements: Statements, now: int) -> bool:
@@ -100,9 +102,25 @@ def _fold_counters(connections: Connections) -> None:
         StoreError: it could not be done.
     """
     for (workflow_id,) in connections.rows("scattered_counters", _MOST_SLOTS):
-        values = {"workflow_id": workflow_id}
+        _run(connections, "fold_counters", workflow_id=workflow_id)
 
-        def fold(connection: Connection, _: UUID, values: dict[str, str] = values) -> None:
-            connection.execute(connections.statements["fold_counters"], values)
 
-        connections.run(fold)
+def _fold_days(connections: Connections, end: int) -> None:
+    """Do the same with how long the runs of all workflows took, a day at once, for the hours before *end*.
+
+    There are as many of these rows as runs in an hour, for each process: statistics of all workflows read them.
+
+    Raises:
+        StoreError: it could not be done.
+    """
+    for (day,) in connections.rows("scattered_days", end):
+        _run(connections, "fold_total_durations", first=day * 24, end=min(end, day * 24 + 24))
+
+
+def _run(connections: Connections, name: str, **values: Any) -> None:  # noqa: ANN401 - whatever a column takes
+    """Run a statement in a transaction of its own."""
+
+    def run(connection: Connection, _: UUID) -> None:
+        connection.execute(connections.statements[name], values)
+
+    connections.run(run)
