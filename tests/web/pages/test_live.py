@@ -122,6 +122,38 @@ async def test_a_run_of_another_process_appears(site: Site, gated: Gated, open_c
     await expect(page.locator("tr[data-row]")).to_have_count(2)
 
 
+async def test_the_overview_and_the_charts_follow(site: Site, gated: Gated, open_context: OpenContext) -> None:
+    """A new workflow stands on the first page, and a new run is counted by the charts, without a reload."""
+    context = await open_context()
+    overview, charts = await context.new_page(), await context.new_page()
+    await site.record("charted", "first", execute_status="success")
+    await charts.goto(f"{gated.base}/workflows/charted")
+    await expect(charts.locator(".figures dd").first).to_have_text("1")
+    await gated.gate.until(1)
+    await overview.goto(f"{gated.base}/")
+    await expect(overview.locator("tr[data-row='appears']")).to_have_count(0)
+    await site.record("charted", "second", execute_status="success")
+    await site.record("appears", "first", execute_status="success")
+    await expect(overview.locator("tr[data-row='appears']")).to_have_count(1)
+    await expect(charts.locator(".figures dd").first).to_have_text("2")
+
+
+async def test_an_overview_in_use_stays_as_it_is(site: Site, gated: Gated, open_context: OpenContext) -> None:
+    """What one types, or has selected to copy, is not taken away by a run that comes."""
+    await site.record("used", "first", execute_status="success")
+    page = await (await open_context()).new_page()
+    await page.goto(f"{gated.base}/")
+    await gated.gate.until(1)
+    await page.locator("input[name=find]").fill("half a")
+    await page.evaluate("document.querySelector('main').dataset.mine = 'kept'")
+    await site.record("comes-late", "first", execute_status="success")
+    await page.locator("input[name=find]").press_sequentially(" name")
+    await expect(page.locator("input[name=find]")).to_have_value("half a name")
+    await page.locator("input[name=find]").fill("")
+    await page.locator("h2").first.click()
+    await expect(page.locator("tr[data-row='comes-late']")).to_have_count(1)
+
+
 async def test_what_does_not_match_the_view_does_not_show(site: Site, gated: Gated, open_context: OpenContext) -> None:
     """Neither by status nor by a condition that only the server can judge."""
     await site.record("picky", "zero", execute_status="failed", output={"n": 5})

@@ -4,10 +4,12 @@ import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
 import { startLive } from "./live.js";
+import { startRenewal } from "./renewal.js";
 import { startSwitcher } from "./switcher.js";
 import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
-for (const start of [startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startIndexing]) {
-  start();
-}
+const starts = [
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing,
+];
+for (const start of starts) start();
