@@ -138,6 +138,21 @@ async def test_the_switcher_finds_a_workflow_by_what_one_types(site: Site, open_
     await page.wait_for_url("**/workflows/%E5%AE%A2%E6%9C%8D%E6%9C%BA%E5%99%A8%E4%BA%BA/runs")
 
 
+async def test_a_long_message_of_a_node_widens_nothing(site: Site, open_context: OpenContext) -> None:
+    """The waterfall fits beside the list of runs, however much a node has written in one line."""
+    node = {
+        "node_id": "1", "node_title": "Writer", "node_type": "LLM", "is_finish": True, "start_time": 1_000,
+        "update_time": 2_000, "content": "word " * 400, "packets": [[1, 900, 2_000]], "packet_count": 1, "usage": None,
+    }  # fmt: skip
+    await site.record("wordy", "one", execute_status="success", node_execute_status={"Writer": node})
+    page = await (await open_context(width=1280)).new_page()
+    for address in ("/workflows/wordy/runs/one", "/workflows/wordy/runs?open=wordy%2Fone"):
+        await page.goto(address)
+        widths = "(table) => [table.scrollWidth, table.parentElement.clientWidth]"
+        table, place = await page.locator("table.waterfall").evaluate(widths)
+        assert table <= place
+
+
 async def test_a_run_is_followed_while_it_goes_on(site: Site, open_context: OpenContext) -> None:
     """Its page says so, fills with what the nodes say, and ends with the sentence of its end."""
     page = await (await open_context()).new_page()
@@ -146,7 +161,7 @@ async def test_a_run_is_followed_while_it_goes_on(site: Site, open_context: Open
     await page.goto(path)
     await page.locator(".again details summary").click()
     await page.locator(".again textarea").fill('{"pace_ms": 700}')
-    await page.get_by_role("button", name="Run with the edited input").click()
+    await page.get_by_role("button", name="Run again").click()
     await expect(page.locator("h1")).to_contain_text("Running for")
     await expect(page).not_to_have_url(re.compile(re.escape(path)))
     await expect(page.locator("h1")).to_contain_text("Succeeded after")
@@ -276,7 +291,7 @@ async def test_pages_are_useful_without_scripts(site: Site, open_context: OpenCo
     await page.locator("a[data-open]").first.click()
     assert "Failed after" in await page.locator("h1").inner_text()
     failed = page.url
-    await page.get_by_role("button", name="Run with the same input").click()
+    await page.get_by_role("button", name="Run again").click()
     await page.wait_for_url(lambda url: url != failed)
     assert (await page.locator("h1").inner_text()).strip().startswith(("Running for", "Failed after"))  # soon again
     path = await site.record("plain", "one", execute_status="success", output={"list": list(range(300))})

@@ -215,7 +215,7 @@ async def test_a_function_is_not_run_again_from_here(web: Served, language: str)
     assert f'action="{path}/again"' not in page
     assert 'href="#again"' not in page
     headers = {"accept": "text/html", "cookie": f"language={language}", "origin": str(web.client.base_url)}
-    for method, data in (("GET", None), ("POST", {"which": "same"}), ("POST", {"which": "edited", "parameters": "{}"})):
+    for method, data in (("GET", None), ("POST", {}), ("POST", {"parameters": "{}"})):
         refused = await web.client.request(method, f"{path}/again", data=data, headers=headers)
         assert 409 == refused.status_code
         assert reason in refused.text
@@ -247,7 +247,7 @@ async def test_a_run_of_coze_is_run_again_with_the_account_of_its_recorder(web: 
         )
     headers = {"accept": "text/html", "origin": str(web.client.base_url)}
     paths = [f"/workflows/7000000000000000002/runs/{name}/again" for name in ("pretended", "recorded")]
-    pretended, refused = [await web.client.post(path, data={"which": "same"}, headers=headers) for path in paths]
+    pretended, refused = [await web.client.post(path, data={}, headers=headers) for path in paths]
     assert 303 == pretended.status_code
     assert "somebody-elses" in refused.text
     assert refused.status_code >= 400
@@ -256,7 +256,7 @@ async def test_a_run_of_coze_is_run_again_with_the_account_of_its_recorder(web: 
 async def _again(web: Served, workflow_id: str, execute_id: str, **data: str) -> httpx.Response:
     headers = {"accept": "text/html", "origin": str(web.client.base_url)}
     path = f"/workflows/{workflow_id}/runs/{execute_id}/again"
-    return await web.client.post(path, data={"which": "same", **data}, headers=headers)
+    return await web.client.post(path, data=data, headers=headers)
 
 
 async def test_a_chat_is_run_again_as_a_chat(web: Served) -> None:

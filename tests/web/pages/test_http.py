@@ -212,22 +212,29 @@ async def test_a_value_can_be_searched(site: Site) -> None:
 async def test_a_run_can_be_repeated_with_its_input_or_another(site: Site) -> None:
     """Both become runs of their own; what is no input is said, and what was typed stays."""
     path = await site.run(1, city="Paris")
-    same = await site.client.post(f"{path}/again", data={"which": "same"})
+    same = await site.client.post(f"{path}/again", data={})
     assert 303 == same.status_code
     typed = '{"city": "Rome", "order": 80241446968629135069}'
-    edited = await site.client.post(f"{path}/again", data={"which": "edited", "parameters": typed})
+    edited = await site.client.post(f"{path}/again", data={"parameters": typed})
+    shown = re.search(
+        r"<textarea name=\"parameters\"[^>]*>(.*?)</textarea>", (await site.client.get(path)).text, re.DOTALL
+    )
+    assert shown is not None
+    untouched = html.unescape(shown[1]).replace("\n", "\r\n")
+    as_shown = await site.client.post(f"{path}/again", data={"parameters": untouched})
     inputs = []
-    for answer in (same, edited):
+    for answer in (same, edited, as_shown):
         workflow_id, execute_id = answer.headers["location"].split("/")[2::2]
         record = await site.application.service.get_execution_detail(workflow_id, execute_id)
         assert record is not None
         inputs.append(record["input_parameters"])
-    assert [{"pace_ms": 1, "city": "Paris"}, {"city": "Rome", "order": "80241446968629135069"}] == inputs
-    wrong = await site.client.post(f"{path}/again", data={"which": "edited", "parameters": "{city"})
+    paris = {"pace_ms": 1, "city": "Paris"}
+    assert [paris, {"city": "Rome", "order": "80241446968629135069"}, paris] == inputs
+    wrong = await site.client.post(f"{path}/again", data={"parameters": "{city"})
     assert 422 == wrong.status_code
     assert "The input is not JSON" in wrong.text
     assert ">{city</textarea>" in wrong.text
-    assert 422 == (await site.client.post(f"{path}/again", data={"which": "edited", "parameters": "null"})).status_code
+    assert 422 == (await site.client.post(f"{path}/again", data={"parameters": "null"})).status_code
 
 
 @pytest.mark.parametrize("cut", [{"input_parameters": 71_000_000, "metadata.trace": 70_000}, True])
@@ -248,10 +255,10 @@ async def test_a_run_whose_input_is_not_whole_cannot_be_repeated(site: Site, cut
         assert "#again" not in text
     assert 409 == (await site.client.get(f"{path}/again")).status_code
     before = (await site.application.service.get_execution_history(workflow_id))["total"]
-    for form in ({"which": "same"}, {"which": "edited", "parameters": '{"city": "Par"}'}):
+    for form in ({}, {"parameters": '{"city": "Par"}'}):
         answer = await site.client.post(f"{path}/again", data=form)
         assert (409, True) == (answer.status_code, NOT_WHOLE in answer.text)
-    answer = await site.client.post(f"{path}/again", data={"which": "same"}, headers={"cookie": "language=zh"})
+    answer = await site.client.post(f"{path}/again", data={}, headers={"cookie": "language=zh"})
     assert "这次运行的输入太大，没有完整保留，这里只有开头" in answer.text
     assert before == (await site.application.service.get_execution_history(workflow_id))["total"]
 
@@ -263,7 +270,7 @@ async def test_an_input_that_is_no_object_is_not_sent_as_none(site: Site) -> Non
         "create_time": 1_000, "update_time": 2_000, "input_parameters": ["Paris"], "metadata": {},
     }  # fmt: skip
     await site.application.service.store.merge([Document.of(record, encode(record))])
-    answer = await site.client.post(f"{urls.run(str(FIRST + 1), 'listed')}/again", data={"which": "same"})
+    answer = await site.client.post(f"{urls.run(str(FIRST + 1), 'listed')}/again", data={})
     assert (422, True) == (answer.status_code, "The input is a JSON object" in answer.text)
 
 

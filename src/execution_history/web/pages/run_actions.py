@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -20,11 +21,12 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_page import RUN, RunPages
-from execution_history.web.pages.run_view import not_again
+from execution_history.web.pages.run_view import edited, not_again
 
 _log = logging.getLogger("execution_history.web")
 
 Frame = dict[str, Any]
+_ANY: Final = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +48,14 @@ class RunActions:
         router.add_api_route(f"{RUN}/answer", self.answer, methods=["POST"])
 
     async def again(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Run the workflow again, with the same input or an edited one, and show the new run."""
+        """Run the workflow again, with the input in the form where there is one, and show the new run."""
         record = await self.pages.record(workflow_id, execute_id)
         if (reason := not_again(record)) is not None:
             return await self.pages.refused(request, workflow_id, execute_id, reason)
         form = await form_of(request)
-        text = form.get("parameters", "")
-        is_edited = form.get("which") == "edited"
+        text, recorded = form.get("parameters", ""), record["input_parameters"]
+        is_edited = "parameters" in form and text.replace("\r\n", "\n") != edited(record, _ANY)
         try:
-            recorded = record["input_parameters"]
             parameters = _object(text) if is_edited else None if recorded is None else _checked(recorded)
             new_id = await self._started(self.runner.stream_again(record, parameters))
         except ExecutionHistoryError as error:
