@@ -21,7 +21,7 @@ _USER: Final = re.compile(
 _PARAMETER: Final = re.compile(r"""(?<![\w.%-])([\w.%\[\]-]{1,100})=([^&;\s"',)]+)""")
 _ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}[:,]\s{0,9}b?)(["'])[^"']{0,4000}\4""")
 _SCHEME: Final = re.compile(r"""\b(Bearer|Basic)\s+[^\s"',)]+""", re.IGNORECASE)
-_POSTGRES: Final = re.compile(r"\s*postgres(?:ql)?(?:\+\w*)?:", re.IGNORECASE)
+_POSTGRES: Final = re.compile(r"\s*postgres(?:ql)?(?:\+[^:]*)?:", re.IGNORECASE)
 _COLON: Final = re.compile(r":|%3a", re.IGNORECASE)
 _HOSTS: Final = re.compile(r"/*(?:\[[\w.:%]*\]|[^:/?\[\]]|:[0-9]{1,5}(?![^,/?]))*")
 _PLAIN: Final = frozenset(

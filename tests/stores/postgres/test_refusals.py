@@ -69,6 +69,17 @@ def test_a_server_without_tls_is_no_server_that_is_away() -> None:
     assert "check sslmode, sslrootcert and the certificate" in said
 
 
+@pytest.mark.parametrize("parameters", ["service=nowhere", "host=a&port=1,2", "service=odd"])
+def test_settings_that_only_libpq_can_judge_are_no_server_that_is_away(
+    parameters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a service file, and lists of different lengths."""
+    services = tmp_path / "services"
+    services.write_text("[odd]\nsslmode=foo\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    assert "libpq cannot use the settings" in _refusal(f"postgresql:///h?{parameters}")
+
+
 def test_a_server_that_is_away_is_told_on_one_short_line() -> None:
     """Without libpq's question whether it runs."""
     with pytest.raises(StoreBusy) as raised:

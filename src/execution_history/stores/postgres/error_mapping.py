@@ -28,6 +28,10 @@ _AWAY: Final = N_(
     "The PostgreSQL server of this history cannot be reached (%(reason)s): check that it runs, and the address."
 )
 _REFUSED: Final = N_("PostgreSQL refuses this history's connection (%(reason)s): check user, password and database.")
+_SETTINGS: Final = N_(
+    "libpq cannot use the settings of this history's connection (%(reason)s): check the URL of the store, the "
+    "variables that begin with PG, and the service file."
+)
 _NO_PASSWORD: Final = N_(
     "PostgreSQL requires a password, and none was given (%(reason)s): put one into a file that password_file in the "
     "URL of the store names, into PGPASSWORD, or into ~/.pgpass, which is ignored unless its mode is 0600."
@@ -59,6 +63,7 @@ _OURS: Final = N_("This history failed by a fault of ours: %(reason)s. Nothing o
 _PREFIX: Final = re.compile(r"connection (?:failed|is bad): ")
 _REFUSALS: Final = (
     (r"no password supplied", _NO_PASSWORD),
+    (r"definition of service|service file|invalid \S+ value:|invalid port number:|could not match", _SETTINGS),
     (r"FATAL: +password authentication failed", _WRONG_PASSWORD),
     (r"server does not support SSL|root certificate file|certificate verify failed|server certificate for", _TLS),
     (r"FATAL: +(?:[a-z0-9]+ authentication failed|no pg_hba\.conf entry|permission denied for database)", _REFUSED),

@@ -102,11 +102,13 @@ def location_of(url: str) -> Location:
     """
     known, ours = _read(url.strip())
     if "password_file" in ours:
-        if "password" in known:
+        if known.get("password"):
             raise SettingsError("The URL of the store has both a password and a password_file: leave one of them out.")
         known["password"] = _password_in(ours["password_file"])
     _check({**known, **ours})
-    named = {name: value for name, value in known.items() if name in {"host", "hostaddr", "port", "dbname", "service"}}
+    named = {name: value for name, value in known.items() if name in {"host", "hostaddr", "port", "dbname"}}
+    if "service" in known:
+        named["service"] = known["service"]
     schema = _schema(ours.get("schema", DEFAULT_SCHEMA))
     known.setdefault("application_name", "execution-history")
     known["client_encoding"] = "UTF8"
@@ -133,16 +135,16 @@ def _read(url: str) -> tuple[dict[str, str], dict[str, str]]:
     found = _URL.fullmatch(rest)
     if found is None or _NO_CHARACTER.search(rest):
         raise SettingsError(_UNENCODED)
-    ours, theirs = {}, []
+    ours, theirs, libpqs = {}, [], _of_libpq()
     for position, pair in enumerate(filter(None, (found["query"] or "").split("&")), 1):
         name, separator, value = pair.partition("=")
         name = unquote(name)
         if name in _OURS:
             ours[name] = unquote(value)
-        elif separator and name in _of_libpq():
+        elif separator and name in libpqs:
             theirs.append(pair)
         else:
-            raise _unknown(name, position)
+            raise _unknown(name, position, {*libpqs, *_OURS})
     # The slash ends what libpq searches for an @.
     given = f"postgresql:{found['place']}{found['database'] or '/'}?{'&'.join(theirs)}"
     try:
@@ -155,9 +157,9 @@ def _read(url: str) -> tuple[dict[str, str], dict[str, str]]:
     return known, ours
 
 
-def _unknown(name: str, position: int) -> SettingsError:
+def _unknown(name: str, position: int, known: set[str]) -> SettingsError:
     """Return the error for a parameter of which nobody knows; one that resembles none may be a piece of a password."""
-    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, {*_of_libpq(), *_OURS}, 1, 0.75)
+    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, known, 1, 0.75)
     if near:
         return SettingsError(
             "The URL of a store has no parameter %(name)s: perhaps you meant %(near)s.", name=name, near=near[0]
