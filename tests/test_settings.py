@@ -394,7 +394,7 @@ def test_what_pydantic_says_of_a_wrong_account_does_not_repeat_it() -> None:
     "store",
     [
         "postgresql://u:{}@db/h?a=1",
-        "postgresql+asyncpg://u:{}@db/h",
+        "postgresql-asyncpg://u:{}@db/h",
         "mysql://{}@db",
         "sqlite://u:{}@db",
         "a.b-c://u:{}@h",

@@ -28,7 +28,7 @@ from execution_history.account_settings import (
 )
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.redaction import without_credentials
+from execution_history.records.redaction import shown_store
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 
 __all__ = ["DEFAULT_ACCOUNT", "AccountSettings", "Settings", "find_account", "load_settings", "missing_settings"]
@@ -142,12 +142,12 @@ class Settings(BaseSettings):
     @field_serializer("store")
     @staticmethod
     def _is_shown_without_password(store: str) -> str:
-        return without_credentials(store)
+        return shown_store(store)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the settings without credentials, as a log may show them."""
         for name, value in super().__repr_args__():
-            yield name, without_credentials(value) if name == "store" else value
+            yield name, shown_store(value) if name == "store" else value
 
     @classmethod
     def settings_customise_sources(

@@ -109,7 +109,7 @@ def test_a_store_whose_driver_is_not_installed(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=environment(), capture_output=True, check=False
     )
     assert 2 == done.returncode
-    assert b"pip install 'execution-history[postgres]'.\n" in done.stderr
+    assert b"pip install 'execution-history[postgres]', or pip install '.[postgres]' in a checkout.\n" in done.stderr
     assert b"s3cret" not in done.stderr
 
 

@@ -65,6 +65,28 @@ def test_a_server_that_is_away_is_one_sentence_without_a_password(call: Call, wo
     assert "s3cret" not in said.out + said.err
 
 
+@pytest.mark.parametrize("words", [["list"], ["--debug", "list"], ["serve", "--port", "0"], ["copy", "history"]])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:me:s3cret@h/d",
+        "postgresql://me:s3 cret@127.0.0.1:1/d",
+        "postgresql://me:s3%cret@127.0.0.1:1/d",
+        "postgresql://127.0.0.1:1/d?passwort=s3cret",
+        "postgresql://me:s3cret@127.0.0.1:1/d?sslmode=foo",
+        "postgresql://me:s3cret@127.0.0.1:1x/d",
+    ],
+)
+def test_a_wrong_url_is_a_wrong_call_and_shows_no_password(
+    call: Call, history: History, words: list[str], url: str
+) -> None:
+    """Nothing is connected: the code is that of a setting, also for those faults that libpq finds later."""
+    history.keep()
+    said = call(*words, *(["--store"] if words != ["copy", "history"] else []), url)
+    assert 2 == said.code
+    assert not any(piece in said.out + said.err for piece in ("s3", "cret"))
+
+
 @pytest.mark.usefixtures("_trusts")
 def test_a_role_without_rights_is_told_so(
     call: Call, postgres: PostgresServer, postgres_url: str, tmp_path: Path

@@ -148,6 +148,15 @@ async def test_a_run_is_refused_where_recording_is_required(tmp_path: Path) -> N
     assert out.startswith("refused: The history cannot be kept in")
 
 
+async def test_a_run_whose_settings_are_wrong_is_said_to_be_lost(tmp_path: Path) -> None:
+    """It goes on; nothing of it waits anywhere, and the log does not promise that."""
+    source = "from execution_history import recorded\nprint(recorded('call')(lambda: 'ran')())"
+    out, complaints = run(tmp_path, source, EXECUTION_HISTORY_STORE="mysql://db")
+    assert "ran\n" == out
+    assert "The run 'call' is not recorded, now or later: There is no store for 'mysql'" in complaints
+    assert [] == spooled(tmp_path)
+
+
 _KILLED = """
 import asyncio, itertools, os, signal, sys
 from pathlib import Path

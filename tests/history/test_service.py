@@ -194,7 +194,7 @@ def test_a_location_names_a_store(location: str, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    "location", ["", "mysql://x", "sqlite:", "postgresql://x/y?pool_size=many", "postgresql+psycopg://x/y"]
+    "location", ["", "mysql://x", "sqlite:", "postgresql://x/y?pool_size=many", "postgresql.psycopg://x/y"]
 )
 def test_an_unknown_location_is_a_sentence(location: str) -> None:
     """That says what there is."""

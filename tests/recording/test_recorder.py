@@ -366,3 +366,33 @@ async def test_closing_ends_whatever_the_store_does() -> None:
         assert b'"execute_id":"1"' in path.read_bytes()
     finally:
         store.running.set()
+
+
+class _ReadOnlyStore(MemoryStore):
+    """A store that takes no sign of life, for a reason that a test may change; ``asked`` counts the tries."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason: str | None = "no right to write"
+        self.asked = asyncio.Semaphore(0)
+
+    async def renew_lease(self, recorder: str, lease_ms: int) -> None:
+        """Refuse, while there is a reason."""
+        self.asked.release()
+        if self.reason is not None:
+            raise StoreError(self.reason)
+        await super().renew_lease(recorder, lease_ms)
+
+
+async def test_what_keeps_a_recorder_from_its_duties_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Until it changes, or ends: a server of a role that may only read does not fill its log."""
+    store = _ReadOnlyStore()
+    recorder = Recorder(store, lease_seconds=0.003)
+    await recorder.start()
+    for reason in ("no right to write", "another reason", None, "another reason"):
+        store.reason = reason
+        for _ in range(5):
+            await store.asked.acquire()
+    await recorder.aclose()
+    told = [message.rpartition(": ")[2] for message in caplog.messages if "could not look after" in message]
+    assert ["no right to write", "another reason", "another reason"] == told

@@ -2,7 +2,7 @@
 
 import pytest
 
-from execution_history.records.redaction import without_credentials
+from execution_history.records.redaction import shown_store, without_credentials
 
 _SECRET = "s3cret"
 
@@ -51,3 +51,24 @@ def test_credentials_are_taken_out(text: str, shown: str) -> None:
 def test_everything_else_stays(text: str) -> None:
     """Addresses, ports, mail addresses, counts of tokens."""
     assert text == without_credentials(text)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:s3cret@db/history?schema=x", "postgresql://me:…@db/history?schema=x"),
+        ("postgresql:///history?host=/run/pg&port=5433", "postgresql:///history?host=/run/pg&port=5433"),
+        ("postgresql://me@[::1]:5432,b:5433/h", "postgresql://me@[::1]:5432,b:5433/h"),
+        ("postgresql+psycopg://me:s3cret/@x@db/h", "postgresql+psycopg://me:…@db/h"),
+        ("postgresql:me:s3cret@db/h", "postgresql:me:…@db/h"),
+        ("postgresql:/me%3As3cret@db/h", "postgresql:/me%3A…@db/h"),
+        ("postgresql://me:s3cret/h", "postgresql://me:…"),
+        ("postgresql://db/h?passwort=s3cret&user=me&s3cret=1", "postgresql://db/h?…&user=me&…"),
+        ("postgresql://me:x@db/h?password=a@s3cret", "postgresql://me:…?…"),
+        ("data/execution_history", "data/execution_history"),
+        ("memory:?token=s3cret", "memory:?token=[redacted]"),
+    ],
+)
+def test_of_a_store_only_is_shown_what_is_no_secret(url: str, shown: str) -> None:
+    """However wrong the URL of a database is; what of it can be used is shown as it stands."""
+    assert shown == shown_store(url)

@@ -14,7 +14,7 @@ from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection, Statistics
 from execution_history.records.record import ExecutionRecord, is_identifier
-from execution_history.records.redaction import without_credentials
+from execution_history.records.redaction import shown_store
 from execution_history.stores.factory import store_at, store_of
 from execution_history.stores.presence import holds_history
 
@@ -134,7 +134,7 @@ async def open_history(session: Session) -> AsyncIterator[History]:
 
 def place_of(store: str) -> str:
     """Return the address of a store as it may be shown: a URL without its password."""
-    return without_credentials(store)
+    return shown_store(store)
 
 
 async def _find_by_prefix(

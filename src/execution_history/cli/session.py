@@ -19,7 +19,7 @@ from execution_history import errors
 from execution_history.cli.output import Output
 from execution_history.errors import Message
 from execution_history.presentation.translator import Translator
-from execution_history.records.redaction import without_credentials
+from execution_history.records.redaction import shown_store, without_credentials
 
 if TYPE_CHECKING:
     from execution_history.settings import Settings
@@ -116,7 +116,7 @@ class Session:
 
         A password in the URL of the store is left to be filled in.
         """
-        store = [] if self.store is None else ["--store", without_credentials(self.store)]
+        store = [] if self.store is None else ["--store", shown_store(self.store)]
         last = [] if text is None else ["--", text] if text.startswith("-") else [text]
         return shlex.join([_callable_name(), *words, *store, *last])
 

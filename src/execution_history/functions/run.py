@@ -342,7 +342,8 @@ class Run:
         except BaseException as error:
             if (is_waiting and not isinstance(error, Exception)) or comes_from_outside(error):
                 raise
-            _log.error("The run %s could not be recorded: %s", quoted(self.workflow_id), reason_of(error))
+            outcome = "could not be recorded" if self._recorder else "is not recorded, now or later"
+            _log.error("The run %s %s: %s", quoted(self.workflow_id), outcome, reason_of(error))
 
 
 async def _outcome(future: "Future[None]") -> None:

@@ -69,6 +69,7 @@ class Recorder:
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)
         self._tending: asyncio.Task[None] | None = None
+        self._hindrances: dict[str, str | None] = {}
         self._orphans = Orphans(store, self.outbox, self._lease_ms)
         self.takes_over: TakesOver | None = None
         self.unrecorded: int = 0
@@ -269,14 +270,18 @@ class Recorder:
             _, error = await attempt(tend(), _LONGEST_TENDING)
             if isinstance(error, StoreClosed):
                 return False
-            if error is not None:
-                is_promised = isinstance(error, ExecutionHistoryError | TimeoutError | asyncio.CancelledError)
-                _log.warning(
-                    "The recorder could not look after its history: %s",
-                    str(error) or type(error).__name__,
-                    exc_info=None if is_promised else error,
-                )
+            self._warn_once(tend.__name__, error)
         return True
+
+    def _warn_once(self, duty: str, error: BaseException | None) -> None:
+        """Log what keeps the recorder from a *duty*, unless that has been so the last time too."""
+        reason = None if error is None else str(error) or type(error).__name__
+        if reason is not None and reason not in self._hindrances.values():
+            is_promised = isinstance(error, ExecutionHistoryError | TimeoutError | asyncio.CancelledError)
+            _log.warning(
+                "The recorder could not look after its history: %s", reason, exc_info=None if is_promised else error
+            )
+        self._hindrances[duty] = reason
 
     async def _renew_lease(self, *, is_last: bool = False) -> None:
         await self._store.open()

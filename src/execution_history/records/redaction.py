@@ -21,6 +21,15 @@ _USER: Final = re.compile(
 _PARAMETER: Final = re.compile(r"""(?<![\w.%-])([\w.%\[\]-]{1,100})=([^&;\s"',)]+)""")
 _ENTRY: Final = re.compile(r"""(["'])([\w.-]{1,100})(\1\s{0,9}[:,]\s{0,9}b?)(["'])[^"']{0,4000}\4""")
 _SCHEME: Final = re.compile(r"""\b(Bearer|Basic)\s+[^\s"',)]+""", re.IGNORECASE)
+_POSTGRES: Final = re.compile(r"\s*postgres(?:ql)?(?:\+[^:]*)?:", re.IGNORECASE)
+_COLON: Final = re.compile(r":|%3a", re.IGNORECASE)
+_HOSTS: Final = re.compile(r"/*(?:\[[\w.:%]*\]|[^:/?\[\]]|:[0-9]{1,5}(?![^,/?]))*")
+_PLAIN: Final = frozenset(
+    {"application_name", "connect_timeout", "dbname", "host", "hostaddr", "password_file", "pool_size", "port"}
+    | {"prepared_statements", "schema", "service", "sslmode", "sslrootcert", "target_session_attrs", "user"}
+)
+"""Parameters of a URL of PostgreSQL that are shown."""
+
 _COZE: Final = re.compile(r"\b(pat|sat|cztei)_[A-Za-z0-9]{16,}")
 
 
@@ -46,6 +55,28 @@ def without_credentials(text: str) -> str:
     text = _ENTRY.sub(_entry, text)
     text = _SCHEME.sub(rf"\1 {REDACTED}", text)
     return _COZE.sub(rf"\1_{REDACTED}", text)
+
+
+def shown_store(location: str) -> str:
+    """Return the *location* of a store as it may be shown.
+
+    Of the URL of a PostgreSQL database, however wrong it is, that leaves out what stands between the first colon behind
+    the scheme and the last ``@``, what should be a port and is none, and parameters that are not known to be none of
+    a secret.
+    """
+    scheme = _POSTGRES.match(location)
+    if scheme is None:
+        return without_credentials(location)
+    user, at, hosts = location[scheme.end() :].rpartition("@")
+    if "?" in user:  # a password has it, or a parameter has the @: what comes behind it may be a piece of either
+        user, at, hosts = user.partition("?")[0], "", "?…"
+    colon, end = _COLON.search(user), _HOSTS.match(hosts)
+    user = user if colon is None else f"{user[: colon.end()]}…"
+    if end is not None and end.end() < len(hosts) and hosts[end.end()] not in "/?":
+        hosts = f"{hosts[: end.end() + 1]}…"
+    rest, mark, query = f"{user}{at}{hosts}".partition("?")
+    shown = "&".join(pair if not pair or pair.partition("=")[0] in _PLAIN else "…" for pair in query.split("&"))
+    return without_credentials(f"{scheme[0]}{rest}{mark}{shown}")
 
 
 def _hides(name: str) -> bool:

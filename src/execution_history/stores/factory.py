@@ -85,7 +85,7 @@ def place_named(location: str) -> Place:
         return Place("sqlite", Path(location))
     if scheme == "memory":
         return Place("memory")
-    if scheme in _POSTGRES:
+    if scheme.strip().lower().partition("+")[0] in _POSTGRES:  # SQLAlchemy names the driver behind a plus
         return Place("postgres")
     if scheme == "sqlite":
         path = unquote(urlsplit(location).path if rest.startswith("//") else rest)
@@ -114,7 +114,7 @@ def database_at(url: str) -> "Location":
             raise
         raise SettingsError(
             "A history in PostgreSQL needs psycopg, which cannot be loaded (%(reason)s): "
-            "pip install 'execution-history[postgres]'.",
+            "pip install 'execution-history[postgres]', or pip install '.[postgres]' in a checkout.",
             reason=str(error).partition("\n")[0].rstrip("."),
         ) from None
     return location_of(url)

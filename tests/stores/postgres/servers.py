@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
+import psycopg
+
 from tests.postgres_server import started
 
 _BLOCK: Final = 65_536
@@ -33,6 +35,13 @@ class OwnServer:
 
         arguments = ("-w", "-m", "immediate", "-D", str(self._handle.pgdata), "stop")
         pgexec("pg_ctl", arguments, bin_path=self._handle.bin_path, user=self._handle.system_user)
+
+    def require_password(self, role: str) -> None:
+        """Let a role in with its password only, and nobody else but the user of :attr:`url`."""
+        rules = f'local all postgres trust\nlocal all "{role}" scram-sha-256\n'
+        (Path(self._handle.pgdata) / "pg_hba.conf").write_text(rules)
+        with closing(psycopg.connect(self.url, autocommit=True)) as connection:
+            connection.execute("SELECT pg_reload_conf()")
 
     def start(self) -> None:
         """Start it again; it recovers what was committed."""

@@ -12,8 +12,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from execution_history.errors import SettingsError, StoreBusy, StoreTooNew, StoreUnwritable
+from execution_history.errors import StoreBusy, StoreTooNew, StoreUnwritable
 from execution_history.stores.postgres.location import location_of
+from execution_history.stores.postgres.presence import has_tables
 from execution_history.stores.postgres.queries import migrations
 from execution_history.stores.postgres.store import PostgresStore
 from tests.postgres_server import PostgresServer
@@ -26,6 +27,7 @@ _COLUMNS: Final = """
 SELECT table_name, column_name, data_type, is_nullable, coalesce(collation_name, '') FROM information_schema.columns
 WHERE table_schema = %s ORDER BY table_name, ordinal_position
 """
+_TABLES: Final = "SELECT table_name FROM information_schema.tables WHERE table_schema = %s"
 _INDEXES: Final = "SELECT indexdef FROM pg_indexes WHERE schemaname = %s ORDER BY indexname"
 _OPTIONS: Final = """
 SELECT relname, array_to_string(reloptions, ', ') FROM pg_class
@@ -197,15 +199,31 @@ async def test_health_names_the_right_that_is_missing(postgres: PostgresServer, 
                 await store.create(document("a"))
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["postgresql://u:p@geheim@host/db", "postgresql://u:pa/geheim@host/db", "postgresql://u:geheim#x@host/db",
-     "postgresql://u:p@host/db?schema=information_schema", "postgresql://u:p@host/db?schema=pg_x",
-     "postgresql://u:p@host/db?schema=a%25b", "postgresql://u:p@host/db?pool_size=0",
-     "postgresql://u:p@host/db?nonsense=x"],
-)  # fmt: skip
-def test_a_url_that_cannot_be_one_is_refused_without_its_password(url: str) -> None:
-    """Wherever it was cut."""
-    with pytest.raises(SettingsError) as raised:
-        location_of(url)
-    assert "geheim" not in str(raised.value)
+@pytest.mark.parametrize("table", ["executions (id integer)", "migrations (id integer, migration text)"])
+async def test_tables_of_another_program_are_left_alone(
+    postgres: PostgresServer, postgres_url: str, table: str
+) -> None:
+    """The sentence says where a history can be instead."""
+    schema = sql.Identifier(location_of(postgres_url).schema)
+    with postgres.connected() as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+        connection.execute(sql.SQL("CREATE TABLE {}." + table).format(schema))
+        with pytest.raises(StoreUnwritable, match=r"tables of another program.*\?schema=execution_history"):
+            await PostgresStore(location_of(postgres_url)).open()
+        kept = connection.execute(_TABLES, (location_of(postgres_url).schema,)).fetchall()
+    assert [(table.partition(" ")[0],)] == kept
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_schema_that_is_out_of_reach_is_not_an_empty_history(
+    postgres: PostgresServer, postgres_url: str, role: str, is_made: bool
+) -> None:
+    """Of a role that could not make one there either; one that can is told that there is none yet."""
+    own = postgres_url.replace("//postgres@", f"//{role}:{quote('p%40ss')}@", 1)
+    if is_made:
+        with postgres.connected() as connection:
+            schema = sql.Identifier(location_of(postgres_url).schema)
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
+    with pytest.raises(StoreUnwritable, match=r"may not create anything there.*check the schema in the URL"):
+        has_tables(location_of(own))
+    assert not has_tables(location_of(postgres_url))

@@ -28,8 +28,27 @@ _AWAY: Final = N_(
     "The PostgreSQL server of this history cannot be reached (%(reason)s): check that it runs, and the address."
 )
 _REFUSED: Final = N_("PostgreSQL refuses this history's connection (%(reason)s): check user, password and database.")
+_SETTINGS: Final = N_(
+    "libpq cannot use the settings of this history's connection (%(reason)s): check the URL of the store, the "
+    "variables that begin with PG, and the service file."
+)
+_NO_PASSWORD: Final = N_(
+    "PostgreSQL requires a password, and none was given (%(reason)s): put one into a file that password_file in the "
+    "URL of the store names, into PGPASSWORD, or into ~/.pgpass, which is ignored unless its mode is 0600."
+)
+_WRONG_PASSWORD: Final = N_(
+    "PostgreSQL does not accept this user with this password (%(reason)s): check both. The password is that of the URL "
+    "of the store or of its password_file, else PGPASSWORD, else that of ~/.pgpass."
+)
+_TLS: Final = N_(
+    "The TLS connection that sslmode requires cannot be made (%(reason)s): check sslmode, sslrootcert and the "
+    "certificate of the server."
+)
 _BUSY: Final = N_("PostgreSQL has not answered in time (%(reason)s); try again.")
-_DENIED: Final = N_("The PostgreSQL role of this history lacks a right (%(reason)s): grant it, or use another role.")
+_DENIED: Final = N_(
+    "The PostgreSQL role of this history lacks a right (%(reason)s): grant it USAGE on the schema and its sequences, "
+    "and SELECT, INSERT, UPDATE and DELETE on the tables, as docs/postgresql.md shows, or use another role."
+)
 _FULL: Final = N_("The PostgreSQL server has no space left (%(reason)s): make room on its disk.")
 _READ_ONLY: Final = N_("This history cannot be written (%(reason)s): the server is a read-only copy.")
 _DAMAGED: Final = N_("PostgreSQL reports damaged data (%(reason)s): restore the database from a backup.")
@@ -41,11 +60,17 @@ _POOLED: Final = N_(
 _FAILED: Final = N_("PostgreSQL failed: %(reason)s.")
 _OURS: Final = N_("This history failed by a fault of ours: %(reason)s. Nothing of this was written; please report it.")
 
-_FATAL: Final = re.compile(
-    r"FATAL: +(?:password authentication|[a-z0-9]+ authentication failed|no pg_hba\.conf entry|role .* does not exist"
-    r"|role .* is not permitted|database .* does not exist|permission denied for database)",
-    re.IGNORECASE,
+_PREFIX: Final = re.compile(r"connection (?:failed|is bad): ")
+_REFUSALS: Final = (
+    (r"no password supplied", _NO_PASSWORD),
+    (r"definition of service|service file|invalid \S+ value:|invalid port number:|could not match", _SETTINGS),
+    (r"FATAL: +password authentication failed", _WRONG_PASSWORD),
+    (r"server does not support SSL|root certificate file|certificate verify failed|server certificate for", _TLS),
+    (r"FATAL: +(?:[a-z0-9]+ authentication failed|no pg_hba\.conf entry|permission denied for database)", _REFUSED),
+    (r"FATAL: +(?:role .* does not exist|role .* is not permitted|database .* does not exist)", _REFUSED),
 )
+"""What libpq's text has where the server, or libpq, refuses a connection for good, and the sentence for it."""
+
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
 _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
@@ -85,8 +110,9 @@ def faults() -> Iterator[None]:
 
 def as_store_error(error: Exception) -> StoreError:
     """Return the store error that stands for *error*; its text has no password."""
-    if isinstance(error, psycopg.OperationalError) and is_refused(error):
-        return StoreUnwritable(_REFUSED, reason=reason_of(error))
+    refusal = _refusal(error) if isinstance(error, psycopg.OperationalError) else None
+    if refusal is not None:
+        return StoreUnwritable(refusal, reason=reason_of(error))
     for kinds, kind, sentence in _MEANINGS:
         if isinstance(error, kinds):
             return kind(sentence, reason=reason_of(error))
@@ -95,13 +121,21 @@ def as_store_error(error: Exception) -> StoreError:
 
 def is_refused(error: psycopg.Error) -> bool:
     """Return whether the server has refused a connection for a reason that does not pass; libpq gives its text only."""
-    return error.sqlstate is None and _FATAL.search(str(error)) is not None
+    return _refusal(error) is not None
+
+
+def _refusal(error: psycopg.Error) -> str | None:
+    if error.sqlstate is not None:
+        return None
+    text = str(error)
+    return next((sentence for pattern, sentence in _REFUSALS if re.search(pattern, text, re.IGNORECASE)), None)
 
 
 def reason_of(error: Exception) -> str:
-    """Return what PostgreSQL says, on one line and without a password."""
+    """Return what PostgreSQL says, on one line and without a password; libpq's hints and further tries are left out."""
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
-    text = " ".join((primary or str(error) or type(error).__name__).split())
+    first = _PREFIX.sub("", str(error).strip().partition("\n")[0])
+    text = " ".join((primary or first or type(error).__name__).split())
     return without_credentials(text.rstrip("."))
 
 

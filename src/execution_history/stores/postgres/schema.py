@@ -3,20 +3,30 @@
 from collections.abc import Sequence
 from typing import Final
 
+import psycopg
 from psycopg import errors, sql
 
-from execution_history.errors import StoreTooNew, StoreUnwritable, quoted
+from execution_history.errors import N_, Message, StoreTooNew, StoreUnwritable, quoted
 from execution_history.stores.compression import CURRENT, shipped_dictionary
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.error_mapping import reason_of
-from execution_history.stores.postgres.queries import Migration, Statements, migrations
+from execution_history.stores.postgres.queries import DEFAULT_SCHEMA, Migration, Statements, migrations
 
 _LOCK: Final = 0x6578_6563_6869_7374
 """The advisory lock under which tables are made; any number that is ours."""
 
 _LOCK_SECONDS: Final = 10
 
+_NOT_MADE: Final = N_(
+    "The tables of this history are not there or are of an older version, and this PostgreSQL role may not make them "
+    "in the schema %(schema)s (%(reason)s): open the history once with a role that may, or check the schema in the URL."
+)
+
 _SCHEMA_EXISTS: Final = "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = %s"
+_MAY_MAKE: Final = """
+SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE, USAGE') FROM pg_catalog.pg_namespace WHERE nspname = %s),
+    has_database_privilege(current_database(), 'CREATE'))
+"""
 
 _DISTRIBUTED: Final = ("executions", "nodes", "counters", "rollups", "durations", "deletions", "bin")
 _REFERENCE: Final = ("long_texts",)
@@ -58,24 +68,33 @@ def prepare(connection: Connection, statements: Statements) -> None:
             for step in missing:
                 _take(connection, statements, step)
     except errors.InsufficientPrivilege as error:
-        raise StoreUnwritable(
-            "The tables of this history are not there or are of an older version, and this PostgreSQL role may not "
-            "make them in the schema %(schema)s (%(reason)s): open the history once with a role that may.",
-            schema=quoted(statements.schema),
-            reason=reason_of(error),
-        ) from None
+        raise StoreUnwritable(_NOT_MADE, schema=quoted(statements.schema), reason=reason_of(error)) from None
+    except (errors.DuplicateTable, errors.DuplicateObject) as error:
+        raise _is_taken(statements, error) from None
 
 
 def is_there(connection: Connection, statements: Statements) -> bool:
-    """Return whether there is a history in the schema."""
-    return _exists(connection, statements)
+    """Return whether there is a history in the schema.
+
+    Raises:
+        StoreUnwritable: there is none, and the role may not make one: what looks empty is out of reach.
+    """
+    if _exists(connection, statements):
+        return True
+    if connection.execute(_MAY_MAKE, (statements.schema,)).fetchone() != (True,):
+        reason = Message("it may not create anything there")
+        raise StoreUnwritable(_NOT_MADE, schema=quoted(statements.schema), reason=reason)
+    return False
 
 
 def _missing(connection: Connection, statements: Statements, known: Sequence[Migration]) -> list[Migration]:
     """Return the steps that have not been taken."""
     if not _exists(connection, statements):
         return list(known)
-    taken = connection.execute(statements["migrations_taken"]).fetchall()
+    try:
+        taken = connection.execute(statements["migrations_taken"]).fetchall()
+    except errors.UndefinedColumn as error:
+        raise _is_taken(statements, error) from None
     least = max((oldest for _, oldest in taken), default=1)
     if least > known[-1].number:
         raise StoreTooNew(
@@ -84,6 +103,16 @@ def _missing(connection: Connection, statements: Statements, known: Sequence[Mig
         )
     numbers = {number for number, _ in taken}
     return [step for step in known if step.number not in numbers]
+
+
+def _is_taken(statements: Statements, error: psycopg.Error) -> StoreUnwritable:
+    return StoreUnwritable(
+        "The schema %(schema)s has tables of another program (%(reason)s): name one in the URL that is for the history "
+        "alone, such as ?schema=%(default)s.",
+        schema=quoted(statements.schema),
+        reason=reason_of(error),
+        default=DEFAULT_SCHEMA,
+    )
 
 
 def _exists(connection: Connection, statements: Statements) -> bool:
