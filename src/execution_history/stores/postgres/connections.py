@@ -108,13 +108,17 @@ class Connections:
         with faults(), self._borrowed(deadline or self._outage.deadline(), is_new=is_new) as connection:
             yield connection
 
-    def read(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return the result of *work*, which only reads; once more where the connection turns out to be lost.
+    def read(self, work: Callable[[Connection], _Result], deadline: float | None = None) -> _Result:
+        """Return the result of *work*, which may be done twice; once more where the connection turns out to be lost.
+
+        Args:
+            work: called with a connection.
+            deadline: see :meth:`reading`.
 
         Raises:
             StoreError: it could not be read.
         """
-        deadline, is_begun = self._outage.deadline(), False
+        deadline, is_begun = deadline or self._outage.deadline(), False
         try:
             with self.reading(deadline) as connection:
                 is_begun = True
@@ -221,7 +225,7 @@ class Connections:
                     )
                 connection.execute(self.statements["check_writable"])
 
-        self.read(write)
+        self.read(write, self._outage.deadline() - self.wait_seconds / 6)
 
     def close(self) -> None:
         """Close the pool; a connection in use is closed when it is given back."""
@@ -257,7 +261,8 @@ class Connections:
                 self.connect(left()).close()  # where that fails, its error says more
                 raise
             except psycopg.Error as error:
-                if not is_lost(error) or left() <= 0:
+                needed = _LEAST_SECONDS if isinstance(error, errors.ConnectionTimeout) else 0
+                if not is_lost(error) or left() <= needed:
                     raise
             self._pool.closing.wait(max(0.0, min(pause, left())))
         raise AssertionError
