@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from execution_history.errors import StoreBusy
+from execution_history.errors import StoreBusy, StoreUnwritable
+from execution_history.stores.opening import open_when_there
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.store import PostgresStore
@@ -130,3 +131,20 @@ async def test_many_who_open_a_history_wait_as_long_as_one() -> None:
                 tries += 1
     assert [StoreBusy] * 6 == [type(each) for each in results]
     assert 1 == tries
+
+
+async def test_who_waits_for_a_database_gives_up_in_the_end() -> None:
+    """With the error of the store, after one word that it waits."""
+    store, told = PostgresStore(location_of("postgresql://me@127.0.0.1:1/x")), list[StoreBusy]()
+    with pytest.raises(StoreBusy, match="cannot be reached"):
+        await open_when_there(store, 0.1, told.append)
+    assert 1 == len(told)
+
+
+async def test_who_waits_for_a_database_does_not_wait_for_one_that_refuses(postgres_url: str) -> None:
+    """Waiting would not help."""
+    store = PostgresStore(location_of(postgres_url.replace("//postgres@", "//nobody_at_all@", 1)))
+    told = list[StoreBusy]()
+    with pytest.raises(StoreUnwritable):
+        await open_when_there(store, 30, told.append)
+    assert [] == told
