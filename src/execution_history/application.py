@@ -1,10 +1,10 @@
 """The composition root: opens an application from its settings."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx
 from pydantic import SecretStr
@@ -12,15 +12,20 @@ from pydantic import SecretStr
 from execution_history.coze import CozeRunner, Reconciler, Upstream
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
+from execution_history.errors import StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
-from execution_history.stores import store_of
+from execution_history.stores import place_named, store_of
+from execution_history.stores.opening import open_when_there
 
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
     from execution_history.sandbox import Sandbox
+
+DATABASE_SECONDS: Final = 30
+"""How long a server waits for a database that starts beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,11 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Settings, *, sandbox: bool = False, serving: bool = False
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    serving: bool = False,
+    waits: Callable[[StoreBusy], None] | None = None,
 ) -> AsyncIterator[Application]:
     """Open the store and start recording; close both in order at the end.
 
@@ -49,6 +58,8 @@ async def open_application(
         sandbox: also start the sandbox upstream and let the account ``default`` call it.
         serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import,
             and write the JSON files that follow, if a folder for them is set.
+        waits: makes this wait for a database that cannot be reached yet, :data:`DATABASE_SECONDS` at most; called once
+            with what is wrong.
 
     Raises:
         SettingsError: a file of certificates cannot be read, or JSON files cannot follow in the folder for them.
@@ -65,7 +76,10 @@ async def open_application(
             accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
         service = ExecutionHistoryService(store_of(settings))
         stack.push_async_callback(service.aclose)
-        await service.store.open()
+        if waits is None or place_named(settings.store).kind != "postgres":
+            await service.store.open()
+        else:
+            await open_when_there(service.store, DATABASE_SECONDS, waits)
         recorder = Recorder.of_settings(service.store, settings)
         upstream = Upstream(
             accounts,

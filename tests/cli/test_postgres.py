@@ -9,6 +9,7 @@ from psycopg import sql
 from tests.cli.conftest import Call, History
 from tests.cli.processes import read_document, started
 from tests.postgres_server import PostgresServer
+from tests.stores.postgres.servers import own_server
 
 _AWAY = "postgresql://me:s3cret@127.0.0.1:1/history"
 _RUN = '{"workflow_id": "w", "execute_id": "run-00001", "execute_status": "success", "create_time": 1700000000000}'
@@ -56,7 +57,7 @@ def test_an_import_says_nothing_of_an_index(call: Call, tmp_path: Path, postgres
     assert 0 == call("import", "in.jsonl", "--store", postgres_url, "--json").json()["index_seconds"]
 
 
-@pytest.mark.parametrize("words", [["list"], ["--debug", "list"], ["follow"], ["serve", "--port", "0"]])
+@pytest.mark.parametrize("words", [["list"], ["--debug", "list"], ["follow"]])
 def test_a_server_that_is_away_is_one_sentence_without_a_password(call: Call, words: list[str]) -> None:
     """Which says what to look at; the code is that of a store's trouble."""
     said = call(*words, "--store", _AWAY)
@@ -85,6 +86,22 @@ def test_a_wrong_url_is_a_wrong_call_and_shows_no_password(
     said = call(*words, *(["--store"] if words != ["copy", "history"] else []), url)
     assert 2 == said.code
     assert not any(piece in said.out + said.err for piece in ("s3", "cret"))
+
+
+def test_serve_waits_for_a_database_that_starts_beside_it(tmp_path: Path) -> None:
+    """It says so once, and serves when the database is there."""
+    with own_server() as database:
+        database.crash()
+        with started("serve", "--port", "0", "--json", "--store", database.url, folder=tmp_path) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline().decode()
+            database.start()
+            announced = read_document(process.stdout)
+            process.send_signal(signal.SIGTERM)
+            _, more = process.communicate()
+    assert said.endswith("Waiting for it, 30 seconds at most.\n")
+    assert "cannot be reached" in said
+    assert (0, b"Stopped.\n", database.url) == (process.returncode, more, announced["store"])
 
 
 @pytest.mark.usefixtures("_trusts")

@@ -13,6 +13,7 @@ from execution_history.errors import ExecutionExists, IllegalTransition, RecordD
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.pending_writes import Waiting
 from execution_history.recording.spool import Spool
+from execution_history.recording.spool_batch import Batch
 from execution_history.stores.protocol import HistoryStore
 from tests.faulty_store import FaultyStore, SharedFaultyStore
 from tests.sample_records import change, document
@@ -437,6 +438,51 @@ async def test_nothing_is_lost_without_a_word(tmp_path: Path, logged: pytest.Log
     assert ("1 run could not be recorded and was given up.",) == outbox.problems()
     [said] = [message for message in logged.messages if "'w'/'gone'" in message]
     assert said.startswith("1 run could not be recorded (The disk is full.) and is lost, because it cannot be put")
+
+
+async def test_who_is_told_of_trouble_is_told_of_its_end(store: FaultyStore, logged: pytest.LogCaptureFixture) -> None:
+    """Once each, also where the one write that was overtaken has come to its end by itself."""
+    outbox = Outbox(store, patience_seconds=0)
+    store.running.clear()
+    await outbox.write("w", "1", document("1"))
+    assert 1 == await outbox.save()
+    store.running.set()
+    async with asyncio.timeout(60):
+        while outbox:
+            await asyncio.sleep(0)
+    assert [
+        "A run could not be recorded and waits: the store does not answer",
+        "The store takes records again; everything that waited is written.",
+    ] == logged.messages
+    await outbox.write("w", "2", document("2"))
+    assert not outbox
+    assert ["1 running", "2 running"] == store.written
+
+
+async def test_what_another_program_writes_keeps_no_trouble_up(spool: Spool, logged: pytest.LogCaptureFixture) -> None:
+    """The store takes records again, and this is told, while a batch that another program has claimed is left to it."""
+    before = SharedFaultyStore()
+    before.fill()
+    dying = Outbox(before, spool=spool)
+    await dying.write("w", "theirs", document("theirs"))
+    await dying.aclose()
+    [path] = spool.batches()
+    claimed = Batch.scanned(path, before.location)
+    assert claimed.claim()
+    logged.clear()
+    store = SharedFaultyStore()
+    outbox = Outbox(store, spool=spool)
+    await outbox.look()
+    store.fill()
+    await outbox.write("w", "ours", document("ours"))
+    store.fault = None
+    await outbox.save()
+    assert ["A run could not be recorded and waits: The disk is full.", "The store takes records again."] == (
+        logged.messages
+    )
+    claimed.release()
+    await _emptied(outbox)
+    assert {"ours running", "theirs running"} == set(store.written)
 
 
 def test_an_outbox_that_nobody_closed_puts_aside_what_waits(

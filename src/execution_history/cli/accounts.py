@@ -1,6 +1,6 @@
 """Choose the Coze account of a command, and open the application; imported only by commands that call Coze."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from execution_history.application import Application, open_application
 from execution_history.cli.session import CommandFailed
 from execution_history.coze.accounts import account_at
-from execution_history.errors import N_
+from execution_history.errors import N_, StoreBusy
 from execution_history.presentation.phrases import enumerated
 from execution_history.records.metadata import UPSTREAM
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, Settings, find_account, missing_settings
@@ -76,14 +76,20 @@ def account_that_answers(
 
 
 @asynccontextmanager
-async def opened(settings: Settings, *, sandbox: bool = False, serving: bool = False) -> AsyncIterator[Application]:
+async def opened(
+    settings: Settings,
+    *,
+    sandbox: bool = False,
+    serving: bool = False,
+    waits: Callable[[StoreBusy], None] | None = None,
+) -> AsyncIterator[Application]:
     """Open the application, with a sandbox of its own where *sandbox* is true; see :func:`open_application`.
 
     Raises:
         CommandFailed: the sandbox cannot listen at its address.
     """
     with explained_address():
-        async with open_application(settings, sandbox=sandbox, serving=serving) as application:
+        async with open_application(settings, sandbox=sandbox, serving=serving, waits=waits) as application:
             yield application
 
 

@@ -16,7 +16,7 @@ from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, Session, turn_on_garbage_collection
 from execution_history.cli.signals import stops_call
-from execution_history.errors import N_
+from execution_history.errors import N_, StoreBusy
 from execution_history.presentation.phrases import enumerated
 from execution_history.settings import Settings, missing_settings
 
@@ -80,7 +80,8 @@ async def serve(
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        async with opened(settings, sandbox=sandbox, serving=True) as application:
+        waits = partial(_tell_of_waiting, session)
+        async with opened(settings, sandbox=sandbox, serving=True, waits=waits) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")
@@ -154,6 +155,17 @@ def _unusable(settings: Settings, error: OSError) -> CommandFailed:
         )
     reason = error.strerror or str(error)
     return CommandFailed(sentence, host=settings.host, port=settings.port, reason=reason)
+
+
+def _tell_of_waiting(session: Session, error: StoreBusy) -> None:
+    from execution_history.application import DATABASE_SECONDS  # noqa: PLC0415 - as above
+
+    session.notice(
+        "%(problem)s Waiting for it, %(seconds)s seconds at most.",
+        problem=error.message,
+        seconds=DATABASE_SECONDS,
+        style="yellow",
+    )
 
 
 def _announce(session: Session, application: "Application") -> None:

@@ -98,10 +98,16 @@ class Delivery:
         await self._save_memory(attempts)
         with self.lock:
             if not attempts.blocked and all(self.backlog.holds(key) for key in self.waiting.keys):
-                had_trouble = self.trouble.end()
-                if had_trouble and not self.waiting and not self.backlog:
-                    _log.warning("The store takes records again; everything that waited is written.")
+                self._end_trouble()
         return len(attempts.blocked)
+
+    def _end_trouble(self) -> None:
+        """Tell that the store takes records again, where it was told that it does not."""
+        if self.trouble.end():
+            is_all_written = not self.waiting and not self.backlog
+            _log.warning(
+                "The store takes records again%s.", "; everything that waited is written" if is_all_written else ""
+            )
 
     async def _save_batch(self, batch: Batch, attempts: Round) -> None:
         begin = 0
@@ -144,7 +150,7 @@ class Delivery:
         await asyncio.gather(*(save() for _ in range(_AT_ONCE)))
         takes = attempts.takes()
         with self.lock:
-            if attempts.blocked:
+            if attempts.blocked and (self.waiting or self.backlog):
                 self.trouble.note(next(reversed(attempts.blocked.values())))
             if takes is not None:
                 self.trouble.is_down = not takes
@@ -254,6 +260,8 @@ class Delivery:
             if error is None:
                 self._refusals.took(hash(key))
                 self.waiting.done(key, entry)
+                if not self.waiting and not self.backlog:
+                    self._end_trouble()  # nobody tries any more
             else:
                 entry.is_unsure |= not isinstance(error, StoreError)
                 is_the_steps = isinstance(error, ExecutionHistoryError) and not isinstance(error, PASSING)

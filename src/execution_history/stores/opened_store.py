@@ -27,6 +27,7 @@ class OpenedStore(ChangeNotifier, Generic[_Parts]):
         self._closed = False
         self._left_for_fork = False
         self._opening = threading.Lock()
+        self._failures: tuple[int, Exception | None] = (0, None)
 
     async def open(self) -> None:
         """See :meth:`HistoryStore.open`."""
@@ -57,15 +58,23 @@ class OpenedStore(ChangeNotifier, Generic[_Parts]):
         return opened
 
     def _open(self) -> None:
+        before, _ = self._failures
         with self._opening:
             if self._closed:
                 raise StoreClosed("This history was closed; create a new service.")
+            count, error = self._failures
+            if error is not None and count > before:
+                raise error  # that of whoever tried while this one waited: all of them wait as long as one
             if self._opened is None:
-                opened = self._open_parts()
+                try:
+                    opened = self._open_parts()
+                except Exception as error:
+                    self._failures = count + 1, error
+                    raise
                 self._begin(opened)
                 # A program that ends without aclose still finishes what was submitted.
                 self._at_exit = weakref.finalize(self, opened.close)
-                self._opened = opened
+                self._opened, self._failures = opened, (count, None)
                 self._left_for_fork = False
                 close_before_forks(self)
 

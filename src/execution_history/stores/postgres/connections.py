@@ -1,24 +1,25 @@
 """Connections of one process to its history in PostgreSQL: a pool for reading, and others for writing and listening."""
 
 import itertools
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 from uuid import UUID, uuid4
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
-from psycopg_pool import ConnectionPool, PoolTimeout
 
-from execution_history.errors import StoreClosed, StoreUnwritable
+from execution_history.errors import StoreError, StoreUnwritable
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.postgres.error_mapping import as_store_error, faults, is_lost, is_transient
 from execution_history.stores.postgres.location import Location
+from execution_history.stores.postgres.outage import Outage
+from execution_history.stores.postgres.pool import Pool, PoolExhausted
 from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.postgres.watchdog import Watchdog
 
@@ -29,8 +30,11 @@ Connection = psycopg.Connection[Any]
 WAIT_SECONDS: Final = 30.0
 """How long a caller waits for a server that has gone away, or for conflicts to end; who reads waits a third of it."""
 
-_TRY_SECONDS: Final = 1.0
-"""How long one try to get a connection of the pool takes."""
+_LEAST_SECONDS: Final = 2
+"""What libpq takes a shorter time to connect for."""
+
+_SHARE_OF_WAITING: Final = 0.8
+"""How much of its time a caller waits for a connection that is in use; in the rest it finds out why."""
 
 _LOCK_SECONDS: Final = 5
 
@@ -56,47 +60,74 @@ class Connections:
         self.statements = Statements(location.schema)
         self.channel: str = f"execution_history_{blake2b(location.schema.encode(), digest_size=8).hexdigest()}"
         """The channel on which processes tell each other of commits."""
-        self.watchdog = Watchdog(self.connect, wait_seconds)
+        self.watchdog = Watchdog(self.connect, wait_seconds / 10)
+        self._outage = Outage(wait_seconds / 3)
+        self._pool = Pool(location.pool_size)
         self._unpacker: Unpacker | None = None
-        self._opening = threading.Lock()
-        self._pool: ConnectionPool[Connection] | None = None
-        self._is_closed = False
 
-    def connect(self) -> Connection:
+    def connect(self, seconds: float | None = None) -> Connection:
         """Return a new connection, which commits each statement unless a transaction is begun.
+
+        Args:
+            seconds: how long this may take, if less than the URL of the store says; two at least.
 
         Raises:
             psycopg.Error: there is none.
         """
-        connection = psycopg.connect(self.location.conninfo, autocommit=True)
-        self._configure(connection)
+        conninfo = self.location.conninfo if seconds is None else self._limited(seconds)
+        try:
+            connection = psycopg.connect(conninfo, autocommit=True)
+            with ExitStack() as cleanup:
+                cleanup.callback(connection.close)
+                self._configure(connection)
+                cleanup.pop_all()
+        except psycopg.Error as error:
+            self._outage.goes_on(error)
+            raise
+        self._outage.ends()
         return connection
 
+    def _limited(self, seconds: float) -> str:
+        """Return how to connect within *seconds*, or within what the URL of the store says where that is less."""
+        with suppress(ValueError):
+            named = float(conninfo_to_dict(self.location.conninfo).get("connect_timeout") or 0)
+            seconds = min(seconds, named) if named > 0 else seconds
+        return make_conninfo(self.location.conninfo, connect_timeout=max(_LEAST_SECONDS, int(seconds)))
+
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self, deadline: float | None = None, *, is_new: bool = False) -> Iterator[Connection]:
         """Yield a connection of the pool.
+
+        Args:
+            deadline: until when one is waited for, on the monotonic clock; as long as who reads waits unless given.
+            is_new: whether it must be a new one.
 
         Raises:
             StoreError: there is none, or what the block does with it fails.
         """
-        with faults(), self._borrowed() as connection:
+        with faults(), self._borrowed(deadline or self._outage.deadline(), is_new=is_new) as connection:
             yield connection
 
-    def read(self, work: Callable[[Connection], _Result]) -> _Result:
-        """Return the result of *work*, which only reads; once more where the connection turns out to be lost.
+    def read(self, work: Callable[[Connection], _Result], deadline: float | None = None) -> _Result:
+        """Return the result of *work*, which may be done twice; once more where the connection turns out to be lost.
+
+        Args:
+            work: called with a connection.
+            deadline: see :meth:`reading`.
 
         Raises:
             StoreError: it could not be read.
         """
+        deadline, is_begun = deadline or self._outage.deadline(), False
         try:
-            with faults(), self._borrowed() as connection:
+            with self.reading(deadline) as connection:
+                is_begun = True
                 return work(connection)
-        except Exception as error:
-            if not is_lost(error.__cause__ or error) or self._is_closed:
+        except StoreError as error:
+            if not is_begun or not is_lost(error.__cause__ or error):
                 raise
-        with faults():
-            self._opened().check()  # a server that was restarted has closed all of them
-        with self.reading() as connection:
+        self._pool.forget()  # a server that was restarted has closed all of them
+        with self.reading(deadline, is_new=True) as connection:
             return work(connection)
 
     def read_moment(self, work: Callable[[Connection], _Result]) -> _Result:
@@ -155,9 +186,10 @@ class Connections:
         token, deadline = uuid4(), time.monotonic() + self.wait_seconds
         pauses = itertools.chain(_PAUSES, itertools.repeat(1.0))
         results: list[_Result] = []
+        is_new = False
         while True:
             try:
-                with self._borrowed() as connection:
+                with self._borrowed(deadline, is_new=is_new) as connection:
                     with connection.transaction():
                         limit_locks(connection)
                         results.append(work(connection, token))
@@ -171,75 +203,69 @@ class Connections:
                 pause = next(pauses)
                 if not is_transient(error) or time.monotonic() + pause > deadline:
                     raise as_store_error(error) from error
+                is_new = is_lost(error)
                 time.sleep(pause)
 
     def check(self) -> None:
-        """Write an unchanged value, which raises where nothing can be written; tried once.
+        """Write an unchanged value, which raises where nothing can be written; who asks waits less than who reads.
 
         Raises:
             StoreError: it could not be written.
         """
-        with faults(), self._borrowed() as connection, connection.transaction():
-            limit_locks(connection)
-            lacking = connection.execute(self.statements["lacking"], (self.location.schema,)).fetchall()
-            if lacking:
-                raise StoreUnwritable(
-                    "The PostgreSQL role of this history lacks rights on %(tables)s: grant SELECT, INSERT, UPDATE and "
-                    "DELETE on tables, and USAGE on sequences.",
-                    tables=", ".join(sorted(name for (name,) in lacking)),
-                )
-            connection.execute(self.statements["check_writable"])
+
+        def write(connection: Connection) -> None:
+            with connection.transaction():
+                limit_locks(connection)
+                lacking = connection.execute(self.statements["lacking"], (self.location.schema,)).fetchall()
+                if lacking:
+                    raise StoreUnwritable(
+                        "The PostgreSQL role of this history lacks rights on %(tables)s: grant SELECT, INSERT, UPDATE "
+                        "and DELETE on tables, and USAGE on sequences.",
+                        tables=", ".join(sorted(name for (name,) in lacking)),
+                    )
+                connection.execute(self.statements["check_writable"])
+
+        self.read(write, self._outage.deadline() - self.wait_seconds / 6)
 
     def close(self) -> None:
         """Close the pool; a connection in use is closed when it is given back."""
-        with self._opening:
-            self._is_closed = True
-            pool, self._pool = self._pool, None
         self.watchdog.stop()
-        if pool is not None:
-            pool.close()
+        self._pool.close()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[Connection]:
+    def _borrowed(self, deadline: float, *, is_new: bool = False) -> Iterator[Connection]:
         """Yield a connection of the pool.
 
         Raises:
-            PoolTimeout: all are in use.
+            PoolClosed: the pool is closed.
+            PoolExhausted: all are in use.
             psycopg.OperationalError: none can be made.
         """
-        pool, deadline = self._opened(), time.monotonic() + self.wait_seconds / 3
-        while True:
-            try:
-                connection = pool.getconn(max(0.01, min(_TRY_SECONDS, deadline - time.monotonic())))
-                break
-            except PoolTimeout:
-                if time.monotonic() >= deadline:
-                    self.connect().close()  # where that fails, its error says more
-                    raise
+        connection = self._taken(deadline, is_new=is_new)
         try:
-            with self.watchdog.watching(connection):
+            with self.watchdog.watching(connection, self.wait_seconds / 10):
                 yield connection
         finally:
-            pool.putconn(connection)
+            self._pool.give(connection)
 
-    def _opened(self) -> "ConnectionPool[Connection]":
-        with self._opening:
-            if self._is_closed:
-                raise StoreClosed("This history was closed; create a new service.")
-            if self._pool is None:
-                self._pool = ConnectionPool(
-                    self.location.conninfo,
-                    kwargs={"autocommit": True},
-                    min_size=0,
-                    max_size=self.location.pool_size,
-                    timeout=self.wait_seconds / 3,
-                    # A pool that tries for long tries ever more rarely; who waits asks it again instead.
-                    reconnect_timeout=_TRY_SECONDS,
-                    configure=self._configure,
-                    name="execution-history",
-                    open=True,
-                )
-            return self._pool
+    def _taken(self, deadline: float, *, is_new: bool) -> Connection:
+        """Return a connection of the pool; tried once, and again until *deadline* while the server is away."""
+
+        def left() -> float:
+            return deadline - time.monotonic()
+
+        for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
+            try:
+                return self._pool.take(lambda: self.connect(left()), left() * _SHARE_OF_WAITING, is_new=is_new)
+            except PoolExhausted:
+                self.connect(left()).close()  # where that fails, its error says more
+                raise
+            except psycopg.Error as error:
+                needed = _LEAST_SECONDS if isinstance(error, errors.ConnectionTimeout) else 0
+                if not is_lost(error) or left() <= needed:
+                    raise
+            self._pool.closing.wait(max(0.0, min(pause, left())))
+        raise AssertionError
 
     def _configure(self, connection: Connection) -> None:
         # One type for all numbers: statements with other types would be other prepared statements.

@@ -8,7 +8,6 @@ from typing import Final
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
 from execution_history.errors import (
     N_,
@@ -21,6 +20,7 @@ from execution_history.errors import (
     quoted,
 )
 from execution_history.records.redaction import without_credentials
+from execution_history.stores.postgres.pool import PoolClosed, PoolExhausted
 
 _log = logging.getLogger("execution_history.stores.postgres")
 
@@ -74,7 +74,8 @@ _REFUSALS: Final = (
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
 _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
-    ((PoolTimeout, TooManyRequests), StoreBusy, N_("All connections to PostgreSQL are in use; try again, or raise "
+    (PoolClosed, StoreClosed, N_("This history was closed; create a new service.")),
+    (PoolExhausted, StoreBusy, N_("All connections to PostgreSQL are in use; try again, or raise "
      "pool_size in the URL of the store.")),
     (errors.DiskFull, StoreFull, _FULL),
     (errors.OutOfMemory, StoreBusy, _BUSY),
@@ -102,8 +103,6 @@ def faults() -> Iterator[None]:
     """Raise errors of PostgreSQL in the block as a :class:`StoreError`."""
     try:
         yield
-    except PoolClosed:
-        raise StoreClosed("This history was closed; create a new service.") from None
     except psycopg.Error as error:
         raise as_store_error(error) from error
 
@@ -144,7 +143,7 @@ def is_lost(error: BaseException) -> bool:
 
     Citus reports a node that has gone as an internal error with such a text.
     """
-    if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolTimeout, TooManyRequests)):
+    if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolExhausted)):
         return False
     if is_refused(error):
         return False

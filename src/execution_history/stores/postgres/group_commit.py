@@ -176,7 +176,7 @@ class GroupCommit:
         while True:
             try:
                 connection = self._connected()
-                with self._connections.watchdog.watching(connection):
+                with self._connections.watchdog.watching(connection, self._connections.wait_seconds):
                     outcomes, written = self._attempted(connection, attempts, unsure)
             except Conflict as conflict:
                 unsure.update(conflict.keys)

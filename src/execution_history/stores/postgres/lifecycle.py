@@ -23,6 +23,7 @@ from execution_history.stores.postgres.notifications import Notifications
 from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.postgres.schema import prepare
 from execution_history.stores.postgres.write_batcher import Writer
+from execution_history.stores.protocol import StoreHealth
 
 _log = logging.getLogger("execution_history.stores.postgres")
 _Result = TypeVar("_Result")
@@ -80,7 +81,7 @@ class SharedStore(OpenedStore[StoreParts]):
         self._clock = clock
         self._wait_seconds = wait_seconds
         self._slot = secrets.randbelow(_SLOTS)
-        self._checking: Future[None] | None = None
+        self._checking: Future[StoreHealth] | None = None
 
     @property
     def location(self) -> str:
@@ -130,7 +131,7 @@ class SharedStore(OpenedStore[StoreParts]):
 
     def _open_parts(self) -> StoreParts:
         connections = Connections(self._place, self._wait_seconds)
-        with faults(), contextlib.closing(connections.connect()) as connection:
+        with faults(), contextlib.closing(connections.connect(self._wait_seconds / 3)) as connection:
             prepare(connection, connections.statements)
         told = weakref.WeakMethod(self._notify)
 

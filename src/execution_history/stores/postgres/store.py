@@ -20,6 +20,7 @@ from execution_history.stores.postgres.change_log import VERSIONS, Logged, arriv
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.documents import documents_of, exactly, scan
+from execution_history.stores.postgres.error_mapping import as_store_error
 from execution_history.stores.postgres.feed import read_changes
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import Counted
@@ -204,15 +205,14 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         try:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self.open()
-                await asyncio.shield(asyncio.wrap_future(self._check()))
-                return StoreHealth()
+                return await asyncio.shield(asyncio.wrap_future(self._check()))
         except TimeoutError:
             sentence = Message("The history has not answered for %(seconds)s seconds.", seconds=_ANSWER_SECONDS)
             return StoreHealth((sentence,))
         except StoreError as error:
             return StoreHealth((message_of(error),))
 
-    def _check(self) -> "Future[None]":
+    def _check(self) -> "Future[StoreHealth]":
         """Return the check that is under way, or begin one, in a thread that no other work waits for."""
         with self._opening:
             running = self._checking
@@ -236,10 +236,13 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         return await self._parts.writer.submit(lambda batch: batch.delete(update_times), list(update_times))
 
 
-def _check(connections: Connections, answer: "Future[None]") -> None:
+def _check(connections: Connections, answer: "Future[StoreHealth]") -> None:
+    # Not as an exception: who has asked may have gone, and nobody would take it.
     try:
         connections.check()
-    except BaseException as error:  # noqa: BLE001 - whoever asked gets it
-        answer.set_exception(error)
+    except StoreError as error:
+        answer.set_result(StoreHealth((message_of(error),)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked learns of it
+        answer.set_result(StoreHealth((message_of(as_store_error(error)),)))
     else:
-        answer.set_result(None)
+        answer.set_result(StoreHealth())

@@ -10,32 +10,43 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+
+
+@dataclass(slots=True)
+class _Busy:
+    """A connection at work: after how many seconds, and at which time of the monotonic clock, the server is asked."""
+
+    connection: "psycopg.Connection[Any]"
+    seconds: float
+    asks_at: float
 
 
 class Watchdog:
     """Breaks connections whose server does not answer; the thread starts with the first connection.
 
     Args:
-        connect: makes a connection, or raises :class:`psycopg.errors.ConnectionTimeout` where nobody answers.
-        seconds: for how long a connection may be busy before the server is asked.
+        connect: makes a connection within so many seconds, or raises
+            :class:`psycopg.errors.ConnectionTimeout` where nobody answers.
+        seconds: how long the server may take to answer; it is looked twice as often whether one has to be asked.
     """
 
-    def __init__(self, connect: "Callable[[], psycopg.Connection[Any]]", seconds: float) -> None:
+    def __init__(self, connect: "Callable[[float], psycopg.Connection[Any]]", seconds: float) -> None:
         self._connect = connect
         self._seconds = seconds
-        self._busy: dict[int, tuple[psycopg.Connection[Any], float]] = {}
+        self._busy: dict[int, _Busy] = {}
         self._changing = threading.Lock()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watching(self, connection: "psycopg.Connection[Any]") -> Iterator[None]:
-        """Watch *connection*, which is busy for the time of the block."""
+    def watching(self, connection: "psycopg.Connection[Any]", seconds: float) -> Iterator[None]:
+        """Watch *connection*, which is busy for the time of the block; the server is asked after so many *seconds*."""
         with self._changing:
-            self._busy[id(connection)] = connection, time.monotonic()
+            self._busy[id(connection)] = _Busy(connection, seconds, time.monotonic() + seconds)
             if self._thread is None and not self._ending.is_set():
                 self._thread = threading.Thread(target=self._watch, name="execution-history-watchdog", daemon=True)
                 self._thread.start()
@@ -50,26 +61,26 @@ class Watchdog:
         self._ending.set()
 
     def _watch(self) -> None:
-        while not self._ending.wait(self._seconds / 4):
-            before = time.monotonic() - self._seconds
+        while not self._ending.wait(self._seconds / 2):
+            now = time.monotonic()
             with self._changing:
-                old = [connection for connection, since in self._busy.values() if since < before]
-            if old:
-                self._judge(old, is_alive=self._answers())
+                late = [each for each in self._busy.values() if each.asks_at < now]
+            if late:
+                self._judge(late, is_alive=self._answers())
 
-    def _judge(self, old: "list[psycopg.Connection[Any]]", *, is_alive: bool) -> None:
+    def _judge(self, late: "list[_Busy]", *, is_alive: bool) -> None:
         with self._changing:
-            for connection in old:
-                if id(connection) not in self._busy:
+            for each in late:
+                if self._busy.get(id(each.connection)) is not each:
                     continue
                 if is_alive:
-                    self._busy[id(connection)] = connection, time.monotonic()
+                    each.asks_at = time.monotonic() + each.seconds
                 else:
-                    _break(connection)
+                    _break(each.connection)
 
     def _answers(self) -> bool:
         try:
-            self._connect().close()
+            self._connect(self._seconds).close()
         except psycopg.errors.ConnectionTimeout:
             return False
         except psycopg.Error:
