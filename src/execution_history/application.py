@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -18,6 +17,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
+from execution_history.stores.factory import folder_named
 from execution_history.stores.opening import open_when_there
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ async def _begin_mirror(
         return None
     from execution_history.followers.mirror import MirrorFollower  # noqa: PLC0415 - only where it was asked for
 
-    mirror = MirrorFollower(service, Path(folder))
+    mirror = MirrorFollower(service, folder_named(folder))
     await mirror.start()
     stack.push_async_callback(mirror.aclose)
     return mirror

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import random
-from contextlib import suppress
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import SettingsError, StoreFull, StoreUnwritable
-from execution_history.followers.mirror import MirrorFollower
+from execution_history.followers.mirror import MirrorFollower, give_up
 from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_trouble import MirrorTrouble
 from execution_history.stores import MemoryStore, SQLiteStore, store_at
@@ -210,18 +212,30 @@ async def test_beginning_anew_that_was_cut_short_is_gone_on_with(folder: Path) -
     assert {"w", "工作流"} == files.stale
 
 
-async def test_a_history_that_was_set_back_means_beginning_anew(folder: Path) -> None:
-    """As with a database that was restored, or another one: what the files had that it does not is gone."""
-    first, second = MemoryStore(), MemoryStore()
-    await fill(first)
-    async with following(first, folder) as follower:
+async def test_a_history_that_was_set_back_means_beginning_anew(tmp_path: Path, folder: Path) -> None:
+    """As with a database that was restored from a backup: what the files had that it does not is gone."""
+    async with _embedded(tmp_path / "history") as store, following(store, folder) as follower:
+        await fill(store, 3)
         await follower.until_current()
-    await fill(second, 3)
-    await second.clear("工作流")
-    async with following(second, folder) as follower:
+    shutil.copytree(tmp_path / "history", tmp_path / "backup")
+    async with _embedded(tmp_path / "history") as store, following(store, folder) as follower:
+        await store.create(document("later", "another"))
+        await follower.until_current()
+    (tmp_path / "history").rename(tmp_path / "lost")
+    (tmp_path / "backup").rename(tmp_path / "history")
+    async with _embedded(tmp_path / "history") as store, following(store, folder) as follower:
+        await store.clear("工作流")
         await follower.until_current()
         assert {"w"} == set(shown(folder))
-        assert await stored(second) == shown(folder)
+        assert await stored(store) == shown(folder)
+
+
+@asynccontextmanager
+async def _embedded(place: Path) -> AsyncIterator[SQLiteStore]:
+    store = SQLiteStore(place, json_files=False)
+    await store.open()
+    yield store
+    await store.aclose()
 
 
 async def test_after_the_machine_has_started_anew_what_was_not_on_the_disk_is_made_anew(folder: Path) -> None:
@@ -383,7 +397,7 @@ async def test_its_place_keeps_deletions_in_the_feed_until_it_is_forgotten(folde
     await store.delete("w", "e0")
     clock.go_on(31)
     assert 0 == await store.prune()
-    await MirrorFollower(ExecutionHistoryService(store), folder).forget()
+    assert await give_up(folder, ExecutionHistoryService(store))
     assert {} == await store.cursors()
     assert 0 < await store.prune()
 

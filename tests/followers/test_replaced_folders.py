@@ -82,6 +82,23 @@ async def test_a_folder_that_is_removed_while_changes_are_read_is_filled_anew(tm
         assert await stored(store) == shown(folder)
 
 
+async def test_a_disk_that_was_away_comes_back(store: HistoryStore, tmp_path: Path, folder: Path) -> None:
+    """The folder that was made meanwhile in its place is given up, and the files of the first are made anew."""
+    await fill(store)
+    async with following(store, folder) as follower:
+        await follower.until_current()
+        folder.rename(tmp_path / "away")
+        there = await stored(store)
+        await until(lambda: there == shown(folder) and place_in(folder)["revision"] is not None)
+        await store.delete("w", "e0")
+        await follower.until_current()
+        folder.rename(tmp_path / "meanwhile")
+        (tmp_path / "away").rename(folder)
+        await follower.until_current()
+        assert await stored(store) == shown(folder)
+        assert [f"mirror:{place_in(folder)['id']}"] == list(await store.cursors())
+
+
 async def test_an_older_copy_of_the_folder_in_its_place_is_brought_up_to_date(
     store: HistoryStore, tmp_path: Path, folder: Path
 ) -> None:

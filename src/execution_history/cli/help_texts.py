@@ -86,8 +86,9 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "--mirror or the setting mirror_folder."
         ),
         N_(
-            "It goes on where it ended. To give a folder up, use --forget: otherwise the history keeps what is deleted "
-            "in its change feed for as long as the folder may come back."
+            "It goes on where it ended, with the history that it began with: another one leaves the files alone. To "
+            "give a folder up, or to let it follow another history, use --forget first: otherwise the history keeps "
+            "what is deleted in its change feed for as long as the folder may come back."
         ),
     ),
     "copy": (
@@ -97,8 +98,8 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_(
             "The source is only read and may be in use: what it changes meanwhile is copied too. A copy that was "
             "interrupted continues when it is started again, and one that is repeated brings what is new. Runs that "
-            "are newer in the target stay; damaged ones are named and left out. Entries of the registry are copied "
-            "too; the audit log, leases, the places of followers and deleted runs stay behind."
+            "are newer in the target stay; damaged ones are named and left out. Deleted runs that can still be "
+            "restored stay behind."
         ),
     ),
 }

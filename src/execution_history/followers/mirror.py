@@ -10,6 +10,7 @@ The store is never disturbed: whatever the disk refuses is kept as a sentence (`
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Final
 from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreClosed, StoreError, quoted
 from execution_history.followers.lease_keeper import LeaseKeeper
-from execution_history.followers.mirror_place import FolderReplaced, claim_folder
+from execution_history.followers.mirror_place import FolderReplaced, give_up_folder
 from execution_history.followers.mirror_trouble import MirrorTrouble, mirror_trouble
 from execution_history.followers.mirror_writer import MirrorWriter
 from execution_history.followers.workflow_reader import Stopped
@@ -33,6 +34,10 @@ _LEASE_MS: Final = 15_000
 _POLL_SECONDS: Final = 0.5
 _BREATH_SECONDS: Final = 0.05
 _RETRY_SECONDS: Final = 5.0
+
+
+def _log_problem(problem: MirrorTrouble) -> None:
+    _log.warning("%s", problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,25 @@ class MirrorStatus:
         return asdict(self)
 
 
+async def give_up(folder: Path, service: ExecutionHistoryService | None) -> bool:
+    """Let no JSON files follow in *folder* any more; they stay. Return whether *service* had a place for them.
+
+    Args:
+        folder: the folder.
+        service: the history, which keeps no deletions for the folder any more; ``None`` where there is none.
+
+    Raises:
+        SettingsError: no JSON files follow in the folder.
+        StoreError: the history cannot be read or written.
+        OSError: the folder cannot be read or written.
+    """
+    place = await asyncio.to_thread(give_up_folder, folder)
+    if service is None or await service.place_of(place.follower) is None:
+        return False
+    await service.save_place(place.follower, None)
+    return True
+
+
 class MirrorFollower:
     """Keeps the JSON files of one folder near a history.
 
@@ -71,6 +95,7 @@ class MirrorFollower:
         poll_seconds: how often the changes of other processes are read.
         retry_seconds: how long to wait before something that failed is tried again.
         sizes: see :class:`FileSizes`.
+        on_problem: called in the event loop with each problem, once for as long as it stays; logs it unless given.
     """
 
     def __init__(
@@ -82,11 +107,13 @@ class MirrorFollower:
         poll_seconds: float = _POLL_SECONDS,
         retry_seconds: float = _RETRY_SECONDS,
         sizes: FileSizes = SIZES,
+        on_problem: Callable[[MirrorTrouble], None] = _log_problem,
     ) -> None:
         self.folder: Path = folder.absolute()  # the program may change its own folder later
         self._service = service
         self._poll_seconds, self._retry_seconds = poll_seconds, retry_seconds
         self._problem: MirrorTrouble | None = None
+        self._on_problem = on_problem
         self._stop, self._changed, self._moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._lease = LeaseKeeper(service, lease_ms, self._note_lease)
         self._writer = MirrorWriter(
@@ -103,9 +130,10 @@ class MirrorFollower:
         """Begin to follow in the background.
 
         Raises:
-            SettingsError: the folder holds a history, or JSON files of another program.
+            SettingsError: the folder holds a history, JSON files of another program, or those that follow another
+                history.
         """
-        with contextlib.suppress(OSError):  # tried again, and told by then
+        with contextlib.suppress(OSError, StoreError):  # tried again, and told by then
             await self._writer.claim()
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(lambda _: self._note_progress())
@@ -139,16 +167,6 @@ class MirrorFollower:
             if self._task is None or self._task.done():
                 raise MirrorTrouble(_ENDED, folder=quoted(self.folder))
             await self._moved.wait()
-
-    async def forget(self) -> None:
-        """End the folder's place in the feed, so that the history keeps no deletions for it; its files stay.
-
-        Raises:
-            SettingsError: the folder was never written by a follower.
-            StoreError: the history cannot be written.
-        """
-        place = await asyncio.to_thread(claim_folder, self.folder)
-        await self._service.save_place(place.follower, None)
 
     def problems(self) -> tuple[str, ...]:
         """Return a sentence on why the folder is behind; none where it follows."""
@@ -238,7 +256,7 @@ class MirrorFollower:
 
     def _tell(self, problem: MirrorTrouble | None) -> None:
         if problem is not None and (self._problem is None or problem.message != self._problem.message):
-            _log.warning("%s", problem)
+            self._on_problem(problem)
         self._problem = problem
         self._note_progress()
 

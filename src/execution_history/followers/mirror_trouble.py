@@ -26,14 +26,14 @@ def mirror_trouble(folder: Path, error: BaseException) -> MirrorTrouble:
             return MirrorTrouble(sentence, reason=error.message, **named)
         case OSError() if error.errno in NO_SPACE:
             sentence = N_(
-                "The JSON files in %(folder)s are behind the history, which goes on: there is no space left. They "
-                "catch up when there is."
+                "The JSON files in %(folder)s are behind the history, which goes on: there is no space left on their "
+                "disk; make room."
             )
             return MirrorTrouble(sentence, **named)
         case OSError():
             sentence = N_(
                 "The JSON files in %(folder)s are behind the history, which goes on: the folder cannot be written "
-                "(%(reason)s). They catch up when it can."
+                "(%(reason)s); check that it is a folder that you may write."
             )
             return MirrorTrouble(sentence, reason=error.strerror or error, **named)
     _log.error("A folder of JSON files could not be written", exc_info=error)

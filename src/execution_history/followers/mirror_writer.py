@@ -1,8 +1,9 @@
 """The JSON files of a folder, brought from their place in a change feed to its end, step by step.
 
 The place is stored in the history and in the folder, so that following continues where it ended; where the feed has
-forgotten what came after it, or the folder belongs to another history, every file is made anew. A folder may be
-removed or replaced at any time, so no step counts unless the folder still says afterwards what it said before.
+forgotten what came after it, every file is made anew. A folder whose place the history does not know follows another
+one and is refused. A folder may be removed or replaced at any time, so no step counts unless the folder still says
+afterwards what it said before.
 """
 
 import asyncio
@@ -13,18 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.clock import boot_id, now_ms
-from execution_history.errors import FeedExpired
+from execution_history.errors import FeedExpired, SettingsError, quoted
 from execution_history.followers.mirror_folder import MirrorFolder
-from execution_history.followers.mirror_place import (
-    FolderPlace,
-    FolderReplaced,
-    check_place,
-    claim_folder,
-    read_place,
-    save_place,
-)
+from execution_history.followers.mirror_place import FolderReplaced, check_place, claim_folder, save_place
 from execution_history.followers.workflow_reader import WorkflowReader
 from execution_history.history.replication import HistoryReplication
+from execution_history.stores.folder_place import FolderPlace, read_place
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
 
 _SAVE_SECONDS: Final = 2.0
@@ -68,6 +63,8 @@ class MirrorWriter:
         self.is_current: bool = False
         self._service, self._folder, self._sizes = service, folder, sizes
         self._stop, self._may_write, self._on_progress = stop, may_write, on_progress
+        self._store = service.location or "memory:"
+        self._known = set[str]()
         self._files: MirrorFolder | None = None
         self._saved_at = 0.0
         self._is_expired = False
@@ -97,21 +94,29 @@ class MirrorWriter:
         deletions for it. Should it come back, as with a disk that was away, its files are made anew.
 
         Raises:
-            SettingsError: it holds a history, or JSON files of another program.
-            StoreError: the history cannot be written.
+            SettingsError: it holds a history, JSON files of another program, or those that follow another history.
+            StoreError: the history cannot be read or written.
             OSError: it cannot be read or written.
         """
-        place = await asyncio.to_thread(claim_folder, self._folder)
+        place = await asyncio.to_thread(claim_folder, self._folder, self._store)
         if self.place is not None and self.place.id != place.id:
             await self._service.save_place(self.place.follower, None)
+            self.place = None
+        if await self._service.place_of(place.follower) is None:
+            # One that has not begun is known by nobody: it is of the history that it names.
+            is_new = place.revision is None and place.store in ("", self._store)
+            if not is_new and place.id not in self._known:
+                raise _of_another(self._folder, place)
+            await self._service.save_place(place.follower, await self._service.revision())
         self.place = place
+        self._known.add(place.id)
         return place
 
     async def begin(self) -> None:
         """Find where to go on, and which files have to be made anew.
 
         Raises:
-            SettingsError: the folder holds a history, or JSON files of another program.
+            SettingsError: see :meth:`claim`.
             FolderReplaced: see :meth:`start_over`; the new one has a lease of its own.
             StoreError: the history cannot be read or written.
             OSError: the folder cannot be.
@@ -180,7 +185,7 @@ class MirrorWriter:
             await asyncio.to_thread(self._files.sync)
             await self._check()
             await self._service.save_place(self.place.follower, since)
-            self.place = await asyncio.to_thread(save_place, self._folder, self.place, since)
+            self.place = await asyncio.to_thread(save_place, self._folder, self.place, since, self._store)
 
     async def start_over(self) -> None:
         """Take the folder as one that is seen for the first time, since it was removed or replaced."""
@@ -207,7 +212,7 @@ class MirrorWriter:
         newest = await self._service.revision()
         await self._service.save_place(place.follower, newest)
         await self._find_files(is_anew=True)
-        self.place = await asyncio.to_thread(save_place, self._folder, place, newest)
+        self.place = await asyncio.to_thread(save_place, self._folder, place, newest, self._store)
         self.since = newest
 
     async def _find_files(self, *, is_anew: bool, doubtful_until: int = 0) -> None:
@@ -239,3 +244,13 @@ class MirrorWriter:
         if failures:
             await self._check()
             raise failures[0]
+
+
+def _of_another(folder: Path, place: FolderPlace) -> SettingsError:
+    """Return that a folder follows another history, and what to do."""
+    return SettingsError(
+        "The JSON files in %(folder)s follow another history (%(store)s): choose another folder, or give this one up "
+        "with execution-history mirror FOLDER --forget, and its files are then made anew.",
+        folder=quoted(folder),
+        store=place.shown_store,
+    )

@@ -1,5 +1,7 @@
 """The store that a folder or a URL names."""
 
+import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
@@ -10,6 +12,7 @@ from execution_history.errors import SettingsError, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.stores.folder_place import followed_in
 from execution_history.stores.protocol import HistoryStore
 
 if TYPE_CHECKING:
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
     from execution_history.stores.postgres.location import Location
 
 _POSTGRES: Final = frozenset({"postgres", "postgresql"})
+
+_DATABASE: Final = re.compile(
+    r"(?:^|\s)(?:host|hostaddr|port|user|password|passfile|dbname|service|sslmode)\s*="
+    r"|^(?:[^/\\]+|[\w.-]{2,}:.+)@[^/\\@]+(?:/|:\d+$)"
+    r"|^(?:[\w.-]{2,}|\[[0-9a-fA-F:.]+\]):\d+(?:/|$)"
+)
+"""The address of a database without a scheme: pairs such as ``dbname=history``, ``user@host/…``, ``host:port/…``."""
 
 
 class Place(NamedTuple):
@@ -47,10 +57,12 @@ def store_at(
         clock: milliseconds since the epoch, for what a store forgets after some time.
 
     Raises:
-        SettingsError: there is no such store, or what it needs is not installed.
+        SettingsError: there is no such store, the folder has JSON files that follow a history, or what the store needs
+            is not installed.
     """
     place = Place("sqlite", location) if isinstance(location, Path) else place_named(location)
     if place.folder is not None:
+        _check_follows_none(place.folder)
         from execution_history.stores.sqlite import SQLiteStore  # noqa: PLC0415 - a database only where one is opened
 
         return SQLiteStore(
@@ -82,6 +94,7 @@ def place_named(location: str) -> Place:
     if not is_url or len(scheme) < 2:  # noqa: PLR2004 - one letter is a Windows drive
         if not location:
             raise SettingsError("The store is an empty string; name a folder or a URL such as sqlite:data/history.")
+        _check_is_no_database(location)
         return Place("sqlite", Path(location))
     if scheme == "memory":
         return Place("memory")
@@ -95,10 +108,55 @@ def place_named(location: str) -> Place:
                 location=quoted(without_credentials(location)),
             )
         return Place("sqlite", Path(path))
+    if not rest.startswith("//"):
+        _check_is_no_database(location)
     raise SettingsError(
         "There is no store for %(scheme)s; use a folder, sqlite:folder, postgresql://user@host/database or memory:.",
         scheme=quoted(scheme),
     )
+
+
+def _check_is_no_database(location: str) -> None:
+    """Refuse what would become a folder, with a password in its name perhaps, though a database was meant.
+
+    Raises:
+        SettingsError: *location* reads like the address of a database; the message shows nothing of it.
+    """
+    if _DATABASE.search(location):
+        raise SettingsError(
+            "The store reads like the address of a database without its scheme: write "
+            "postgresql://user@host:port/database, or, for a folder of such a name, sqlite: before it."
+        )
+
+
+def _check_follows_none(folder: Path) -> None:
+    """Refuse a folder of JSON files that follow a history: opening it would make it a history of its own.
+
+    Raises:
+        SettingsError: JSON files follow in it.
+    """
+    with contextlib.suppress(OSError):  # the store has its own sentence for a folder that cannot be read
+        if place := followed_in(folder):
+            raise SettingsError(
+                "The JSON files in %(folder)s follow a history (%(store)s): name that one as the store, or import the "
+                "folder into another one; with execution-history mirror FOLDER --forget it can be one of its own.",
+                folder=quoted(folder),
+                store=place.shown_store,
+            )
+
+
+def folder_named(location: str) -> Path:
+    """Return the folder that *location* names.
+
+    Raises:
+        SettingsError: it names something else.
+    """
+    folder = place_named(location).folder
+    if folder is None:
+        raise SettingsError(
+            "JSON files need a folder, and %(location)s is none.", location=quoted(without_credentials(location))
+        )
+    return folder
 
 
 def database_at(url: str) -> "Location":

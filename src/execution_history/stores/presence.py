@@ -6,13 +6,14 @@ from typing import Final
 
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.factory import database_at, place_named
+from execution_history.stores.folder_place import followed_in
 from execution_history.stores.foreign_files import NotAFile, open_regular
 
 _HEAD: Final = 64 * 1024
 
 
 async def holds_history(location: str) -> bool:
-    """Return whether there is a history at *location*; true where a folder cannot be read, so that its store says why.
+    """Return whether there is a history at *location*; true where a folder cannot be used, so that its store says why.
 
     Args:
         location: as :func:`~execution_history.stores.factory.store_at` takes it.
@@ -40,7 +41,8 @@ def _is_in_folder(folder: Path) -> bool:
     if not folder.is_dir():
         return folder.exists()
     try:
-        return (folder / DATABASE).exists() or any(map(_is_history, folder.glob("*.json")))
+        is_known = (folder / DATABASE).exists() or followed_in(folder) is not None
+        return is_known or any(map(_is_history, folder.glob("*.json")))
     except OSError:
         return True
 

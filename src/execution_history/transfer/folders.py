@@ -14,6 +14,7 @@ from execution_history.records.charset import BYTE_ORDER_MARK, UTF_16_MARKS, dec
 from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
+from execution_history.stores.folder_place import followed_in
 from execution_history.transfer.line_reader import import_faults, open_file
 from execution_history.transfer.sources import (
     LINES_SUFFIXES,
@@ -71,7 +72,7 @@ def source_at(path: Path, limits: ReadingLimits) -> Source:
 
 
 def _in_folder(path: Path, limits: ReadingLimits) -> Source:
-    if (path / DATABASE).is_file():
+    if (path / DATABASE).is_file() and followed_in(path) is None:  # where files follow another's, it is older than they
         return DatabaseSource(path)
     names: list[str] = []
     total = 0
