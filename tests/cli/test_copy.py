@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import apsw
+import pytest
 
 from tests.cli.conftest import Call, History
 from tests.cli.processes import PATIENCE, started, until
@@ -38,8 +39,8 @@ def test_a_difference_is_an_error_that_names_runs(call: Call, history: History) 
     History(Path("new")).keep("a", output=2)
     said = call("copy", "history", "new")
     assert (1, "") == (said.code, said.out)
-    assert "Error: history and new differ: 0 runs are missing in the target and 1 have other content there" in said.err
-    assert said.err.rstrip().endswith(": a (w).")
+    assert "Error: history and new differ: a (w) (runs that are missing in the target: 0; with other" in said.err
+    assert "content there: 1; compared: 1 with the checksum" in said.err
     assert 1 == call("copy", "history", "new", "--json").code
 
 
@@ -68,8 +69,8 @@ def test_what_else_is_to_be_known_is_said(call: Call, history: History) -> None:
     call("tag", "a", "--workflow", "w", "x", "--store", "new")
     said = call("copy", "history", "new")
     assert 0 == said.code
-    assert "1 runs are newer in new and stay so: a (w)." in said.err
-    assert "new has 1 further runs, which history does not have." in said.err
+    assert "1 run is newer in new and stays so: a (w)." in said.err
+    assert "new has 1 further run, which history does not have." in said.err
 
 
 def test_without_a_source_nothing_is_made(call: Call, tmp_path: Path) -> None:
@@ -98,3 +99,16 @@ def test_ctrl_c_is_said_and_the_next_call_continues(call: Call, history: History
         assert process.wait(PATIENCE) in (0, 130, -signal.SIGINT)
     assert 0 == call("copy", "history", "new").code
     assert 3 == len(History(Path("new")).read("w"))
+
+
+@pytest.mark.parametrize(
+    "target", ["host=127.0.0.1 password=geheim dbname=history", "history:geheim@db.example.com:5432/history"]
+)
+def test_an_address_without_its_scheme_is_no_folder(call: Call, history: History, target: str, tmp_path: Path) -> None:
+    """The sentence shows how it is written, and no password."""
+    history.keep("a")
+    said = call("copy", "history", target)
+    assert (2, "") == (said.code, said.out)
+    assert "write postgresql://user@host:port/database" in said.err
+    assert "geheim" not in said.err
+    assert ["history"] == [path.name for path in tmp_path.iterdir()]

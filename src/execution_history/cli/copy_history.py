@@ -74,8 +74,9 @@ def _show(session: Session, report: "CopyReport", seconds: float, source: str, t
     notice_damaged(session, report.damaged.keys, report.damaged.count)
     if not report.is_equal:
         raise CommandFailed(
-            "%(source)s and %(target)s differ: %(missing)s runs are missing in the target and %(differing)s have other "
-            "content there (%(first)s runs with the checksum %(digest)s, and %(second)s with %(other)s): %(runs)s.",
+            "%(source)s and %(target)s differ: %(runs)s (runs that are missing in the target: %(missing)s; with other "
+            "content there: %(differing)s; compared: %(first)s with the checksum %(digest)s, and %(second)s with "
+            "%(other)s).",
             code=ExitCode.SOME_REFUSED,
             missing=grouped(report.missing.count),
             differing=grouped(report.differing.count),
@@ -105,19 +106,24 @@ def _show(session: Session, report: "CopyReport", seconds: float, source: str, t
 
 def _show_further(session: Session, report: "CopyReport", names: dict[str, Any]) -> None:
     """Print what else is to be known of the two sides."""
+    plural = session.translate.plural
     if report.newer.count:
-        session.notice(
-            "%(count)s runs are newer in %(target)s and stay so: %(runs)s.",
-            count=grouped(report.newer.count),
+        sentence = plural(
+            "%(num)s run is newer in %(target)s and stays so: %(runs)s.",
+            "%(num)s runs are newer in %(target)s and stay so: %(runs)s.",
+            report.newer.count,
             runs=_named(report.newer),
             **names,
         )
+        session.output.remark(sentence)
     if report.others:
-        session.notice(
-            "%(target)s has %(count)s further runs, which %(source)s does not have.",
-            count=grouped(report.others),
+        sentence = plural(
+            "%(target)s has %(num)s further run, which %(source)s does not have.",
+            "%(target)s has %(num)s further runs, which %(source)s does not have.",
+            report.others,
             **names,
         )
+        session.output.remark(sentence)
     if report.cleared:
         session.notice(
             "Workflows that were cleared in %(source)s meanwhile still have their runs in %(target)s: %(workflows)s.",
@@ -133,9 +139,13 @@ def _show_further(session: Session, report: "CopyReport", names: dict[str, Any])
             **names,
         )
     if report.binned:
-        session.notice(
-            "%(count)s deleted runs can still be restored in %(source)s only.", count=grouped(report.binned), **names
+        sentence = plural(
+            "%(num)s deleted run can still be restored in %(source)s only.",
+            "%(num)s deleted runs can still be restored in %(source)s only.",
+            report.binned,
+            **names,
         )
+        session.output.remark(sentence)
 
 
 def _named(*records: "NamedRecords") -> str:
