@@ -34,6 +34,7 @@ _LEFT_OUT: Final = {
     "tests/cli/test_languages.py::test_a_damaged_database_names_the_command_that_helps": _FILES,
     "tests/cli/test_list.py::test_a_folder_in_the_old_format_is_listed": _FILES,
     "tests/cli/test_one_definition.py": _NAMED,
+    "tests/cli/test_postgres.py": _NAMED,
     "tests/cli/test_run.py::test_a_reader_who_leaves_does_not_stop_the_recording": _SHELL,
     "tests/cli/test_transfer.py::test_a_pipe_into_a_full_device_is_one_sentence": _SHELL,
     "tests/cli/test_transfer.py::test_a_terminal_shows_how_far_it_has_come": _SHELL,

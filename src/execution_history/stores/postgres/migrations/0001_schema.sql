@@ -212,8 +212,8 @@ CREATE TABLE execution_history.bin (
 ALTER TABLE execution_history.bin ALTER COLUMN document SET STORAGE EXTERNAL;
 CREATE INDEX bin_by_end ON execution_history.bin (ends);
 
--- One row: the newest revision, the revision up to which deletions were forgotten, the one up to which the log has only
--- what is current, and the identity of this history.
+-- One row: the newest revision, the revision up to which deletions were forgotten, and the one up to which the log has
+-- only what is current.
 CREATE TABLE execution_history.feed (
     id smallint PRIMARY KEY CHECK (id = 1),
     revision bigint NOT NULL,
