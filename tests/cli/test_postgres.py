@@ -99,7 +99,7 @@ def test_serve_waits_for_a_database_that_starts_beside_it(tmp_path: Path) -> Non
             announced = read_document(process.stdout)
             process.send_signal(signal.SIGTERM)
             _, more = process.communicate()
-    assert said.endswith("Waiting for it, 30 seconds at most.\n")
+    assert said.endswith("Waiting up to 30 seconds for it.\n")
     assert "cannot be reached" in said
     assert (0, b"Stopped.\n", database.url) == (process.returncode, more, announced["store"])
 

@@ -153,7 +153,7 @@ async def test_a_run_whose_settings_are_wrong_is_said_to_be_lost(tmp_path: Path)
     source = "from execution_history import recorded\nprint(recorded('call')(lambda: 'ran')())"
     out, complaints = run(tmp_path, source, EXECUTION_HISTORY_STORE="mysql://db")
     assert "ran\n" == out
-    assert "The run 'call' is not recorded, now or later: There is no store for 'mysql'" in complaints
+    assert "The run 'call' will not be recorded: There is no store for 'mysql'" in complaints
     assert [] == spooled(tmp_path)
 
 

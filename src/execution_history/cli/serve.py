@@ -161,7 +161,7 @@ def _tell_of_waiting(session: Session, error: StoreBusy) -> None:
     from execution_history.application import DATABASE_SECONDS  # noqa: PLC0415 - as above
 
     session.notice(
-        "%(problem)s Waiting for it, %(seconds)s seconds at most.",
+        "%(problem)s Waiting up to %(seconds)s seconds for it.",
         problem=error.message,
         seconds=DATABASE_SECONDS,
         style="yellow",

@@ -342,7 +342,7 @@ class Run:
         except BaseException as error:
             if (is_waiting and not isinstance(error, Exception)) or comes_from_outside(error):
                 raise
-            outcome = "could not be recorded" if self._recorder else "is not recorded, now or later"
+            outcome = "could not be recorded" if self._recorder else "will not be recorded"
             _log.error("The run %s %s: %s", quoted(self.workflow_id), outcome, reason_of(error))
 
 

@@ -96,7 +96,7 @@ class WriteQueue(Generic[_Work]):
             self._has_ended = True
             self._queue.put(None)
 
-    def take(self, timeout: float | None) -> list[_Work]:
+    def next_group(self, timeout: float | None) -> list[_Work]:
         """Return the next group; an empty one once the queue has ended and is empty.
 
         Args:

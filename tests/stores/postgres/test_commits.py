@@ -350,8 +350,8 @@ async def test_a_large_run_is_found_before_and_after_its_terms_are_written(postg
         assert ["a"] == ids((await store.select(found)).documents)
         with store._connections.connect() as connection:
             connection.execute(store._connections.statements.placed(_FORGET_TERMS))
-        late = LateTerms(store._connections)
-        late.add_missing()
+        late = LateTerms(store._connections, now_ms)
+        late.tidy()
         await _until_terms(store)
         await asyncio.to_thread(late.stop)
         assert ["a"] == ids((await store.select(found)).documents)

@@ -8,12 +8,15 @@ import threading
 from contextlib import suppress
 from typing import Any
 
+import psycopg
 import pytest
 
 from execution_history.errors import StoreBusy, StoreUnwritable
 from execution_history.stores.opening import open_when_there
 from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.error_mapping import as_store_error
 from execution_history.stores.postgres.location import location_of
+from execution_history.stores.postgres.outage import Outage
 from execution_history.stores.postgres.store import PostgresStore
 from tests.sample_records import document
 from tests.stores.postgres.servers import Way, way_to
@@ -148,3 +151,25 @@ async def test_who_waits_for_a_database_does_not_wait_for_one_that_refuses(postg
     with pytest.raises(StoreUnwritable):
         await open_when_there(store, 30, told.append)
     assert [] == told
+
+
+async def test_new_connections_stay_within_the_bound(postgres_url: str) -> None:
+    """Those that rest make room for one that must be new, so a pool never has more than its size."""
+    async with opened(f"{postgres_url}&pool_size=2") as store:
+        connections = store._connections
+        made = []
+        for is_new in (False, True, True, True):
+            with connections.reading(is_new=is_new) as one, connections.reading() as other:
+                made += [one, other]
+        assert 2 >= sum(not each.closed for each in set(made))
+
+
+def test_a_full_server_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever asks learns that it takes no more connections, and what to change."""
+    error = as_store_error(psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"))
+    assert isinstance(error, StoreBusy)
+    assert "takes no more connections (FATAL: sorry, too many clients already)" in str(error)
+    outage = Outage(1.0)
+    outage.ends()
+    outage.goes_on(psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"))
+    assert [] == _warnings(caplog)

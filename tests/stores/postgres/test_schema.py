@@ -224,6 +224,6 @@ def test_a_schema_that_is_out_of_reach_is_not_an_empty_history(
         with postgres.connected() as connection:
             schema = sql.Identifier(location_of(postgres_url).schema)
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
-    with pytest.raises(StoreUnwritable, match=r"may not create anything there.*check the schema in the URL"):
+    with pytest.raises(StoreUnwritable, match=r"the role lacks the right CREATE.*check the schema in the URL"):
         has_tables(location_of(own))
     assert not has_tables(location_of(postgres_url))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.web import create_app
@@ -139,16 +139,29 @@ async def test_the_overview_and_the_charts_follow(site: Site, gated: Gated, open
 
 
 async def test_an_overview_in_use_stays_as_it_is(site: Site, gated: Gated, open_context: OpenContext) -> None:
-    """What one types, or has selected to copy, is not taken away by a run that comes."""
+    """What one types, while its new form is on the way too, is not taken away by a run that comes."""
     await site.record("used", "first", execute_status="success")
     page = await (await open_context()).new_page()
     await page.goto(f"{gated.base}/")
     await gated.gate.until(1)
-    await page.locator("input[name=find]").fill("half a")
-    await page.evaluate("document.querySelector('main').dataset.mine = 'kept'")
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        asked.set()
+        await answered.wait()
+        await route.continue_()
+
+    await page.route(f"{gated.base}/", hold)
     await site.record("comes-late", "first", execute_status="success")
-    await page.locator("input[name=find]").press_sequentially(" name")
+    async with asyncio.timeout(60):
+        await asked.wait()
+    await page.locator("input[name=find]").fill("half a name")
+    async with page.expect_response(f"{gated.base}/") as response:
+        answered.set()
+    await (await response.value).finished()
+    await page.locator("h2").first.click()
     await expect(page.locator("input[name=find]")).to_have_value("half a name")
+    await expect(page.locator("tr[data-row='comes-late']")).to_have_count(0)
     await page.locator("input[name=find]").fill("")
     await page.locator("h2").first.click()
     await expect(page.locator("tr[data-row='comes-late']")).to_have_count(1)

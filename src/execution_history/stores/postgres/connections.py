@@ -126,7 +126,6 @@ class Connections:
         except StoreError as error:
             if not is_begun or not is_lost(error.__cause__ or error):
                 raise
-        self._pool.forget()  # a server that was restarted has closed all of them
         with self.reading(deadline, is_new=True) as connection:
             return work(connection)
 
@@ -246,7 +245,7 @@ class Connections:
             with self.watchdog.watching(connection, self.wait_seconds / 10):
                 yield connection
         finally:
-            self._pool.give(connection)
+            self._pool.release(connection)
 
     def _taken(self, deadline: float, *, is_new: bool) -> Connection:
         """Return a connection of the pool; tried once, and again until *deadline* while the server is away."""
@@ -256,7 +255,7 @@ class Connections:
 
         for pause in itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1])):
             try:
-                return self._pool.take(lambda: self.connect(left()), left() * _SHARE_OF_WAITING, is_new=is_new)
+                return self._pool.acquire(lambda: self.connect(left()), left() * _SHARE_OF_WAITING, is_new=is_new)
             except PoolExhausted:
                 self.connect(left()).close()  # where that fails, its error says more
                 raise
@@ -314,6 +313,4 @@ def limit_locks(connection: Connection) -> None:
     Raises:
         psycopg.Error: it could not be set.
     """
-    if connection.prepare_threshold is not None:
-        return  # the session has this setting
     connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_SECONDS}s",))

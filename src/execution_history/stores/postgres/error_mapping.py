@@ -60,16 +60,23 @@ _POOLED: Final = N_(
 _FAILED: Final = N_("PostgreSQL failed: %(reason)s.")
 _OURS: Final = N_("This history failed by a fault of ours: %(reason)s. Nothing of this was written; please report it.")
 
+_CROWDED: Final = N_(
+    "The PostgreSQL server takes no more connections (%(reason)s): raise its max_connections, or lower pool_size in "
+    "the URLs of its programs."
+)
+_CROWDED_TEXT: Final = re.compile("too many clients|remaining connection slots|too many connections for|太多的客户")
+
 _PREFIX: Final = re.compile(r"connection (?:failed|is bad): ")
 _REFUSALS: Final = (
     (r"no password supplied", _NO_PASSWORD),
     (r"definition of service|service file|invalid \S+ value:|invalid port number:|could not match", _SETTINGS),
-    (r"FATAL: +password authentication failed", _WRONG_PASSWORD),
+    (r"FATAL: +password authentication failed|认证失败", _WRONG_PASSWORD),
     (r"server does not support SSL|root certificate file|certificate verify failed|server certificate for", _TLS),
     (r"FATAL: +(?:[a-z0-9]+ authentication failed|no pg_hba\.conf entry|permission denied for database)", _REFUSED),
     (r"FATAL: +(?:role .* does not exist|role .* is not permitted|database .* does not exist)", _REFUSED),
+    (r"致命错误: +(?:角色|数据库) .* 不存在|致命错误: .*pg_hba\.conf", _REFUSED),
 )
-"""What libpq's text has where the server, or libpq, refuses a connection for good, and the sentence for it."""
+"""What the text has where the server, also a Chinese one, or libpq refuses for good, and the sentence for it."""
 
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
@@ -112,10 +119,17 @@ def as_store_error(error: Exception) -> StoreError:
     refusal = _refusal(error) if isinstance(error, psycopg.OperationalError) else None
     if refusal is not None:
         return StoreUnwritable(refusal, reason=reason_of(error))
+    if is_crowded(error):
+        return StoreBusy(_CROWDED, reason=reason_of(error))
     for kinds, kind, sentence in _MEANINGS:
         if isinstance(error, kinds):
             return kind(sentence, reason=reason_of(error))
     return StoreError(_OURS, reason=quoted(f"{type(error).__name__}: {error}"))
+
+
+def is_crowded(error: BaseException) -> bool:
+    """Return whether the server has as many connections as it takes."""
+    return isinstance(error, psycopg.OperationalError) and _CROWDED_TEXT.search(str(error)) is not None
 
 
 def is_refused(error: psycopg.Error) -> bool:
@@ -145,7 +159,7 @@ def is_lost(error: BaseException) -> bool:
     """
     if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolExhausted)):
         return False
-    if is_refused(error):
+    if is_refused(error) or is_crowded(error):
         return False
     state = error.sqlstate
     if state is None:
@@ -156,6 +170,8 @@ def is_lost(error: BaseException) -> bool:
 
 def is_transient(error: BaseException) -> bool:
     """Return whether the same transaction may succeed when it is tried again: a deadlock, a conflict, a lost one."""
-    return is_lost(error) or isinstance(
-        error, (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable)
+    return (
+        is_lost(error)
+        or is_crowded(error)
+        or isinstance(error, (errors.DeadlockDetected, errors.SerializationFailure, errors.LockNotAvailable))
     )

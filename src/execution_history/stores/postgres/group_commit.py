@@ -25,7 +25,6 @@ from execution_history.stores.postgres.commit import Conflict, Written, read_sta
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
 from execution_history.stores.postgres.late_terms import LateTerms
-from execution_history.stores.postgres.retention import tidy
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 from execution_history.stores.write_queue import Caller
 
@@ -99,7 +98,7 @@ class GroupCommit:
         self._slot = slot
         self._clock = clock
         self._committed = committed
-        self._terms = LateTerms(connections)
+        self._terms = LateTerms(connections, clock)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
         self.is_untold: bool = False
@@ -145,13 +144,8 @@ class GroupCommit:
                 self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
 
     def tidy(self) -> None:
-        """Forget what has been kept long enough, fold counters, and write terms that a process which ended has left.
-
-        Raises:
-            StoreError: it could not be done.
-        """
-        tidy(self._connections, self._clock())
-        self._terms.add_missing()
+        """Do soon, in another thread, what is done once an hour."""
+        self._terms.tidy()
 
     def close(self) -> None:
         """End what goes on, and close the connection."""

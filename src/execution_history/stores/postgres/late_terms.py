@@ -1,4 +1,4 @@
-"""The terms of large records, written behind the transactions of their runs.
+"""What nobody waits for: the terms of large records, written behind the transactions of their runs, and tidying.
 
 Cutting a megabyte of text into terms takes a second, and every caller of the writer would wait for it. Until its terms
 are there, a record is a candidate of every search, which checks its document.
@@ -6,7 +6,8 @@ are there, a record is a candidate of every search, which checks its document.
 
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from queue import SimpleQueue
 from typing import Final
 from uuid import UUID
@@ -17,6 +18,7 @@ from execution_history.records.partial import outline_of
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.record_rows import array_text, stored_key
+from execution_history.stores.postgres.retention import tidy
 from execution_history.stores.postgres.search_terms import terms_of
 
 _log = logging.getLogger("execution_history.stores.postgres")
@@ -25,31 +27,29 @@ _MOST_MISSING: Final = 1_000
 
 
 class LateTerms:
-    """The thread that writes terms; it starts with the first record.
+    """The thread that writes terms and tidies; it starts with the first of these.
 
     Args:
         connections: connects to the server.
+        clock: milliseconds since the epoch.
     """
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, clock: Callable[[], int]) -> None:
         self._connections = connections
-        self._queue: SimpleQueue[RecordKey | None] = SimpleQueue()
+        self._clock = clock
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
     def add(self, keys: Iterable[RecordKey]) -> None:
         """Write the terms of records soon."""
         for key in keys:
-            self._put(stored_key(*key))
+            self._put(partial(self._write, stored_key(*key)))
 
-    def add_missing(self) -> None:
-        """Write the terms that a process which has ended left to be written.
-
-        Raises:
-            StoreError: they could not be found.
-        """
-        for row in self._connections.rows("missing_terms", _MOST_MISSING):
-            self._put(RecordKey(*row))
+    def tidy(self) -> None:
+        """Forget soon what has been kept long enough, fold counters, and write terms that an ended process has left."""
+        self._put(self._add_missing)
+        self._put(lambda: tidy(self._connections, self._clock()))
 
     def stop(self) -> None:
         """End the thread; what is left is found by whoever looks for missing terms next."""
@@ -58,20 +58,24 @@ class LateTerms:
         if self._thread is not None:
             self._thread.join()
 
-    def _put(self, key: RecordKey) -> None:
-        self._queue.put(key)
+    def _put(self, work: Callable[[], None]) -> None:
+        self._queue.put(work)
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name="execution-history-terms", daemon=True)
             self._thread.start()
 
     def _serve(self) -> None:
-        while (key := self._queue.get()) is not None and not self._ending.is_set():
+        while (work := self._queue.get()) is not None and not self._ending.is_set():
             try:
-                self._write(key)
+                work()
             except StoreError as error:
-                _log.warning("The terms of a large run will be written later: %s", message_of(error))
+                _log.warning("Terms of large runs, or tidying, will come later: %s", message_of(error))
             except Exception:  # noqa: BLE001 - whatever is odd in a record, the others are searched
                 _log.exception("The terms of a large run could not be made: every search reads it.")
+
+    def _add_missing(self) -> None:
+        for row in self._connections.rows("missing_terms", _MOST_MISSING):
+            self._put(partial(self._write, RecordKey(*row)))
 
     def _write(self, key: RecordKey) -> None:
         statements = self._connections.statements

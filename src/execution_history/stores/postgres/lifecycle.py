@@ -152,4 +152,4 @@ class SharedStore(OpenedStore[StoreParts]):
         """See :class:`~execution_history.stores.forks.Forkable`; the child writes counters of its own."""
         super().after_fork(is_child=is_child)
         if is_child:
-            self._slot = secrets.randbelow(_SLOTS)
+            self._slot, self._checking = secrets.randbelow(_SLOTS), None

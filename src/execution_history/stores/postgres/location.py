@@ -51,11 +51,12 @@ _NUMBERS: Final = {
 _LAST_PORT: Final = 65_535
 
 _UNENCODED: Final = N_(
-    "The URL of the store has a character that has a meaning in URLs, such as @, /, ?, #, [, a space or a percent "
+    "The URL of the store has a character that is reserved in URLs, such as @, /, ?, #, [, a space or a percent "
     "sign, perhaps in the password: percent-encode it."
 )
 
-_PATIENCE: Final = {
+_USUAL: Final = {
+    "application_name": "execution-history",
     "connect_timeout": "10",
     "tcp_user_timeout": "20000",
     "keepalives_idle": "10",
@@ -110,10 +111,11 @@ def location_of(url: str) -> Location:
     if "service" in known:
         named["service"] = known["service"]
     schema = _schema(ours.get("schema", DEFAULT_SCHEMA))
-    known.setdefault("application_name", "execution-history")
+    given = _of_libpq()
+    usual = {name: value for name, value in _USUAL.items() if not given[name][1]}
     known["client_encoding"] = "UTF8"
     return Location(
-        conninfo=make_conninfo("", **{**_PATIENCE, **known}),
+        conninfo=make_conninfo("", **{**usual, **known}),
         schema=schema,
         pool_size=int(ours.get("pool_size", _POOL_SIZE)),
         prepares=ours.get("prepared_statements") != "off",
@@ -130,7 +132,7 @@ def _read(url: str) -> tuple[dict[str, str], dict[str, str]]:
     _, _, rest = url.partition(":")
     if not rest.startswith("//"):
         raise SettingsError(
-            "The URL of the store lacks the two slashes behind its scheme: write postgresql://user@host/database."
+            "The URL of the store lacks the two slashes after its scheme: write postgresql://user@host/database."
         )
     found = _URL.fullmatch(rest)
     if found is None or _NO_CHARACTER.search(rest):
@@ -165,8 +167,8 @@ def _unknown(name: str, position: int, known: set[str]) -> SettingsError:
             "The URL of a store has no parameter %(name)s: perhaps you meant %(near)s.", name=name, near=near[0]
         )
     return SettingsError(
-        "Parameter %(position)s in the URL of the store is none of libpq's and none of ours (%(names)s); & and = in a "
-        "value are percent-encoded as %%26 and %%3D.",
+        "Parameter %(position)s in the URL of the store is neither a libpq parameter nor one of ours (%(names)s); & "
+        "and = in a value are percent-encoded as %%26 and %%3D.",
         position=position,
         names=", ".join(sorted(_OURS)),
     )
@@ -197,8 +199,8 @@ def _check(given: Mapping[str, str]) -> None:
         place = N_("the URL of the store") if name in given or variable is None else variable
         if name == "port" and not all(_is_number(port, 1, _LAST_PORT) for port in text.split(",") if port):
             raise SettingsError(
-                "The port in %(place)s is no number from 1 to 65535; where it is a piece of a password, percent-encode "
-                "what has a meaning in URLs, such as @, / or #.",
+                "The port in %(place)s is not a number from 1 to 65535; where it is a piece of a password, "
+                "percent-encode what is reserved in URLs, such as @, / or #.",
                 place=Message(place),
             )
         if not text and name not in given:
@@ -228,7 +230,7 @@ def _is_number(text: str, least: int, most: int) -> bool:
 def _schema(name: str) -> str:
     if not 0 < len(name.encode()) <= _MOST_SCHEMA_BYTES or {"\0", "%"} & set(name) or name.startswith(_TAKEN):
         raise SettingsError(
-            "The schema in the URL of the store cannot be one: its name has 1 to 63 bytes and no percent sign, and "
+            "The schema in the URL of the store is not a valid name: it has 1 to 63 bytes and no percent sign, and "
             "is none of PostgreSQL's own."
         )
     return name

@@ -24,7 +24,6 @@ class Outage:
         self._changing = threading.Lock()
         self._was_reached = self._is_told = False
         self._since: float | None = None
-        self._last = 0.0
 
     def ends(self) -> None:
         """Note that the server can be reached."""
@@ -40,9 +39,8 @@ class Outage:
             return
         now = time.monotonic()
         with self._changing:
-            if self._since is None or self._last < now - self._patience_seconds:
+            if self._since is None:
                 self._since = now
-            self._last = now
             # Who opens a history on a server that has never been reached is told by the error.
             is_new = self._was_reached and not self._is_told
             self._is_told |= is_new
@@ -53,5 +51,4 @@ class Outage:
         """Return until when a caller who comes now waits for the server, on the monotonic clock."""
         now = time.monotonic()
         with self._changing:
-            is_known = self._since is not None and self._last >= now - self._patience_seconds
-            return (self._since if is_known and self._since is not None else now) + self._patience_seconds
+            return (now if self._since is None else self._since) + self._patience_seconds

@@ -38,7 +38,7 @@ class Pool:
         self.closing: threading.Event = threading.Event()
         """Set when the pool is closed."""
 
-    def take(
+    def acquire(
         self, make: "Callable[[], psycopg.Connection[Any]]", seconds: float, *, is_new: bool = False
     ) -> "psycopg.Connection[Any]":
         """Return a connection, which is to be given back.
@@ -46,7 +46,8 @@ class Pool:
         Args:
             make: makes one.
             seconds: how long to wait for one that is in use.
-            is_new: whether it must not be one that has rested: those may be of a server that has restarted since.
+            is_new: whether it must not be one that has rested: those may be of a server that has restarted since, and
+                are closed.
 
         Raises:
             PoolClosed: the pool is closed.
@@ -56,6 +57,8 @@ class Pool:
         if not self._free.acquire(timeout=max(0.0, seconds)):
             raise PoolExhausted("all connections are in use")
         try:
+            if is_new:
+                self.forget()
             return self._rested(is_new=is_new) or make()
         except BaseException:
             self._free.release()
@@ -67,7 +70,7 @@ class Pool:
                 raise PoolClosed("the pool is closed")
             return None if is_new or not self._resting else self._resting.pop()[0]
 
-    def give(self, connection: "psycopg.Connection[Any]") -> None:
+    def release(self, connection: "psycopg.Connection[Any]") -> None:
         """Take *connection* back; it is closed unless it can be used again."""
         now = time.monotonic()
         is_usable = connection.info.transaction_status == TransactionStatus.IDLE

@@ -62,23 +62,21 @@ class Statements:
 
 def insert_rows(
     connection: "psycopg.Connection[Any]", statements: Statements, text: str, rows: Sequence[Sequence[Any]]
-) -> "list[psycopg.RawCursor[Any]]":
-    """Run *text*, which inserts the rows that stand for ``{}`` in it; return a cursor for each statement that it takes.
+) -> None:
+    """Run *text*, which inserts the rows that stand for ``{}`` in it.
 
     A statement has a power of two of rows, at most 64, so that few different ones are parsed.
 
     Raises:
         psycopg.Error: a row cannot be inserted.
     """
-    cursors = []
     begin = 0
     while begin < len(rows):
         size = min(_MOST_ROWS, 1 << ((len(rows) - begin).bit_length() - 1))
         some = rows[begin : begin + size]
         cursor = psycopg.RawCursor(connection)
-        cursors.append(cursor.execute(statements.with_rows(text, len(rows[0]), size), [v for row in some for v in row]))
+        cursor.execute(statements.with_rows(text, len(rows[0]), size), [value for row in some for value in row])
         begin += size
-    return cursors
 
 
 @cache

@@ -99,7 +99,7 @@ FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 
 -- name: deletions_of
-SELECT d.workflow_id, d.execute_id, d.version, d.revision
+SELECT d.workflow_id, d.execute_id, d.version, CASE WHEN d.revision_of = d.version THEN d.revision END
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.deletions d ON d.workflow_id = k.workflow_id AND d.execute_id = k.execute_id;
 
@@ -257,9 +257,9 @@ DELETE FROM execution_history.nodes WHERE workflow_id = %s;
 SELECT revision FROM execution_history.feed FOR UPDATE;
 
 -- name: note_cleared
-INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at, revision)
-VALUES (%s, '', %s, %s, %s) ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version,
-    deleted_at = excluded.deleted_at, revision = excluded.revision
+INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at, revision, revision_of)
+VALUES (%(workflow_id)s, '', %(version)s, %(now)s, %(revision)s, %(version)s) ON CONFLICT (workflow_id, execute_id) DO UPDATE SET version = excluded.version,
+    deleted_at = excluded.deleted_at, revision = excluded.revision, revision_of = excluded.revision_of
 WHERE t.version < excluded.version;
 
 -- name: drop_empty_counters

@@ -16,7 +16,7 @@ from execution_history.stores.postgres.connections import Connection, Connection
 from execution_history.stores.postgres.queries import Statements
 
 _GROUPS: Final = 500
-_MOST_SLOTS: Final = 4
+_MOST_SLOTS: Final = 8
 _NOTHING: Final = ("", "", 0)
 """Stands in the log where an entry was, so that those after it keep their revisions."""
 

@@ -82,7 +82,7 @@ def is_there(connection: Connection, statements: Statements) -> bool:
     if _exists(connection, statements):
         return True
     if connection.execute(_MAY_MAKE, (statements.schema,)).fetchone() != (True,):
-        reason = Message("it may not create anything there")
+        reason = Message("the role lacks the right CREATE")
         raise StoreUnwritable(_NOT_MADE, schema=quoted(statements.schema), reason=reason)
     return False
 

@@ -150,7 +150,8 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             self._removed(connection, stored)
             # Later than the place of every record that was removed: none that is seen gone is newer.
             [place] = arrivals(connection, statements, 1)
-            connection.execute(statements["note_cleared"], (stored, place * VERSIONS, now, revision + 1))
+            noted = {"workflow_id": stored, "version": place * VERSIONS, "now": now, "revision": revision + 1}
+            connection.execute(statements["note_cleared"], noted)
             log_changes(connection, statements, [Logged(stored, "", -place * VERSIONS)], now, token)
             return True
 

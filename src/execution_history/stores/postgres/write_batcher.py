@@ -96,7 +96,7 @@ class Writer:
         while True:
             try:
                 timeout = _TELLING_SECONDS if self._commits.is_untold else _TIDYING_SECONDS
-                group = self._queue.take(timeout)
+                group = self._queue.next_group(timeout)
             except Empty:
                 self._rest()
                 continue
@@ -118,5 +118,5 @@ class Writer:
             if now > self._tidied_at + _TIDYING_SECONDS:
                 self._tidied_at = now
                 self._commits.tidy()
-        except Exception as error:  # noqa: BLE001 - the next time does it
-            _log.warning("What was kept long enough will be forgotten later: %s: %s", type(error).__name__, error)
+        except Exception:  # noqa: BLE001 - the next time does it
+            _log.exception("Other processes could not be told of the last commits: they find them when they look.")

@@ -95,7 +95,7 @@ class Writer(Commits):
     def _serve(self) -> None:
         while True:
             try:
-                group = self._queue.take(_IDLE_SECONDS if self._untidy else None)
+                group = self._queue.next_group(_IDLE_SECONDS if self._untidy else None)
             except Empty:
                 with self._turn:
                     self._untidy = self.tidy()

@@ -21,9 +21,10 @@ let hasStreamed = false;
  * @param ask brings the page up to date; given whether something was told of or missed (`true`), or it is only time to
  *   look at what goes on (`false`). Returns whether something was new, or `undefined` when it is no good moment; throws when the server is away.
  * @param pause how many milliseconds to wait at least between two questions where there is no stream.
+ * @param gap how many milliseconds to wait at least between two questions where there is one.
  */
-export function follow(wants, ask, pause) {
-  followers.push(new Follower(wants, ask, pause));
+export function follow(wants, ask, pause, gap = GAP) {
+  followers.push(new Follower(wants, ask, pause, gap));
   if (followers.length > 1) return;
   source = connect();
   document.addEventListener("visibilitychange", () => (document.hidden ? rest() : wake()));
@@ -85,21 +86,23 @@ function connect() {
 class Follower {
   #shortest;
   #ask;
+  #gap;
   #timer = 0;
   #at = Infinity;
   #asked = -Infinity;
   #isAsking = false;
   #isTold = false;
 
-  constructor(wants, ask, pause) {
+  constructor(wants, ask, pause, gap) {
     this.wants = wants;
+    this.#gap = gap;
     this.#ask = ask;
     this.#shortest = this.pause = pause;
   }
 
   told() {
     this.#isTold = true;
-    this.due(Math.max(BREATH, this.#asked + GAP - performance.now()));
+    this.due(Math.max(BREATH, this.#asked + this.#gap - performance.now()));
   }
 
   /** Asks in so many milliseconds, or earlier where that is due already. */

@@ -5,35 +5,36 @@ import { current } from "./keys.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
-const PAUSE = 3000;
+const PAUSE = 5000;
 
 export function startRenewal() {
   const main = document.querySelector("main[data-follows]");
   if (!main) return;
   const workflow = main.dataset.follows;
-  follow((event) => !workflow || event.workflow_id === workflow, refresh, PAUSE);
+  follow((event) => !workflow || event.workflow_id === workflow, refresh, PAUSE, PAUSE);
 }
 
 async function refresh() {
   if (isBusy()) return undefined;
   const before = document.querySelector("main").textContent;
-  await showWholePage();
-  return document.querySelector("main").textContent !== before;
+  return (await showWholePage()) ? document.querySelector("main").textContent !== before : undefined;
 }
 
-/** Whether the reader types something there, or has selected it: then it stays as it is. */
+/** Whether the reader types something there, has typed it, or has selected it: then it stays as it is. */
 export function isBusy() {
   const main = document.querySelector("main");
   const selection = getSelection();
+  const fields = [...main.querySelectorAll("input:not([type=checkbox], [type=hidden]), textarea, select")];
   return (
-    document.activeElement.closest("main :is(input:not([type=checkbox]), textarea, select)") !== null ||
+    fields.some((each) => each === document.activeElement || (!each.options && each.value !== each.defaultValue)) ||
     (!selection.isCollapsed && main.contains(selection.anchorNode))
   );
 }
 
-/** Shows the page as it is now, with what was unfolded and focused. */
+/** Shows the page as it is now, with what was unfolded and focused; returns whether it could, as nobody was busy there. */
 export async function showWholePage() {
   const changed = (await fetchPiece(location.href)).querySelector("main");
+  if (isBusy()) return false;
   const main = document.querySelector("main");
   const focused = main.contains(document.activeElement) && document.activeElement.getAttribute("href");
   const row = current()?.dataset.row;
