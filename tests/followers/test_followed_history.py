@@ -42,7 +42,7 @@ async def test_a_folder_that_follows_another_history_is_refused(store: HistorySt
     before = await _mirrored(store, folder)
     with pytest.raises(SettingsError, match="follow another history") as refused:
         await MirrorFollower(ExecutionHistoryService(other := MemoryStore()), folder).start()
-    assert (getattr(store, "location", None) or "memory:").partition(" ")[0].strip("'") in str(refused.value)
+    assert (getattr(store, "location", None) or "memory:").partition(" ")[0].strip("'")[:30] in str(refused.value)
     assert {} == await other.cursors()
     assert before == shown(folder)
     await store.create(document("later", "w", 9_000))
