@@ -76,6 +76,8 @@ class Way:
         """Of how many commits to come the answer is lost."""
         self.closes_with_commit: bool = False
         """Whether the way is closed by the next lost answer."""
+        self.silenced_by: bytes = b""
+        """What the next connection says, after which nothing of it passes any more, though it stays open."""
         self.refusals: int = 0
         self.goes_on = threading.Event()
         """Without it nothing passes in either direction, and nothing is closed."""
@@ -133,6 +135,11 @@ class Way:
             with suppress(OSError):
                 while block := client.recv(_BLOCK):
                     self.goes_on.wait()
+                    if self.silenced_by and self.silenced_by in block:
+                        self.silenced_by = b""
+                        while client.recv(_BLOCK):
+                            pass
+                        break
                     if self.loses_commits and b"COMMIT" in block:
                         self.loses_commits -= 1
                         self.is_closed = self.closes_with_commit

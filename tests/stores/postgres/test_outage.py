@@ -16,8 +16,10 @@ from execution_history.stores.opening import open_when_there
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.error_mapping import as_store_error
 from execution_history.stores.postgres.location import location_of
+from execution_history.stores.postgres.moment import one_moment
 from execution_history.stores.postgres.outage import Outage
 from execution_history.stores.postgres.store import PostgresStore
+from execution_history.stores.sql_fragments import Fragment
 from tests.sample_records import document
 from tests.stores.postgres.servers import Way, way_to
 from tests.stores.postgres.test_schema import opened
@@ -173,3 +175,34 @@ def test_a_full_server_is_no_outage(caplog: pytest.LogCaptureFixture) -> None:
     outage.ends()
     outage.goes_on(psycopg.OperationalError("connection failed: FATAL:  sorry, too many clients already"))
     assert [] == _warnings(caplog)
+
+
+async def test_no_write_waits_for_a_word_to_others_that_gets_lost(postgres_url: str) -> None:
+    """A connection that falls silent behind a commit is given up, though the server answers everybody else."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url, wait_seconds=3.0) as store:
+            way.silenced_by = b"pg_notify"
+            await store.create(document("a"))
+            async with asyncio.timeout(60):
+                while way.silenced_by:
+                    await asyncio.sleep(0.01)
+                await store.create(document("b"))
+            assert await store.get("w", "b") is not None
+
+
+async def test_a_connection_that_breaks_in_a_question_is_told_by_the_store_alone(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The driver would warn of what it could not end."""
+
+    def look(connection: Connection) -> None:
+        with connections.connect() as other:
+            other.execute("SELECT pg_terminate_backend(%s::integer)", (connection.info.backend_pid,))
+        with one_moment(connection, connections.statements) as moment:
+            moment.rows(Fragment("SELECT 1"))
+
+    async with opened(postgres_url) as store:
+        connections = store._connections
+        with pytest.raises(StoreBusy):
+            connections.read(look)
+    assert [] == [record.name for record in caplog.records if record.name.startswith("psycopg")]

@@ -3,10 +3,12 @@
 These statements are few, so each is a transaction of its own, on a connection of the pool.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
+from execution_history.errors import StoreError
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.postgres.change_log import log_changes
 from execution_history.stores.postgres.commit import ADD_LONG_TEXTS
@@ -70,7 +72,8 @@ class PostgresAdministration(SharedStore):
         except _Unchanged:
             return None
         self._notify()
-        await self._execute("notify", self._connections.channel)
+        with contextlib.suppress(StoreError):  # the entry is there; other processes find it when they look
+            await self._rows("notify", self._connections.channel)
         return version
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:

@@ -1,5 +1,6 @@
 """Deleted records that can be restored; see :class:`~execution_history.stores.capabilities.Bin`."""
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Final
@@ -7,6 +8,7 @@ from uuid import UUID
 
 import orjson
 
+from execution_history.errors import StoreError
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
 from execution_history.stores.capabilities import Binned
@@ -42,7 +44,8 @@ class PostgresBin(SharedStore):
         size = sum(len(each.body) for each in documents.values())
         found = await self._parts.writer.submit(restore, list(documents), size=size)
         if found:
-            await self._in_thread(self._connections.run, partial(self._leave_bin, found, now))
+            with contextlib.suppress(StoreError):  # they are there again; what stays in the bin ends by itself
+                await self._in_thread(self._connections.run, partial(self._leave_bin, found, now))
         return found
 
     def _leave_bin(self, keys: Sequence[RecordKey], before: int, connection: Connection, _: UUID) -> None:

@@ -12,7 +12,8 @@ from execution_history.stores.compression import Packer, StoredRecord
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.postgres.batch import Binned, ChangedState, StoredState
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
-from execution_history.stores.postgres.connections import Connection, Connections, conversation
+from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.conversation import conversation
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, joined_text, row_of, stored_key

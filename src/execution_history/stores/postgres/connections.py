@@ -1,6 +1,8 @@
 """Connections of one process to its history in PostgreSQL: a pool for reading, and others for writing and listening."""
 
 import itertools
+import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,11 +13,11 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 
 from execution_history.errors import StoreError, StoreUnwritable
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
+from execution_history.stores.postgres.conversation import LOCK_SECONDS, limit_locks
 from execution_history.stores.postgres.error_mapping import as_store_error, faults, is_lost, is_transient
 from execution_history.stores.postgres.location import Location
 from execution_history.stores.postgres.outage import Outage
@@ -36,10 +38,9 @@ _LEAST_SECONDS: Final = 2
 _SHARE_OF_WAITING: Final = 0.8
 """How much of its time a caller waits for a connection that is in use; in the rest it finds out why."""
 
-_LOCK_SECONDS: Final = 5
 
 _SETTINGS: Final = (
-    f"SET lock_timeout = '{_LOCK_SECONDS}s'; SET idle_session_timeout = 0; SET standard_conforming_strings = on"
+    f"SET lock_timeout = '{LOCK_SECONDS}s'; SET idle_session_timeout = 0; SET standard_conforming_strings = on"
 )
 """No statement waits for a lock for long, and the pool decides what becomes of idle connections."""
 
@@ -60,10 +61,12 @@ class Connections:
         self.statements = Statements(location.schema)
         self.channel: str = f"execution_history_{blake2b(location.schema.encode(), digest_size=8).hexdigest()}"
         """The channel on which processes tell each other of commits."""
-        self.watchdog = Watchdog(self.connect, wait_seconds / 10)
+        self.watchdog = Watchdog(self._reach, wait_seconds / 10)
         self._outage = Outage(wait_seconds / 3)
         self._pool = Pool(location.pool_size)
         self._unpacker: Unpacker | None = None
+        self._probing = threading.Lock()
+        self._probed_at = -math.inf
 
     def connect(self, seconds: float | None = None) -> Connection:
         """Return a new connection, which commits each statement unless a transaction is begun.
@@ -74,13 +77,19 @@ class Connections:
         Raises:
             psycopg.Error: there is none.
         """
+        connection = self._reach(seconds)
+        with ExitStack() as cleanup:
+            cleanup.callback(connection.close)
+            with self.watchdog.watching(connection, self.wait_seconds / 10, self.wait_seconds / 3):
+                self._configure(connection)
+            cleanup.pop_all()
+        return connection
+
+    def _reach(self, seconds: float | None = None) -> Connection:
+        """Return a new connection as it is."""
         conninfo = self.location.conninfo if seconds is None else self._limited(seconds)
         try:
-            connection = psycopg.connect(conninfo, autocommit=True)
-            with ExitStack() as cleanup:
-                cleanup.callback(connection.close)
-                self._configure(connection)
-                cleanup.pop_all()
+            connection: Connection = psycopg.connect(conninfo, autocommit=True)
         except psycopg.Error as error:
             self._outage.goes_on(error)
             raise
@@ -257,7 +266,7 @@ class Connections:
             try:
                 return self._pool.acquire(lambda: self.connect(left()), left() * _SHARE_OF_WAITING, is_new=is_new)
             except PoolExhausted:
-                self.connect(left()).close()  # where that fails, its error says more
+                self._probe(left())
                 raise
             except psycopg.Error as error:
                 needed = _LEAST_SECONDS if isinstance(error, errors.ConnectionTimeout) else 0
@@ -265,6 +274,17 @@ class Connections:
                     raise
             self._pool.closing.wait(max(0.0, min(pause, left())))
         raise AssertionError
+
+    def _probe(self, seconds: float) -> None:
+        """Connect once for all who find the pool exhausted: where the server is away, that is the error to raise.
+
+        Raises:
+            psycopg.Error: it is.
+        """
+        with self._probing:
+            if time.monotonic() > self._probed_at + self.wait_seconds / 10:
+                self.connect(seconds).close()
+                self._probed_at = time.monotonic()
 
     def _configure(self, connection: Connection) -> None:
         # One type for all numbers: statements with other types would be other prepared statements.
@@ -274,43 +294,3 @@ class Connections:
             return
         # Not through a pool in transaction mode, where others would get these settings.
         connection.execute(_SETTINGS)
-
-
-@contextmanager
-def conversation(connection: Connection) -> Iterator[None]:
-    """Send the statements of the block as one transaction, in one go: their results are read at its end.
-
-    Args:
-        connection: commits each statement by itself outside of a transaction.
-
-    Raises:
-        psycopg.Error: the first that a statement, or the commit, has ended with; nothing was written, or the connection
-            is lost.
-    """
-    failed: psycopg.Error | None = None
-    try:
-        with connection.pipeline() as pipeline:
-            try:
-                connection.execute(b"BEGIN")
-                limit_locks(connection)
-                yield
-                connection.execute(b"COMMIT")
-                pipeline.sync()
-            except psycopg.Error as error:
-                failed = error
-                with suppress(psycopg.Error):
-                    pipeline.sync()  # the answers to what came after it
-    finally:
-        if connection.info.transaction_status not in {TransactionStatus.IDLE, TransactionStatus.UNKNOWN}:
-            connection.rollback()
-    if failed is not None:
-        raise failed
-
-
-def limit_locks(connection: Connection) -> None:
-    """Let no statement of this transaction wait for a lock for long: an error is tried again, and told in the end.
-
-    Raises:
-        psycopg.Error: it could not be set.
-    """
-    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{_LOCK_SECONDS}s",))

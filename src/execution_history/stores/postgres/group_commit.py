@@ -23,6 +23,7 @@ from execution_history.stores.postgres.batch import Batch, ChangedState, StoredS
 from execution_history.stores.postgres.change_log import was_committed
 from execution_history.stores.postgres.commit import Conflict, Written, read_states, write
 from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.conversation import LOCK_SECONDS
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
 from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.status_numbers import OPEN_NUMBERS
@@ -140,7 +141,11 @@ class GroupCommit:
             return
         self.is_untold = False
         if self._connection is not None:
-            with contextlib.suppress(psycopg.Error):
+            seconds = self._connections.wait_seconds / 10
+            with (
+                contextlib.suppress(psycopg.Error),
+                self._connections.watchdog.watching(self._connection, seconds, seconds),
+            ):
                 self._connection.execute(self._connections.statements["notify"], (self._connections.channel,))
 
     def tidy(self) -> None:
@@ -170,7 +175,8 @@ class GroupCommit:
         while True:
             try:
                 connection = self._connected()
-                with self._connections.watchdog.watching(connection, self._connections.wait_seconds):
+                seconds = self._connections.wait_seconds
+                with self._connections.watchdog.watching(connection, seconds, seconds + 2 * LOCK_SECONDS):
                     outcomes, written = self._attempted(connection, attempts, unsure)
             except Conflict as conflict:
                 unsure.update(conflict.keys)

@@ -131,7 +131,11 @@ class SharedStore(OpenedStore[StoreParts]):
 
     def _open_parts(self) -> StoreParts:
         connections = Connections(self._place, self._wait_seconds)
-        with faults(), contextlib.closing(connections.connect(self._wait_seconds / 3)) as connection:
+        with (
+            faults(),
+            contextlib.closing(connections.connect(self._wait_seconds / 3)) as connection,
+            connections.watchdog.watching(connection, self._wait_seconds / 10),
+        ):
             prepare(connection, connections.statements)
         told = weakref.WeakMethod(self._notify)
 

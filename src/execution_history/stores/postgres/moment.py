@@ -8,6 +8,7 @@ from typing import Any, Final
 import psycopg
 
 from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.conversation import pipelined
 from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.sql_fragments import Fragment
 
@@ -63,7 +64,7 @@ class Moment:
         sets_plans = not is_usual and not self._has_plans
         if self._has_begun and not (waiting or is_last or sets_plans):
             return self._sent(statement, is_usual=is_usual).fetchall()
-        with self._connection.pipeline():
+        with pipelined(self._connection):
             if not self._has_begun:
                 self._connection.execute(_BEGIN, prepare=False)
                 self._has_begun = True

@@ -59,7 +59,9 @@ class Notifications:
             try:
                 with contextlib.closing(self._connections.connect()) as connection:
                     channel = sql.Identifier(self._connections.channel)
-                    connection.execute(sql.SQL("LISTEN {}").format(channel))
+                    seconds = self._connections.wait_seconds / 3
+                    with self._connections.watchdog.watching(connection, seconds, seconds):
+                        connection.execute(sql.SQL("LISTEN {}").format(channel))
                     self._call()  # there may have been commits since the last connection
                     failures = 0
                     self._hear(connection)

@@ -4,6 +4,7 @@ Whoever waits for an answer on such a connection would wait for ever. A connecti
 checked by making another one: where the server still lets somebody in, the work just takes its time.
 """
 
+import math
 import os
 import socket
 import threading
@@ -18,11 +19,19 @@ import psycopg
 
 @dataclass(slots=True)
 class _Busy:
-    """A connection at work: after how many seconds, and at which time of the monotonic clock, the server is asked."""
+    """A connection at work.
+
+    Attributes:
+        connection: the connection.
+        seconds: after how many the server is checked, again and again.
+        check_at: when it is checked next, on the monotonic clock.
+        break_at: when the connection is broken in any case.
+    """
 
     connection: "psycopg.Connection[Any]"
     seconds: float
-    asks_at: float
+    check_at: float
+    break_at: float
 
 
 class Watchdog:
@@ -43,10 +52,17 @@ class Watchdog:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def watching(self, connection: "psycopg.Connection[Any]", seconds: float) -> Iterator[None]:
-        """Watch *connection*, which is busy for the time of the block; the server is asked after so many *seconds*."""
+    def watching(self, connection: "psycopg.Connection[Any]", seconds: float, most: float = math.inf) -> Iterator[None]:
+        """Watch *connection*, which is busy for the time of the block.
+
+        Args:
+            connection: the connection.
+            seconds: after how many the server is checked.
+            most: after how many seconds the connection is broken though the server answers others.
+        """
         with self._changing:
-            self._busy[id(connection)] = _Busy(connection, seconds, time.monotonic() + seconds)
+            now = time.monotonic()
+            self._busy[id(connection)] = _Busy(connection, seconds, now + seconds, now + most)
             if self._thread is None and not self._ending.is_set():
                 self._thread = threading.Thread(target=self._watch, name="execution-history-watchdog", daemon=True)
                 self._thread.start()
@@ -64,7 +80,10 @@ class Watchdog:
         while not self._ending.wait(self._seconds / 2):
             now = time.monotonic()
             with self._changing:
-                late = [each for each in self._busy.values() if each.asks_at < now]
+                for each in self._busy.values():
+                    if each.break_at < now:
+                        _break(each.connection)
+                late = [each for each in self._busy.values() if each.check_at < now]
             if late:
                 self._judge(late, is_alive=self._answers())
 
@@ -74,7 +93,7 @@ class Watchdog:
                 if self._busy.get(id(each.connection)) is not each:
                     continue
                 if is_alive:
-                    each.asks_at = time.monotonic() + each.seconds
+                    each.check_at = time.monotonic() + each.seconds
                 else:
                     _break(each.connection)
 
