@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,9 +73,12 @@ def place_in(folder: Path) -> dict[str, Any]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Return once something holds."""
+    """Return once something holds; who reads a file in the midst of an edit may meet its old total."""
     async with asyncio.timeout(PATIENCE):
-        while not holds():
+        while True:
+            with suppress(AssertionError):
+                if holds():
+                    return
             await asyncio.sleep(0.005)
 
 
