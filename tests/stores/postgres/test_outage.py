@@ -206,3 +206,15 @@ async def test_a_connection_that_breaks_in_a_question_is_told_by_the_store_alone
         with pytest.raises(StoreBusy):
             connections.read(look)
     assert [] == [record.name for record in caplog.records if record.name.startswith("psycopg")]
+
+
+async def test_an_entry_does_not_wait_without_end_on_a_silent_connection(postgres_url: str) -> None:
+    """Its caller gets it written on another one, or an error: the silent one is given up, though the server answers."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url, wait_seconds=0.5) as store:
+            await store.put_entry("view", "a", b"1")
+            way.silenced_by = b"registry"
+            async with asyncio.timeout(60):
+                with suppress(StoreBusy):
+                    await store.put_entry("view", "b", b"2")
+            assert await store.put_entry("view", "c", b"3") is not None

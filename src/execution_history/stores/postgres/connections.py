@@ -58,6 +58,8 @@ class Connections:
     def __init__(self, location: Location, wait_seconds: float = WAIT_SECONDS) -> None:
         self.location = location
         self.wait_seconds = wait_seconds
+        self.most_seconds: float = wait_seconds + 2 * LOCK_SECONDS
+        """How long a write may wait on a connection, though the server answers others; locks have their own limit."""
         self.statements = Statements(location.schema)
         self.channel: str = f"execution_history_{blake2b(location.schema.encode(), digest_size=8).hexdigest()}"
         """The channel on which processes tell each other of commits."""
@@ -181,23 +183,25 @@ class Connections:
         except Unreadable:
             return None
 
-    def run(self, work: Callable[[Connection, UUID], _Result]) -> _Result:
+    def run(self, work: Callable[[Connection, UUID], _Result], *, is_long: bool = False) -> _Result:
         """Return the result of *work*, done in a transaction, again where that has failed for a reason that passes.
 
         Args:
             work: called with a connection in a transaction and the token of its entry in the log of changes, if it
                 makes one: so a commit whose answer was lost is not repeated. It may be called several times.
+            is_long: whether it may take any time, as long as the server answers.
 
         Raises:
             StoreError: it could not be done, or it is not known whether it was.
         """
+        most = math.inf if is_long else self.most_seconds
         token, deadline = uuid4(), time.monotonic() + self.wait_seconds
         pauses = itertools.chain(_PAUSES, itertools.repeat(1.0))
         results: list[_Result] = []
         is_new = False
         while True:
             try:
-                with self._borrowed(deadline, is_new=is_new) as connection:
+                with self._borrowed(deadline, is_new=is_new, most=most) as connection:
                     with connection.transaction():
                         limit_locks(connection)
                         results.append(work(connection, token))
@@ -241,7 +245,7 @@ class Connections:
         self._pool.close()
 
     @contextmanager
-    def _borrowed(self, deadline: float, *, is_new: bool = False) -> Iterator[Connection]:
+    def _borrowed(self, deadline: float, *, is_new: bool = False, most: float = math.inf) -> Iterator[Connection]:
         """Yield a connection of the pool.
 
         Raises:
@@ -251,7 +255,7 @@ class Connections:
         """
         connection = self._taken(deadline, is_new=is_new)
         try:
-            with self.watchdog.watching(connection, self.wait_seconds / 10):
+            with self.watchdog.watching(connection, self.wait_seconds / 10, most):
                 yield connection
         finally:
             self._pool.release(connection)

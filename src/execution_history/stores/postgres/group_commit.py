@@ -23,7 +23,6 @@ from execution_history.stores.postgres.batch import Batch, ChangedState, StoredS
 from execution_history.stores.postgres.change_log import was_committed
 from execution_history.stores.postgres.commit import Conflict, Written, read_states, write
 from execution_history.stores.postgres.connections import Connection, Connections
-from execution_history.stores.postgres.conversation import LOCK_SECONDS
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
 from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.status_numbers import OPEN_NUMBERS
@@ -114,7 +113,7 @@ class GroupCommit:
 
     def _run_alone(self, operation: Operation) -> Outcome:
         try:
-            outcome = Outcome(operation, self._connections.run(operation.work))
+            outcome = Outcome(operation, self._connections.run(operation.work, is_long=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, the caller learns of it and the thread goes on
             return Outcome(operation, None, _error_of(error))
         self.is_untold = True
@@ -175,8 +174,8 @@ class GroupCommit:
         while True:
             try:
                 connection = self._connected()
-                seconds = self._connections.wait_seconds
-                with self._connections.watchdog.watching(connection, seconds, seconds + 2 * LOCK_SECONDS):
+                seconds, most = self._connections.wait_seconds, self._connections.most_seconds
+                with self._connections.watchdog.watching(connection, seconds, most):
                     outcomes, written = self._attempted(connection, attempts, unsure)
             except Conflict as conflict:
                 unsure.update(conflict.keys)
