@@ -13,6 +13,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 from psycopg import sql
+from psycopg.errors import UniqueViolation
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, StoreBusy
@@ -20,6 +21,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres.batch import Batch
+from execution_history.stores.postgres.commit import is_conflict
 from execution_history.stores.postgres.group_commit import GroupCommit, Operation
 from execution_history.stores.postgres.late_terms import LateTerms
 from execution_history.stores.postgres.location import location_of
@@ -104,6 +106,15 @@ async def test_one_of_many_creates_the_record(stores: list[PostgresStore]) -> No
     results = await asyncio.gather(*(each.create(document("a")) for each in stores * 5), return_exceptions=True)
     assert 1 == results.count(None)
     assert all(isinstance(result, ExecutionExists) for result in results if result is not None)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_taken"), [("executions_pkey", True), ("executions_pkey_102008", True), ("nodes_pkey", False)]
+)
+def test_a_record_that_is_there_already_is_a_conflict_on_a_cluster_too(key: str, *, is_taken: bool) -> None:
+    """There only the text of the error names the key, with the number of a shard."""
+    text = f'duplicate key value violates unique constraint "{key}"'
+    assert is_taken == is_conflict(UniqueViolation(text))
 
 
 async def test_one_of_many_ends_the_run(stores: list[PostgresStore]) -> None:

@@ -111,19 +111,19 @@ def write(
             _write_counters(connection, statements, planned, slot)
             log_changes(connection, statements, [each.logged() for each in planned], now, token)
     except psycopg.Error as error:
-        if not _is_conflict(error):
+        if not is_conflict(error):
             raise
         raise Conflict([each.key for each in changes]) from None
     return [each.written() for each in planned]
 
 
-def _is_conflict(error: psycopg.Error) -> bool:
+def is_conflict(error: psycopg.Error) -> bool:
     """Return whether a record was there already, or had another version.
 
-    On a cluster the names of constraints end with the number of a shard.
+    On a cluster only the text names the constraint, followed by the number of a shard.
     """
     if isinstance(error, psycopg.errors.UniqueViolation):
-        return (error.diag.constraint_name or "").startswith("executions_pkey")
+        return "executions_pkey" in (error.diag.constraint_name or str(error))
     return isinstance(error, psycopg.errors.DivisionByZero)
 
 
