@@ -132,10 +132,8 @@ class PostgresAdministration(SharedStore):
         return int((await self._rows("feed_head"))[0][1])
 
     async def _execute(self, name: str, *values: Any) -> None:  # noqa: ANN401 - whatever a column takes
-        def execute(connection: Connection, _: UUID) -> None:
-            connection.execute(self._statements[name], values)
-
-        await self._run(execute)
+        await self.open()
+        await self._in_thread(self._connections.execute, name, values)
 
     async def _run(self, work: Callable[[Connection, UUID], _Result]) -> _Result:
         await self.open()

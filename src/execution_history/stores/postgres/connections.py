@@ -4,7 +4,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
@@ -217,6 +217,18 @@ class Connections:
                     raise as_store_error(error) from error
                 is_new = is_lost(error)
                 time.sleep(pause)
+
+    def execute(self, name: str, values: Sequence[Any] | Mapping[str, Any]) -> None:
+        """Run the statement called *name* in a transaction of its own; see :meth:`run`.
+
+        Raises:
+            StoreError: it could not be done, or it is not known whether it was.
+        """
+
+        def execute(connection: Connection, _: UUID) -> None:
+            connection.execute(self.statements[name], values)
+
+        self.run(execute)
 
     def check(self) -> None:
         """Write an unchanged value, which raises where nothing can be written; who asks waits less than who reads.

@@ -132,12 +132,8 @@ def is_crowded(error: BaseException) -> bool:
     return isinstance(error, psycopg.OperationalError) and _CROWDED_TEXT.search(str(error)) is not None
 
 
-def is_refused(error: psycopg.Error) -> bool:
-    """Return whether the server has refused a connection for a reason that does not pass; libpq gives its text only."""
-    return _refusal(error) is not None
-
-
 def _refusal(error: psycopg.Error) -> str | None:
+    """Return the sentence for a connection that is refused for a reason that does not pass; libpq gives text only."""
     if error.sqlstate is not None:
         return None
     text = str(error)
@@ -159,7 +155,7 @@ def is_lost(error: BaseException) -> bool:
     """
     if not isinstance(error, psycopg.Error) or isinstance(error, (PoolClosed, PoolExhausted)):
         return False
-    if is_refused(error) or is_crowded(error):
+    if _refusal(error) is not None or is_crowded(error):
         return False
     state = error.sqlstate
     if state is None:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import Final
-from uuid import UUID
 
 from execution_history.errors import StoreError, message_of
 from execution_history.query.model import RecordKey
@@ -91,7 +90,4 @@ class LateTerms:
         version, body = found
         terms = array_text(terms_of(outline_of(body)))
 
-        def write(connection: Connection, _: UUID) -> None:
-            connection.execute(statements["save_terms"], (terms, *key, version))
-
-        self._connections.run(write)
+        self._connections.execute("save_terms", (terms, *key, version))

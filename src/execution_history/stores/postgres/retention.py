@@ -7,7 +7,6 @@ all of them, which every list of workflows adds up.
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
-from uuid import UUID
 
 from execution_history.query.model import RecordKey
 from execution_history.query.rollups import hour_of
@@ -102,7 +101,7 @@ def _fold_counters(connections: Connections) -> None:
         StoreError: it could not be done.
     """
     for (workflow_id,) in connections.rows("scattered_counters", _MOST_SLOTS):
-        _run(connections, "fold_counters", workflow_id=workflow_id)
+        connections.execute("fold_counters", {"workflow_id": workflow_id})
 
 
 def _fold_days(connections: Connections, end: int) -> None:
@@ -114,13 +113,4 @@ def _fold_days(connections: Connections, end: int) -> None:
         StoreError: it could not be done.
     """
     for (day,) in connections.rows("scattered_days", end):
-        _run(connections, "fold_total_durations", first=day * 24, end=min(end, day * 24 + 24))
-
-
-def _run(connections: Connections, name: str, **values: Any) -> None:  # noqa: ANN401 - whatever a column takes
-    """Run a statement in a transaction of its own."""
-
-    def run(connection: Connection, _: UUID) -> None:
-        connection.execute(connections.statements[name], values)
-
-    connections.run(run)
+        connections.execute("fold_total_durations", {"first": day * 24, "end": min(end, day * 24 + 24)})
