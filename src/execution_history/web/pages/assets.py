@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 _TYPES: Final = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
 _WORKER: Final = "worker.js"
+_STYLES: Final = "page.css"
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -23,17 +24,22 @@ class _File:
 
 
 class Assets:
-    """The files in ``static/page``; all addresses have one hash over all of them, so modules can name each other."""
+    """The files in ``static/page``; all addresses have one hash over all of them, so modules can name each other.
+
+    The style sheets, one for each part of the page, are sent as one, ``page.css``, which is the first of them.
+    """
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
         digest = hashlib.sha256()
         place = files("execution_history.web").joinpath("static", "page")
-        for each in sorted(place.iterdir(), key=lambda found: found.name):
-            content = each.read_bytes()
-            digest.update(each.name.encode() + b"\0" + content)
-            kind = _TYPES.get(each.name.rpartition(".")[2], "application/octet-stream")
-            self._files[each.name] = _File(kind, content, gzip.compress(content, 9, mtime=0))
+        contents = {each.name: each.read_bytes() for each in sorted(place.iterdir(), key=lambda found: found.name)}
+        styles = sorted((name for name in contents if name.endswith(".css")), key=lambda name: (name != _STYLES, name))
+        contents[_STYLES] = b"".join(map(contents.pop, styles))
+        for name, content in contents.items():
+            digest.update(name.encode() + b"\0" + content)
+            kind = _TYPES.get(name.rpartition(".")[2], "application/octet-stream")
+            self._files[name] = _File(kind, content, gzip.compress(content, 9, mtime=0))
         self.version = digest.hexdigest()[:12]
 
     def address(self, name: str) -> str:
