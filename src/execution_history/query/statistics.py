@@ -44,7 +44,7 @@ class Sums(NamedTuple):
             tokens=self.tokens,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs)},
+            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs) if self.costs[currency]},
         )
 
 
