@@ -206,6 +206,9 @@ TRACEBACK: Final = Key(
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED)
+COST: Final = Key(
+    "cost", _object, "What the run cost when it ended: amount, currency, and the version of the price.",
+    "records, history", _PLACED | _SUMMARISED | _OURS)
 TAGS: Final = Key(
     "tags", _list, "Words that people find the run by.",
     "functions, people", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
@@ -248,7 +251,7 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
     for key in (
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
         ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
-        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
+        TRACEBACK, RETURN_VALUE, COST, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
         REQUEST_CHARSET, ANSWER_CHARSET, UNREAD,
     )
 }  # fmt: skip
