@@ -92,6 +92,10 @@ class Renderer:
         named = self._names().get(workflow_id)
         return None if named is None else named.name
 
+    def _called(self, workflow_id: str) -> str:
+        """Return a workflow in one word, for titles: its name, or the end of its id."""
+        return visible(self._name_of(workflow_id) or formatting.short_id(workflow_id))
+
     def _of(self, translate: Translator) -> Environment:
         if translate.language not in self._environments:
             self._environments[translate.language] = self._environment(translate)
@@ -120,6 +124,7 @@ class Renderer:
             "words": phrases,
             "index_line": index_line,
             "name_of": self._name_of,
+            "called": self._called,
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
