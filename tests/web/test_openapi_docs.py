@@ -35,6 +35,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
@@ -71,7 +73,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
-        "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "AliveAnswer", "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
+             "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",

@@ -91,7 +91,7 @@ def history_query(
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
         summaries=_one_of("view", words.only("view") or "full", {view: view == "summary" for view in VIEWS}),
-        explain=_one_of("explain", words.only("explain") or "false", _FLAGS),
+        explain=truth("explain", words.only("explain") or "false"),
     )
     return query, is_ranked
 
@@ -167,6 +167,15 @@ def parameters_of(
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
+
+
+def truth(name: str, value: str) -> bool:
+    """Return whether *value* of the parameter *name* says so.
+
+    Raises:
+        InvalidQuery: it says nothing.
+    """
+    return _one_of(name, value, _FLAGS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

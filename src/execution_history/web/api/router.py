@@ -15,6 +15,7 @@ from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.web.api.live import add_live
+from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
@@ -61,6 +62,7 @@ def history_router(
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)
+    add_prices(router, service)
     add_deleting(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
