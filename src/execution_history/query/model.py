@@ -175,6 +175,8 @@ class Figures:
             ``int(p * (n - 1))`` of all ``n`` in order, or near it (``Statistics.percentiles_are_exact``); ``None``
             without any.
         tokens: the sum over the runs that have a count.
+        input_tokens, output_tokens: of those that are known to have been read and written.
+        costs: what they have cost, in units of each currency, by its name.
     """
 
     runs: int
@@ -184,6 +186,9 @@ class Figures:
     p95: int | None
     p99: int | None
     tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
 // Starts what each page needs; every part also works when another one fails to.
+import { startCharts } from "./charts.js";
 import { startCopying } from "./copying.js";
 import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
@@ -11,5 +12,6 @@ import { startTrees } from "./trees.js";
 
 const starts = [
   startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing,
+  startCharts,
 ];
 for (const start of starts) start();
