@@ -8,7 +8,7 @@ import pytest
 
 from execution_history.errors import InvalidInput
 from execution_history.records.metadata import COST
-from execution_history.records.pricing import Price, PriceBook, Prices, cost_of, current_price, entry_of, versions_of
+from execution_history.records.pricing import Price, PriceBook, Prices, cost_at, current_price, entry_of, versions_of
 from tests.sample_records import change, document
 
 CHEAP = Price.of({"input": "0.0008", "output": 0.002, "version": "cheap"})
@@ -69,9 +69,9 @@ def test_the_most_specific_price_holds() -> None:
 def test_a_record_says_amount_currency_and_price() -> None:
     """Amounts are numbers in units of the currency."""
     record = {"workflow_id": "w", "usage": {"input_tokens": 1_500, "output_tokens": 10}, "metadata": {}}
-    assert {"amount": 0.00122, "currency": "CNY", "price": "cheap"} == cost_of(record, Prices([CHEAP]))
-    assert cost_of(record, Prices()) is None
-    assert cost_of(record | {"metadata": None}, Prices([CHEAP])) is not None
+    assert {"amount": 0.00122, "currency": "CNY", "price": "cheap"} == cost_at(record, Prices([CHEAP]))
+    assert cost_at(record, Prices()) is None
+    assert cost_at(record | {"metadata": None}, Prices([CHEAP])) is not None
 
 
 @pytest.mark.parametrize(

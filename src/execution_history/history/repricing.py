@@ -11,7 +11,7 @@ from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
 from execution_history.records.metadata import COST
 from execution_history.records.partial import outline_of
-from execution_history.records.pricing import BUDGET_LIMIT, Cost, Prices, amount_of, cost_of
+from execution_history.records.pricing import BUDGET_LIMIT, KeptCost, Prices, amount_of, cost_at
 from execution_history.records.record import STATUSES, RecordChange
 from execution_history.stores.protocol import HistoryStore
 
@@ -60,7 +60,7 @@ async def reprice(
         for record in map(outline_of, batch.documents):
             if record["execute_status"] not in _PRICED:
                 continue
-            old, new = COST.of(record), cost_of(record, prices)
+            old, new = COST.of(record), cost_at(record, prices)
             report.matched += 1
             report.unpriced += new is None
             before.add(old)
@@ -72,7 +72,7 @@ async def reprice(
     return report
 
 
-_Change = tuple[str, str, Any, Cost]
+_Change = tuple[str, str, Any, KeptCost]
 """The ids of a run, what it says of its cost, and what it costs."""
 
 

@@ -28,10 +28,10 @@ DEFAULT_CURRENCY: Final = "CNY"
 BUDGET_LIMIT: Final = 1_000_000_000_000
 """The largest budget of a month."""
 
-Cost = dict[str, Any]
+KeptCost = dict[str, Any]
 """``{"amount": number, "currency": text, "price": version}``, as a record keeps it."""
 
-Costs = Callable[[Mapping[str, Any]], Cost | None]
+Costs = Callable[[Mapping[str, Any]], KeptCost | None]
 """Returns what a run costs, by its ``workflow_id``, ``usage`` and ``metadata``; ``None`` where nobody knows."""
 
 _MILLIONTH: Final = Decimal("0.000001")
@@ -145,7 +145,7 @@ class Prices:
         return next((price for price in found if price is not None), None)
 
 
-def cost_of(record: Mapping[str, Any], prices: Prices) -> Cost | None:
+def cost_at(record: Mapping[str, Any], prices: Prices) -> KeptCost | None:
     """Return what the run of *record* costs at *prices*; ``None`` where no price holds, or its tokens are not known."""
     price = prices.price_for(record["workflow_id"], ACCOUNT.of(record))
     amount = None if price is None else price.amount(record["usage"])
@@ -219,11 +219,11 @@ class PriceBook:
         A run ends whether or not anybody can tell what it costs.
         """
 
-        def cost(record: Mapping[str, Any]) -> Cost | None:
+        def cost(record: Mapping[str, Any]) -> KeptCost | None:
             try:
                 if not self.is_known:
                     self.renew(entries())
-                return cost_of(record, self.fixed or self._prices or Prices())
+                return cost_at(record, self.fixed or self._prices or Prices())
             except Exception:  # noqa: BLE001 - whatever the registry or a record holds, the ending is recorded
                 return None
 

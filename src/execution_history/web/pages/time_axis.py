@@ -125,8 +125,15 @@ def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = No
     Raises:
         InvalidQuery: that would be more than 5,000 buckets, or the year 9999.
     """
-    chosen = size or next((name for name, longest in _LONGEST if until - since <= longest), "month")
+    chosen = _fitting(until - since) if size is None else size
     return TimeAxis(bucket_edges(since, max(since, until - 1), chosen, zone), chosen, zone)
+
+
+def _fitting(length: int) -> BucketSize:
+    for size, longest in _LONGEST:
+        if length <= longest:
+            return size
+    return "month"
 
 
 def moment_of(milliseconds: int, zone: tzinfo) -> datetime:
