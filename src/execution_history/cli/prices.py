@@ -12,8 +12,7 @@ from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import day, grouped, money, one_line
-from execution_history.presentation.phrases import enumerated
+from execution_history.presentation.formatting import day, grouped, money, one_line, plain, sums
 from execution_history.records.pricing import EVERY
 from execution_history.stores import store_of
 
@@ -108,8 +107,8 @@ def _sentence(session: Session, report: "RepriceReport") -> str:
         sentence,
         changed=grouped(report.changed),
         matched=grouped(report.matched),
-        before=_sums(report.before),
-        after=_sums(report.after),
+        before=sums(report.before),
+        after=sums(report.after),
     )
     if report.unpriced:
         more = session.translate(
@@ -118,10 +117,6 @@ def _sentence(session: Session, report: "RepriceReport") -> str:
         )
         line = f"{line} {more}"
     return line
-
-
-def _sums(amounts: Mapping[str, float]) -> str:
-    return enumerated([money(amount, currency) for currency, amount in amounts.items()]) if amounts else "0"
 
 
 @asynccontextmanager
@@ -169,7 +164,7 @@ def _cells(session: Session, line: "PriceLine", names: "Mapping[str, WorkflowNam
     name = names[price.workflow].name if price.workflow in names else None
     workflow = price.workflow if name is None else f"{name} ({price.workflow})"
     amounts: list[Any] = [price.input, price.output, price.total]
-    numbers = [Cell("" if each is None else f"{each.normalize():f}", right=True) for each in amounts]
+    numbers = [Cell("" if each is None else plain(each), right=True) for each in amounts]
     since = _("settings") if line.since is None else day(line.since)
     whose = [Cell(_("all") if each == EVERY else one_line(each, _LONGEST)) for each in (workflow, price.account)]
     return [*whose, *numbers, Cell(price.currency), Cell(since), Cell(price.version, "dim")]

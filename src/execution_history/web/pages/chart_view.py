@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from execution_history.presentation.formatting import duration, money, thin
+from execution_history.presentation.formatting import duration, money, round_money, thin
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
 from execution_history.web.pages.charts import Chart, Level, lines, stacked, two_sided
@@ -132,7 +132,7 @@ def round_duration(milliseconds: float) -> str:
 
 def said(values: Sequence[Value]) -> str:
     """Return *values* as one text."""
-    return " · ".join(f"{value.name} {value.text}" for value in values)
+    return " · ".join(f"{value.name} {value.text}".strip() for value in values)
 
 
 def _card(
@@ -158,8 +158,8 @@ def _cost_card(counted: Counted, currency: str, _: Translator) -> Card:
         _("Cost"),
         counted,
         chart,
-        lambda each: (Value("cost", currency, money(cost(each), currency)),),
-        lambda value: money(value, currency),
+        lambda each: (Value("cost", "", money(cost(each), currency)),),
+        lambda value: round_money(value, currency),
     )
 
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
-from execution_history.presentation.formatting import money
+from execution_history.presentation.formatting import money, round_money
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
 from execution_history.query.time_buckets import bucket_edges
-from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of
+from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, said
 from execution_history.web.pages.charts import lines
 from execution_history.web.pages.time_axis import TimeAxis
 
@@ -77,10 +77,10 @@ def spent_of(
 
     spots = tuple(
         Spot(slot.x, slot.width, f"{datetime.fromtimestamp(slot.start / 1000, zone):%m-%d}",
-             " · ".join(f"{each.name} {each.text}" for each in values(number)))
+             said(values(number)))
         for number, slot in enumerate(axis.slots())
     )  # fmt: skip
-    marks = marks_of(chart.levels, lambda value: money(value, currency))
+    marks = marks_of(chart.levels, lambda value: round_money(value, currency))
     title = _("Spent in this month, day after day")
     card = Card(title, chart, values(months.days - 1), marks, spots, tuple(axis.ticks()))
     compared = last[months.days - 1] or 0.0

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from execution_history.errors import N_
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
 from execution_history.web.pages import urls
@@ -35,6 +36,8 @@ _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
 
 _RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
+_BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
+_MOST_GROUPS: Final = 30
 _MOST_YEARS: Final = 40
 
 
@@ -74,17 +77,23 @@ class FigurePages:
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
         prices = await self.service.price_list()
+        kinds: tuple[By, ...] = ("workflow", "account", "caller") if workflow_id is None else ("account", "caller")
+        by: By | None = next((name for name in kinds if name == query(request, "by")), None)
         context: dict[str, Any] = {
             "workflow_id": workflow_id,
             "place": urls.CHARTS if workflow_id is None else urls.workflow(workflow_id),
             "statistics": statistics,
             "range": stretch,
+            "since": stretch.axis.start,
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
             "spent": await self._spent(named, prices, statistics.totals, viewer),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
+            "by": by or "time",
+            "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
+            "groups": None if by is None else await self._groups(named, stretch.axis, by, statistics.totals, viewer),
         }
         return self.renderer.page(request, "figures.html", context)
 
@@ -92,10 +101,23 @@ class FigurePages:
         """Return the statistics of the runs that began in the time of *axis*, until now."""
         return await self.service.statistics(
             StatisticsQuery(
-                filter=replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1)),
+                filter=_within(named, axis, viewer),
                 bucket=axis.size,
                 zone=viewer.zone.key,
                 new_since=axis.start,
+                wait_seconds=IndexWait().seconds,
+            )
+        )
+
+    async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
+        """Return the figures of each group, the one that costs most first."""
+        return await self.service.breakdown(
+            BreakdownQuery(
+                filter=_within(named, axis, viewer),
+                by=by,
+                sort="cost" if totals.costs else "tokens",
+                limit=_MOST_GROUPS,
+                zone=viewer.zone.key,
                 wait_seconds=IndexWait().seconds,
             )
         )
@@ -128,6 +150,11 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     ago, size = _RANGES[name]
     axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
     return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
+
+
+def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
+    """Return the filter of the runs that began in the time of *axis*, until now."""
+    return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
 
 
 def _day(text: str, today: date) -> date | None:
