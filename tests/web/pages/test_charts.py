@@ -9,10 +9,10 @@ import pytest
 
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.model import BucketSize, Figures
+from execution_history.web.pages.chart_axis import TimeAxis, axis_of
 from execution_history.web.pages.chart_view import Card, Counted, cards_of, round_duration, short
 from execution_history.web.pages.charts import lines, round_up, round_up_time, stacked, two_sided
 from execution_history.web.pages.month_view import months_of, spent_of
-from execution_history.web.pages.time_axis import TimeAxis, axis_of
 
 HOUR = 3_600_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
