@@ -55,13 +55,13 @@ def test_every_store_groups_like_the_specification(
             for each in (model, store):
                 await each.merge(records)
             expected, found = await model.breakdown(query), await store.breakdown(query)
-            assert _untitled(expected) == _untitled(replace(found, reach=expected.reach))
+            assert untitled(expected) == untitled(replace(found, reach=expected.reach))
 
     asyncio.run(compare())
 
 
-def _untitled(found: Breakdown) -> Breakdown:
-    """Return *found* without the titles of nodes: of two runs of one time either may have it."""
+def untitled(found: Breakdown) -> Breakdown:
+    """What was *found* without the titles of nodes: of two runs of one time either may give it."""
     return replace(found, groups=[replace(each, title="", type=None) for each in found.groups])
 
 

@@ -129,7 +129,7 @@ class Breakdown:
         total_groups: how many there are.
         bucket_edges: the starts (ms) of the buckets of trends and the end of the last; empty without a bucket.
         reach: how much of the history the answer covers.
-        covers: how many of the newest runs were counted, where not all were because they are too many; ``None``: all.
+        covers: of how many of the newest runs that are in a group; ``None``: of all. Others are too many to be counted.
         percentiles_are_exact: as in :class:`~.model.Statistics`.
         damaged: as in :class:`~.model.Statistics`.
     """
