@@ -12,8 +12,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput, StoreFull
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import Sort
-from execution_history.query.model import RecordKey
+from execution_history.query.model import RecordKey, Sort
 from execution_history.stores import MemoryStore, store_at
 from execution_history.stores.administration import EntryName
 from execution_history.stores.capabilities import Bin
