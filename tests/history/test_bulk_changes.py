@@ -1,17 +1,18 @@
 """Changes of everything that matches: which runs they touch, how far they say they are, and that they can be undone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
-from execution_history.errors import InvalidInput
+from execution_history.errors import InvalidInput, StoreFull
 from execution_history.history.annotations import Annotation
 from execution_history.history.bulk_changes import KEPT_MS, BulkChange
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
+from execution_history.stores import MemoryStore
 
 pytestmark = pytest.mark.anyio
 
@@ -163,3 +164,28 @@ async def test_a_change_can_be_stopped(service: ExecutionHistoryService, clock: 
     if stopped.changed:
         await _over(service, await service.bulk.undo(stopped.id))
     assert 250 == await _total(service, FAILED)
+
+
+class _Refusing(MemoryStore):
+    """A store that cannot restore anything while it is full."""
+
+    is_full = True
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """See :meth:`Bin.restore`."""
+        if self.is_full:
+            raise StoreFull("The disk is full.")
+        return await super().restore(keys)
+
+
+async def test_an_undo_that_the_store_refuses_can_be_repeated(clock: Clock) -> None:
+    """It says why it stopped, and what was deleted is not forgotten before it is back."""
+    store = _Refusing()
+    async with ExecutionHistoryService(store, clock=clock) as service:
+        await _run(service, "one", "failed")
+        deleted = await _over(service, await service.bulk.delete(FAILED))
+        refused = await _over(service, await service.bulk.undo(deleted.id))
+        assert ("stopped", "The disk is full.") == (refused.state, refused.reason)
+        store.is_full = False
+        await _over(service, await service.bulk.undo(deleted.id))
+        assert await service.detail_bytes(WORKFLOW, "one") is not None

@@ -192,14 +192,17 @@ class BulkChanges:
             raise InvalidInput("This deletion is still going on: stop it first.")
         if deletion is None or not deletion.can_be_undone(self._clock()) or not isinstance(store, Bin):
             raise InvalidInput("This deletion cannot be undone any more: it is kept for 24 hours.")
-        await self._save(replace(deletion, state="undone"))
         change = replace(await self._new("restore", ()), total=deletion.changed)
 
         async def restore(keys: list[RecordKey]) -> Tally:
             restored = await store.restore(keys)
             return Tally(len(restored), len(keys) - len(restored))
 
-        return await self._begin(change, self._deleted(change_id), restore)
+        async def restored() -> None:  # only now: a store that refused is asked again
+            await self._save(replace(deletion, state="undone"))
+            self._current.pop(deletion.id, None)
+
+        return await self._begin(change, self._deleted(change_id), restore, restored)
 
     async def stop(self, change_id: str) -> None:
         """End a change that goes on, in this process or in another one, after the batch that is under way."""
@@ -265,9 +268,11 @@ class BulkChanges:
             return keys_named(what)
         return keys_matching(self._store, what, await self._store.revision())
 
-    async def _begin(self, change: BulkChange, source: Source, work: Work) -> BulkChange:
+    async def _begin(
+        self, change: BulkChange, source: Source, work: Work, then: Callable[[], Awaitable[None]] | None = None
+    ) -> BulkChange:
         version = await self._save(change)
-        task = asyncio.create_task(self._perform(change, version, source, work))
+        task = asyncio.create_task(self._perform(change, version, source, work, then))
         self._tasks[change.id] = task
 
         def forget(_: asyncio.Task[None]) -> None:
@@ -277,7 +282,9 @@ class BulkChanges:
         task.add_done_callback(forget)
         return change
 
-    async def _perform(self, change: BulkChange, version: int, source: Source, work: Work) -> None:
+    async def _perform(
+        self, change: BulkChange, version: int, source: Source, work: Work, then: Callable[[], Awaitable[None]] | None
+    ) -> None:
         """Do *work* batch by batch, and keep how far it is; whatever ends it, that is kept too."""
         try:
             async for batch in source:
@@ -295,6 +302,8 @@ class BulkChanges:
             else:
                 total = change.changed + change.unchanged + change.refused
                 change = replace(change, state="done", total=total, total_is_exact=True)
+                if then is not None:
+                    await then()
         except ExecutionHistoryError as error:
             change = replace(change, state="stopped", reason=message_of(error))
         except BaseException:  # the process ends: it says so as far as it can, and goes on ending
