@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
@@ -126,6 +127,13 @@ class ExecutionHistoryService(HistoryNaming):
 
             self._bulk = BulkChanges(self.store, self._clock)
         return self._bulk
+
+    @property
+    def views(self) -> "Views":
+        """Return the saved views of lists."""
+        from execution_history.history.views import Views  # noqa: PLC0415 - as above
+
+        return Views(self.store, self._clock)
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.

@@ -22,6 +22,7 @@ from execution_history.web.api.runs import add_fetching, add_resuming, add_runni
 from execution_history.web.api.search import add_counting, add_finding
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
+from execution_history.web.api.views import add_views
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -64,6 +65,7 @@ def history_router(
     add_noting(router, service)
     add_deleting(router, service)
     add_bulk(router, service)
+    add_views(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)
