@@ -87,10 +87,13 @@ class Renderer:
         """Render *template* with *view*, in the language of its ``viewer``."""
         return self._of(view["viewer"].translate).get_template(template).render(view)
 
+    def _noted_of(self, workflow_id: str) -> WorkflowName:
+        """Return what is noted about a workflow."""
+        return self._names().get(workflow_id) or WorkflowName(workflow_id)
+
     def _name_of(self, workflow_id: str) -> str | None:
         """Return the name of a workflow, where it has one."""
-        named = self._names().get(workflow_id)
-        return None if named is None else named.name
+        return self._noted_of(workflow_id).name
 
     def _called(self, workflow_id: str) -> str:
         """Return a workflow in one word, for titles: its name, or the end of its id."""
@@ -124,6 +127,7 @@ class Renderer:
             "words": phrases,
             "index_line": index_line,
             "name_of": self._name_of,
+            "noted_of": self._noted_of,
             "called": self._called,
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
