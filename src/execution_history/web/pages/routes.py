@@ -19,6 +19,7 @@ from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
+from execution_history.web.pages.name_form import NameForm
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
@@ -62,6 +63,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     FigurePages(service, renderer).add_to(router)
     ListPages(service, renderer, runs).add_to(router)
     RunChoices(service, renderer).add_to(router)
+    NameForm(service).add_to(router)
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
