@@ -159,8 +159,8 @@ def test_every_bucket_can_be_asked_for_its_values() -> None:
     ]
     assert "p95 12.4 s · p50 900 ms" == times.spots[0].text
     assert "read 20 · written 10" == tokens.spots[0].text
-    assert "CNY ¥0.5000" == cost.spots[0].text
-    assert ["¥0.5000"] == [value.text for value in cost.values]
+    assert "¥0.500" == cost.spots[0].text
+    assert ["¥0.500"] == [value.text for value in cost.values]
     assert "运行 4 · 失败 1" == cards(shown, first, first, language="zh")[0].spots[0].text
 
 
