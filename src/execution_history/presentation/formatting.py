@@ -24,6 +24,10 @@ _SHORT_ID: Final = 12
 _LONGEST_NAME: Final = 32
 _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
+_SIGNS: Final = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
+_SMALL: Final = ((1, 2), (0.01, 4))
+_MOST_DECIMALS: Final = 6
+
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Marks that reverse the direction of the text after them, so that it can be made to read differently."""
@@ -72,6 +76,14 @@ def grouped(number: int | None) -> str:
 def thin(number: int | None) -> str:
     """Return a number as ``12 345``, in groups with narrow no-break spaces; empty for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", _THIN)
+
+
+def money(amount: float, currency: str) -> str:
+    """Return an amount as ``¥12.40``, ``$0.0031`` or ``3.00 CREDITS``: as many decimals as tell it from nothing."""
+    small = next((digits for least, digits in _SMALL if amount >= least), _MOST_DECIMALS)
+    number = "0" if not amount else f"{amount:,.{small}f}".replace(",", _THIN)
+    sign = _SIGNS.get(currency)
+    return f"{number}{_THIN}{visible(currency)}" if sign is None else f"{sign}{number}"
 
 
 def size(count: int) -> str:
