@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "copy": "copy_history.copy_history",
     "mirror": "mirror.mirror",
     "workflows": "list.list_workflows",
+    "name": "name.name",
     "show": "show.show",
     "delete": "delete.delete",
     "clear": "delete.clear",

@@ -7,7 +7,7 @@ from execution_history.presentation.translator import Translator
 
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
-_KEPT_LINES: Final = "\b\n"
+KEPT_LINES: Final = "\b\n"
 """Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
@@ -47,6 +47,7 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
+    "name": (N_("Name, describe, star or hide a workflow, and show what is noted about it."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
     "delete": (N_("Delete the record of one run."),),
     "clear": (N_("Delete the whole history of a workflow."),),
@@ -130,7 +131,12 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "fetch 7321000000000000000 7432100000000000000",
         "fetch 7000000000000000001 7432100000000000000 --sandbox",
     ),
-    "workflows": ("workflows", "workflows --json"),
+    "workflows": ("workflows", "workflows --learn", "workflows --json"),
+    "name": (
+        "name 7000000000000000002 'Weather report' --star",
+        "name 'Weather report' --description 'Tells the weather of a city'",
+        "list 'Weather report'",
+    ),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
     "delete": (f"delete {_ID}",),
     "clear": ("clear 7000000000000000002 --yes",),
@@ -191,10 +197,10 @@ def epilog_of(_: Translator) -> str:
     """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
-    return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
+    return f"{_examples(_, _APP_EXAMPLES)}\n\n{KEPT_LINES}{head}\n{codes}"
 
 
 def _examples(_: Translator, calls: tuple[str, ...]) -> str:
     lines = "\n".join(f"  execution-history {call}" for call in calls)
     head = _("Examples:")
-    return f"{_KEPT_LINES}{head}\n{lines}"
+    return f"{KEPT_LINES}{head}\n{lines}"

@@ -65,7 +65,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
-        record_filter = words.record_filter(now_ms())
+        record_filter = await service.with_workflow_ids(words.record_filter(now_ms()))
         chosen = (
             DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())
         )
