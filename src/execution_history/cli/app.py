@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "mirror": "mirror.mirror",
     "views": "views.views",
     "workflows": "list.list_workflows",
+    "name": "name.name",
     "show": "show.show",
     "delete": "delete.delete",
     "clear": "delete.clear",

@@ -113,7 +113,8 @@ class AccessPath:
     def bounded(self, tests: Sequence[Fragment], source: str | None = None) -> Fragment:
         """Return the statement that selects a 1 for each row that passes *tests*; its last parameter is the limit."""
         arms = [together([walk, *tests]) for walk in self.walks()]
-        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
+        counted = self if self.decided else self.without_value()
+        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or counted.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
         return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
 
     def without_value(self) -> "AccessPath":
