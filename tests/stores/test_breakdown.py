@@ -104,8 +104,8 @@ async def test_workflows_are_counted_with_their_trends(store: HistoryStore) -> N
         figures.success_rate, figures.p50, figures.tokens, figures.input_tokens, figures.output_tokens,
     )  # fmt: skip
     assert BASE + 3 * HOUR == large.last_run
-    assert [(1, 1), (1, 0), (1, 0), (1, 0)] == list(large.trend)
-    assert [(0, 0), (1, 0), (0, 0), (0, 0)] == list(small.trend)
+    assert [(1, 1), (1, 0), (1, 0), (1, 0)] == [(point.runs, point.failed) for point in large.trend]
+    assert [0, 1, 0, 0] == [point.runs for point in small.trend]
     assert 5 == len(found.bucket_edges)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import (
@@ -89,7 +89,8 @@ class BreakdownQuery:
             raise InvalidQuery("Nodes are counted within one workflow: name it.")
 
 
-class TrendPoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
     """How many runs of a group began in a bucket, and how many of them have failed."""
 
     runs: int
