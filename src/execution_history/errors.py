@@ -5,17 +5,21 @@
     │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
     │   ├── InvalidQuery               a filter, sort or bucket that is not possible: the message names it
-    │   │   └── InvalidCursor          a cursor that is broken or belongs to another query
+    │   │   ├── InvalidCursor          a cursor that is broken or belongs to another query
+    │   │   └── AmbiguousName          several workflows are called so: the message lists them
     │   ├── InvalidStatus              a status that is none of the four
     │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
     │   └── ImportFailed               a source of an import cannot be read
     ├── ExecutionNotFound (LookupError) there is no such execution
+    ├── ViewNotFound (LookupError)     there is no such saved view
+    ├── ViewChanged                    somebody else has changed the view meanwhile
     ├── ExportFailed                   the export cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
+    ├── PriceChanged                   somebody else has changed the price meanwhile
     ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
@@ -138,6 +142,26 @@ class InvalidCursor(InvalidQuery):
     """A cursor that is broken, or that belongs to another query."""
 
 
+class AmbiguousName(InvalidQuery):
+    """Several workflows are called by the name that the caller wrote.
+
+    Args:
+        text: what the caller wrote.
+        candidates: the id of each such workflow, and its name where it has one.
+    """
+
+    def __init__(self, text: str, candidates: Iterable[tuple[str, str | None]]) -> None:
+        named = list(candidates)
+        self.workflow_ids = tuple(workflow_id for workflow_id, _ in named)
+        super().__init__(
+            N_("%(text)s names several workflows: %(candidates)s. Name one by its id."),
+            text=quoted(text),
+            candidates=listed(
+                workflow_id if name is None else f"{workflow_id} ({name})" for workflow_id, name in named
+            ),
+        )
+
+
 class InvalidStatus(InvalidInput):
     """A status that is not running, success, failed or interrupted."""
 
@@ -154,6 +178,28 @@ class ImportFailed(InvalidInput):
 
 class ExecutionNotFound(ExecutionHistoryError, LookupError):
     """There is no execution of that id, or none that fits the request; nothing was changed."""
+
+
+class ViewNotFound(ExecutionHistoryError, LookupError):
+    """There is no saved view of that name; the message names those that there are."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        if names:
+            super().__init__(
+                N_("There is no view %(name)s; there are %(known)s."), name=quoted(name), known=listed(names)
+            )
+        else:
+            super().__init__(N_("There is no view %(name)s; none is saved yet."), name=quoted(name))
+
+
+class ViewChanged(ExecutionHistoryError):
+    """Somebody else has changed the view meanwhile; it stays as they left it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            N_("Somebody else has changed the view %(name)s meanwhile: look at it again."), name=quoted(name)
+        )
 
 
 class ExportFailed(ExecutionHistoryError):
@@ -216,6 +262,10 @@ class UnknownAccount(AccountError, InvalidInput):
 
 class NotInterrupted(ExecutionHistoryError):
     """The execution does not wait for an answer; its record is unchanged."""
+
+
+class PriceChanged(ExecutionHistoryError):
+    """A price is not any more what the caller has seen; it is unchanged."""
 
 
 class UpstreamRefused(ExecutionHistoryError):

@@ -7,7 +7,7 @@ from execution_history.presentation.translator import Translator
 
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
-_KEPT_LINES: Final = "\b\n"
+KEPT_LINES: Final = "\b\n"
 """Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
@@ -47,8 +47,16 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
+    "name": (N_("Name, describe, star or hide a workflow, and show what is noted about it."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
-    "delete": (N_("Delete the record of one run."),),
+    "views": (
+        N_("Show the saved views with the number of their runs, or save, change or delete one."),
+        N_("list --view NAME shows the runs of a view. Times such as 24h are counted from when it is looked at."),
+    ),
+    "delete": (
+        N_("Delete the record of one run, or of all that match filters."),
+        N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
+    ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "list": (N_("List runs, newest first."),),
     "search": (
@@ -61,6 +69,18 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "follow": (N_("Show every change of a history as it happens, until Ctrl-C."),),
     "stats": (N_("Count runs over time: success rate, durations, tokens, error codes, failures of one kind."),),
     "diff": (N_("Show where two runs differ; a single run is compared with the last success of its workflow."),),
+    "prices": (
+        N_("Show what 1,000 tokens cost and what may be spent in a month; set or remove a price, or set the budget."),
+        N_(
+            "A run keeps what it cost when it ends, by the most specific price: that of its workflow and account, of "
+            "its workflow, of its account, or for all. A price that changes later changes no run that has ended. "
+            "Prices in the settings win, and can only be changed there."
+        ),
+    ),
+    "reprice": (
+        N_("Compute again what runs that have ended cost, with the prices that hold now."),
+        N_("Runs for which there is no price, or whose tokens are not known, keep what they have."),
+    ),
     "tag": (N_("Annotate a run with tags, a note, a rating or a pin. Without any of these, show what is annotated."),),
     "export": (
         N_("Write runs to a file, a folder or the standard output: completely, or not at all."),
@@ -130,9 +150,20 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "fetch 7321000000000000000 7432100000000000000",
         "fetch 7000000000000000001 7432100000000000000 --sandbox",
     ),
-    "workflows": ("workflows", "workflows --json"),
+    "workflows": ("workflows", "workflows --learn", "workflows --json"),
+    "name": (
+        "name 7000000000000000002 'Weather report' --star",
+        "name 'Weather report' --description 'Tells the weather of a city'",
+        "list 'Weather report'",
+    ),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
-    "delete": (f"delete {_ID}",),
+    "views": (
+        "views",
+        'views "Failed today" --save --status failed --since 24h',
+        'views "Failed today" --star',
+        'list --view "Failed today"',
+    ),
+    "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
     "list": (
         "list",
@@ -153,9 +184,18 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
+    "prices": (
+        "prices",
+        "prices set --input 0.008 --output 0.02 --currency CNY",
+        "prices set --workflow 7321000000000000000 --account work --input 0.3 --output 1.2",
+        "prices remove --workflow 7321000000000000000 --account work",
+        "prices budget 2000 --currency CNY",
+    ),
+    "reprice": ("reprice --dry-run --since 30d", "reprice --workflow 7321000000000000000"),
     "tag": (
         f'tag {_ID} checked "for the report"',
         f"tag {_ID} --remove checked --rating 5 --pin",
+        "tag checked --status failed --since 7d",
         f'tag {_ID} --note "The plugin was down."',
     ),
     "export": (
@@ -191,10 +231,10 @@ def epilog_of(_: Translator) -> str:
     """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
-    return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
+    return f"{_examples(_, _APP_EXAMPLES)}\n\n{KEPT_LINES}{head}\n{codes}"
 
 
 def _examples(_: Translator, calls: tuple[str, ...]) -> str:
     lines = "\n".join(f"  execution-history {call}" for call in calls)
     head = _("Examples:")
-    return f"{_KEPT_LINES}{head}\n{lines}"
+    return f"{KEPT_LINES}{head}\n{lines}"

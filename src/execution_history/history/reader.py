@@ -3,7 +3,7 @@
 Existing deployments rely on ``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows``.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -85,7 +85,7 @@ class HistoryReading:
         if workflow_id is None or may_exist(workflow_id=workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            record_filter = record_filter or keyword_filter(words, now=self._clock())
+            record_filter = record_filter or await self._filter_of(words)
             named = record_filter.workflow_ids
             if workflow_id is not None:
                 record_filter = replace(record_filter, workflow_ids=(workflow_id,))
@@ -98,6 +98,14 @@ class HistoryReading:
         if is_plain:
             del page["next_cursor"], page["total_is_exact"]
         return page
+
+    async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
+        """Return the filter of keyword arguments.
+
+        Raises:
+            InvalidQuery: a name is unknown or a value cannot be read.
+        """
+        return keyword_filter(words, now=self._clock())
 
     async def select(self, query: RecordQuery) -> Selection:
         """Return one page of the records that *query* selects, as stored bytes or summaries; see its fields.
@@ -142,8 +150,10 @@ class HistoryReading:
             return page_of_hits(best_of(await self.select(replace(query, size=RANKED)), search, size), search)
         return page_of_hits(await self.select(query), search)
 
-    async def batches(self, record_filter: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
-        """Yield the records that match *record_filter* in batches, oldest first, or newest first where *descending*.
+    async def batches(
+        self, record_filter: RecordFilter, *, sort: Sort = "create_time", descending: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """Yield the records that match *record_filter* in batches, in the order of *sort*, reversed where *descending*.
 
         Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to
         its end, which is several times as fast as reading pages. A record that is created or changes meanwhile may
@@ -154,8 +164,8 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         await self.store.open()
-        if descending or record_filter.given():
-            async for batch in selected(self.store, record_filter, descending=descending):
+        if descending or sort != "create_time" or record_filter.given():
+            async for batch in selected(self.store, record_filter, descending=descending, sort=sort):
                 yield batch
             return
         batch = await self.store.scan(None, _SCANNED_AT_ONCE)

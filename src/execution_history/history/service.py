@@ -1,7 +1,8 @@
 """The public service: what applications call to write and read histories.
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
-:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`.
+:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
+names of workflows in :mod:`execution_history.history.names`, and prices in :mod:`execution_history.history.prices`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -17,10 +18,11 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
+from execution_history.history.names import noting_names
+from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.replication import HistoryReplication
 from execution_history.query.model import RecordKey
-from execution_history.records.metadata import of_caller
+from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
@@ -37,14 +39,16 @@ from execution_history.stores.protocol import HistoryStore, MergeReport
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
+    from execution_history.history.bulk_changes import BulkChanges
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(HistoryReplication):
+class ExecutionHistoryService(HistoryPricing):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -78,6 +82,7 @@ class ExecutionHistoryService(HistoryReplication):
         self._new_id = new_id
         self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
+        self._bulk: BulkChanges | None = None
 
     async def open(self) -> Self:
         """Open the store now rather than at the first call; return the service."""
@@ -93,10 +98,12 @@ class ExecutionHistoryService(HistoryReplication):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End whoever follows in this event loop, finish what is under way and close the store.
+        """End whoever follows or changes many runs in this event loop, finish what is under way and close the store.
 
         A second call does nothing.
         """
+        if self._bulk is not None:
+            await self._bulk.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()
@@ -112,6 +119,22 @@ class ExecutionHistoryService(HistoryReplication):
         from execution_history.history.live_feed import LiveFeed  # noqa: PLC0415 - only who follows waits
 
         return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
+
+    @property
+    def bulk(self) -> "BulkChanges":
+        """Return what changes everything that matches a filter, in the background."""
+        if self._bulk is None:
+            from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
+
+            self._bulk = BulkChanges(self.store, self._clock)
+        return self._bulk
+
+    @property
+    def views(self) -> "Views":
+        """Return the saved views of lists."""
+        from execution_history.history.views import Views  # noqa: PLC0415 - as above
+
+        return Views(self.store, self._clock)
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.
@@ -145,7 +168,10 @@ class ExecutionHistoryService(HistoryReplication):
         Raises:
             StoreError: the records could not be written.
         """
-        return await (await self._opened()).merge(documents, settle=settle)
+        naming: list[Document] = []
+        report = await (await self._opened()).merge(noting_names(documents, naming), settle=settle)
+        await self.learn_from(naming)
+        return report
 
     async def create_execution_record(
         self,
@@ -185,6 +211,7 @@ class ExecutionHistoryService(HistoryReplication):
             largest=self.record_limit_bytes,
         )
         await (await self._opened()).create(document)
+        await self.learn_from([document])
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -232,6 +259,8 @@ class ExecutionHistoryService(HistoryReplication):
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
+        if made is not None and WORKFLOW_NAME.name in change.metadata:
+            await self.learn_from([made])
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

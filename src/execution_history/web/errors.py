@@ -29,13 +29,17 @@ _SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Chan
 # The first match counts, so a subclass stands before its base class.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.UnknownAccount, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_account"),
+    (errors.AmbiguousName, HTTPStatus.CONFLICT, "ambiguous_name"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
+    (errors.ViewNotFound, HTTPStatus.NOT_FOUND, "view_not_found"),
+    (errors.ViewChanged, HTTPStatus.CONFLICT, "view_changed"),
     (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
     (errors.ExecutionExists, HTTPStatus.CONFLICT, "execution_exists"),
     (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),
     (errors.AccountError, HTTPStatus.SERVICE_UNAVAILABLE, "account_not_usable"),
     (errors.NotInterrupted, HTTPStatus.CONFLICT, "not_interrupted"),
+    (errors.PriceChanged, HTTPStatus.CONFLICT, "price_changed"),
     (errors.UpstreamRefused, HTTPStatus.BAD_GATEWAY, "upstream_refused"),
     (errors.SettingsError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
     (errors.StoreFull, HTTPStatus.INSUFFICIENT_STORAGE, "store_full"),
