@@ -35,13 +35,20 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
-        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
+        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"),
+        ("get", "/coze/breakdown"),
+        ("get", "/coze/workflows/{workflow_id}/breakdown"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
-        ("post", "/coze/import"),
+        ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
+        ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
+        ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
+        ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
     } == set(operations)  # fmt: skip
@@ -71,7 +78,11 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
+        "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
+        "ViewsAnswer",
+        "BreakdownAnswer", "GroupAnswer", "TrendPoint",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
@@ -81,4 +92,5 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
-    assert figures == set(shapes["FiguresAnswer"]["required"]) == set(shapes["FiguresAnswer"]["properties"])
+    assert figures == set(shapes["FiguresAnswer"]["required"])
+    assert figures | {"input_tokens", "output_tokens", "costs"} == set(shapes["FiguresAnswer"]["properties"])

@@ -11,7 +11,15 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import CursorOption, Filters, PageSizeOption, WorkflowArgument, as_options, command
+from execution_history.cli.options import (
+    CursorOption,
+    Filters,
+    PageSizeOption,
+    WorkflowArgument,
+    as_options,
+    command,
+    read_filters,
+)
 from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
@@ -20,6 +28,7 @@ from execution_history.cli.run_pages import (
     notice_damaged,
     run_lines,
     shape_of,
+    show_reach,
     size_option,
 )
 from execution_history.cli.session import Session
@@ -40,6 +49,12 @@ _LEAST_NAME: Final = 12
 """Columns that a workflow's name keeps on the narrowest terminal."""
 
 
+ViewOption = Annotated[
+    str | None,
+    typer.Option("--view", metavar="NAME", help=N_("The runs of a saved view; other filters narrow them down.")),
+]
+
+
 @command("workflow")
 async def list_runs(
     session: Session,
@@ -50,18 +65,23 @@ async def list_runs(
     ascending: Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))] = False,
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
+    view: ViewOption = None,
     *,
     filters: Filters,
 ) -> None:
     """Show one page of runs; a plain list is read without the index."""
-    is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
     async with open_history(session) as history:
+        if view is not None:
+            saved = await history.service.views.named(view)
+            filters = saved.words() | filters
+            sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
+        is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
         names = await history.service.names()
         if is_plain:
             named = None if workflow_id is None else await history.workflow(workflow_id)
             found = await history.service.page_bytes(named, page_size, page)
         else:
-            chosen = await history.record_filter(filters, workflow_id)
+            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))
@@ -72,6 +92,7 @@ async def list_runs(
         session.output.document({"histories": histories, **counts})
         notice_damaged(session, found.damaged)
         return
+    show_reach(session, found.reach)
     session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]

@@ -28,6 +28,7 @@ _TYPES: Final = {
     **dict.fromkeys(("document", "summary"), "bytea"),
     **dict.fromkeys(("has_output", "pinned"), "boolean"),
     **dict.fromkeys(("workflow_id", "execute_id", "error_code", "failure", "upstream", "bot", "account"), "text"),
+    **dict.fromkeys(("currency", "failed_in", "log_id"), "text"),
     **dict.fromkeys(("caller", "conversation", "parent", *_LISTS), "text"),
 }
 """The types in which the values of columns are passed, where these are not numbers; lists are passed as texts."""
@@ -60,12 +61,12 @@ def read_states(
     stored = {stored_key(*key): key for key in keys}
     found: dict[RecordKey, StoredState | None] = dict.fromkeys(keys)
     columns = [list(column) for column in zip(*stored, strict=True)] if stored else [[], []]
-    for workflow_id, execute_id, seq, version, create_time, update_time, status, duration, tokens, *packed in (
+    for workflow_id, execute_id, seq, version, create_time, update_time, size, packing, document, *figures in (
         connection.execute(connections.statements["states"], columns) if stored else ()
     ):
-        key = stored[RecordKey(workflow_id, execute_id)]
-        body = connections.body(connection, StoredRecord(*key, create_time, update_time, status, *packed))
-        found[key] = StoredState(seq, version, update_time, Counted(create_time, status, duration, tokens), body)
+        key, counted = stored[RecordKey(workflow_id, execute_id)], Counted(create_time, *figures)
+        record = StoredRecord(*key, create_time, update_time, counted.status, size, packing, document)
+        found[key] = StoredState(seq, version, update_time, counted, connections.body(connection, record))
     return found
 
 
@@ -208,7 +209,7 @@ def _write_beside(connection: Connection, statements: Statements, planned: Seque
     if old:
         connection.execute(statements["drop_nodes"], _columns(old))
     nodes = sorted((*each.key, *node) for each in planned if each.row is not None for node in each.row.nodes)
-    insert_rows(connection, statements, _ADD_NODES, nodes)
+    insert_rows(connection, statements, ADD_NODES, nodes)
     gone = sorted((*each.key, each.version, now) for each in planned if each.row is None)
     insert_rows(connection, statements, _ADD_DELETIONS, gone)
 
@@ -224,7 +225,9 @@ _INSERT: Final = f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)
 ADD_LONG_TEXTS: Final = "INSERT INTO execution_history.long_texts VALUES {} ON CONFLICT DO NOTHING"
 """Adds texts that columns have shortened, sorted by their keys."""
 
-_ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
+ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
+"""Adds the nodes of runs that have ended, sorted."""
+
 _ADD_TO_BIN: Final = (
     "INSERT INTO execution_history.bin VALUES {} ON CONFLICT (workflow_id, execute_id) DO UPDATE SET "
     "deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time, "

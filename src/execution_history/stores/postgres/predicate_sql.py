@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range, Suffix
 from execution_history.stores.postgres.stored_texts import SHORTENED, beginning_of, escaped, stored_text
 from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -27,10 +27,10 @@ def render(predicate: Predicate) -> Fragment:
             return _in(predicate)
         case Range():
             return _range(predicate)
-        case Prefix():
-            return _prefix(predicate)
-        case Suffix():
-            return _suffix(predicate)
+        case Exists(attribute, is_there):
+            return Fragment(f"e.{column_of(attribute)} IS {'NOT ' if is_there else ''}NULL")
+        case Prefix() | Suffix():
+            return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
         case HasTag(tag):
             return Fragment("e.tags @> %s::text[]", ([stored_text(tag)],))
         case And(parts):

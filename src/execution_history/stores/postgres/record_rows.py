@@ -15,7 +15,7 @@ from execution_history.records.usage import usage_of
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.search_terms import terms_of
 from execution_history.stores.postgres.stored_texts import SEPARATOR, escaped, is_shortened, stored_text
-from execution_history.stores.sql_fragments import fingerprint_number, whole
+from execution_history.stores.sql_fragments import TOKENS, fingerprint_number, whole
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
@@ -42,12 +42,16 @@ _LISTS: Final = slice(COLUMNS.index("tags"), _TERMS + 1)
 
 
 class Counted(NamedTuple):
-    """What counters and rollups count of a record: its create time and duration (ms), its status and its tokens."""
+    """What counters and rollups count of a record: its create time and duration (ms), status, tokens and cost."""
 
     create_time: int
     status: int
     duration: int | None
     tokens: int | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: int | None = None
+    currency: str | None = None
 
 
 def array_text(values: Sequence[int | str]) -> str:
@@ -125,7 +129,9 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         record = outline_of(document.body)
         attributes = attributes_of(record)
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
-        counted = Counted(document.create_time, status, whole(attributes.duration_ms), whole(attributes.tokens))
+        figures = [whole(getattr(attributes, name)) for name in ("duration_ms", *TOKENS, "cost")]
+        currency = None if attributes.currency is None else texts[attributes.currency]
+        counted = Counted._make([document.create_time, status, *figures, currency])
         is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
         has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [
@@ -159,14 +165,13 @@ def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttri
 
 
 def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
-    return [
-        (
-            place, create_time, texts[node.node_id or node.name], texts[node.label],
-            None if node.node_type is None else texts[node.node_type],
-            STATUS_NUMBERS[node.status], whole(node.known_ms), whole(usage_of(node.usage).total),
-        )
-        for place, node in enumerate(nodes_of(record["node_execute_status"]))
-    ]  # fmt: skip
+    found: list[tuple[Any, ...]] = []
+    for place, node in enumerate(nodes_of(record["node_execute_status"])):
+        usage = usage_of(node.usage)
+        kind = None if node.node_type is None else texts[node.node_type]
+        figures = STATUS_NUMBERS[node.status], whole(node.known_ms), usage.total, usage.input, usage.output
+        found.append((place, create_time, texts[node.node_id or node.name], texts[node.label], kind, *figures))
+    return found
 
 
 def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of any attribute

@@ -2,21 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from execution_history.query.rollups import HOUR_MS, Piece, bucket_of, hours_within, pieces_within
+from execution_history.query.statistics import Sums
 from execution_history.stores.postgres.access_path import TABLE
 from execution_history.stores.postgres.moment import Moment, Rows
 from execution_history.stores.postgres.stored_texts import stored_text
-from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
+from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ROLLED: Final = ", ".join(f"sum(r.{name})::bigint" for name in (*STATUS_NAMES, "tokens"))
+_ROLLED: Final = ", ".join(f"sum(r.{name})::bigint" for name in (*STATUS_NAMES, *TOKENS))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _PIECES: Final = "unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS j (number, begin_at, end_at)"
 
-RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
-"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+RolledUp = tuple[int, Sums, dict[int, int]]
+"""A bucket: its number, what was added up, and how many runs ended after which duration."""
 
 
 class RollupSQL:
@@ -51,7 +52,7 @@ class RollupSQL:
         found = self._moment.rows(Fragment(" UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
         return sum(count for (count,) in found)
 
-    def counts(self, first: int, last: int, edges: Sequence[int]) -> list[RolledUp]:
+    def counts(self, first: int, last: int, edges: Sequence[int], *, has_durations: bool = True) -> list[RolledUp]:
         """Count the runs between each two of *edges*; see ``steps.RollupCounts``."""
         hours, ends = pieces_within(first, last, edges)
         of_times = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at")
@@ -59,9 +60,20 @@ class RollupSQL:
         rollups, durations = (f"execution_history.{self._of}{name} r" for name in ("rollups", "durations"))
         rows = self._of_hours(_ROLLED, rollups, hours)
         rows += self._of_rows(counts_of("e"), of_times, ends)
+        if not has_durations:
+            return _gathered(rows, [])
         long = self._of_hours("r.bucket, sum(r.runs)::bigint", durations, hours, by="r.bucket")
         short = self._of_rows("e.duration, count(*)", ended, ends, by="e.duration")
         return _gathered(rows, [*long, *((number, bucket_of(duration), runs) for number, duration, runs in short)])
+
+    def costs(self, first: int, last: int, edges: Sequence[int]) -> Rows:
+        """Add up the costs between each two of *edges*: the number of the bucket, currency, millionths."""
+        hours, ends = pieces_within(first, last, edges)
+        priced = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at AND e.cost IS NOT NULL")
+        rolled = f"execution_history.{self._of}costs r"
+        found = self._of_hours("r.currency, sum(r.cost)::bigint", rolled, hours, by="r.currency")
+        found += self._of_rows("e.currency, sum(e.cost)::bigint", priced, ends, by="e.currency")
+        return found
 
     def _of_hours(self, figures: str, source: str, pieces: Sequence[Piece], by: str = "") -> Rows:
         """Return *figures* of the rollups for each piece, and for each value of *by*, from one range of hours."""
@@ -101,8 +113,4 @@ def _gathered(rows: Rows, durations: Sequence[tuple[int, int, int]]) -> list[Rol
         counts[number] = [one + int(other) for one, other in zip(known, figures, strict=True)]
     for number, bucket, runs in durations:
         histograms.setdefault(number, Counter())[bucket] += runs
-    found: list[Any] = [
-        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(histograms.get(number, {})))
-        for number, figures in sorted(counts.items())
-    ]
-    return found
+    return [(number, sums_of(each), dict(histograms.get(number, {}))) for number, each in sorted(counts.items())]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range, Suffix
 from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -42,10 +42,10 @@ def render(predicate: Predicate) -> Fragment:
             return _is_listed(Fragment(f"x.name IN {_numbers(values)}", values), attribute.column)
         case Range():
             return _range(predicate)
-        case Prefix():
-            return _prefix(predicate)
-        case Suffix():
-            return _suffix(predicate)
+        case Exists(attribute, is_there):
+            return Fragment(f"f.{attribute.column} IS {'NOT ' if is_there else ''}NULL")
+        case Prefix() | Suffix():
+            return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
         case HasTag(tag):
             return _is_listed(has_name("x", tag), "tags")
         case And(parts):
