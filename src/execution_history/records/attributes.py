@@ -21,6 +21,7 @@ from execution_history.records.proof import UNCERTAIN
 from execution_history.records.timeline import Node, failing_node, nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.records.values import identifier, integer, text
+from execution_history.records.waiting import waited_ms
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
@@ -47,7 +48,9 @@ class RunAttributes(NamedTuple):
 
     Attributes:
         end_time: when the run ended: ``metadata.ended_at``, else ``update_time``; ``None`` while it runs.
-        duration_ms: from ``create_time`` to ``end_time``, never below 0; ``None`` while it runs.
+        duration_ms: how long it worked: from ``create_time`` to ``end_time`` without the time that it waited for answers
+            of people, never below 0; ``None`` while it runs.
+        waited_ms: how long it waited for answers that came (:mod:`execution_history.records.waiting`).
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.
         error_code: as text, whatever its type in the record; 0 is none.
@@ -67,6 +70,7 @@ class RunAttributes(NamedTuple):
     create_time: int
     end_time: int | None
     duration_ms: int | None
+    waited_ms: int
     run_mode: int | None
     bot_id: str | None
     conversation_id: str | None
@@ -87,13 +91,16 @@ class RunAttributes(NamedTuple):
     failed_node: str | None
 
     def elapsed_ms(self, now: int) -> int:
-        """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""
-        return elapsed_ms(self.create_time, self.duration_ms, now)
+        """Return how long the run worked or, while it runs, has worked at *now*; both in milliseconds."""
+        return elapsed_ms(self.create_time, self.duration_ms, now, self.waited_ms)
 
 
-def elapsed_ms(create_time: int, duration_ms: int | None, now: int) -> int:
-    """Return *duration_ms* or, of a run that goes on, the milliseconds from *create_time* to *now*; never below 0."""
-    return max(0, now - create_time) if duration_ms is None else duration_ms
+def elapsed_ms(create_time: int, duration_ms: int | None, now: int, waited_ms: int = 0) -> int:
+    """Return *duration_ms* or, of a run that goes on, how long it has worked from *create_time* to *now*.
+
+    All are milliseconds, as is the result, which is never below 0.
+    """
+    return max(0, now - create_time - waited_ms) if duration_ms is None else duration_ms
 
 
 def caller_text(record: Mapping[str, Any]) -> str | None:
@@ -139,13 +146,14 @@ def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
     if status != "running":
         ended = ENDED_AT.of(record)
         end_time = record["update_time"] if ended is None else ended
-    usage = usage_of(record["usage"])
+    usage, waited = usage_of(record["usage"]), waited_ms(record, end_time)
     fingerprint, title, failed_node = _failure(record)
     return RunAttributes(
         status=status,
         create_time=create_time,
         end_time=end_time,
-        duration_ms=None if end_time is None else max(0, end_time - create_time),
+        duration_ms=None if end_time is None else max(0, end_time - create_time - waited),
+        waited_ms=waited,
         run_mode=integer(record["run_mode"]),
         bot_id=identifier(record["bot_id"]),
         conversation_id=identifier(record["conversation_id"]),

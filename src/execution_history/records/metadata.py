@@ -177,8 +177,8 @@ INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
     "coze/transport, coze/tracking", _PLACED | _SEARCHED | _OF_RUN)
 ANSWERS: Final = Key(
-    "answers", _list, "What was answered to the run, and by whom, in order.",
-    "coze/transport", _SEARCHED | _OF_RUN)
+    "answers", _list, "What was answered to the run, and by whom, in order; when, and when it was asked.",
+    "coze/transport", _SEARCHED | _READ_WHOLE | _OF_RUN)
 ASKED_UPSTREAM: Final = Key(
     "asked_upstream", _string, "Why the upstream did not say what became of the run.",
     "coze/tracking", _SEARCHED | _OF_RUN)
@@ -193,10 +193,10 @@ MISSING_OUTPUTS: Final = Key(
     "coze/tracking", _SEARCHED | _OF_RUN)
 PARENT: Final = Key(
     "parent", _execute_id, "The run within which it began: its execute id, or an object with it.",
-    "functions, coze/transport, transfer/coze_studio", _SEARCHED)
+    "functions, coze/transport, transfer/coze_studio", _SEARCHED | _SUMMARISED)
 ROOT: Final = Key(
     "root", _execute_id, "The outermost run around it, named like the parent.",
-    "functions, coze/transport", _SEARCHED)
+    "functions, coze/transport", _SEARCHED | _SUMMARISED)
 DURATION: Final = Key(
     "duration_ms", _number, "How long a function took by its own clock (milliseconds, with decimals).",
     "functions", _OF_RUN)

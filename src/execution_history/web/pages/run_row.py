@@ -58,7 +58,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         facts["execute_id"],
         facts["execute_status"],
         facts["create_time"],
-        elapsed_ms(facts["create_time"], facts["duration_ms"], now),
+        elapsed_ms(facts["create_time"], facts["duration_ms"], now, facts.get("waited_ms") or 0),
         facts["tokens"],
         one_line(facts["input_line"], _LONGEST_LINE),
         one_line(error or facts["output_line"], _LONGEST_LINE),
