@@ -13,15 +13,23 @@ from execution_history.cli.run_pages import shape_of
 from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
 from execution_history.cli.tag import annotation_rows
+from execution_history.cli.trace_lines import show_trace
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
-from execution_history.presentation.formatting import as_text, duration, error_text, exact, grouped, one_line, visible
+from execution_history.presentation.formatting import as_text, duration, exact, grouped, one_line, visible
+from execution_history.presentation.headlines import headline_of
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead
 from execution_history.records import metadata
-from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, names_of_failed_node
+from execution_history.records.attributes import (
+    RunAttributes,
+    attributes_of,
+    caller_text,
+    may_have_run,
+    names_of_failed_node,
+)
 from execution_history.records.origin import is_function
 from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
@@ -43,10 +51,17 @@ async def show(
     full: Annotated[
         bool, typer.Option("--full", help=N_("Show inputs, outputs and node texts in full, however long."))
     ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help=N_("Show the runs around it and within it as a tree instead."))
+    ] = False,
 ) -> None:
     """Show one record, or print it as the JSON that is stored."""
     async with open_history(session) as history:
         record: Record = dict(await history.run(execute_id, workflow))
+        if trace:
+            found = await history.service.trace(record["workflow_id"], record["execute_id"])
+            show_trace(session, found)
+            return
         stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:
         session.output.document(stored if stored is not None else record)
@@ -72,12 +87,14 @@ async def show(
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = shape_of(status)
-    sentence = phrases.HEADLINES.get(status, phrases.HEADLINE_OF_OTHERS)
-    took = duration(attributes_of(record).elapsed_ms(now_ms()))
-    headline = session.translate(sentence, duration=took, status=status)
-    if error := error_text(record):
-        headline = session.translate.message(labelled(headline, error))
+    found = headline_of(record, attributes_of(record), now_ms())
+    headline = found.told(session.translate)
+    if found.reason:
+        headline = session.translate.message(labelled(headline, found.reason))
     session.output.answer(f"{shape} {headline}", style=f"bold {colour}")
+    if may_have_run(record):
+        for sentence in phrases.LOST_RESULT:
+            session.output.answer(session.translate(sentence), style="yellow")
     recorder = metadata.RECORDER.of(record)
     if status == "running" and recorder is not None and is_dead(recorder):
         session.output.answer(
@@ -93,7 +110,7 @@ def _show_headline(session: Session, record: Record) -> None:
 def _facts(session: Session, record: Record) -> list[list[Cell]]:
     """Return the facts of the run as rows of name and value; an unknown one has no row."""
     _, known, proof = session.translate, attributes_of(record), metadata.PROOF.of(record)
-    mode = known.run_mode
+    mode = phrases.mode_words(_, record)
     facts = {
         "execute_id": record["execute_id"],
         "workflow_id": record["workflow_id"],
@@ -102,7 +119,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         "proof": metadata.PROOF.raw(record)
         if proof is None
         else _.message(labelled(proof, phrases.proof_sentence(_, record))),
-        "run_mode": _(phrases.RUN_MODES[mode]) if mode in phrases.RUN_MODES else record["run_mode"],
+        "recorded_as" if is_function(record) else "run_mode": record["run_mode"] if mode is None else mode,
         "tokens": _tokens(session, known),
         "account": metadata.ACCOUNT.raw(record),
         "caller": caller_text(record),

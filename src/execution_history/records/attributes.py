@@ -17,7 +17,7 @@ from execution_history.records.metadata import (
     RATING,
     TAGS,
 )
-from execution_history.records.proof import UNCERTAIN
+from execution_history.records.proof import UNCERTAIN, Proof
 from execution_history.records.timeline import Node, failing_node, nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.records.values import identifier, integer, text
@@ -27,6 +27,7 @@ _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
 _LONGEST_NAME: Final = 1_000
 _MOST_TAGS: Final = 1_000
+_BEGAN_NOTHING: Final = frozenset({304, 307, 308, *range(400, 500)})
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 _VARYING: Final = re.compile(
@@ -116,6 +117,18 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
     """Return the error code of *record* as text; 0 is none, as Coze gives it to what went well."""
     code = identifier(record["error_code"])
     return None if code == "0" else code
+
+
+def may_have_run(record: Mapping[str, Any]) -> bool:
+    """Return whether a call ended without the run's result, and the workflow may have run all the same.
+
+    An HTTP error that is the caller's own fault, or the redirect of a call that was not repeated, began nothing.
+    """
+    proof = PROOF.of(record)
+    if record["execute_status"] not in {"failed", "interrupted"} or proof not in UNCERTAIN:
+        return False
+    code = record["error_code"]
+    return proof is not Proof.HTTP_STATUS or code not in _BEGAN_NOTHING
 
 
 def node_of_failure(record: Mapping[str, Any]) -> Node | None:

@@ -10,6 +10,7 @@ from execution_history.errors import ExecutionNotFound, quoted
 from execution_history.history.annotations import Annotation
 from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.history.trace import MOST_RUNS
 from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, documented, has_new_parameters
 from execution_history.web.api.schemas.executions import (
     ANNOTATING,
@@ -38,6 +39,7 @@ from execution_history.web.api.schemas.reports import (
     DeleteReportAnswer,
     DeleteRequest,
     TagChange,
+    TraceAnswer,
 )
 from execution_history.web.api.search import found
 from execution_history.web.responses import answer, detail_answer, encode_shapes, json_answer, page_answer
@@ -49,6 +51,9 @@ _NOTHING: Final = {"note": "", "rating": 0, "pinned": False}
 
 Other = Annotated[
     str, Query(alias="with", description="The older run: its execute_id, or last_success for the one before this.")
+]
+TraceLimit = Annotated[
+    int, Query(alias="limit", ge=1, le=MOST_RUNS, description="How many runs of the tree are read at most.")
 ]
 OtherWorkflow = Annotated[str | None, Query(description="The other run's workflow; by default the same.")]
 
@@ -92,6 +97,18 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         if document is None:
             raise no_such(workflow_id, execute_id)
         return detail_answer(document)
+
+
+    @router.get(f"{RECORD}/trace", **described("The runs around and within a run", TraceAnswer, FINDING))
+    async def get_trace(
+        workflow_id: WorkflowId, execute_id: ExecuteId, limit: TraceLimit = MOST_RUNS, _account_id: AccountId = "default"
+    ) -> Response:
+        """Return the tree of runs that a run belongs to, each before those within it.
+
+        With a limit, what is around the run and within it comes first.
+        """
+        trace = await service.trace(workflow_id, execute_id, limit=limit)
+        return answer({"success": True, **trace.to_json()})
 
 
 def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
