@@ -106,7 +106,11 @@ def elapsed_ms(create_time: int, duration_ms: int | None, now: int, waited_ms: i
 
 def caller_text(record: Mapping[str, Any]) -> str | None:
     """Return the program that called with its version, language and system, as far as they are known, for people."""
-    caller = CALLER.raw(record)
+    return caller_words(CALLER.raw(record))
+
+
+def caller_words(caller: object) -> str | None:
+    """Return the words for a program, as records keep it of who calls and who answers; ``None`` for none."""
     if isinstance(caller, dict):
         said = (caller.get(key) for key in ("name", "version", "language", "system"))
         return " ".join(part for part in said if isinstance(part, str)) or None

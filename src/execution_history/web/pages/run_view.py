@@ -10,10 +10,18 @@ from execution_history.coze.protocol.answers import open_question
 from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
+from execution_history.history.trace import Trace
 from execution_history.presentation.coze_error_codes import explanation
+from execution_history.presentation.dialogue import dialogue_of
 from execution_history.presentation.formatting import one_line
-from execution_history.presentation.phrases import RUN_MODES, proof_sentence
-from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, node_of_failure
+from execution_history.presentation.phrases import mode_words, proof_sentence
+from execution_history.records.attributes import (
+    RunAttributes,
+    attributes_of,
+    caller_text,
+    may_have_run,
+    node_of_failure,
+)
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import (
@@ -22,6 +30,7 @@ from execution_history.records.metadata import (
     LOG_ID,
     NOTE,
     RECORDING_IS_CUT,
+    TRACEBACK,
     Key,
     Use,
     metadata_of,
@@ -29,10 +38,14 @@ from execution_history.records.metadata import (
 )
 from execution_history.records.origin import is_function
 from execution_history.records.record import KEYS
+from execution_history.records.timeline import nodes_of
+from execution_history.records.waiting import waits_of
 from execution_history.web.pages.headline import headline_of
 from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, tree_of
+from execution_history.web.pages.trace_view import trace_view
+from execution_history.web.pages.traceback_view import traceback_view
 from execution_history.web.pages.urls import part as part_address
 from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Viewer
@@ -76,8 +89,8 @@ def parsed(body: bytes) -> Record:
     return {**dict.fromkeys(KEYS), **record}
 
 
-def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
-    """Return everything on the page of the run whose record's stored bytes are *body*.
+def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[str, Any]:
+    """Return everything on the page of the run whose record's stored bytes are *body*, and of the runs in its *trace*.
 
     The debug page is Coze's page of the run: its ``address``, its ``host``, ``until`` when it exists (milliseconds) and
     whether it ``is_gone``. ``notes`` are the annotations: the first of many tags, and how many more there are; the
@@ -92,12 +105,24 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     asked = open_question(record)
     failed = node_of_failure(record) if status == "failed" else None
-    waterfall = waterfall_of(nodes, record["create_time"], ended, failed)
+    family = None if trace is None else trace_view(trace, viewer.now, [ended, *(node.ended for node in nodes_of(nodes))])
+    waterfall = waterfall_of(
+        nodes,
+        record["create_time"],
+        ended,
+        failed,
+        waits=waits_of(record),
+        axis=None if family is None else family.axis,
+    )
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return {
         "record": record,
         "known": known,
-        "headline": headline_of(viewer.translate, record, known.elapsed_ms(viewer.now)),
+        "headline": headline_of(viewer.translate, record, known, viewer.now),
+        "trace": family,
+        "traceback": traceback_view(TRACEBACK.of(record)) if status == "failed" else None,
+        "is_result_lost": may_have_run(record),
+        "dialogue": dialogue_of(record),
         "proof": proof_sentence(viewer.translate, record),
         "explanation": explanation(viewer.translate, known.error_code) if status == "failed" and is_of_coze else None,
         "question": None if asked is None else question_of(asked),
@@ -107,7 +132,7 @@ def run_view(body: bytes, viewer: Viewer) -> dict[str, Any]:
         "output": None if output is None else tree_of(whole.child("output", output), limits=limits),
         "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
         "debug_page": _debug_page(record, viewer.now),
-        "facts": _facts(record, known),
+        "facts": _facts(record, known, mode_words(viewer.translate, record)),
         "size": len(body),
         "edited": edited(record, _LARGEST_EDITED),
         "not_again": not_again(record),
@@ -137,8 +162,8 @@ def edited(record: Record, limit: int) -> str | None:
     return text.decode() if len(text) <= limit else None
 
 
-def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
-    """Return the known facts of the run."""
+def _facts(record: Record, known: RunAttributes, mode: str | None) -> tuple[Fact, ...]:
+    """Return the known facts of the run; *mode* is how it was called."""
     facts = [
         Fact(key, record[key], "id", f"/{key}") if isinstance(key, str) else _noted(record, key, "id") for key in _IDS
     ]
@@ -147,7 +172,7 @@ def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
         Fact("caller", caller_text(record), "text", "/metadata/caller"),
         Fact("create_time", record["create_time"], "time"),
         Fact("update_time", record["update_time"], "time"),
-        Fact("run_mode", known.run_mode if known.run_mode in RUN_MODES else None),
+        Fact("recorded_as" if is_function(record) else "run_mode", mode),
         Fact("tokens", None if known.tokens is None else known),
         Fact("error_code", known.error_code, "text", "/error_code"),
     ]
