@@ -1,7 +1,8 @@
 """The public service: what applications call to write and read histories.
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
-:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`.
+:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
+names of workflows in :mod:`execution_history.history.names`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -17,8 +18,8 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
+from execution_history.history.names import HistoryNaming
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.replication import HistoryReplication
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import of_caller
 from execution_history.records.partial import read_record
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(HistoryReplication):
+class ExecutionHistoryService(HistoryNaming):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
