@@ -250,7 +250,9 @@ class _Walk:
         summary = await self._summary(*key)
         if summary is None:
             raise ExecutionNotFound(
-                "Workflow %(workflow)s has no run %(run)s.", workflow=quoted(key.workflow_id), run=quoted(key.execute_id)
+                "Workflow %(workflow)s has no run %(run)s.",
+                workflow=quoted(key.workflow_id),
+                run=quoted(key.execute_id),
             )
         path = [self._add(summary)]
         for level in count(1):

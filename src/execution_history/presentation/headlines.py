@@ -32,6 +32,7 @@ _WAITED: Final = N_("%(sentence)s of work and %(waited)s of waiting for answers"
 _WAITED_BEFORE: Final = N_("%(sentence)s, after waiting %(waited)s for answers")
 _WAITS: Final = N_("%(sentence)s, waiting for an answer for %(waits)s")
 _LONGEST_NAME: Final = 60
+_LEAST_WAIT: Final = 60_000
 
 _Text = TypeVar("_Text", bound=str)
 
@@ -64,7 +65,7 @@ def headline_of(record: dict[str, Any], known: RunAttributes, now: int) -> Headl
     if may_have_run(record):
         sentence = _UNCERTAIN
     frames = [] if not known.waited_ms else [_WAITED if status == "success" else _WAITED_BEFORE]
-    frames += [] if since is None else [_WAITS]
+    frames += [_WAITS] if since is not None and now - since >= _LEAST_WAIT else []
     facts = {
         "duration": duration(known.elapsed_ms(now)),
         "status": one_line(str(status), _LONGEST_NAME),

@@ -101,7 +101,9 @@ DIVERGENCES: Final = {
 """The first difference between the nodes of two runs, by its kind."""
 
 LOST_RESULT: Final = (
-    N_("Only the answer is known to be lost: the workflow may have run to its end at Coze, with all that it does there."),
+    N_(
+        "Only the answer is known to be lost: the workflow may have run to its end at Coze, with all that it does there."
+    ),
     N_(
         "Look at Coze whether it ran before you run it again, which does everything twice: open the debug page, or "
         "search Coze’s logs for the log id."

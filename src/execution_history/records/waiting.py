@@ -28,7 +28,9 @@ def waits_of(record: Mapping[str, Any]) -> list[tuple[int, int]]:
 
 def waited_ms(record: Mapping[str, Any], end: int | None) -> int:
     """Return how many milliseconds a run waited for answers until *end*, or until now where that is ``None``."""
-    return sum(max(0, (answered if end is None else min(answered, end)) - asked) for asked, answered in waits_of(record))
+    return sum(
+        max(0, (answered if end is None else min(answered, end)) - asked) for asked, answered in waits_of(record)
+    )
 
 
 def waiting_since(record: Mapping[str, Any]) -> int | None:

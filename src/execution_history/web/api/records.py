@@ -98,10 +98,12 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
             raise no_such(workflow_id, execute_id)
         return detail_answer(document)
 
-
     @router.get(f"{RECORD}/trace", **described("The runs around and within a run", TraceAnswer, FINDING))
     async def get_trace(
-        workflow_id: WorkflowId, execute_id: ExecuteId, limit: TraceLimit = MOST_RUNS, _account_id: AccountId = "default"
+        workflow_id: WorkflowId,
+        execute_id: ExecuteId,
+        limit: TraceLimit = MOST_RUNS,
+        _account_id: AccountId = "default",
     ) -> Response:
         """Return the tree of runs that a run belongs to, each before those within it.
 

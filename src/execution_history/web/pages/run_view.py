@@ -63,6 +63,7 @@ _MOST_TAGS: Final = 20
 _LONGEST_TAG: Final = 64
 _LONGEST_NOTE: Final = 4_000
 _LONGEST_ID: Final = 1_000
+_LONGEST_LOG_ID: Final = 100
 _LARGEST_EDITED: Final = 20_000
 _SMALL: Final = Limits(values=80, characters=6_000, named=20_000)
 
@@ -105,7 +106,9 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     asked = open_question(record)
     failed = node_of_failure(record) if status == "failed" else None
-    family = None if trace is None else trace_view(trace, viewer.now, [ended, *(node.ended for node in nodes_of(nodes))])
+    family = (
+        None if trace is None else trace_view(trace, viewer.now, [ended, *(node.ended for node in nodes_of(nodes))])
+    )
     waterfall = waterfall_of(
         nodes,
         record["create_time"],
@@ -120,6 +123,7 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "known": known,
         "headline": headline_of(viewer.translate, record, known, viewer.now),
         "trace": family,
+        "log_id": _short_text(LOG_ID.of(record)),
         "traceback": traceback_view(TRACEBACK.of(record)) if status == "failed" else None,
         "is_result_lost": may_have_run(record),
         "dialogue": dialogue_of(record),
@@ -177,6 +181,10 @@ def _facts(record: Record, known: RunAttributes, mode: str | None) -> tuple[Fact
         Fact("error_code", known.error_code, "text", "/error_code"),
     ]
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))
+
+
+def _short_text(value: str | None) -> str | None:
+    return value if value is not None and len(value) <= _LONGEST_LOG_ID else None
 
 
 def _noted(record: Record, key: Key[Any], kind: Literal["id", "text"]) -> Fact:

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.names import WorkflowName
 from execution_history.presentation import formatting, phrases
+from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -122,6 +123,7 @@ class Renderer:
             "translate": translate,
             "themes": THEMES,
             "words": phrases,
+            "speakers": SPEAKERS,
             "index_line": index_line,
             "name_of": self._name_of,
             "called": self._called,

@@ -94,7 +94,9 @@ class TraceAnswer(BaseModel):
         description="The parent of the outermost run where it has one without a record: workflow_id, if known, and "
         "execute_id."
     )
-    is_circular: bool = Field(description="Whether the parents lead round in a circle, so that no run is the outermost.")
+    is_circular: bool = Field(
+        description="Whether the parents lead round in a circle, so that no run is the outermost."
+    )
     left_out: int = Field(description="How many further runs there are at least, beyond the limit or too deep.")
     damaged: list[DamagedRecord] | None = Field(
         None, description="Only present when records of the tree are damaged and cannot be read: these."
