@@ -1,6 +1,7 @@
 """The arguments of a Python caller as keys or a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from typing import Final, NotRequired, TypedDict, cast
 
 import orjson
@@ -35,18 +36,19 @@ class HistoryPage(TypedDict):
     damaged: NotRequired[list[dict[str, str]]]
 
 
-def keyword_filter(words: Mapping[str, FilterValue], *, now: int) -> RecordFilter:
+def keyword_filter(words: Mapping[str, FilterValue], *, now: int, zone: tzinfo = UTC) -> RecordFilter:
     """Return the filter of these keyword arguments, named as in :data:`execution_history.query.fields.FILTERS`.
 
     Args:
         words: names to values; the numbers of times and durations are milliseconds.
         now: milliseconds since the epoch.
+        zone: where times without an offset are local.
 
     Raises:
         InvalidQuery: a name is unknown or a value cannot be read.
     """
     texts = {name: _texts(name, value) for name, value in words.items() if value is not None}
-    return filter_of(texts, now=now)
+    return filter_of(texts, now=now, zone=zone)
 
 
 def pairs_of_ids(given: Iterable[object]) -> list[RecordKey]:

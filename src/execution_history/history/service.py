@@ -38,6 +38,7 @@ from execution_history.stores.protocol import HistoryStore, MergeReport
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
+    from execution_history.history.bulk_changes import BulkChanges
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
@@ -79,6 +80,7 @@ class ExecutionHistoryService(HistoryNaming):
         self._new_id = new_id
         self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
+        self._bulk: BulkChanges | None = None
 
     async def open(self) -> Self:
         """Open the store now rather than at the first call; return the service."""
@@ -94,10 +96,12 @@ class ExecutionHistoryService(HistoryNaming):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End whoever follows in this event loop, finish what is under way and close the store.
+        """End whoever follows or changes many runs in this event loop, finish what is under way and close the store.
 
         A second call does nothing.
         """
+        if self._bulk is not None:
+            await self._bulk.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()
@@ -113,6 +117,15 @@ class ExecutionHistoryService(HistoryNaming):
         from execution_history.history.live_feed import LiveFeed  # noqa: PLC0415 - only who follows waits
 
         return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
+
+    @property
+    def bulk(self) -> "BulkChanges":
+        """Return what changes everything that matches a filter, in the background."""
+        if self._bulk is None:
+            from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
+
+            self._bulk = BulkChanges(self.store, self._clock)
+        return self._bulk
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.

@@ -14,6 +14,7 @@ from execution_history.coze import CozeRunner, Reconciler
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.web.api.bulk import add_bulk
 from execution_history.web.api.live import add_live
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
@@ -62,6 +63,7 @@ def history_router(
     add_comparing(router, service)
     add_noting(router, service)
     add_deleting(router, service)
+    add_bulk(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)

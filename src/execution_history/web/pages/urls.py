@@ -11,7 +11,10 @@ PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
 INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
-UNDO: Final = "/runs/undo"
+CHANGE: Final = "/runs/change"
+UNDO: Final = "/runs/change/undo"
+STOP: Final = "/runs/change/stop"
+EXPORT: Final = "/coze/export"
 
 _LONGEST_LINK: Final = 2_000
 
