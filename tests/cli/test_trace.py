@@ -19,7 +19,8 @@ def family(history: History) -> History:
     return history
 
 
-def test_the_tree_is_indented_with_statuses_and_durations(call: Call, family: History) -> None:
+@pytest.mark.usefixtures("family")
+def test_the_tree_is_indented_with_statuses_and_durations(call: Call) -> None:
     """Each run stands before those within it; the one that was named is marked, a failure says why."""
     said = call("show", "child-002", "--trace", "--store", "history")
     assert (0, "") == (said.code, said.err)
@@ -32,7 +33,8 @@ def test_the_tree_is_indented_with_statuses_and_durations(call: Call, family: Hi
     assert max(map(len, lines)) <= 80
 
 
-def test_the_tree_as_json(call: Call, family: History) -> None:
+@pytest.mark.usefixtures("family")
+def test_the_tree_as_json(call: Call) -> None:
     """As over HTTP, without the sign of success."""
     found = call("show", "inner-001", "--trace", "--json", "--store", "history").json()
     assert [("root-0001", 0, None), ("child-001", 1, "root-0001"), ("child-002", 1, "root-0001"),

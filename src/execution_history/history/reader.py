@@ -274,7 +274,7 @@ class HistoryReading:
             workflow_id: the run's workflow.
             execute_id: the run.
             limit: how many runs are read at most; 2,000 by default.
-            wait_seconds: how long each query may wait for an index that follows; ``None``: as long as the store decides.
+            wait_seconds: how long each query may wait for an index that follows; ``None``: until the store decides.
 
         Raises:
             ExecutionNotFound: there is no such run.
@@ -294,7 +294,7 @@ class HistoryReading:
 
         Args:
             keys: their workflow and execute ids.
-            wait_seconds: how long the query may wait for an index that follows; ``None``: as long as the store decides.
+            wait_seconds: how long the query may wait for an index that follows; ``None``: until the store decides.
 
         Raises:
             InvalidIdentifier: an id is not text.

@@ -332,7 +332,7 @@ class _Walk:
             query = replace(query, after=found.next)
 
     async def _put(self, summary: Summary, keys: Sequence[RecordKey]) -> RecordKey | None:
-        """Put a run into the tree where it began within one of *keys* and there is room; return the key of a new one."""
+        """Put a run into the tree where it began within one of *keys* and there is room; return its key if new."""
         key = RecordKey(summary["workflow_id"], summary["execute_id"])
         if key in self._runs or len(self._runs) >= self._limit:
             return None

@@ -21,11 +21,13 @@ HEADLINES: Final = {
 }
 """The status of a run, in a sentence."""
 
-_IN_NODE: Final = {
+IN_NODE: Final = {
     "running": N_("Running for %(duration)s, now in %(node)s"),
     "failed": N_("Failed after %(duration)s in %(node)s"),
     "interrupted": N_("Interrupted after %(duration)s in %(node)s"),
 }
+"""The same, with the node in which it happened."""
+
 _OTHER: Final = N_("Status %(status)s, last changed after %(duration)s")
 _UNCERTAIN: Final = N_("No result after %(duration)s; the workflow may have run")
 _WAITED: Final = N_("%(sentence)s of work and %(waited)s of waiting for answers")
@@ -61,7 +63,7 @@ def headline_of(record: dict[str, Any], known: RunAttributes, now: int) -> Headl
     """Return the headline of a *record* whose attributes are *known*, at the time *now* in milliseconds."""
     status, since = record["execute_status"], waiting_since(record)
     node = _node(record, known)
-    sentence = HEADLINES.get(status, _OTHER) if node is None else _IN_NODE[status]
+    sentence = HEADLINES.get(status, _OTHER) if node is None else IN_NODE[status]
     if may_have_run(record):
         sentence = _UNCERTAIN
     frames = [] if not known.waited_ms else [_WAITED if status == "success" else _WAITED_BEFORE]

@@ -102,7 +102,8 @@ DIVERGENCES: Final = {
 
 LOST_RESULT: Final = (
     N_(
-        "Only the answer is known to be lost: the workflow may have run to its end at Coze, with all that it does there."
+        "Only the answer is known to be lost: the workflow may have run to its end at Coze, with all that it does "
+        "there."
     ),
     N_(
         "Look at Coze whether it ran before you run it again, which does everything twice: open the debug page, or "

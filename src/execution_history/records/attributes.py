@@ -49,8 +49,8 @@ class RunAttributes(NamedTuple):
 
     Attributes:
         end_time: when the run ended: ``metadata.ended_at``, else ``update_time``; ``None`` while it runs.
-        duration_ms: how long it worked: from ``create_time`` to ``end_time`` without the time that it waited for answers
-            of people, never below 0; ``None`` while it runs.
+        duration_ms: how long it worked: from ``create_time`` to ``end_time`` without the time for which it waited for
+            answers of people, never below 0; ``None`` while it runs.
         waited_ms: how long it waited for answers that came (:mod:`execution_history.records.waiting`).
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.

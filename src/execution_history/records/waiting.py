@@ -12,7 +12,7 @@ from execution_history.records.values import time
 
 
 def waits_of(record: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """Return the times between questions and their answers, in order and without overlaps, none before the run began."""
+    """Return the times between questions and answers, in order and without overlaps, none before the run began."""
     known: list[tuple[int, int]] = []
     for answer in ANSWERS.of(record) or ():
         asked, answered = _times(answer)

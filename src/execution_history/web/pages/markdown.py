@@ -1,13 +1,11 @@
 """Markdown as HTML that may stand in a page, whoever wrote it: no HTML of its own, no images, links to the web only."""
 
 import re
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
 from execution_history.presentation.formatting import visible
@@ -29,43 +27,27 @@ _ADDRESSES: Final = ("http://", "https://", "mailto:")
 
 def is_markdown(text: str) -> bool:
     """Return whether *text* looks like Markdown: JSON and HTML do not."""
-    return not text.lstrip()[:1] in {"{", "[", "<"} and _SIGNS.search(text) is not None
+    return text.lstrip()[:1] not in {"{", "[", "<"} and _SIGNS.search(text) is not None
 
 
 def rendered(text: str) -> Markup:
     """Return the HTML of a Markdown *text*; what a browser would obey in it is shown instead."""
-    return Markup(_MARKDOWN.render(visible(text)))  # noqa: S704 - everything in it is escaped by the renderer
-
-
-class _Renderer(RendererHTML):
-    """Renders without what the page's policy refuses, and without headings, which belong to the page."""
-
-    def heading_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """Begin a heading as a paragraph."""
-        return '<p class="heading">'
-
-    def heading_close(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """End it."""
-        return "</p>\n"
-
-    def link_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """Begin a link that tells the page it leads to nothing of this one."""
-        tokens[index].attrSet("rel", "noopener noreferrer nofollow")
-        return self.renderToken(tokens, index, options, env)
-
-    def th_open(self, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType) -> str:
-        """Begin a cell of a table, without the style that Markdown gives it."""
-        tokens[index].attrs.pop("style", None)
-        return self.renderToken(tokens, index, options, env)
-
-    td_open = th_open
+    tokens = _MARKDOWN.parse(visible(text))
+    for token in _all(tokens):
+        if token.type in {"heading_open", "heading_close"}:
+            token.tag = "p"  # the headings of a page are its own
+            token.attrs = {"class": "heading"} if token.nesting == 1 else {}
+        elif token.type == "link_open":
+            token.attrSet("rel", "noopener noreferrer nofollow")
+        token.attrs.pop("style", None)  # the page's policy refuses it
+    return Markup(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}))  # noqa: S704 - the renderer escapes
 
 
 class _Markdown(MarkdownIt):
     """Markdown with tables, without HTML, images and character references, which could be any character."""
 
     def __init__(self) -> None:
-        super().__init__("commonmark", {"html": False}, renderer_cls=_Renderer)
+        super().__init__("commonmark", {"html": False})
         self.enable(["table", "strikethrough"])
         self.disable(["html_block", "html_inline", "image", "entity"])
 
@@ -78,4 +60,11 @@ class _Markdown(MarkdownIt):
         return link
 
 
-_MARKDOWN: Final[Any] = _Markdown()
+def _all(tokens: Iterable[Token]) -> Iterator[Token]:
+    """Yield *tokens* and those within them, which are never nested more deeply."""
+    for token in tokens:
+        yield token
+        yield from token.children or ()
+
+
+_MARKDOWN: Final = _Markdown()

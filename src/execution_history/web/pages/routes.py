@@ -19,6 +19,7 @@ from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
+from execution_history.web.pages.nested_runs import NestedRuns
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
@@ -65,6 +66,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
+    NestedRuns(service, renderer).add_to(router)
     RunActions(runs, application.runner).add_to(router)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 

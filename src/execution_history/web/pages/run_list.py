@@ -20,6 +20,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_state import ListState, list_state
+from execution_history.web.pages.nested_runs import folded, with_counts
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, viewer_for
@@ -73,7 +74,8 @@ class ListPages:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
-        lines = await self._lines(selection, viewer.now, state.words) if selection else []
+        lines = folded(await self._lines(selection, viewer.now, state.words), state) if selection else []
+        lines = await with_counts(self.service, lines, IndexWait().seconds)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -109,6 +111,7 @@ class ListPages:
             for key in query(request, "rows").split(" ")[:_MOST_FOLLOWED]
             if (line := await self._row(key, viewer.now, wait))
         ]
+        lines = await with_counts(self.service, lines, wait.seconds)
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
         return self.renderer.page(request, "news.html", context)
 

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from execution_history.history.trace import parent_of, root_of
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
@@ -33,7 +34,11 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far."""
+    """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far.
+
+    ``parent`` and ``root`` name the next and the outermost run around it by workflow id, where that is known, and
+    execute id; ``within`` counts the runs that began directly within it.
+    """
 
     workflow_id: str
     execute_id: str
@@ -47,6 +52,9 @@ class RunLine:
     tags: tuple[str, ...]
     is_pinned: bool
     passages: tuple[Passage, ...] = ()
+    parent: tuple[str | None, str] | None = None
+    root: tuple[str | None, str] | None = None
+    within: int = 0
 
 
 def line_of_run(summary: bytes, now: int) -> RunLine:
@@ -65,6 +73,8 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         bool(error),
         tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
         PINNED.of(facts) is True,
+        parent=parent_of(facts),
+        root=root_of(facts),
     )
 
 

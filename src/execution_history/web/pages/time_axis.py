@@ -22,7 +22,7 @@ class Label(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """An axis from *begin* to *end* (milliseconds since the epoch) without the *waits*, pairs of such times in order."""
+    """An axis from *begin* to *end* (milliseconds since the epoch) without the *waits*, pairs of such times."""
 
     begin: int
     end: int

@@ -122,7 +122,7 @@ def _marks(packets: list[list[int]], began: int, axis: Axis, limit: int) -> str:
 
 
 def _pieces(node: Node, room: int, limit: int) -> tuple[tuple[Piece, ...], bool]:
-    """Return the content as it came, in at most *limit* pieces, each of as many messages, and whether some is missing."""
+    """Return the content as it came, in at most *limit* pieces of as many messages, and whether some is missing."""
     packets, content = node.known_packets(), node.text
     shown = content[: max(0, room)]
     if not packets or not limit:

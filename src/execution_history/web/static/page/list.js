@@ -15,7 +15,7 @@ export function startList() {
     const link = event.target.closest("[data-list] tr[data-row] a[data-open]");
     if (!link || !WIDE.matches || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    open(beside(link.closest("tr").dataset.row));
+    open(beside(link.closest("tr").dataset.row)).then(() => document.querySelector(".open-run")?.focus({ preventScroll: true }));
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-escape]");
