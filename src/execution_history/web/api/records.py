@@ -1,6 +1,7 @@
 """Records over HTTP: listed, read, compared, annotated and deleted."""
 
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -29,7 +30,13 @@ from execution_history.web.api.schemas.executions import (
     WorkflowsAnswer,
     described,
 )
-from execution_history.web.api.schemas.reports import AnnotationRequest, ComparisonAnswer, TagChange, TraceAnswer
+from execution_history.web.api.schemas.reports import (
+    AnnotationRequest,
+    ComparisonAnswer,
+    SeveralAnswer,
+    TagChange,
+    TraceAnswer,
+)
 from execution_history.web.api.search import found
 from execution_history.web.responses import answer, detail_answer, encode_shapes, json_answer, page_answer
 
@@ -43,6 +50,15 @@ Other = Annotated[
 ]
 TraceLimit = Annotated[
     int, Query(alias="limit", ge=1, le=MOST_RUNS, description="How many runs of the tree are read at most.")
+]
+ComparedRuns = Annotated[
+    list[str],
+    Query(
+        alias="run", description="A run as workflow_id/execute_id, each percent-encoded once more; two to six times."
+    ),
+]
+Baseline = Annotated[
+    int, Query(alias="baseline", description="The number of the run that all are compared with, from 1.")
 ]
 OtherWorkflow = Annotated[str | None, Query(description="The other run's workflow; by default the same.")]
 
@@ -122,6 +138,15 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
         else:
             comparison = await service.compare(Run(other, with_workflow or workflow_id), run)
         return answer({"success": True, "comparison": comparison.to_json()})
+
+    @router.get("/compare", **described("Compare several runs", SeveralAnswer, FINDING))
+    async def compare_several(runs: ComparedRuns, baseline: Baseline = 1) -> Response:
+        """Return how two to six runs compare with one of them: figures, nodes and what differs from the baseline."""
+        named = [key.partition("/") for key in runs]
+        found = await service.compare_runs(
+            [Run(unquote(execute_id), unquote(workflow_id)) for workflow_id, _, execute_id in named], baseline
+        )
+        return answer({"success": True, **found.to_json()})
 
 
 def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:

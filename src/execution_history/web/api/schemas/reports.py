@@ -109,8 +109,21 @@ class ComparisonAnswer(BaseModel):
     success: bool
     comparison: dict[str, Any] = Field(
         description="old and new (which runs), is_same, the differences of input, output, settings and ending, the "
-        "first node that differs (divergence), duration and tokens of both, and left_out: what was too large."
+        "first node that differs (divergence), what each node did in both (nodes), duration and tokens of both, and "
+        "left_out: what was too large."
     )
+
+
+class SeveralAnswer(BaseModel):
+    """How several runs compare with one of them."""
+
+    success: bool
+    runs: list[dict[str, Any]] = Field(description="The runs and their figures, the baseline first.")
+    comparisons: list[dict[str, Any]] = Field(
+        description="Of each other run with the baseline, in the same order, as for two runs."
+    )
+    nodes: list[dict[str, Any]] = Field(description="What each node did in every run, those that failed first.")
+    equal_values: dict[str, int] = Field(description="How many single values of input and output are alike in all.")
 
 
 class TracedRun(TraceRun):
