@@ -40,6 +40,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
         ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
+        ("get", f"{history}/{{execute_id}}/trace"), ("get", "/coze/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
         ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
         ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
@@ -78,7 +79,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
-        "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",
+        "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
+            "TagChange", "TraceAnswer", "TracedRun", "Workflow",
         "WorkflowsAnswer",
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])

@@ -16,7 +16,7 @@ from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.history.comparison import Run
 from execution_history.history.diff import Comparison, Difference, Divergence, Measure
-from execution_history.presentation.field_labels import field_label, field_value
+from execution_history.presentation.field_labels import KNOWN_FIELDS, field_label, field_value
 from execution_history.presentation.formatting import clock, duration, grouped, one_line, visible
 from execution_history.presentation.phrases import DIVERGENCES, PARTS, labelled
 
@@ -122,5 +122,7 @@ def _show_part(session: Session, name: str, differences: Sequence[Difference]) -
 
 
 def _value(session: Session, path: str, value: object) -> str:
+    if value is None and path in KNOWN_FIELDS:
+        return "–"
     words = field_value(session.translate, path, value)
     return one_line(orjson.dumps(value).decode() if words is None else words, _LONGEST_VALUE)

@@ -9,7 +9,7 @@ from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.run_pages import shape_of, status_cell
 from execution_history.cli.session import Session
 from execution_history.history.diff import NodeRow, NodeState, SeveralComparison
-from execution_history.presentation.field_labels import field_label, field_value
+from execution_history.presentation.field_labels import KNOWN_FIELDS, field_label, field_value
 from execution_history.presentation.formatting import clock, duration, grouped, one_line, short_id
 from execution_history.presentation.phrases import PARTS
 
@@ -89,6 +89,8 @@ def _show_values(session: Session, found: SeveralComparison, name: str) -> None:
 
 
 def _value(session: Session, path: str, value: object) -> str:
+    if value is None and path in KNOWN_FIELDS:
+        return "–"
     words = field_value(session.translate, path, value)
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     return one_line(text if words is None else words, _LONGEST_VALUE)

@@ -17,6 +17,7 @@ from execution_history.cli.trace_lines import show_trace
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
+from execution_history.presentation.dialogue import SPEAKERS, dialogue_of
 from execution_history.presentation.formatting import as_text, duration, exact, grouped, one_line, visible
 from execution_history.presentation.headlines import headline_of
 from execution_history.presentation.phrases import enumerated, labelled, remarked
@@ -70,6 +71,10 @@ async def show(
     session.output.lines(aligned([*_facts(session, record), *annotation_rows(session.translate, record)]))
     _show_hint(session, record)
     _show_question(session, record)
+    _show_dialogue(session, record)
+    if traceback := metadata.TRACEBACK.of(record):
+        session.output.heading(session.translate("Traceback"))
+        session.output.text(traceback if traceback.endswith("\n") else traceback + "\n")
     cuts, _ = _cuts(record), session.translate
     _show_value(session, _("Input"), record["input_parameters"], full=full)
     _show_cut(session, cuts.pop("input_parameters", None))
@@ -164,6 +169,22 @@ def _show_question(session: Session, record: Record) -> None:
     lines += answer_lines(session, record)
     session.output.answer()
     session.output.lines(lines)
+
+
+def _show_dialogue(session: Session, record: Record) -> None:
+    """Show what was asked and answered, and the messages of a chat: a line about each, then what was said."""
+    turns, _ = dialogue_of(record), session.translate
+    if turns:
+        session.output.heading(_("Questions and answers"))
+    for turn in turns:
+        said = [_(SPEAKERS[turn.kind]), turn.by or "", "" if turn.at is None else exact(turn.at)]
+        said += [] if turn.waited_ms is None else [_("after %(waited)s", waited=duration(turn.waited_ms))]
+        session.output.answer("  " + "  ".join(visible(part) for part in said if part), style="dim")
+        for line in (turn.text or _("It asked for values.")).splitlines():
+            session.output.answer(f"    {line}")
+        if turn.outcome:
+            sentence = _("The run did not go on with this answer: %(outcome)s", outcome=turn.outcome)
+            session.output.answer(f"    {sentence}", style="yellow")
 
 
 def _show_nodes(session: Session, record: Record, *, full: bool) -> None:

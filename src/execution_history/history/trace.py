@@ -18,7 +18,7 @@ from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey, RecordQuery
 from execution_history.records.attributes import attributes_of
-from execution_history.records.metadata import PARENT, ROOT
+from execution_history.records.metadata import PARENT
 from execution_history.records.partial import outline_of
 from execution_history.records.record import may_exist
 from execution_history.records.summary import summary_of
@@ -192,19 +192,11 @@ async def count_children(
 
 def parent_of(summary: Summary) -> tuple[str | None, str] | None:
     """Return the workflow id, where it is known, and the execute id of a run's parent; ``None`` without one."""
-    return _named(PARENT.raw(summary))
-
-
-def root_of(summary: Summary) -> tuple[str | None, str] | None:
-    """Return the workflow id, where it is known, and the execute id of the outermost run around a run, or ``None``."""
-    return _named(ROOT.raw(summary))
-
-
-def _named(value: object) -> tuple[str | None, str] | None:
-    execute_id = identifier(value.get("execute_id") if isinstance(value, dict) else value)
+    named = PARENT.raw(summary)
+    execute_id = PARENT.of(summary)
     if execute_id is None:
         return None
-    return identifier(value.get("workflow_id")) if isinstance(value, dict) else None, execute_id
+    return identifier(named.get("workflow_id")) if isinstance(named, dict) else None, execute_id
 
 
 def _parent_among(summary: Summary, keys: Iterable[RecordKey]) -> RecordKey | None:

@@ -88,7 +88,7 @@ FACTS: Final = {
 }
 """The names of a run's facts, by the record's keys."""
 
-PARTS: Final = {"ending": N_("Result"), "input": N_("Input"), "settings": N_("Settings"), "output": N_("Output")}
+PARTS: Final = {"ending": N_("Result"), "input": N_("Input"), "output": N_("Output"), "settings": N_("Settings")}
 """The parts of two runs that are compared."""
 
 DIVERGENCES: Final = {

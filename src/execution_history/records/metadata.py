@@ -196,13 +196,13 @@ PARENT: Final = Key(
     "functions, coze/transport, transfer/coze_studio", _SEARCHED | _SUMMARISED)
 ROOT: Final = Key(
     "root", _execute_id, "The outermost run around it, named like the parent.",
-    "functions, coze/transport", _SEARCHED | _SUMMARISED)
+    "functions, coze/transport", _SEARCHED)
 DURATION: Final = Key(
     "duration_ms", _number, "How long a function took by its own clock (milliseconds, with decimals).",
     "functions", _OF_RUN)
 TRACEBACK: Final = Key(
     "traceback", _string, "Where the error that ended a function was raised.",
-    "functions", _SEARCHED | _OF_RUN)
+    "functions", _PLACED | _SEARCHED | _OF_RUN)
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED)

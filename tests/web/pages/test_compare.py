@@ -62,6 +62,9 @@ def test_differences_of_two_stand_beside_each_other() -> None:
     assert ["ending", "output"] == [section.name for section in sections_of(_, found)]
     assert ("input", "settings") == same_parts(found)
     assert {"Status": ["*success*", "*failed*"]} == texts(found, "ending")
+    nothing = compare_several([old, record("none", error_code=500)])
+    assert ["absent", "*500*"] == texts(nothing, "ending")["Error code"]
+    assert ["absent"] == texts(nothing, "output")["Output"][1:]
     assert texts(found, "output") == {
         "t": [text.replace("nine", "*nine*"), text.replace("nine", "*ten*")],
         "gone": ["*1*", "absent"],

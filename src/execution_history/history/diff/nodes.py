@@ -98,7 +98,9 @@ def _row(name: str, timelines: Sequence[Mapping[str, Node]], failing: Sequence[s
     says_the_same = tuple(node is not None and node.content == first.content for node in nodes)
     ends = {(state.status, state.error) for state in states if state is not None}
     is_same = all(says_the_same) and len(ends) == 1
-    return NodeRow(first.label, tuple(states), says_the_same, is_same)
+    # Of several nodes with one title each has its number in its name.
+    title = name if name.startswith(first.label) else first.label
+    return NodeRow(title, tuple(states), says_the_same, is_same)
 
 
 def _state(node: Node, *, is_failing: bool) -> NodeState:

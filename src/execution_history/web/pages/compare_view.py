@@ -122,7 +122,7 @@ def _amount(name: str, values: Sequence[int | None], shown: Callable[[int], str]
 
 def _baseline(_: Translator, path: str, parts: Sequence[dict[str, Difference]]) -> Cell:
     found = next(part[path] for part in parts if path in part)
-    if found.kind == "added":
+    if found.kind == "added" or _is_nothing(path, found.old):
         return Cell("absent")
     # Of several others each differs in words of its own, so that none is marked.
     edits = found.text if len(parts) + 1 == _BOTH else None
@@ -136,7 +136,14 @@ def _other(_: Translator, path: str, part: dict[str, Difference]) -> Cell:
     found = part.get(path)
     if found is None:
         return Cell("partly" if any(_is_inside(path, each) or _is_inside(each, path) for each in part) else "same")
-    return Cell("absent") if found.kind == "removed" else _sided(found.text, _text(_, path, found.new), "added")
+    if found.kind == "removed" or _is_nothing(path, found.new):
+        return Cell("absent")
+    return _sided(found.text, _text(_, path, found.new), "added")
+
+
+def _is_nothing(path: str, value: object) -> bool:
+    """Return whether *value* is nothing: null is a value inside of an input or an output, but none of a field."""
+    return value is None and not any(mark in path for mark in ".[")
 
 
 def _is_inside(path: str, other: str) -> bool:

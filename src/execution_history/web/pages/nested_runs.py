@@ -25,7 +25,7 @@ _UNFOLDING: Final = frozenset({"nested", "parent", "id", "q"})
 
 
 def folded(lines: Sequence[RunLine], state: ListState) -> list[RunLine]:
-    """Return *lines* without those whose parent, or outermost run, is on the same page: they are within that one.
+    """Return *lines* without those whose parent is on the same page: they are found within that one.
 
     Only a list by time is folded: any other order, and a search, asks for the single run.
     """
@@ -89,5 +89,5 @@ class NestedRuns:
 
 
 def _is_within(line: RunLine, keys: set[tuple[str | None, str]]) -> bool:
-    own = (line.workflow_id, line.execute_id)
-    return any(named is not None and named in keys and named != own for named in (line.parent, line.root))
+    own = {(line.workflow_id, line.execute_id), (None, line.execute_id)}
+    return line.parent is not None and line.parent in keys and line.parent not in own

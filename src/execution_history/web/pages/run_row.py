@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from execution_history.history.trace import parent_of, root_of
+from execution_history.history.trace import parent_of
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
@@ -36,8 +36,8 @@ class Passage(NamedTuple):
 class RunLine:
     """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far.
 
-    ``parent`` and ``root`` name the next and the outermost run around it by workflow id, where that is known, and
-    execute id; ``within`` counts the runs that began directly within it.
+    ``parent`` names the run within which it began by workflow id, where that is known, and execute id; ``within``
+    counts the runs that began directly within it.
     """
 
     workflow_id: str
@@ -53,7 +53,6 @@ class RunLine:
     is_pinned: bool
     passages: tuple[Passage, ...] = ()
     parent: tuple[str | None, str] | None = None
-    root: tuple[str | None, str] | None = None
     within: int = 0
 
 
@@ -74,7 +73,6 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
         PINNED.of(facts) is True,
         parent=parent_of(facts),
-        root=root_of(facts),
     )
 
 
