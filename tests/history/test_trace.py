@@ -98,7 +98,6 @@ async def test_a_run_of_another_workflow_with_the_id_of_a_parent_is_none(service
     await service.follow_index()
     assert ["same", "  child"] == _lines(await service.trace("a", "same"))
     assert ["same"] == _lines(await service.trace("b", "same"))
-    assert {RecordKey("a", "same"): 1} == await service.count_children([("a", "same"), ("b", "same")])
 
 
 async def test_what_is_beyond_the_limit_is_counted(service: ExecutionHistoryService) -> None:

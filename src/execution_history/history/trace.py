@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
+from execution_history.query.breakdown import BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey, RecordQuery
 from execution_history.records.attributes import attributes_of
@@ -160,7 +161,7 @@ async def count_children(
 ) -> dict[RecordKey, int]:
     """Return how many runs began directly within each of at most 100 runs; those without any are left out.
 
-    One query answers it where they are 100 at most in all; beyond that each run is counted by a query of its own.
+    One query counts them, by the execute ids of their parents.
 
     Args:
         store: the history.
@@ -170,24 +171,14 @@ async def count_children(
     Raises:
         StoreError: the store could not be read.
     """
-    if not keys:
+    ids = tuple(dict.fromkeys(key.execute_id for key in keys))
+    if not ids:
         return {}
     await store.open()
-    ids = tuple(dict.fromkeys(key.execute_id for key in keys))
-    query = _within(ids, wait_seconds)
-    found = await store.select(query)
-    counts: dict[RecordKey, int] = {}
-    if found.next is None:
-        for summary in map(orjson.loads, found.documents):
-            parent = _parent_among(summary, keys)
-            if parent is not None:
-                counts[parent] = counts.get(parent, 0) + 1
-        return counts
-    for key in keys:
-        one = await store.select(replace(_within((key.execute_id,), wait_seconds), size=1))
-        if one.total:
-            counts[key] = one.total
-    return counts
+    within = RecordFilter(parents=ids)
+    found = await store.breakdown(BreakdownQuery(filter=within, by="parent", limit=len(ids), wait_seconds=wait_seconds))
+    counts = {group.key: group.figures.runs for group in found.groups}
+    return {key: counts[key.execute_id] for key in keys if key.execute_id in counts}
 
 
 def parent_of(summary: Summary) -> tuple[str | None, str] | None:
