@@ -6,7 +6,7 @@ missing, that stand in another workflow or that lead round in a circle are answe
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
@@ -161,7 +161,7 @@ async def count_children(
 ) -> dict[RecordKey, int]:
     """Return how many runs began directly within each of at most 100 runs; those without any are left out.
 
-    One query counts them, by the execute ids of their parents.
+    Where they are 100 at most in all, one query reads them; more are counted by the execute ids of their parents.
 
     Args:
         store: the history.
@@ -175,9 +175,13 @@ async def count_children(
     if not ids:
         return {}
     await store.open()
-    within = RecordFilter(parents=ids)
-    found = await store.breakdown(BreakdownQuery(filter=within, by="parent", limit=len(ids), wait_seconds=wait_seconds))
-    counts = {group.key: group.figures.runs for group in found.groups}
+    query = _within(ids, wait_seconds)
+    few = await store.select(query)
+    if few.next is None:
+        parents = (_parent_among(summary, keys) for summary in map(orjson.loads, few.documents))
+        return dict(Counter(parent for parent in parents if parent is not None))
+    many = BreakdownQuery(filter=query.filter, by="parent", limit=len(ids), wait_seconds=wait_seconds)
+    counts = {group.key: group.figures.runs for group in (await store.breakdown(many)).groups}
     return {key: counts[key.execute_id] for key in keys if key.execute_id in counts}
 
 
