@@ -312,7 +312,7 @@ class HistoryReading:
             InvalidInput: one of *keys* is not a pair of ids.
             StoreError: the store could not be read.
         """
-        from execution_history.history.trace import count_children  # noqa: PLC0415 - as above
+        from execution_history.history.nesting import count_children  # noqa: PLC0415 - as above
 
         return await count_children(self.store, pairs_of_ids(keys), wait_seconds)
 

@@ -6,8 +6,8 @@ missing, that stand in another workflow or that lead round in a circle are answe
 """
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from typing import Any, Final
@@ -15,15 +15,13 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
-from execution_history.query.breakdown import BreakdownQuery
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey, RecordQuery
+from execution_history.history.nesting import Summary, parent_among, parent_of, query_within
+from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import PARENT
 from execution_history.records.partial import outline_of
 from execution_history.records.record import may_exist
 from execution_history.records.summary import summary_of
-from execution_history.records.values import identifier
 from execution_history.stores.protocol import HistoryStore
 
 MOST_RUNS: Final = 2_000
@@ -31,8 +29,6 @@ MOST_RUNS: Final = 2_000
 
 MOST_LEVELS: Final = 60
 """How deep a tree is read, and how far the runs around a run are followed."""
-
-Summary = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,62 +152,6 @@ async def trace_of(
     )
 
 
-async def count_children(
-    store: HistoryStore, keys: Sequence[RecordKey], wait_seconds: float | None = None
-) -> dict[RecordKey, int]:
-    """Return how many runs began directly within each of at most 100 runs; those without any are left out.
-
-    Where they are 100 at most in all, one query reads them; more are counted by the execute ids of their parents.
-
-    Args:
-        store: the history.
-        keys: the runs.
-        wait_seconds: how long the query may wait for an index that follows.
-
-    Raises:
-        StoreError: the store could not be read.
-    """
-    ids = tuple(dict.fromkeys(key.execute_id for key in keys))
-    if not ids:
-        return {}
-    await store.open()
-    query = _within(ids, wait_seconds)
-    few = await store.select(query)
-    if few.next is None:
-        parents = (_parent_among(summary, keys) for summary in map(orjson.loads, few.documents))
-        return dict(Counter(parent for parent in parents if parent is not None))
-    many = BreakdownQuery(filter=query.filter, by="parent", limit=len(ids), wait_seconds=wait_seconds)
-    counts = {group.key: group.figures.runs for group in (await store.breakdown(many)).groups}
-    return {key: counts[key.execute_id] for key in keys if key.execute_id in counts}
-
-
-def parent_of(summary: Summary) -> tuple[str | None, str] | None:
-    """Return the workflow id, where it is known, and the execute id of a run's parent; ``None`` without one."""
-    named = PARENT.raw(summary)
-    execute_id = PARENT.of(summary)
-    if execute_id is None:
-        return None
-    return identifier(named.get("workflow_id")) if isinstance(named, dict) else None, execute_id
-
-
-def _parent_among(summary: Summary, keys: Iterable[RecordKey]) -> RecordKey | None:
-    named = parent_of(summary)
-    if named is None:
-        return None
-    workflow_id, execute_id = named
-    return next((key for key in keys if key.execute_id == execute_id and workflow_id in {None, key.workflow_id}), None)
-
-
-def _within(execute_ids: tuple[str, ...], wait_seconds: float | None) -> RecordQuery:
-    return RecordQuery(
-        filter=RecordFilter(parents=execute_ids),
-        descending=False,
-        size=MAX_SIZE,
-        summaries=True,
-        wait_seconds=wait_seconds,
-    )
-
-
 class _Walk:
     """One walk over a tree, which reads each run once.
 
@@ -300,7 +240,7 @@ class _Walk:
 
     async def _read_within(self, keys: Sequence[RecordKey], *, has_room: bool) -> list[RecordKey]:
         """Read the runs within *keys* as far as there is room; return those that were not known."""
-        query = _within(tuple(dict.fromkeys(key.execute_id for key in keys)), self._wait_seconds)
+        query = query_within(tuple(dict.fromkeys(key.execute_id for key in keys)), self._wait_seconds)
         added: list[RecordKey] = []
         self._looked_into.update(keys)
         while True:
@@ -323,7 +263,7 @@ class _Walk:
         key = RecordKey(summary["workflow_id"], summary["execute_id"])
         if key in self._runs or len(self._runs) >= self._limit:
             return None
-        parent = _parent_among(await self._whole(summary), keys)
+        parent = parent_among(await self._whole(summary), keys)
         if parent is None:
             return None
         self._add(summary)

@@ -169,6 +169,15 @@ async def test_a_long_first_message_does_not_widen_the_page(site: Site, open_con
         assert max(ends) <= width
 
 
+async def test_an_output_that_is_markdown_is_formatted(site: Site) -> None:
+    """Alone or as the only value of an object; any other is a tree."""
+    for number, (output, is_formatted) in enumerate((
+        ("**bold** text", True), ({"output": "**bold** text"}, True), ({"a": "**bold**", "b": 1}, False), ([1], False),
+    )):  # fmt: skip
+        path = await site.record("outputs", f"o-{number}", execute_status="success", output=output)
+        assert is_formatted == ("<strong>bold</strong>" in (await site.client.get(path)).text)
+
+
 @pytest.mark.parametrize(
     ("text", "is_one"),
     [

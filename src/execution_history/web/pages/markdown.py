@@ -10,6 +10,9 @@ from markupsafe import Markup
 
 from execution_history.presentation.formatting import visible
 
+MOST_MARKDOWN: Final = 8_000
+"""Characters of Markdown that a page renders, which takes a hundredth of a second for each thousand of the densest."""
+
 _SIGNS: Final = re.compile(
     r"""
       ^\#{1,6}[ ]+\S                                            # a heading

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import orjson
+from markupsafe import Markup
 
 from execution_history.coze.protocol.answers import open_question
 from execution_history.coze.protocol.repetition import is_request_read
@@ -44,6 +45,7 @@ from execution_history.web.pages.headline import headline_of
 from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, tree_of
+from execution_history.web.pages.markdown import MOST_MARKDOWN, is_markdown, rendered
 from execution_history.web.pages.trace_view import trace_view
 from execution_history.web.pages.traceback_view import traceback_view
 from execution_history.web.pages.urls import part as part_address
@@ -133,6 +135,7 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "waterfall": waterfall,
         "nodes": tree_of(whole.child("node_execute_status", nodes), limits=small) if nodes and not waterfall else None,
         "input": tree_of(whole.child("input_parameters", record["input_parameters"]), limits=limits),
+        "output_markdown": _markdown_of(output),
         "output": None if output is None else tree_of(whole.child("output", output), limits=limits),
         "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
         "debug_page": _debug_page(record, viewer.now),
@@ -143,6 +146,14 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "cuts": _cuts_of(record),
         "notes": _notes(known, NOTE.of(record) or ""),
     }
+
+
+def _markdown_of(output: object) -> Markup | None:
+    """Return the HTML of an output that is a Markdown text, or has only that; ``None`` for any other."""
+    if isinstance(output, dict) and len(output) == 1:
+        output = next(iter(output.values()))
+    is_short = isinstance(output, str) and len(output) <= MOST_MARKDOWN
+    return rendered(output) if isinstance(output, str) and is_short and is_markdown(output) else None
 
 
 def _notes(known: RunAttributes, note: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
-from execution_history.web.pages.markdown import is_markdown, rendered
+from execution_history.web.pages.markdown import MOST_MARKDOWN, is_markdown, rendered
 from execution_history.web.pages.time_axis import WIDTH, Axis, Label, axis_of
 
 _MOST_ROWS: Final = 60
@@ -19,9 +19,6 @@ _MOST_PIECES: Final = 40
 _MOST_PIECES_IN_ALL: Final = 240
 _MOST_CHARACTERS: Final = 16_000
 _MOST_OF_ONE: Final = 3_000
-_MOST_MARKDOWN: Final = 8_000
-"""Characters of Markdown that are rendered, which takes a hundredth of a second for each thousand of the densest."""
-
 _LONGEST_GIST: Final = 600
 
 
@@ -74,7 +71,7 @@ def waterfall_of(
     slowest = max(worked, key=lambda name: worked[name]) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
-    room, pieces_left, errors, markdown_room = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0, _MOST_MARKDOWN
+    room, pieces_left, errors, markdown_room = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0, MOST_MARKDOWN
     rows: list[dict[str, Any]] = []
     for number, node in enumerate(shown):
         pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(pieces_left, _MOST_PIECES))
