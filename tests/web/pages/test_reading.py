@@ -62,6 +62,17 @@ async def test_runs_within_runs_are_one_waterfall(site: Site) -> None:
     assert 'href="/workflows/tree/runs/root"' in where
 
 
+async def test_runs_within_a_run_that_goes_on_come_by_themselves(site: Site, open_context: OpenContext) -> None:
+    """The page of the run around them shows them as they begin."""
+    path = await keep(site, "going", execute_status="running")
+    page = await (await open_context()).new_page()
+    await page.goto(path)
+    await expect(page.locator(".run-row")).to_have_count(0)
+    await keep(site, "begun", "going")
+    await expect(page.locator(".run-row")).to_have_count(2)
+    await site.application.service.update_execution_record("tree", "going", "success")
+
+
 async def test_a_parent_without_a_record_is_said(site: Site) -> None:
     """Its id is shown, and what may have become of it; nothing leads nowhere."""
     path = await keep(site, "orphan", "deleted-long-ago")

@@ -125,6 +125,7 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "known": known,
         "headline": headline_of(viewer.translate, record, known, viewer.now),
         "trace": family,
+        "is_function": not is_of_coze,
         "log_id": _short_text(LOG_ID.of(record)),
         "traceback": traceback_view(TRACEBACK.of(record)) if status == "failed" else None,
         "is_result_lost": may_have_run(record),

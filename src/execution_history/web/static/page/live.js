@@ -14,14 +14,17 @@ export function startLive() {
 }
 
 function isShown(event) {
-  const address = document.querySelector("[data-run]")?.dataset.run.split("/").map(decodeURIComponent);
-  return event.kind === "put" && address?.[2] === event.workflow_id && address[4] === event.execute_id;
+  const article = document.querySelector("[data-run]");
+  const address = article?.dataset.run.split("/").map(decodeURIComponent);
+  if (event.kind !== "put" || !address) return false;
+  // Whatever begins or ends may be within a run of a program that goes on.
+  return article.dataset.family !== undefined || (address[2] === event.workflow_id && address[4] === event.execute_id);
 }
 
 async function refresh(isTold) {
   const article = document.querySelector("[data-run]");
   if (!article || (!isTold && article.dataset.live === undefined)) return false;
-  const piece = await fetchPiece(`${article.dataset.run}/live?since=${article.dataset.updated}`);
+  const piece = await fetchPiece(`${article.dataset.run}/live?since=${article.dataset.family === undefined ? article.dataset.updated : 0}`);
   const changed = piece.querySelector("article");
   if (!changed || !article.isConnected) return false;
   if (article.querySelector(`:is(${FIELDS}):focus`)) return undefined;
