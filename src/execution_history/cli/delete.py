@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from execution_history.cli.bulk import OF_WORKFLOW, RUN_ID, DryRunOption, counted, filters_of_call, followed
+from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, command
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -29,6 +30,8 @@ async def delete(
     found = filters_of_call(execute_id, workflow, filters, or_else=undo)
     async with open_history(session) as history:
         bulk = history.service.bulk
+        if found is not None:
+            found = await history.service.with_workflow_ids(found)
         if undo is not None:
             return await followed(session, bulk, await bulk.undo(undo))
         if found is not None and dry_run:
@@ -53,7 +56,10 @@ async def delete(
 async def clear(
     session: Session,
     workflow_id: Annotated[
-        str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow whose history is deleted."))
+        str,
+        typer.Argument(
+            metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow whose history is deleted.")
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
 ) -> ExitCode:

@@ -7,6 +7,7 @@ import orjson
 import typer
 from rich.text import Text
 
+from execution_history.cli.completion import complete_run
 from execution_history.cli.node_columns import show_nodes, show_several
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
@@ -37,6 +38,7 @@ async def diff(
         list[str] | None,
         typer.Argument(
             metavar="[EXECUTE_ID]...",
+            autocompletion=complete_run,
             help=N_("The run to compare with, or up to five; the first one is the older side, or the baseline."),
             show_default=False,
         ),

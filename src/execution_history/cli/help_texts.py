@@ -7,7 +7,7 @@ from execution_history.presentation.translator import Translator
 
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
-_KEPT_LINES: Final = "\b\n"
+KEPT_LINES: Final = "\b\n"
 """Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
@@ -48,6 +48,10 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
+    "views": (
+        N_("Show the saved views with the number of their runs, or save, change or delete one."),
+        N_("list --view NAME shows the runs of a view. Times such as 24h are counted from when it is looked at."),
+    ),
     "delete": (
         N_("Delete the record of one run, or of all that match filters."),
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
@@ -135,6 +139,12 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "workflows": ("workflows", "workflows --json"),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
+    "views": (
+        "views",
+        'views "Failed today" --save --status failed --since 24h',
+        'views "Failed today" --star',
+        'list --view "Failed today"',
+    ),
     "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
     "list": (
@@ -195,10 +205,10 @@ def epilog_of(_: Translator) -> str:
     """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
-    return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
+    return f"{_examples(_, _APP_EXAMPLES)}\n\n{KEPT_LINES}{head}\n{codes}"
 
 
 def _examples(_: Translator, calls: tuple[str, ...]) -> str:
     lines = "\n".join(f"  execution-history {call}" for call in calls)
     head = _("Examples:")
-    return f"{_KEPT_LINES}{head}\n{lines}"
+    return f"{KEPT_LINES}{head}\n{lines}"

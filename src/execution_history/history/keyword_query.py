@@ -50,7 +50,7 @@ def keyword_filter(words: Mapping[str, FilterValue], *, now: int, zone: tzinfo =
     Raises:
         InvalidQuery: a name is unknown or a value cannot be read.
     """
-    texts = {name: _texts(name, value) for name, value in words.items() if value is not None}
+    texts = {name: texts_of(name, value) for name, value in words.items() if value is not None}
     return filter_of(texts, now=now, zone=zone)
 
 
@@ -94,7 +94,12 @@ def page_of(selection: Selection) -> HistoryPage:
     return page
 
 
-def _texts(name: str, value: FilterValue) -> list[str]:
+def texts_of(name: str, value: FilterValue) -> list[str]:
+    """Return the value of the filter *name* as the texts that stand for it.
+
+    Raises:
+        InvalidQuery: it is of another kind.
+    """
     if isinstance(value, (str, int, float)):
         return [_text(name, value)]
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, memoryview)):

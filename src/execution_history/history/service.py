@@ -18,10 +18,11 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
-from execution_history.history.names import HistoryNaming
+from execution_history.history.names import noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
+from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
-from execution_history.records.metadata import of_caller
+from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
@@ -42,11 +43,12 @@ if TYPE_CHECKING:
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison, SeveralComparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(HistoryNaming):
+class ExecutionHistoryService(RunLookup):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -127,6 +129,13 @@ class ExecutionHistoryService(HistoryNaming):
             self._bulk = BulkChanges(self.store, self._clock)
         return self._bulk
 
+    @property
+    def views(self) -> "Views":
+        """Return the saved views of lists."""
+        from execution_history.history.views import Views  # noqa: PLC0415 - as above
+
+        return Views(self.store, self._clock)
+
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.
 
@@ -159,7 +168,10 @@ class ExecutionHistoryService(HistoryNaming):
         Raises:
             StoreError: the records could not be written.
         """
-        return await (await self._opened()).merge(documents, settle=settle)
+        naming: list[Document] = []
+        report = await (await self._opened()).merge(noting_names(documents, naming), settle=settle)
+        await self.learn_from(naming)
+        return report
 
     async def create_execution_record(
         self,
@@ -199,6 +211,7 @@ class ExecutionHistoryService(HistoryNaming):
             largest=self.record_limit_bytes,
         )
         await (await self._opened()).create(document)
+        await self.learn_from([document])
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -246,6 +259,8 @@ class ExecutionHistoryService(HistoryNaming):
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
+        if made is not None and WORKFLOW_NAME.name in change.metadata:
+            await self.learn_from([made])
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

@@ -24,6 +24,10 @@ _SHORT_ID: Final = 12
 _LONGEST_NAME: Final = 32
 _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
+_SIGNS: Final = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
+_SMALL: Final = ((1, 2), (0.01, 4))
+_MOST_DECIMALS: Final = 6
+
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 """Marks that reverse the direction of the text after them, so that it can be made to read differently."""
@@ -74,6 +78,14 @@ def thin(number: int | None) -> str:
     return "" if number is None else f"{number:,}".replace(",", _THIN)
 
 
+def money(amount: float, currency: str) -> str:
+    """Return an amount as ``¥12.40``, ``$0.0031`` or ``3.00 CREDITS``: as many decimals as tell it from nothing."""
+    small = next((digits for least, digits in _SMALL if amount >= least), _MOST_DECIMALS)
+    number = "0" if not amount else f"{amount:,.{small}f}".replace(",", _THIN)
+    sign = _SIGNS.get(currency)
+    return f"{number}{_THIN}{visible(currency)}" if sign is None else f"{sign}{number}"
+
+
 def size(count: int) -> str:
     """Return a number of bytes as ``840 B``, ``12.4 KB`` or ``3.2 MB``; a kilobyte has a thousand."""
     if count < 1_000:  # noqa: PLR2004 - where the next unit begins
@@ -105,6 +117,14 @@ def clock(moment: int, zone: tzinfo | None = None) -> str:
     """Return date and time to the second in *zone*, by default this machine's, as ``2026-11-24 09:30:12``."""
     found = _moment(moment, zone)
     return str(moment) if found is None else f"{found:%Y-%m-%d %H:%M:%S}"
+
+
+def brief_clock(moment: int, zone: tzinfo | None = None, *, now: int) -> str:
+    """Return the time in *zone*, by default this machine's: ``09:30:12`` today, ``11-24 09:30`` this year."""
+    found, today = _moment(moment, zone), _moment(now, zone)
+    if found is None or today is None or found.year != today.year:
+        return day(moment, zone)
+    return f"{found:%H:%M:%S}" if found.date() == today.date() else f"{found:%m-%d %H:%M}"
 
 
 def exact(moment: int, zone: tzinfo | None = None) -> str:

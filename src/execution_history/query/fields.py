@@ -22,6 +22,7 @@ from execution_history.query.predicates import (
     Predicate,
     Prefix,
     Range,
+    Suffix,
     Text,
 )
 from execution_history.query.predicates import all_of as _all_of
@@ -197,8 +198,9 @@ class RecordFilter:
         STATUS, STATE, _one_of, "commas", example="",
     )
     created_from: int | None = _row(
-        "since", N_("Since"), N_("Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds."), SINCE,
-        CREATED, _from, example="24h",
+        "since", N_("Since"),
+        N_("Begun since: 2h or 7d ago, yesterday, monday, this week, 2026-11-01, 2026-11-01T08:00 or milliseconds."),
+        SINCE, CREATED, _from, example="24h",
     )
     created_before: int | None = _row(
         "until", N_("Until"), N_("Begun before then; a date alone includes its day."), UNTIL, CREATED, _before
@@ -271,6 +273,9 @@ class RecordFilter:
     )
     execute_id_prefix: str | None = _row(
         "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
+    )
+    execute_id_suffix: str | None = _row(
+        "id_end", N_("Id ends with"), N_("Whose execute id ends so."), PREFIX, EXECUTE_ID, Suffix
     )
     conditions: tuple[PathCondition, ...] = _row(
         "where", N_("Condition"),

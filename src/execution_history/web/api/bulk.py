@@ -50,7 +50,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
 
         With `filters` only runs are touched that were there at the call and are not changed by others meanwhile.
         """
-        annotation, found = annotation_of(request), _filter(request)
+        annotation, found = annotation_of(request), await _filter(service, request)
         if found is None:
             report = await service.annotate_many(_keys(request), annotation)
             return answer({"success": True, **report.to_json()})
@@ -71,7 +71,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         With `filters` only runs are touched that were there at the call and are not changed by others meanwhile. That
         can be undone for a day, by the id of the change.
         """
-        found = _filter(request)
+        found = await _filter(service, request)
         if found is None:
             keys = _keys(request)
             deleted = set(await service.delete_execution_records(keys))
@@ -121,12 +121,12 @@ def _keys(request: RunsRequest) -> list[tuple[str, str]]:
     return list(dict.fromkeys((name.workflow_id, name.execute_id) for name in request.executions or ()))
 
 
-def _filter(request: RunsRequest) -> RecordFilter | None:
+async def _filter(service: ExecutionHistoryService, request: RunsRequest) -> RecordFilter | None:
     """Return the filter of a request; ``None`` where it names runs.
 
     Raises:
         InvalidInput: it does both or neither, or it would change the whole history.
-        InvalidQuery: a filter is invalid.
+        InvalidQuery: a filter is invalid, or several workflows have the name in it.
     """
     if (request.executions is None) == (request.filters is None):
         raise InvalidInput("Say which runs: either executions, or filters.")
@@ -135,4 +135,4 @@ def _filter(request: RunsRequest) -> RecordFilter | None:
     found = keyword_filter(request.filters, now=now_ms(), zone=zone_of(request.zone))
     if not found.given():
         raise InvalidInput("Without any filter this would change the whole history: name at least one.")
-    return found
+    return await service.with_workflow_ids(found)

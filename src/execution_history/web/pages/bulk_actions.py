@@ -52,7 +52,7 @@ class RunChoices:
     async def act(self, request: Request) -> Response:
         """Delete, tag, pin or export the runs that the form names, or all that its filters match."""
         form = await form_of(request)
-        action, what = form.get("do", ""), self._chosen(request, form)
+        action, what = form.get("do", ""), await self._chosen(request, form)
         if action == "export":
             return await self._export(what, form)
         if action == "delete":
@@ -96,7 +96,7 @@ class RunChoices:
         back = urls.own(form.get("back", "") or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
-    def _chosen(self, request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
+    async def _chosen(self, request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
         """Return what a form chooses: everything that its filters match, or single runs.
 
         Raises:
@@ -105,7 +105,8 @@ class RunChoices:
         """
         if form.get("all"):
             pairs = parse_qsl(form.get("view", ""))
-            return list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
+            record_filter = list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
+            return await self.service.with_workflow_ids(record_filter)
         keys = [RecordKey(*urls.run_of(key)) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
         if not keys:
             raise InvalidInput("No run is selected: tick the boxes of one or more runs.")

@@ -81,7 +81,8 @@ class NestedRuns:
         lines = [line for summary in found.documents if _is_within(line := line_of_run(summary, viewer.now), around)]
         context = {
             "lines": await with_counts(self.service, lines, wait.seconds),
-            "with_workflow": not query(request, "workflow"),
+            "with_workflow": query(request, "of") != "one",
+            "with_cost": query(request, "with") == "cost",
             "missing": max(0, found.total - len(found.documents)),
             "all": urls.with_query(urls.RUNS, {"parent": execute_id}),
         }

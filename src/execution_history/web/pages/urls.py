@@ -14,6 +14,7 @@ ACT: Final = "/runs/act"
 CHANGE: Final = "/runs/change"
 UNDO: Final = "/runs/change/undo"
 STOP: Final = "/runs/change/stop"
+VIEWS: Final = "/views"
 EXPORT: Final = "/coze/export"
 
 _LONGEST_LINK: Final = 2_000
@@ -29,6 +30,11 @@ def workflow(workflow_id: str) -> str:
     return f"/workflows/{segment(workflow_id)}"
 
 
+def naming(workflow_id: str) -> str:
+    """Return the address of the form that names a workflow."""
+    return f"{workflow(workflow_id)}/name"
+
+
 def runs(workflow_id: str | None) -> str:
     """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
@@ -37,6 +43,11 @@ def runs(workflow_id: str | None) -> str:
 def run(workflow_id: str, execute_id: str) -> str:
     """Return the address of the page of one run."""
     return f"{runs(workflow_id)}/{segment(execute_id)}"
+
+
+def view(view_id: str) -> str:
+    """Return the address to which changes of a saved view are sent."""
+    return f"{VIEWS}/{segment(view_id)}"
 
 
 def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str:

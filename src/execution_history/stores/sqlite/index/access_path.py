@@ -15,8 +15,8 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import Exists, HasTag, In, Prefix, Range
-from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
+from execution_history.query.predicates import Exists, HasTag, In, Prefix, Range, Suffix
+from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one_of, render
@@ -107,7 +107,8 @@ class AccessPath:
     def bounded(self, tests: Sequence[Fragment], source: str | None = None) -> Fragment:
         """Return the statement that selects a 1 for each row that passes *tests*; its last parameter is the limit."""
         arms = [together([walk, *tests]) for walk in self.walks()]
-        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
+        counted = self if self.decided else self.without_value()
+        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or counted.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
         return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
 
     def without_value(self) -> "AccessPath":
@@ -176,8 +177,8 @@ def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> A
     if isinstance(predicate, HasTag):
         return AccessPath("tags", listed=predicate, is_ordered=by_time)
     column = predicate.attribute.column
-    if isinstance(predicate, Prefix):
-        return AccessPath("by_id", decided=(predicate,), is_ordered=False)
+    if isinstance(predicate, (Prefix, Suffix)):
+        return _by_part_of_id(predicate)
     if isinstance(predicate, Exists):
         return AccessPath("nested", decided=(predicate,), is_ordered=by_time) if predicate.is_there else None
     if isinstance(predicate, Range):
@@ -189,6 +190,12 @@ def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> A
     if column == "pinned" and predicate.values == (True,):
         return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time)
     return None
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _name_of(listed: HasTag | In) -> str:

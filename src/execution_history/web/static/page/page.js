@@ -1,6 +1,7 @@
 // Starts what each page needs; every part also works when another one fails to.
 import { startBulk } from "./bulk.js";
 import { startCopying } from "./copying.js";
+import { startFacets } from "./facets.js";
 import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
@@ -12,6 +13,6 @@ import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
-  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startNesting, startBulk,
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
 ];
 for (const start of starts) start();
