@@ -17,7 +17,10 @@ _PARTS: Final = {"input": "input_parameters", "output": "output"}
 
 @dataclass(frozen=True, slots=True)
 class RunFigures:
-    """Which run a column is, and its figures; times are milliseconds, ``None`` what a run does not have."""
+    """Which run a column is, and its figures; ``None`` is what a run does not have.
+
+    Times are milliseconds, the cost is in millionths of its currency.
+    """
 
     workflow_id: str
     execute_id: str
@@ -28,6 +31,8 @@ class RunFigures:
     tokens: int | None
     input_tokens: int | None
     output_tokens: int | None
+    cost: int | None
+    currency: str | None
     error_code: str | None
 
 
@@ -79,6 +84,8 @@ def _figures(record: Mapping[str, Any]) -> RunFigures:
         known.tokens,
         known.input_tokens,
         known.output_tokens,
+        known.cost,
+        known.currency,
         known.error_code,
     )
 

@@ -9,9 +9,10 @@ from execution_history.errors import N_
 from execution_history.history.diff import Difference, Divergence, NodeRow, SeveralComparison, TextEdit
 from execution_history.history.diff.several import RunFigures
 from execution_history.presentation.field_labels import field_label, field_value
-from execution_history.presentation.formatting import duration, thin
+from execution_history.presentation.formatting import duration, money, thin
 from execution_history.presentation.phrases import PARTS
 from execution_history.presentation.translator import Translator
+from execution_history.records.cost import units_of
 from execution_history.web.pages.run_row import Stretch
 
 _LONGEST: Final = 2_000
@@ -111,6 +112,8 @@ def amounts_of(found: SeveralComparison) -> tuple[Amount, ...]:
         (N_("Tokens written"), lambda run: run.output_tokens, thin),
     )
     amounts = [_amount(name, [read(run) for run in found.runs], shown) for name, read, shown in measures]
+    costs = ["" if run.cost is None else money(units_of(run.cost), run.currency or "") for run in found.runs]
+    amounts.append(Amount(N_("Cost"), tuple(costs), ("",) * len(costs)))
     return tuple(amount for amount in amounts if any(amount.values))
 
 
