@@ -48,7 +48,7 @@ class ComparePages:
 
         One run alone is compared with the last success before it.
         """
-        keys = list(dict.fromkeys(request.query_params.getlist("run")))
+        keys = request.query_params.getlist("run")
         runs = [Run(execute_id, workflow_id) for workflow_id, execute_id in map(urls.run_of, keys)]
         if not runs:
             raise InvalidInput("No run is chosen: tick the boxes of two to six runs in a list, then compare them.")
@@ -78,9 +78,9 @@ class ComparePages:
     async def _compared(self, runs: list[Run], baseline: int | None) -> SeveralComparison:
         """Return the comparison with the run number *baseline*, or with the oldest; the others by their times."""
         found = await self.service.compare_runs(runs, 1 if baseline is None else baseline)
-        shown = [Run(run.execute_id, run.workflow_id) for run in found.runs]
-        times = {run: each.create_time for run, each in zip(shown, found.runs, strict=True)}
-        in_time = sorted(shown, key=lambda run: times[run])
-        first = in_time[0] if baseline is None else shown[0]
-        wanted = [first, *(run for run in in_time if run != first)]
-        return found if wanted == shown else await self.service.compare_runs(wanted)
+        # The baseline of a choice stays the first one.
+        shown, rest = list(found.runs), [] if baseline is None else list(found.runs[:1])
+        wanted = [*rest, *sorted(shown[len(rest) :], key=lambda run: run.create_time)]
+        if wanted == shown:
+            return found
+        return await self.service.compare_runs([Run(run.execute_id, run.workflow_id) for run in wanted])
