@@ -26,10 +26,17 @@ TRACEBACK = (
 )
 
 
-async def keep(site: Site, execute_id: str, parent: str | None = None, workflow_id: str = "tree", **fields: Any) -> str:
+async def keep(
+    site: Site,
+    execute_id: str,
+    parent: str | None = None,
+    workflow_id: str = "tree",
+    around: str = "tree",
+    **fields: Any,
+) -> str:
     """Keep a run that began within another one; the path of its page."""
     metadata = {"recorded_as": "function"} | ({} if parent is None else {
-        "parent": {"workflow_id": "tree", "execute_id": parent}, "root": {"workflow_id": "tree", "execute_id": "root"},
+        "parent": {"workflow_id": around, "execute_id": parent}, "root": {"workflow_id": "tree", "execute_id": "root"},
     })  # fmt: skip
     document = new_document(workflow_id=workflow_id, execute_id=execute_id, now=now_ms(), metadata=metadata)
     await site.application.service.store.create(document)
@@ -46,6 +53,7 @@ async def tree(site: Site) -> None:
     await keep(site, "left", "root")
     await keep(site, "right", "root", "tool", execute_status="failed", error_message="<b>no</b> room")
     await keep(site, "inner", "left")
+    await keep(site, "orphan", "deleted-long-ago")
 
 
 @pytest.mark.usefixtures("tree")
@@ -64,19 +72,19 @@ async def test_runs_within_runs_are_one_waterfall(site: Site) -> None:
 
 async def test_runs_within_a_run_that_goes_on_come_by_themselves(site: Site, open_context: OpenContext) -> None:
     """The page of the run around them shows them as they begin."""
-    path = await keep(site, "going", execute_status="running")
+    path = await keep(site, "going", workflow_id="live", execute_status="running")
     page = await (await open_context()).new_page()
     await page.goto(path)
     await expect(page.locator(".run-row")).to_have_count(0)
-    await keep(site, "begun", "going")
+    await keep(site, "begun", "going", workflow_id="live", around="live")
     await expect(page.locator(".run-row")).to_have_count(2)
-    await site.application.service.update_execution_record("tree", "going", "success")
+    await site.application.service.update_execution_record("live", "going", "success")
 
 
+@pytest.mark.usefixtures("tree")
 async def test_a_parent_without_a_record_is_said(site: Site) -> None:
     """Its id is shown, and what may have become of it; nothing leads nowhere."""
-    path = await keep(site, "orphan", "deleted-long-ago")
-    page = (await site.client.get(path)).text
+    page = (await site.client.get("/workflows/tree/runs/orphan")).text
     assert "there is no record here" in page
     assert 'href="/workflows/tree/runs/deleted-long-ago"' not in page
 
@@ -89,6 +97,7 @@ async def test_runs_within_a_run_are_folded_in_lists(open_context: OpenContext) 
     rows = page.locator("tr[data-row]")
     names = "rows => rows.map((row) => row.dataset.row.split('/')[1])"
     assert ["orphan", "root"] == await rows.evaluate_all(names)
+    await expect(page.locator(".folded")).to_contain_text("2 further runs")
     await page.locator('tr[data-row="tree/root"] a.within').click()
     await expect(rows).to_have_count(4)
     assert ["orphan", "root", "left", "right"] == await rows.evaluate_all(names)

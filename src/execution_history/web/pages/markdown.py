@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from markdown_it import MarkdownIt
@@ -33,6 +34,7 @@ def is_markdown(text: str) -> bool:
     return text.lstrip()[:1] not in {"{", "[", "<"} and _SIGNS.search(text) is not None
 
 
+@lru_cache(128)
 def rendered(text: str) -> Markup:
     """Return the HTML of a Markdown *text*; what a browser would obey in it is shown instead."""
     tokens = _MARKDOWN.parse(visible(text))

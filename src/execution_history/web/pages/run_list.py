@@ -93,8 +93,8 @@ class ListPages:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
-        lines = folded(await self._lines(selection, viewer.now, state.words), state) if selection else []
-        lines = await with_counts(self.service, lines, IndexWait().seconds)
+        listed = await self._lines(selection, viewer.now, state.words) if selection else []
+        lines = await with_counts(self.service, folded(listed, state), IndexWait().seconds)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -103,11 +103,12 @@ class ListPages:
             "named": named,
             "notice": notice,
             "lines": lines,
+            "folded": len(listed) - len(lines),
             "with_cost": state.sort == "cost" or any(line.cost for line in lines),
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
-            "newest": _newest(lines, state, viewer.now),
+            "newest": _newest(listed, state, viewer.now),
             "change": await self._change(query(request, "change")),
             "columns": _COLUMNS,
             **await self._bar(state, workflow_id, record_filter, selection),

@@ -15,6 +15,13 @@ export function startNesting() {
   });
 }
 
+/** Puts a row into the runs around it, named as in `data-row`, the outermost first. */
+export function nest(row, around) {
+  const depth = Math.min(DEEPEST, around.trim().split(" ").length);
+  row.dataset.inside = around;
+  row.querySelector("td:nth-child(2)")?.style.setProperty("padding-left", `${depth * STEP}px`);
+}
+
 async function unfold(link) {
   const row = link.closest("tr");
   let piece;
@@ -26,11 +33,9 @@ async function unfold(link) {
   }
   if (!row.isConnected || link.getAttribute("aria-expanded") === "true") return;
   const around = `${row.dataset.inside ?? ""} ${row.dataset.row}`;
-  const depth = Math.min(DEEPEST, around.trim().split(" ").length);
   const rows = [...piece.querySelectorAll("tr")];
   for (const each of rows) {
-    each.dataset.inside = around;
-    each.querySelector("td:nth-child(2)")?.style.setProperty("padding-left", `${depth * STEP}px`);
+    nest(each, around);
     // A run that stands on the page already must not be there twice: its box would be sent twice.
     if (each.dataset.row && document.querySelector(`tr[data-row="${CSS.escape(each.dataset.row)}"]`)) each.remove();
   }
