@@ -52,7 +52,13 @@ def number_of_runs(workflow_ids: Sequence[str]) -> Fragment:
 
 
 def rollup_counts(
-    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+    index: apsw.Connection,
+    workflow_ids: Sequence[str],
+    first: int,
+    last: int,
+    edges: Sequence[int],
+    *,
+    has_durations: bool = True,
 ) -> list[RolledUp]:
     """Count the runs of some workflows, or of all, between each two of *edges*; see ``steps.RollupCounts``."""
     of_rollups, of_rows, by = _of(workflow_ids)
@@ -69,7 +75,26 @@ def rollup_counts(
         Fragment(f"SELECT {_KEY}, {histograms}, NULL, {_NOTHING}, 0 FROM json_each(?) j", (*listed, whole)),  # noqa: S608 - literals of ours
         Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, of_durations), (rest, *listed)),
     )
-    return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
+    read = arms if has_durations else arms[:2]
+    return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in read), values_of(read)))
+
+
+def rollup_costs(
+    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Add up the costs of the same runs: the number of the bucket, that of the currency, and millionths."""
+    of_rollups, of_rows, _ = _of(workflow_ids)
+    hours, ends = pieces_within(first, last, edges)
+    listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
+    priced = f"facets f INDEXED BY {'priced_of_workflow' if workflow_ids else 'priced'}"
+    sql = (
+        f"SELECT {_KEY}, r.currency, sum(r.cost) FROM json_each(?) j CROSS JOIN costs r "  # noqa: S608 - literals of ours
+        f"WHERE {of_rollups} AND {_HOURS} GROUP BY 1, 2 UNION ALL "
+        f"SELECT {_KEY}, f.currency, sum(f.cost) FROM json_each(?) j CROSS JOIN {priced} "
+        f"WHERE f.cost IS NOT NULL AND {of_rows} AND {_TIMES} GROUP BY 1, 2"
+    )
+    values = (orjson.dumps(hours).decode(), *listed, orjson.dumps(ends).decode(), *listed)
+    return [(number, currency, cost) for number, currency, cost in rows(index, sql, values)]
 
 
 def _counted(duration: str, figures: str, source: str, where: str) -> str:
