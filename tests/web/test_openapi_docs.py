@@ -35,6 +35,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("put", "/coze/workflows/{workflow_id}"), ("patch", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
@@ -86,8 +88,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
         "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
-            "TagChange", "TraceAnswer", "TracedRun", "Workflow",
-        "WorkflowsAnswer",
+        "TagChange", "TraceAnswer", "TracedRun", "Workflow", "WorkflowsAnswer",
+        "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
