@@ -95,6 +95,10 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
             raise no_such(workflow_id, execute_id)
         return detail_answer(document)
 
+
+def add_tracing(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route for the runs around and within a run."""
+
     @router.get(f"{RECORD}/trace", **described("The runs around and within a run", TraceAnswer, FINDING))
     async def get_trace(
         workflow_id: WorkflowId,

@@ -46,12 +46,12 @@ from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, tree_of
 from execution_history.web.pages.markdown import MOST_MARKDOWN, is_markdown, rendered
-from execution_history.web.pages.trace_view import trace_view
+from execution_history.web.pages.trace_view import TraceView, trace_view
 from execution_history.web.pages.traceback_view import traceback_view
 from execution_history.web.pages.urls import part as part_address
 from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Viewer
-from execution_history.web.pages.waterfall import waterfall_of
+from execution_history.web.pages.waterfall import Waterfall, waterfall_of
 
 _DAY: Final = 86_400_000
 DEBUG_PAGE_LIVES: Final = 7 * _DAY
@@ -104,21 +104,9 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
     link = len(part_address(record["workflow_id"], record["execute_id"], ""))
     limits, small = Limits(link=link), replace(_SMALL, link=link)
     known, is_of_coze = attributes_of(record), not is_function(record)
-    ended = viewer.now if known.end_time is None else known.end_time
     nodes, output, metadata = record["node_execute_status"], record["output"], record["metadata"]
     asked = open_question(record)
-    failed = node_of_failure(record) if status == "failed" else None
-    family = (
-        None if trace is None else trace_view(trace, viewer.now, [ended, *(node.ended for node in nodes_of(nodes))])
-    )
-    waterfall = waterfall_of(
-        nodes,
-        record["create_time"],
-        ended,
-        failed,
-        waits=waits_of(record),
-        axis=None if family is None else family.axis,
-    )
+    family, waterfall = _drawn(record, known, viewer.now, trace)
     has_others = not all(Use.PLACED in uses_of(key) for key in metadata_of(record))
     return {
         "record": record,
@@ -147,6 +135,18 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "cuts": _cuts_of(record),
         "notes": _notes(known, NOTE.of(record) or ""),
     }
+
+
+def _drawn(
+    record: Record, known: RunAttributes, now: int, trace: Trace | None
+) -> tuple[TraceView | None, Waterfall | None]:
+    """Return the runs around and within a run, and its nodes, on one axis where there are both."""
+    nodes = record["node_execute_status"]
+    ended = now if known.end_time is None else known.end_time
+    failed = node_of_failure(record) if record["execute_status"] == "failed" else None
+    family = None if trace is None else trace_view(trace, now, [ended, *(node.ended for node in nodes_of(nodes))])
+    axis = None if family is None else family.axis
+    return family, waterfall_of(nodes, record["create_time"], ended, failed, waits=waits_of(record), axis=axis)
 
 
 def _markdown_of(output: object) -> Markup | None:

@@ -71,18 +71,12 @@ def waterfall_of(
     slowest = max(worked, key=lambda name: worked[name]) if len(known) > 1 else None
     shown = known[:_MOST_ROWS]
     timeline = root(None).child("node_execute_status", None)
-    room, pieces_left, errors, markdown_room = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, 0, MOST_MARKDOWN
+    errors, room = 0, _Room()
     rows: list[dict[str, Any]] = []
     for number, node in enumerate(shown):
-        pieces, is_cut = _pieces(node, min(room, _MOST_OF_ONE), min(pieces_left, _MOST_PIECES))
-        room -= sum(len(piece.text) for piece in pieces)
-        pieces_left -= len(pieces)
         errors += bool(node.error)
         is_failed = failed is not None and node.name == failed.name
         x, width = axis.span(node.started, node.ended)
-        text = "".join(piece.text for piece in pieces)
-        has_markdown = len(text) <= markdown_room and is_markdown(text)
-        markdown_room -= len(text) if has_markdown else 0
         rows.append(
             {
                 "node": node,
@@ -94,16 +88,35 @@ def waterfall_of(
                 "width": width,
                 "marks": _marks(node.known_packets(), began, axis, _MOST_MARKS // len(shown)),
                 "tokens": usage_of(node.usage).total,
-                "pieces": pieces,
-                "gist": text[:_LONGEST_GIST],
-                "markdown": rendered(text) if has_markdown else None,
-                "is_cut": is_cut,
+                **room.text_of(node),
                 "error": _cut(node.error, _LONGEST_ERROR if errors <= _MOST_ERRORS or is_failed else 1),
                 "is_slowest": node.name == slowest and worked[node.name] > 0,
                 "is_failed": is_failed,
             }
         )
     return Waterfall(rows, axis.labels(), axis.cuts(), len(known) - len(shown))
+
+
+class _Room:
+    """The room for texts that one page has: characters, pieces, and characters of Markdown."""
+
+    def __init__(self) -> None:
+        self._characters, self._pieces, self._markdown = _MOST_CHARACTERS, _MOST_PIECES_IN_ALL, MOST_MARKDOWN
+
+    def text_of(self, node: Node) -> dict[str, Any]:
+        """Return as much of the text of *node* as there is room for: its pieces, its beginning, and its Markdown."""
+        pieces, is_cut = _pieces(node, min(self._characters, _MOST_OF_ONE), min(self._pieces, _MOST_PIECES))
+        text = "".join(piece.text for piece in pieces)
+        has_markdown = len(text) <= self._markdown and is_markdown(text)
+        self._characters -= len(text)
+        self._pieces -= len(pieces)
+        self._markdown -= len(text) if has_markdown else 0
+        return {
+            "pieces": pieces,
+            "gist": text[:_LONGEST_GIST],
+            "markdown": rendered(text) if has_markdown else None,
+            "is_cut": is_cut,
+        }
 
 
 def _cut(text: str, limit: int) -> str:
