@@ -160,10 +160,12 @@ async def found(
     """Return the records that the query *pairs* describes, as an answer.
 
     Raises:
-        InvalidQuery: the query is invalid.
+        InvalidQuery: the query is invalid, or several workflows have a name in it.
         StoreError: the store could not be read.
     """
     query, is_ranked = history_query(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
+    if workflow_id is None:
+        query = replace(query, filter=await service.with_workflow_ids(query.filter))
     pieces = None
     if _possible(workflow_id) != workflow_id:
         selection = _NOTHING
@@ -207,8 +209,9 @@ def _with_places(
 async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     now = now_ms()
     words = parameters_of(pairs, _COUNTING, _possible(workflow_id))
+    record_filter = words.record_filter(now)
     query = StatisticsQuery(
-        filter=words.record_filter(now),
+        filter=record_filter if workflow_id is not None else await service.with_workflow_ids(record_filter),
         bucket=words.only("bucket"),  # type: ignore[arg-type] # checked by StatisticsQuery
         zone=words.zone().key,
         new_since=words.time("new_since", now),
