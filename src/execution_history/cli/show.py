@@ -61,7 +61,7 @@ async def show(
         record: Record = dict(await history.run(execute_id, workflow))
         if trace:
             found = await history.service.trace(record["workflow_id"], record["execute_id"])
-            show_trace(session, found)
+            show_trace(session, found, await history.service.names())
             return
         stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
     if session.as_json:

@@ -7,6 +7,7 @@ from rich.text import Text
 from execution_history.cli.output import Cell, aligned, cropped
 from execution_history.cli.run_pages import notice_damaged, notice_reach, status_cell
 from execution_history.cli.session import Session
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.presentation.formatting import duration, grouped, one_line, short_id
 from execution_history.records.attributes import elapsed_ms
@@ -20,8 +21,8 @@ _MOST_INDENTED: Final = 8
 _LONGEST_ERROR: Final = 300
 
 
-def show_trace(session: Session, trace: "Trace") -> None:
-    """Show *trace* as a tree, or print it as JSON."""
+def show_trace(session: Session, trace: "Trace", names: Names) -> None:
+    """Show *trace* as a tree, with the *names* of workflows, or print it as JSON."""
     if session.as_json:
         session.output.document(trace.to_json())
         return
@@ -31,7 +32,7 @@ def show_trace(session: Session, trace: "Trace") -> None:
     if trace.is_circular:
         session.notice("The parents of these runs lead round in a circle: none is the outermost.", style="yellow")
     now = now_ms()
-    lines = aligned([_row(session, run, trace, now) for run in trace.runs])
+    lines = aligned([_row(session, run, trace, names, now) for run in trace.runs])
     for run, line in zip(trace.runs, lines, strict=True):
         if run.key == trace.run.key:
             line.stylize("bold")
@@ -50,13 +51,13 @@ def show_trace(session: Session, trace: "Trace") -> None:
     notice_reach(session, trace.reach)
 
 
-def _row(session: Session, run: "TraceRun", trace: "Trace", now: int) -> list[Cell]:
+def _row(session: Session, run: "TraceRun", trace: "Trace", names: Names, now: int) -> list[Cell]:
     """Return status, name, begin after that of the outermost run, duration, tokens and id of a run."""
     status = status_cell(session.translate, run.status)
     indent = "  " * min(run.depth, _MOST_INDENTED)
     took = elapsed_ms(run.create_time, run.duration_ms, now, run.waited_ms)
     return [
-        Cell(f"{indent}{one_line(short_id(run.workflow_id), _LONGEST_NAME)}"),
+        Cell(f"{indent}{one_line(workflow_text(run.workflow_id, names), _LONGEST_NAME)}"),
         status,
         Cell(f"+{duration(run.create_time - trace.root.create_time)}", "dim", right=True),
         Cell(duration(took), right=True),
