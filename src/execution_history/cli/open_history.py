@@ -3,10 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import tzinfo
 from typing import Final, TypeVar
 
-from execution_history.cli.options import Filters, read_filters
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_, Message, StoreError
@@ -15,7 +13,6 @@ from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
-from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
@@ -67,22 +64,6 @@ class History:
             StoreError: the store could not be read.
         """
         return await self.service.workflow_named(text)
-
-    async def record_filter(
-        self, filters: Filters, workflow: str | None = None, zone: tzinfo | None = None
-    ) -> RecordFilter:
-        """Return the filter that the options describe, with an id for each workflow that is called by its name.
-
-        Args:
-            filters: the options.
-            workflow: the argument of the command that names a workflow.
-            zone: the zone of times without an offset; by default this machine's.
-
-        Raises:
-            InvalidQuery: a value cannot be read, or several workflows are called so.
-            StoreError: the store could not be read.
-        """
-        return await self.service.with_workflow_ids(read_filters(filters, workflow, zone))
 
     async def run(self, execute_id: str, workflow: str | None) -> ExecutionRecord:
         """Return the one record that *execute_id* names, in the workflow where one is named, else in any.

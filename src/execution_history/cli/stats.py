@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import Filters, WorkflowArgument, command
+from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, aligned, natural_width, on_one_line_or_two
 from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
 from execution_history.cli.session import Session
@@ -71,7 +71,7 @@ async def stats(
     rows_zone = zone_of(zone or local_zone_name())
     async with open_history(session) as history:
         query = StatisticsQuery(
-            filter=await history.record_filter(filters, workflow_id, rows_zone),
+            filter=await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone)),
             bucket=by,
             zone=rows_zone.key,
             new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
