@@ -46,6 +46,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/breakdown"),
         ("get", "/coze/workflows/{workflow_id}/breakdown"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
+        ("get", f"{history}/{{execute_id}}/trace"), ("get", "/coze/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
         ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
         ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
@@ -90,8 +91,9 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
-        "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",
-        "WorkflowsAnswer",
+        "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
+        "TagChange", "TraceAnswer", "TracedRun", "Workflow", "WorkflowsAnswer",
+        "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}

@@ -8,7 +8,7 @@ Records are plain dicts of the 19 keys of :class:`~execution_history.records.rec
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
     from execution_history.history.bulk_changes import BulkChanges
     from execution_history.history.comparison import Run
-    from execution_history.history.diff import Comparison
+    from execution_history.history.diff import Comparison, SeveralComparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
     from execution_history.history.views import Views
 
@@ -339,6 +339,23 @@ class ExecutionHistoryService(HistoryPricing):
         from execution_history.history.comparison import compare_executions  # noqa: PLC0415 - only who compares waits
 
         return await compare_executions(self.store, old, new)
+
+    async def compare_runs(self, runs: "Sequence[Run]", baseline: int = 1) -> "SeveralComparison":
+        """Return how several runs compare with one of them.
+
+        Args:
+            runs: two to six runs, of whatever workflows.
+            baseline: the number of the run that all are compared with, from 1.
+
+        Raises:
+            ExecutionNotFound: there is no such run; the message says which.
+            InvalidInput: they are too few or too many, there is no such baseline, an id cannot be one, or more than one
+                workflow has a run with it and none was named.
+            StoreError: the store could not be read.
+        """
+        from execution_history.history.comparison import compare_runs  # noqa: PLC0415 - only who compares waits
+
+        return await compare_runs(self.store, runs, baseline)
 
     async def compare_with_last_success(self, run: "Run", wait_seconds: float | None = None) -> "Comparison":
         """Return how a run differs from the newest run of its workflow that began before it and succeeded.

@@ -400,8 +400,10 @@ async def test_runs_are_compared(site: Site) -> None:
     await site.record("pair", "new", parameters={"city": "Rome"}, execute_status="failed", error_message="<b>no</b>")
     for address in ("/compare?run=pair/new&run=pair/old", "/compare?run=pair/new"):
         page = (await site.client.get(address)).text
-        assert page.index("<del><bdi>Paris</bdi></del>") < page.index("<ins><bdi>Rome</bdi></ins>")
+        older, newer = '<mark class="older"><bdi>Paris</bdi></mark>', '<mark class="newer"><bdi>Rome</bdi></mark>'
+        assert page.index(older) < page.index(newer)
         assert "&lt;b&gt;no&lt;/b&gt;" in page
+    assert "No differences" in (await site.client.get("/compare?run=pair/new&run=pair/new")).text
     assert 422 == (await site.client.get("/compare")).status_code
     assert 404 == (await site.client.get("/compare?run=pair/none&run=pair/old")).status_code
 

@@ -6,12 +6,10 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
-from execution_history.history.diff import compare_records
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
-from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.sparkline import recent_of
@@ -91,31 +89,6 @@ def test_the_last_runs_are_ticks() -> None:
     assert recent_of([]).p95 is None
 
 
-def test_differences_come_in_pairs() -> None:
-    """The ending first; long texts in pieces; what is the same is named."""
-    text = "The ferry leaves at nine from the harbour."
-    said = {"node_title": "N", "content": "y"}
-    old = record(output={"t": text, "gone": 1}, input_parameters={"a": 1}, node_execute_status={"N": said})
-    new = record(
-        output={"t": text.replace("nine", "ten"), "come": [1]}, input_parameters={"a": 1}, execute_status="failed",
-        node_execute_status={"N": {**said, "content": "x"}}, usage={"token_count": 4},
-    )  # fmt: skip
-    comparison = compare_records(old, new)
-    sections = sections_of(comparison)
-    assert ["ending", "output"] == [section.name for section in sections]
-    assert ("input", "settings") == same_parts(comparison)
-    pairs = {pair.path: pair for pair in sections[1].pairs}
-    changed = pairs["output.t"]
-    assert changed.old is not None
-    assert changed.new is not None
-    assert ["nine"] == [piece.text for piece in changed.old if piece.is_marked]
-    assert ["ten"] == [piece.text for piece in changed.new if piece.is_marked]
-    assert (None, None) == (pairs["output.gone"].new, pairs["output.come"].old)
-    assert comparison.divergence is not None
-    assert "x" == "".join(piece.text for piece in divergence_pair(comparison.divergence).new or ())
-    assert [("Duration", "2.5 s", "2.5 s", "×1.00"), ("Tokens", "", "4", "")] == [
-        (amount.name, amount.old, amount.new, amount.more) for amount in amounts_of(comparison)
-    ]
 
 
 def test_a_summary_is_json_of_ours() -> None:

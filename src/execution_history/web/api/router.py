@@ -17,7 +17,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.web.api.bulk import add_bulk
 from execution_history.web.api.live import add_live
 from execution_history.web.api.prices import add_prices
-from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
+from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
 from execution_history.web.api.search import add_counting, add_finding
@@ -67,6 +67,7 @@ def history_router(
     add_workflows(router, service)
     add_learning(router, names)
     add_reading(router, service)
+    add_tracing(router, service)
     add_comparing(router, service)
     add_noting(router, service)
     add_prices(router, service)

@@ -21,6 +21,7 @@ from execution_history.web.pages.facet_pages import FacetPages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
 from execution_history.web.pages.name_form import NameForm
+from execution_history.web.pages.nested_runs import NestedRuns
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.price_page import PricePages
 from execution_history.web.pages.run_actions import RunActions
@@ -74,6 +75,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
+    NestedRuns(service, renderer).add_to(router)
     RunActions(runs, application.runner).add_to(router)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 

@@ -16,6 +16,7 @@ from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
 from execution_history.presentation.change_sentence import change_sentence
+from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -128,6 +129,7 @@ class Renderer:
             "translate": translate,
             "themes": THEMES,
             "words": phrases,
+            "speakers": SPEAKERS,
             "index_line": index_line,
             "name_of": self._name_of,
             "noted_of": self._noted_of,

@@ -1,6 +1,6 @@
 """The addresses of all pages. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -69,6 +69,11 @@ def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
     """Return *path* with those of the *parameters* that have a value."""
     present = {name: value for name, value in parameters.items() if value not in (None, "")}
     return f"{path}?{urlencode(present)}" if present else path
+
+
+def compare(keys: Sequence[str], baseline: int) -> str:
+    """Return the address that compares the runs that *keys* name with the one whose number, from 1, is *baseline*."""
+    return f"{COMPARE}?{urlencode([*(('run', key) for key in keys), ('baseline', baseline)])}"
 
 
 def key_of(workflow_id: str, execute_id: str) -> str:

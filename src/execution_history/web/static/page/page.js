@@ -7,13 +7,14 @@ import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
 import { startLive } from "./live.js";
+import { startNesting } from "./nesting.js";
 import { startRenewal } from "./renewal.js";
 import { startSwitcher } from "./switcher.js";
 import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
-  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startBulk, startFacets,
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
   startCharts,
 ];
 for (const start of starts) start();
