@@ -93,7 +93,6 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "ResumeRequest",
         "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
         "TagChange", "TraceAnswer", "TracedRun", "Workflow", "WorkflowsAnswer",
-        "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}

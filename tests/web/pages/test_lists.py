@@ -89,8 +89,6 @@ def test_the_last_runs_are_ticks() -> None:
     assert recent_of([]).p95 is None
 
 
-
-
 def test_a_summary_is_json_of_ours() -> None:
     """The line is made of what the store gives, whatever is in it."""
     odd = record(error_message={"not": "text"}, error_code=True, usage=[1], metadata={"tags": [1, "t"]})
