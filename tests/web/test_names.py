@@ -37,9 +37,15 @@ async def test_a_workflow_is_named_changed_and_listed(web: Served) -> None:
 
 @pytest.mark.parametrize(
     ("body", "wrong"),
-    [({"name": "x" * 201}, "at most 200"), ({"name": 5}, "name"), ({"nmae": "x"}, "nmae"), ({"starred": 2}, "starred"),
-     ({"name": "a\x00"}, "control character"), ([], "JSON object")],
-)  # fmt: skip
+    [
+        ({"name": "x" * 201}, "at most 200"),
+        ({"name": 5}, "name"),
+        ({"title": "x"}, "title"),
+        ({"starred": 2}, "starred"),
+        ({"name": "a\x00"}, "control character"),
+        ([], "JSON object"),
+    ],
+)
 async def test_what_is_no_name_is_refused(web: Served, body: object, wrong: str) -> None:
     """The error names what is wrong, and nothing is kept."""
     answer = await web.client.patch("/coze/workflows/w", json=body)

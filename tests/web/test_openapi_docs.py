@@ -37,6 +37,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     assert {
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
         ("post", "/coze/history/reprice"),
+        ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
@@ -85,6 +87,7 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "BreakdownAnswer", "GroupAnswer", "TrendPoint",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
+        "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
         "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",

@@ -13,6 +13,7 @@ from execution_history.cli.run_pages import shape_of
 from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
 from execution_history.cli.tag import annotation_rows
+from execution_history.cli.workflow_text import workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
@@ -57,11 +58,12 @@ async def show(
     async with open_history(session) as history:
         record: Record = dict(await history.run(execute_id, workflow))
         stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
+        workflow = workflow_text(record["workflow_id"], await history.service.names(), is_brief=False)
     if session.as_json:
         session.output.document(stored if stored is not None else record)
         return
     _show_headline(session, record)
-    session.output.lines(aligned([*_facts(session, record), *annotation_rows(session.translate, record)]))
+    session.output.lines(aligned([*_facts(session, record, workflow), *annotation_rows(session.translate, record)]))
     _show_hint(session, record)
     _show_question(session, record)
     cuts, _ = _cuts(record), session.translate
@@ -99,13 +101,13 @@ def _show_headline(session: Session, record: Record) -> None:
     session.output.answer()
 
 
-def _facts(session: Session, record: Record) -> list[list[Cell]]:
+def _facts(session: Session, record: Record, workflow: str) -> list[list[Cell]]:
     """Return the facts of the run as rows of name and value; an unknown one has no row."""
     _, known, proof = session.translate, attributes_of(record), metadata.PROOF.of(record)
     mode = known.run_mode
     facts = {
         "execute_id": record["execute_id"],
-        "workflow_id": record["workflow_id"],
+        "workflow_id": workflow,
         "create_time": exact(record["create_time"]),
         "update_time": exact(record["update_time"]),
         "proof": metadata.PROOF.raw(record)
