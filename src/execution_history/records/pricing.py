@@ -146,10 +146,16 @@ class Prices:
 
 
 def cost_at(record: Mapping[str, Any], prices: Prices) -> KeptCost | None:
-    """Return what the run of *record* costs at *prices*; ``None`` where no price holds, or its tokens are not known."""
+    """Return what the run of *record* costs at *prices*; ``None`` where no price holds, or its tokens are not known.
+
+    Its ``usage`` may be JSON: it is only read where a price holds.
+    """
     price = prices.price_for(record["workflow_id"], ACCOUNT.of(record))
-    amount = None if price is None else price.amount(record["usage"])
-    if price is None or amount is None:
+    if price is None:
+        return None
+    usage = record["usage"]
+    amount = price.amount(orjson.loads(usage) if isinstance(usage, bytes) else usage)
+    if amount is None:
         return None
     return {"amount": float(amount), "currency": price.currency, "price": price.version}
 
@@ -167,7 +173,7 @@ def keep_cost(record: dict[str, Any], before: str, body: bytes, usage: bytes | N
     is_news = record["execute_status"] != before or usage is not None
     if costs is None or record["execute_status"] == "running" or not is_news:
         return
-    tokens = record["usage"] if usage is None else orjson.loads(usage)
+    tokens = record["usage"] if usage is None else usage
     if isinstance(tokens, orjson.Fragment):  # of an earlier change, which can only be read where it was written
         tokens = outline_of(body)["usage"]
     metadata = metadata_of(record)
@@ -223,7 +229,8 @@ class PriceBook:
             try:
                 if not self.is_known:
                     self.renew(entries())
-                return cost_at(record, self.fixed or self._prices or Prices())
+                prices = self.fixed or self._prices
+                return cost_at(record, prices) if prices else None
             except Exception:  # noqa: BLE001 - whatever the registry or a record holds, the ending is recorded
                 return None
 
