@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from execution_history.errors import AmbiguousName, InvalidInput
-from execution_history.history.names import FRESH_MS, Heard, LearnedName, NameBook, WorkflowName
+from execution_history.history.name_book import FRESH_MS, LearnedName, NameBook, WorkflowName
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.stores.protocol import HistoryStore
@@ -46,9 +46,9 @@ async def test_a_name_can_be_taken_back(service: ExecutionHistoryService) -> Non
 
 async def test_a_learned_name_gives_way_to_a_persons(service: ExecutionHistoryService) -> None:
     """A person's name stands before what the upstream says, then and later, and comes off to show it again."""
-    assert await service.learn_names([Heard(_ONE, "weather_v2", "made by Coze")], "coze") == 1
+    assert await service.learn_names([(_ONE, "weather_v2", "made by Coze")], "coze") == 1
     await service.name_workflow(_ONE, name="Weather")
-    assert await service.learn_names([Heard(_ONE, "weather_v3")], "coze") == 1
+    assert await service.learn_names([(_ONE, "weather_v3", None)], "coze") == 1
 
     named = (await service.names())[_ONE]
     assert (named.name, named.learned) == ("Weather", LearnedName("weather_v3", "coze", 1_700_000_000_000))
@@ -59,20 +59,20 @@ async def test_a_learned_name_gives_way_to_a_persons(service: ExecutionHistorySe
 
 async def test_what_was_learned_already_is_not_written_again(service: ExecutionHistoryService) -> None:
     """The same name, with the same or no description, leaves the store as it is."""
-    await service.learn_names([Heard(_ONE, "weather", "of Coze")], "coze")
+    await service.learn_names([(_ONE, "weather", "of Coze")], "coze")
     revision = await service.revision()
 
-    assert await service.learn_names([Heard(_ONE, "weather"), Heard(_ONE, " weather ", "of Coze")], "coze") == 0
+    assert await service.learn_names([(_ONE, "weather", None), (_ONE, " weather ", "of Coze")], "coze") == 0
     assert await service.revision() == revision
 
 
 async def test_whatever_an_upstream_says_is_made_harmless(service: ExecutionHistoryService) -> None:
     """Learned names are one visible line of bounded length; what can be no id and no name is left out."""
-    heard = [
-        Heard(_ONE, "a\x1b[31m\nb\u202ec" + "x" * 500),
-        Heard("", "nobody"),
-        Heard(_TWO, " \n"),
-        Heard("\ud800", "x"),
+    heard: list[tuple[str, str, str | None]] = [
+        (_ONE, "a\x1b[31m\nb\u202ec" + "x" * 500, None),
+        ("", "nobody", None),
+        (_TWO, " \n", None),
+        ("\ud800", "x", None),
     ]
 
     assert await service.learn_names(heard, "coze") == 1
@@ -123,7 +123,7 @@ async def test_changes_at_once_are_all_kept(service: ExecutionHistoryService) ->
     await asyncio.gather(
         service.name_workflow(_ONE, name="Weather"),
         service.name_workflow(_ONE, starred=True),
-        service.learn_names([Heard(_ONE, "weather_v2")], "coze"),
+        service.learn_names([(_ONE, "weather_v2", None)], "coze"),
     )
 
     named = (await service.names())[_ONE]

@@ -45,13 +45,49 @@ def test_filters_are_read_as_people_write_them(words: dict[str, Any], expected: 
     assert expected == filter_of(words, now=_NOW, zone=ZoneInfo("Asia/Shanghai"))
 
 
+_SHANGHAI = ZoneInfo("Asia/Shanghai")
+_WEDNESDAY = _ms(2026, 11, 4, 1, 30, zone=_SHANGHAI)
+"""A Tuesday still in UTC."""
+
+
+@pytest.mark.parametrize(
+    ("words", "begin", "end"),
+    [
+        ("today", (2026, 11, 4), (2026, 11, 5)),
+        ("Yesterday", (2026, 11, 3), (2026, 11, 4)),
+        ("昨天", (2026, 11, 3), (2026, 11, 4)),
+        ("monday", (2026, 11, 2), (2026, 11, 3)),
+        ("wednesday", (2026, 11, 4), (2026, 11, 5)),
+        ("thursday", (2026, 10, 29), (2026, 10, 30)),
+        ("周日", (2026, 11, 1), (2026, 11, 2)),
+        ("星期天", (2026, 11, 1), (2026, 11, 2)),
+        ("this  week", (2026, 11, 2), (2026, 11, 9)),
+        ("本周", (2026, 11, 2), (2026, 11, 9)),
+        ("this month", (2026, 11, 1), (2026, 12, 1)),
+    ],
+)
+def test_periods_are_read_as_people_call_them(words: str, begin: tuple[int, ...], end: tuple[int, ...]) -> None:
+    """Their first moment, or as ``until`` the end of them; a weekday is the last one, in the reader's zone."""
+    read = filter_of({"since": words, "until": words}, now=_WEDNESDAY, zone=_SHANGHAI)
+    expected = RecordFilter(created_from=_ms(*begin, zone=_SHANGHAI), created_before=_ms(*end, zone=_SHANGHAI))
+    assert expected == read
+
+
+def test_a_day_on_which_the_clocks_change_is_whole() -> None:
+    """In Berlin the last Sunday of October has 25 hours."""
+    berlin = ZoneInfo("Europe/Berlin")
+    now = _ms(2026, 10, 26, 9, zone=berlin)
+    read = filter_of({"since": "yesterday", "until": "yesterday"}, now=now, zone=berlin)
+    assert 25 * 3_600_000 == (read.created_before or 0) - (read.created_from or 0)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ({"stauts": "failed"}, "There is no filter 'stauts': perhaps you meant status."),
         ({"zzz": "1"}, "There is no filter 'zzz': there are account, bot,"),
         ({"status": "fail"}, "'fail' is not a status: perhaps you meant failed."),
-        ({"since": "yesterday"}, "'since' takes a time such as 2h"),
+        ({"since": "someday"}, "'since' takes a time such as 2h"),
         ({"since": "1761900000"}, "'since' takes milliseconds"),
         ({"until": "2026-13-01"}, "'until' takes a time"),
         ({"min_duration": "fast"}, "'min_duration' takes a duration"),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -32,7 +33,10 @@ async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOpti
 async def clear(
     session: Session,
     workflow_id: Annotated[
-        str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow whose history is deleted."))
+        str,
+        typer.Argument(
+            metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow whose history is deleted.")
+        ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
 ) -> ExitCode:

@@ -7,6 +7,7 @@ import orjson
 import typer
 from rich.text import Text
 
+from execution_history.cli.completion import complete_run
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.output import Cell, aligned
@@ -31,7 +32,11 @@ async def diff(
     execute_id: ExecuteId,
     other: Annotated[
         str | None,
-        typer.Argument(metavar="EXECUTE_ID", help=N_("The run to compare with; the first one is then the older side.")),
+        typer.Argument(
+            metavar="EXECUTE_ID",
+            autocompletion=complete_run,
+            help=N_("The run to compare with; the first one is then the older side."),
+        ),
     ] = None,
     workflow: WorkflowOption = None,
 ) -> None:

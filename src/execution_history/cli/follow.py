@@ -2,27 +2,35 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
 import typer
+from rich.text import Text
 
 from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
-from execution_history.cli.output import Cell, on_one_line_or_two
+from execution_history.cli.output import Cell, aligned, cropped, padded
 from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
 from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
+from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreError
 from execution_history.history.live_feed import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import clock, duration, gist, one_line
+from execution_history.presentation.formatting import brief_clock, clock, duration, gist, one_line, short_id
 from execution_history.stores.factory import place_named
 from execution_history.stores.presence import holds_history
 
 _FOLDER_SECONDS: Final = 0.25
 _DATABASE_SECONDS: Final = 2.0
 """How often to look for a history that is not there yet; each look into a database is a connection."""
+
+_COLUMNS: Final = (13, 11, 11)
+"""Of the status, the time and the duration, so that lines which come one by one stand under each other."""
+
+_ID_COLUMNS: Final = 9
 
 
 @command()
@@ -79,14 +87,24 @@ async def _show(session: Session, service: ExecutionHistoryService, event: LiveE
     else:
         workflow_id, execute_id = event.workflow_id or "", event.execute_id or ""
         facts, text = [Cell(session.translate("deleted"), "dim")], ""
+        show_time = clock if session.output.width is None else partial(brief_clock, now=now_ms())
         if event.summary is not None:
             record = orjson.loads(event.summary)
-            facts = [status_cell(session.translate, record["execute_status"]), Cell(clock(record["update_time"]))]
-            facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]))]
+            facts = [status_cell(session.translate, record["execute_status"]), Cell(show_time(record["update_time"]))]
+            facts += [] if record["duration_ms"] is None else [Cell(duration(record["duration_ms"]), right=True)]
             if record["execute_status"] == "interrupted":
                 with suppress(StoreError):  # the question is in the record; without it the summary will do
                     record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
             text = gist(record, LONGEST_GIST) or record["input_line"]
-        row = [*facts, Cell(one_line(workflow_id, LONGEST_ID))]
-        lines = on_one_line_or_two([row], [Cell(execute_id)], [Cell(text, "dim")], session.output.width)
-        session.output.lines(lines)
+        session.output.lines(_lines(session, facts, workflow_id, execute_id, text))
+
+
+def _lines(session: Session, facts: list[Cell], workflow_id: str, execute_id: str, text: str) -> list[Text]:
+    """Return a change on one line: on a terminal as wide as that, with short ids, elsewhere with all there is."""
+    width = session.output.width
+    if width is None:
+        return aligned([[*facts, Cell(one_line(workflow_id, LONGEST_ID)), Cell(execute_id), Cell(text, "dim")]])
+    row = [padded(fact, columns) for fact, columns in zip(facts, _COLUMNS, strict=False)]
+    row += [padded(Cell(""), columns) for columns in _COLUMNS[len(facts) :]]
+    row += [padded(Cell(short_id(workflow_id)), _ID_COLUMNS), Cell(short_id(execute_id)), Cell(text, "dim")]
+    return [cropped(line, width) for line in aligned([row])]

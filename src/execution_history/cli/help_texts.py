@@ -7,7 +7,7 @@ from execution_history.presentation.translator import Translator
 
 _ID: Final = "01a20dba-b801-7732-a3b5-fd1635d97bad"
 _OTHER_ID: Final = "01a20dbc-1f6e-7a10-9c11-0d6f2f8c5c21"
-_KEPT_LINES: Final = "\b\n"
+KEPT_LINES: Final = "\b\n"
 """Keeps the line breaks of a paragraph."""
 
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
@@ -191,10 +191,10 @@ def epilog_of(_: Translator) -> str:
     """Return the text below the list of all commands."""
     codes = "\n".join(f"  {code:<4} {_(meaning)}" for code, meaning in _EXIT_CODES.items())
     head = _("Exit codes:")
-    return f"{_examples(_, _APP_EXAMPLES)}\n\n{_KEPT_LINES}{head}\n{codes}"
+    return f"{_examples(_, _APP_EXAMPLES)}\n\n{KEPT_LINES}{head}\n{codes}"
 
 
 def _examples(_: Translator, calls: tuple[str, ...]) -> str:
     lines = "\n".join(f"  execution-history {call}" for call in calls)
     head = _("Examples:")
-    return f"{_KEPT_LINES}{head}\n{lines}"
+    return f"{KEPT_LINES}{head}\n{lines}"

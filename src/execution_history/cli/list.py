@@ -1,10 +1,13 @@
 """The commands ``list`` and ``workflows``."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Final
 
 import orjson
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
 from execution_history.cli.open_history import open_history
@@ -17,7 +20,7 @@ from execution_history.cli.options import (
     command,
     read_filters,
 )
-from execution_history.cli.output import Cell, aligned, natural_width
+from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
     LONGEST_ID,
@@ -29,9 +32,10 @@ from execution_history.cli.run_pages import (
     size_option,
 )
 from execution_history.cli.session import Session
+from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import clock, grouped, one_line
+from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection, Sort
@@ -39,6 +43,9 @@ from execution_history.records.record import STATUSES
 from execution_history.stores.protocol import WorkflowSummary
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
+
+_LEAST_NAME: Final = 12
+"""Columns that a workflow's name keeps on the narrowest terminal."""
 
 
 @command("workflow")
@@ -149,16 +156,23 @@ def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None
 
 
 def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
-    """Show a line for each workflow; on a narrow terminal the heads are shapes, explained in a last line."""
+    """Show a line for each workflow; a narrow terminal has shapes as heads, short times, and names as they fit."""
     _, width = session.translate, session.output.width
     has_other = any(summary.counts.get("other") for summary in summaries)
     names: list[str] = [*STATUSES, *(["other"] if has_other else [])]
     marks = [_mark(_, name) for name in names]
-    rows = [_workflow_cells(summary, names) for summary in summaries]
-    lines = aligned([_workflow_heads(_, marks), *rows])
-    if width is not None and natural_width(lines) > width:
-        shapes = [Cell(mark.text[0], mark.style, right=True) for mark in marks]
-        lines = aligned([_workflow_heads(_, shapes), *rows])
+    lines = aligned([_workflow_heads(_, marks), *(_workflow_cells(each, names, clock) for each in summaries)])
+    if width is not None and (excess := natural_width(lines) - width) > 0:
+        brief = partial(brief_clock, now=now_ms())
+        rows = [
+            _workflow_heads(_, [Cell(mark.text[0], mark.style, right=True) for mark in marks]),
+            *(_workflow_cells(each, names, brief) for each in summaries),
+        ]
+        excess = natural_width(aligned(rows)) - width
+        if excess > 0:
+            columns = max(_LEAST_NAME, max(cell_len(row[0].text) for row in rows) - excess)
+            rows = [[row[0]._replace(text=shortened_to(row[0].text, columns)), *row[1:]] for row in rows]
+        lines = aligned(rows)
         lines.append(Text("  ".join(mark.text for mark in marks), style="dim"))
     session.output.lines(lines, are_cut=True)
 
@@ -174,7 +188,7 @@ def _workflow_heads(_: Translator, marks: list[Cell]) -> list[Cell]:
     return [*first, *marks, Cell(_("Last run").upper(), "dim")]
 
 
-def _workflow_cells(summary: WorkflowSummary, names: list[str]) -> list[Cell]:
+def _workflow_cells(summary: WorkflowSummary, names: list[str], time: Callable[[int], str]) -> list[Cell]:
     counts = [Cell(grouped(summary.counts.get(name) or None), right=True) for name in names]
     first = [Cell(one_line(summary.workflow_id, LONGEST_ID)), Cell(grouped(summary.total), right=True)]
-    return [*first, *counts, Cell(clock(summary.last_create_time))]
+    return [*first, *counts, Cell(time(summary.last_create_time))]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from execution_history.cli.completion import complete_run, complete_workflow, completes_kind
 from execution_history.cli.session import LoopFactory, Session, Work
 from execution_history.clock import now_ms
 from execution_history.errors import N_
@@ -35,17 +36,24 @@ ExecuteId = Annotated[
     str,
     typer.Argument(
         metavar="EXECUTE_ID",
+        autocompletion=complete_run,
         help=N_("The run's id as list shows it, or its first characters (8 or more), or its id at Coze."),
     ),
 ]
 WorkflowArgument = Annotated[
-    str | None, typer.Argument(metavar="WORKFLOW_ID", help=N_("Only the runs of this workflow."))
+    str | None,
+    typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("Only the runs of this workflow.")),
 ]
 WorkflowOption = Annotated[
     str | None,
-    typer.Option("--workflow", metavar="ID", help=N_("The workflow, where several have a run with this id.")),
+    typer.Option(
+        "--workflow",
+        metavar="ID",
+        autocompletion=complete_workflow,
+        help=N_("The workflow, where several have a run with this id."),
+    ),
 ]
-PageSizeOption = Annotated[int, typer.Option(min=1, max=MAX_SIZE, help=N_("Runs per page."))]
+PageSizeOption = Annotated[int, typer.Option("--page-size", "-n", min=1, max=MAX_SIZE, help=N_("Runs per page."))]
 CursorOption = Annotated[
     str | None,
     typer.Option("--cursor", metavar="CURSOR", help=N_("Continue after this position, as the previous page names it.")),
@@ -120,7 +128,11 @@ def as_options(filters: Filters) -> list[str]:
 
 def _option(row: FilterField) -> inspect.Parameter:
     info = typer.Option(
-        _option_name(row.name), help=row.meaning, rich_help_panel=_PANEL, metavar=row.values.kind.upper()
+        _option_name(row.name),
+        help=row.meaning,
+        rich_help_panel=_PANEL,
+        metavar=row.values.kind.upper(),
+        autocompletion=complete_workflow if row.name == "workflow" else completes_kind(row.values.kind),
     )
     kind: Any = Annotated[list[str] | None, info] if row.is_repeatable else Annotated[str | None, info]
     return _keyword(_PREFIX + row.name, kind, default=None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
@@ -140,6 +140,13 @@ def _line(row: Sequence[Cell], texts: Sequence[str], widths: Sequence[int]) -> T
     return line
 
 
+def padded(cell: Cell, columns: int) -> Cell:
+    """Return *cell* with blanks up to so many *columns*, where it is not as wide already."""
+    text = visible(cell.text)
+    blanks = " " * max(0, columns - cell_len(text))
+    return Cell(blanks + text if cell.right else text + blanks, cell.style)
+
+
 def natural_width(lines: Iterable[Text]) -> int:
     """Return the number of columns that the longest of *lines* takes."""
     return max((line.cell_len for line in lines), default=0)
@@ -150,6 +157,14 @@ def cropped(line: Text, width: int | None) -> Text:
     if width is not None:
         line.truncate(max(1, width), overflow="ellipsis")
     return line
+
+
+def shortened_to(text: str, columns: int) -> str:
+    """Return *text* with its middle left out where it is wider than *columns*: ids differ at both ends."""
+    if cell_len(text) <= columns:
+        return text
+    half = (columns - 1) // 2
+    return f"{set_cell_size(text, columns - 1 - half).rstrip()}…{set_cell_size(text[::-1], half).rstrip()[::-1]}"
 
 
 def on_one_line_or_two(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import ExecuteId, WorkflowOption, command
 from execution_history.cli.run_reporter import Ending, RunReporter
@@ -40,7 +41,9 @@ _CODES: Final = {
     "interrupted": ExitCode.INTERRUPTED,
 }
 
-_Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow to run."))]
+_Workflow = Annotated[
+    str, typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow to run."))
+]
 _Parameters = Annotated[
     list[str] | None,
     typer.Option(
@@ -152,7 +155,9 @@ async def resume(
 @command()
 async def fetch(
     session: Session,
-    workflow_id: Annotated[str, typer.Argument(metavar="WORKFLOW_ID", help=N_("The workflow."))],
+    workflow_id: Annotated[
+        str, typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow."))
+    ],
     execute_id: Annotated[
         str, typer.Argument(metavar="EXECUTE_ID", help=N_("The run's id at Coze, as its debug page shows it."))
     ],

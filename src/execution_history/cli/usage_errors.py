@@ -1,4 +1,4 @@
-"""typer's own sentences, for wrong calls and around help texts, in the language of the command line."""
+"""typer's own sentences about wrong calls, in the language of the command line, and commands that have our help."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -6,20 +6,16 @@ from typing import Any, Final
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from execution_history.cli.help_page import print_help
 from execution_history.errors import N_
 from execution_history.presentation.translator import Translator
 
 _FRAME: Final = {
-    "ARGUMENTS_PANEL_TITLE": N_("Arguments"),
-    "OPTIONS_PANEL_TITLE": N_("Options"),
-    "COMMANDS_PANEL_TITLE": N_("Commands"),
     "ERRORS_PANEL_TITLE": N_("Error"),
-    "DEFAULT_STRING": N_("[default: {}]"),
-    "REQUIRED_LONG_STRING": N_("[required]"),
     "ABORTED_TEXT": N_("Aborted."),
     "RICH_HELP": N_("Try [blue]'{command_path} {help_option}'[/] for help."),
 }
-"""typer's sentences around help texts and errors, by the names of its constants."""
+"""typer's sentences around errors, by the names of its constants."""
 
 _OPTIONS: Final = {
     "help": N_("Show this message and exit."),
@@ -36,19 +32,17 @@ _Formatter: Final[Any] = _Context.formatter_class
 class TranslatedCommand(TyperCommand):
     """A command whose help is in the language of the session."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own classes
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - of typer's own classes
         """Print the help."""
-        _translate_frame(ctx.find_root().obj.translate)
-        super().format_help(ctx, formatter)
+        print_help(self, ctx, ctx.find_root().obj)
 
 
 class TranslatedGroup(TyperGroup):
     """The group of all commands; errors in a call are explained in the language of the session."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - of typer's own classes
+    def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - of typer's own classes
         """Print the help."""
-        _translate_frame(ctx.obj.translate)
-        super().format_help(ctx, formatter)
+        print_help(self, ctx, ctx.obj)
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
         """Read the options ahead of a command."""

@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
-from execution_history.history.names import HistoryNaming
+from execution_history.history.names import HistoryNaming, noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
 from execution_history.query.model import RecordKey
-from execution_history.records.metadata import of_caller
+from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
@@ -146,7 +146,10 @@ class ExecutionHistoryService(HistoryNaming):
         Raises:
             StoreError: the records could not be written.
         """
-        return await (await self._opened()).merge(documents, settle=settle)
+        naming: list[Document] = []
+        report = await (await self._opened()).merge(noting_names(documents, naming), settle=settle)
+        await self.learn_from(naming)
+        return report
 
     async def create_execution_record(
         self,
@@ -186,6 +189,7 @@ class ExecutionHistoryService(HistoryNaming):
             largest=self.record_limit_bytes,
         )
         await (await self._opened()).create(document)
+        await self.learn_from([document])
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -233,6 +237,8 @@ class ExecutionHistoryService(HistoryNaming):
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
+        if made is not None and WORKFLOW_NAME.name in change.metadata:
+            await self.learn_from([made])
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

@@ -107,6 +107,14 @@ def clock(moment: int, zone: tzinfo | None = None) -> str:
     return str(moment) if found is None else f"{found:%Y-%m-%d %H:%M:%S}"
 
 
+def brief_clock(moment: int, zone: tzinfo | None = None, *, now: int) -> str:
+    """Return the time in *zone*, by default this machine's: ``09:30:12`` today, ``11-24 09:30`` this year."""
+    found, today = _moment(moment, zone), _moment(now, zone)
+    if found is None or today is None or found.year != today.year:
+        return day(moment, zone)
+    return f"{found:%H:%M:%S}" if found.date() == today.date() else f"{found:%m-%d %H:%M}"
+
+
 def exact(moment: int, zone: tzinfo | None = None) -> str:
     """Return the time in *zone*, by default this machine's, as ``2026-11-24 09:30:12.345 +08:00``."""
     found = _moment(moment, zone)

@@ -178,8 +178,9 @@ class RecordFilter:
         STATUS, STATE, _one_of, "commas", example="",
     )
     created_from: int | None = _row(
-        "since", N_("Since"), N_("Begun since: 2h or 7d ago, 2026-11-01, 2026-11-01T08:00 or milliseconds."), SINCE,
-        CREATED, _from, example="24h",
+        "since", N_("Since"),
+        N_("Begun since: 2h or 7d ago, yesterday, monday, this week, 2026-11-01, 2026-11-01T08:00 or milliseconds."),
+        SINCE, CREATED, _from, example="24h",
     )
     created_before: int | None = _row(
         "until", N_("Until"), N_("Begun before then; a date alone includes its day."), UNTIL, CREATED, _before

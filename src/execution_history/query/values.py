@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any, Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
@@ -19,6 +19,11 @@ _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_40
 _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_CHINESE_DAY: Final = re.compile(r"(?:周|星期|礼拜)([一二三四五六日天])")
+_CHINESE_PERIODS: Final = {"今天": "today", "昨天": "yesterday", "本周": "this week", "这周": "this week"} | {
+    "本月": "this month", "这个月": "this month",
+}  # fmt: skip
 _DATE_LENGTH: Final = len("2026-11-01")
 _LARGEST: Final = 2**62
 _LONGEST_VALUE: Final = 1_000
@@ -142,12 +147,36 @@ def _condition(_name: str, value: str, _setting: Setting) -> PathCondition:
     return parse_condition(value)
 
 
+def _period(words: str, today: date) -> tuple[date, date] | None:
+    """Return the first day of the period that people call so, and the day after it; ``None`` for any other words.
+
+    The name of a weekday means the last such day, which may be today.
+    """
+    words = " ".join(words.lower().split())
+    if chinese := _CHINESE_DAY.fullmatch(words):
+        words = _WEEKDAYS["一二三四五六日".find(chinese[1].replace("天", "日"))]
+    words = _CHINESE_PERIODS.get(words, words)
+    monday = today - timedelta(days=today.weekday())
+    if words in _WEEKDAYS:
+        found = today - timedelta(days=(today.weekday() - _WEEKDAYS.index(words)) % 7)
+        return found, found + timedelta(days=1)
+    return {
+        "today": (today, today + timedelta(days=1)),
+        "yesterday": (today - timedelta(days=1), today),
+        "this week": (monday, monday + timedelta(days=7)),
+        "this month": (today.replace(day=1), (today.replace(day=1) + timedelta(days=31)).replace(day=1)),
+    }.get(words)
+
+
 def _until(name: str, value: str, setting: Setting) -> int:
     return _time(name, value, setting, days=1)
 
 
 def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
-    """Return the time of *value*; a date alone is its first moment, or that of the day so many *days* later."""
+    """Return the time of *value*; a date alone is its first moment, or that of the day so many *days* later.
+
+    Of a period such as ``yesterday`` it is the first moment, or the one behind it.
+    """
     if ago := _AGO.fullmatch(value):
         return max(0, setting.now - round(float(ago[1]) * _UNITS_MS[ago[2]]))
     if value.isascii() and value.isdigit():
@@ -160,6 +189,8 @@ def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
             )
         return number
     try:
+        if period := _period(value, datetime.fromtimestamp(setting.now / 1000, setting.zone).date()):
+            return round(datetime.combine(period[min(days, 1)], time(), setting.zone).timestamp() * 1000)
         found = datetime.fromisoformat(value)
         if len(value) <= _DATE_LENGTH:
             found += timedelta(days=days)
@@ -167,8 +198,8 @@ def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
         return max(0, round(moment.timestamp() * 1000))
     except (ValueError, OverflowError):
         raise InvalidQuery(
-            "The filter %(name)s takes a time such as 2h, 7d, 2026-11-01, 2026-11-01T08:00 or "
-            "milliseconds, not %(value)s.",
+            "The filter %(name)s takes a time such as 2h, 7d, yesterday, monday, this week, 2026-11-01, "
+            "2026-11-01T08:00 or milliseconds, not %(value)s.",
             name=quoted(name),
             value=quoted(value),
         ) from None

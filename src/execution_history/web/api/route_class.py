@@ -50,7 +50,7 @@ class HistoryRoute(APIRoute):
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
         """Return the handler, which turns every exception into an answer."""
         handle = super().get_route_handler()
-        takes_body = bool(self.methods and self.methods & {"POST", "PATCH"}) and self.largest_body is not None
+        takes_body = bool(self.methods and self.methods & {"POST", "PUT", "PATCH"}) and self.largest_body is not None
 
         async def answer(request: Request) -> Response:
             try:

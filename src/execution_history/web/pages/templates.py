@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.history.names import WorkflowName
+from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
