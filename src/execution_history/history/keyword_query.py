@@ -1,6 +1,8 @@
 """The arguments of a Python caller as keys or a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from math import isfinite
 from typing import Final, NotRequired, TypedDict, cast
 
 import orjson
@@ -15,6 +17,7 @@ FilterValue = str | int | float | bool | Sequence[str | int] | None
 """The value of a keyword filter: the text that HTTP and the command line take, or the plain value it stands for."""
 
 _FLAGS: Final = frozenset(row.name for row in FILTERS if row.values.kind == "bool")
+_AMOUNTS: Final = frozenset(row.name for row in FILTERS if row.values.kind == "amount")
 _LAST_EXACT: Final = 2**53
 """A float that is larger, such as an id with its last digits lost, stands for several whole numbers."""
 
@@ -108,6 +111,8 @@ def _text(name: str, value: object) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < _LAST_EXACT:
         return str(int(value))
+    if isinstance(value, float) and name in _AMOUNTS and isfinite(value):
+        return f"{Decimal(repr(value)):f}"
     raise InvalidQuery(
         "The filter %(name)s takes text or whole numbers, not %(value)s.", name=quoted(name), value=quoted(value)
     )

@@ -12,9 +12,21 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec
 
 from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import MOST_CONDITIONS, PathCondition
-from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    Exists,
+    HasTag,
+    In,
+    JsonPath,
+    Predicate,
+    Prefix,
+    Range,
+    Text,
+)
 from execution_history.query.predicates import all_of as _all_of
 from execution_history.query.values import (
+    AMOUNT,
     CONDITION,
     DURATION,
     FLAG,
@@ -50,14 +62,20 @@ ACCOUNT: Final = Attribute("account", lambda _, facts: facts.account, "account",
 CALLER: Final = Attribute("caller", lambda _, facts: facts.caller, "caller", "shared text")
 ERROR_CODE: Final = Attribute("error code", lambda _, facts: facts.error_code, "error_code", "shared text")
 TOKENS: Final = Attribute("tokens", lambda _, facts: facts.tokens, "tokens")
+INPUT_TOKENS: Final = Attribute("input tokens", lambda _, facts: facts.input_tokens, "input_tokens")
+OUTPUT_TOKENS: Final = Attribute("output tokens", lambda _, facts: facts.output_tokens, "output_tokens")
+COST: Final = Attribute("cost", lambda _, facts: facts.cost, "cost")
+CURRENCY: Final = Attribute("currency", lambda _, facts: facts.currency, "currency", "shared text")
 HAS_OUTPUT: Final = Attribute("has output", lambda _, facts: facts.has_output, "has_output")
 PINNED: Final = Attribute("pinned", lambda _, facts: facts.pinned, "pinned")
 RATING: Final = Attribute("rating", lambda _, facts: facts.rating, "rating")
 UPSTREAM_ID: Final = Attribute("upstream id", lambda _, facts: facts.upstream_id, "upstream")
+LOG_ID: Final = Attribute("log id", lambda _, facts: facts.log_id, "log_id")
 FINGERPRINT: Final = Attribute("fingerprint", lambda _, facts: facts.fingerprint, "fingerprint", "fingerprint")
 PARENT: Final = Attribute("parent", lambda _, facts: facts.parent, "parent")
 EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id"], "execute_id")
 FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), "failed_nodes", "several")
+FAILED_IN: Final = Attribute("failed node", lambda _, facts: facts.failed_node, "failed_in", "shared text")
 
 
 class FilterField(NamedTuple):
@@ -161,7 +179,8 @@ class RecordFilter:
 
     All filters are combined with *and*; the values of one tuple with *or*, except ``tags`` and ``conditions``: a record
     must have all of these. Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before``
-    exclusive; all other ranges include both ends, and a record without the value is in none. A status is one of the
+    exclusive; all other ranges include both ends, and a record without the value is in none. Costs are millionths, of
+    whatever currency. A status is one of the
     four, or ``other`` for an adopted record whose status is none of them.
 
     Raises:
@@ -217,6 +236,11 @@ class RecordFilter:
         "min_tokens", N_("Tokens from"), N_("Took at least so many tokens."), NUMBER, TOKENS, _from
     )
     tokens_to: int | None = _row("max_tokens", N_("Tokens to"), N_("Took at most so many tokens."), NUMBER, TOKENS, _to)
+    cost_from: int | None = _row(
+        "min_cost", N_("Cost from"), N_("Cost at least so much, in units of its currency, such as 0.05."), AMOUNT, COST,
+        _from,
+    )
+    cost_to: int | None = _row("max_cost", N_("Cost to"), N_("Cost at most so much."), AMOUNT, COST, _to)
     has_output: bool | None = _row(
         "has_output", N_("Has output"), N_("Whether there is an output: true or false."), FLAG, HAS_OUTPUT, _is
     )
@@ -232,12 +256,19 @@ class RecordFilter:
     upstream_ids: tuple[str, ...] = _row(
         "upstream", N_("Run id at Coze"), N_("With this id at Coze."), ID, UPSTREAM_ID, _one_of, "commas"
     )
+    log_ids: tuple[str, ...] = _row(
+        "log", N_("Log id"), N_("Logged by Coze under this id."), ID, LOG_ID, _one_of, "commas"
+    )
     fingerprints: tuple[str, ...] = _row(
         "fingerprint", N_("Kind of failure"), N_("Failed in this way, as the statistics name it."), ID, FINGERPRINT,
         _one_of, "commas",
     )
     parents: tuple[str, ...] = _row(
         "parent", N_("Parent run"), N_("Begun within this run."), ID, PARENT, _one_of, "repeated"
+    )
+    nested: bool | None = _row(
+        "nested", N_("Within another run"), N_("Whether it began within another run: true or false."), FLAG, PARENT,
+        Exists,
     )
     execute_id_prefix: str | None = _row(
         "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
@@ -279,5 +310,12 @@ FILTERS: Final[tuple[FilterField, ...]] = tuple(
 )
 """Every filter there is, in the order of the help."""
 
-ATTRIBUTES: Final = tuple(dict.fromkeys(row.attribute for row in FILTERS if row.attribute is not None))
-"""All attributes that they test; an index has those with a column."""
+ATTRIBUTES: Final = tuple(
+    dict.fromkeys(
+        [
+            *(row.attribute for row in FILTERS if row.attribute is not None),
+            *(INPUT_TOKENS, OUTPUT_TOKENS, CURRENCY, FAILED_IN),
+        ]
+    )
+)
+"""All attributes that they test, and those that are counted or added up besides; an index has a column for each."""

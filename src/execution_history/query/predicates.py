@@ -70,6 +70,18 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Exists:
+    """The record has the attribute, or has it not."""
+
+    attribute: Attribute
+    is_there: bool
+
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return (self.attribute.read(record, facts) is not None) is self.is_there
+
+
+@dataclass(frozen=True, slots=True)
 class HasTag:
     """The record has this tag."""
 
@@ -132,7 +144,7 @@ class And:
         return And(tuple(part for part in self.parts if isinstance(part, JsonPath)))
 
 
-Predicate = In | Range | HasTag | Prefix | JsonPath | Text | And
+Predicate = In | Range | Exists | HasTag | Prefix | JsonPath | Text | And
 
 
 def all_of(predicates: Iterable[Predicate]) -> And:

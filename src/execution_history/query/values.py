@@ -3,21 +3,27 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.hints import hint
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
+from execution_history.records.cost import MILLIONTHS
 from execution_history.records.record import STATUSES
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
 
 FILTER_STATUSES: Final = (*STATUSES, "other")
 
-_MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
+MODE_NAMES: Final = {0: "sync", 1: "stream", 2: "async"}
+"""What the filter calls the run modes."""
+
+_MODES: Final = {word: mode for mode, name in MODE_NAMES.items() for word in (name, str(mode))}
 _FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
+_AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,18})?|\.[0-9]{1,18}", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CHINESE_DAY: Final = re.compile(r"(?:周|星期|礼拜)([一二三四五六日天])")
@@ -29,7 +35,7 @@ _LARGEST: Final = 2**62
 _LONGEST_VALUE: Final = 1_000
 _LONGEST_TEXT: Final = 2_000
 
-Kind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mode", "condition"]
+Kind = Literal["text", "id", "time", "duration", "number", "amount", "bool", "status", "mode", "condition"]
 
 
 class Setting(NamedTuple):
@@ -132,6 +138,17 @@ def _number(name: str, value: str, _setting: Setting) -> int:
     return int(value)
 
 
+def _amount(name: str, value: str, _setting: Setting) -> int:
+    """Return an amount of money in millionths."""
+    if not _AMOUNT.fullmatch(value):
+        raise InvalidQuery(
+            "The filter %(name)s takes an amount such as 0.05 or 12, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
+        )
+    return round(Decimal(value) * MILLIONTHS)
+
+
 def _duration(name: str, value: str, _setting: Setting) -> int:
     found = _DURATION.fullmatch(value)
     if found is None:
@@ -212,6 +229,7 @@ SINCE: Final = Values("time", _time, check_number)
 UNTIL: Final = Values("time", _until, check_number)
 DURATION: Final = Values("duration", _duration, check_number)
 NUMBER: Final = Values("number", _number, check_number)
+AMOUNT: Final = Values("amount", _amount, check_number)
 FLAG: Final = Values("bool", _flag, _check_flag)
 STATUS: Final = Values("status", _text, _check_status)
 MODE: Final = Values("mode", _mode, check_number)

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.query.predicates import And, HasTag, In, Prefix, Range
-from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NUMBERS
+from execution_history.query.predicates import And, Exists, HasTag, In, Prefix, Range
+from execution_history.query.statistics import Sums
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 LARGEST: Final = 2**63 - 1
 """The largest number of a column; the least is its negative."""
 
+TOKENS: Final = ("tokens", "input_tokens", "output_tokens")
+"""The columns of sums of tokens, in the order of :class:`~.statistics.Sums`."""
+
 _HALF: Final = 2**63
 
-ColumnPredicate = In | Range | HasTag | Prefix
+ColumnPredicate = In | Range | Exists | HasTag | Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Exists, Prefix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:
@@ -50,9 +54,17 @@ def is_ended(table: str) -> str:
 
 
 def counts_of(table: str) -> str:
-    """Return the number of rows of *table* in each status, and the sum of their tokens."""
+    """Return the number of rows of *table* in each status, and the sums of their tokens: all, read and written."""
     counts = (f"count(*) FILTER (WHERE {table}.status = {number})" for number in STATUS_NUMBERS.values())
-    return ", ".join([*counts, f"coalesce(sum({table}.tokens), 0)"])
+    return ", ".join([*counts, *(f"coalesce(sum({table}.{name}), 0)" for name in TOKENS)])
+
+
+def sums_of(figures: Sequence[Any]) -> Sums:
+    """Return the sums in the columns of :func:`counts_of`, or of rollups."""
+    size = len(STATUS_NAMES)
+    counts = dict(zip(STATUS_NAMES, map(int, figures[:size]), strict=True))
+    total, read, written = map(int, figures[size : size + len(TOKENS)])
+    return Sums(counts, total, read, written)
 
 
 def whole(value: Any) -> Any:  # noqa: ANN401 - whatever a record may have

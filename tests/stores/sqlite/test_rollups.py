@@ -95,7 +95,7 @@ def _specified(query: StatisticsQuery, bodies: Any, reach: IndexReach, exact_run
 _RECOUNT = """
 SELECT w, create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1),
     count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), count(*) FILTER (WHERE status = 4),
-    coalesce(sum(tokens), 0), 0
+    coalesce(sum(tokens), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
 FROM (SELECT workflow AS w, * FROM facets UNION ALL SELECT 0 AS w, * FROM facets) GROUP BY 1, 2 ORDER BY 1, 2
 """
 

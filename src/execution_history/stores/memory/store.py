@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, Message
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
@@ -172,6 +173,10 @@ class MemoryStore(MemoryAdministration):
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return select.statistics(query, self._all_records(), await reach_of(self))
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """See :meth:`HistoryStore.breakdown`."""
+        return select.breakdown(query, self._all_records(), await reach_of(self))
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

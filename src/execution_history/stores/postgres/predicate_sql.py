@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
+from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range
 from execution_history.stores.postgres.stored_texts import beginning_of, escaped, stored_text
 from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -27,6 +27,8 @@ def render(predicate: Predicate) -> Fragment:
             return _in(predicate)
         case Range():
             return _range(predicate)
+        case Exists(attribute, is_there):
+            return Fragment(f"e.{column_of(attribute)} IS {'NOT ' if is_there else ''}NULL")
         case Prefix():
             return _prefix(predicate)
         case HasTag(tag):

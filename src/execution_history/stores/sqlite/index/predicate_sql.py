@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
+from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range
 from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -42,6 +42,8 @@ def render(predicate: Predicate) -> Fragment:
             return _is_listed(Fragment(f"x.name IN {_numbers(values)}", values), attribute.column)
         case Range():
             return _range(predicate)
+        case Exists(attribute, is_there):
+            return Fragment(f"f.{attribute.column} IS {'NOT ' if is_there else ''}NULL")
         case Prefix():
             return _prefix(predicate)
         case HasTag(tag):

@@ -56,7 +56,7 @@ SELECT coalesce(max(id), 0) FROM texts;
 
 -- name: rows_of
 -- What is known of some records.
-SELECT seq, revision, create_time, workflow, status, duration, tokens
+SELECT seq, revision, workflow, create_time, status, duration, tokens, input_tokens, output_tokens
 FROM facets WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: drop_facets
@@ -107,14 +107,17 @@ SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 INSERT OR IGNORE INTO failures SELECT value ->> 0, value ->> 1 FROM jsonb_each(?);
 
 -- name: add_to_rollup
--- Adds to the runs of hours: a JSON list of rows without their cost.
+-- Adds to the runs of hours: a JSON list of rows.
 INSERT INTO rollups
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, 0
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9
 FROM jsonb_each(?) WHERE true
 ON CONFLICT (workflow, hour) DO UPDATE SET
     running = rollups.running + excluded.running, success = rollups.success + excluded.success,
     failed = rollups.failed + excluded.failed, interrupted = rollups.interrupted + excluded.interrupted,
-    other = rollups.other + excluded.other, tokens = rollups.tokens + excluded.tokens;
+    other = rollups.other + excluded.other, tokens = rollups.tokens + excluded.tokens,
+    input_tokens = rollups.input_tokens + excluded.input_tokens,
+    output_tokens = rollups.output_tokens + excluded.output_tokens;
 
 -- name: drop_empty_rollup
 -- Removes an hour that has no runs left.

@@ -21,7 +21,7 @@ from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
 from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
-from execution_history.stores.sql_fragments import fingerprint_number, whole
+from execution_history.stores.sql_fragments import TOKENS, fingerprint_number, whole
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.predicate_sql import STORED
@@ -40,6 +40,8 @@ class Cell(NamedTuple):
     status: int
     duration: int | None
     tokens: int | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 class RecordRows(NamedTuple):
@@ -138,7 +140,7 @@ def columns_of(texts: SharedTexts, change: ChangedRecord) -> RecordRows:
 
 
 _PLACES: Final = {each.column: number for number, each in enumerate(STORED)}
-_CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens")))
+_CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", *TOKENS)))
 
 
 def _cell(values: list[Any]) -> Cell:

@@ -8,12 +8,13 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import HOUR_MS, bucket_of, pieces_within
-from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
+from execution_history.query.statistics import Sums
+from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
-_NOTHING: Final = ", ".join("0" * len(STATUS_NAMES))
+_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, *TOKENS))
+_NOTHING: Final = ", ".join("0" * (len(STATUS_NAMES) + len(TOKENS) - 1))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _KEY: Final = "json_extract(j.value, '$[0]')"
 _HOURS: Final = "r.hour >= json_extract(j.value, '$[1]') AND r.hour < json_extract(j.value, '$[2]')"
@@ -22,8 +23,8 @@ _TIMES: Final = "f.create_time >= json_extract(j.value, '$[1]') AND f.create_tim
 # Without a group of rows for each bucket, which would be sorted: that takes five times as long.
 _HISTOGRAM: Final = "SELECT json_array(json_group_array(r.bucket), json_group_array(r.runs)) FROM durations r WHERE"
 
-RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
-"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+RolledUp = tuple[int, Sums, dict[int, int]]
+"""A bucket: its number, what was added up, and how many runs ended after which duration."""
 
 
 def _of(workflow_ids: Sequence[str]) -> tuple[str, str, str]:
@@ -92,7 +93,4 @@ def _gathered(found: Sequence[tuple[Any, ...]]) -> list[RolledUp]:
             counts[number] = [one + other for one, other in zip(known, figures, strict=True)]
         else:
             durations.setdefault(number, Counter())[bucket_of(duration)] += figures[-1]
-    return [
-        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(durations.get(number, {})))
-        for number, figures in sorted(counts.items())
-    ]
+    return [(number, sums_of(figures), dict(durations.get(number, {}))) for number, figures in sorted(counts.items())]

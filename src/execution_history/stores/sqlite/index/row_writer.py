@@ -8,6 +8,7 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import bucket_of, hour_of
+from execution_history.stores.sql_fragments import TOKENS
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.predicate_sql import STORED
@@ -109,10 +110,7 @@ class RowWriter:
         """Return the revisions of the records at *seqs* that the index has, and what rollups count of them."""
         listed = orjson.dumps(list(seqs)).decode()
         return {
-            seq: (revision, Cell(workflow, create_time, status, duration, tokens))
-            for seq, revision, create_time, workflow, status, duration, tokens in rows(
-                index, statement("rows_of"), (listed,)
-            )
+            seq: (revision, Cell._make(cell)) for seq, revision, *cell in rows(index, statement("rows_of"), (listed,))
         }
 
     def remove(self, index: apsw.Connection, known: Mapping[int, Cell]) -> None:
@@ -149,13 +147,14 @@ class _Rollups:
     def count(self, found: Iterable[Cell], sign: int) -> None:
         """Count records once more, or once less where *sign* is -1."""
         self._has_fewer |= sign < 0
-        for workflow, create_time, status, duration, tokens in found:
+        for workflow, create_time, status, duration, *tokens in found:
             hour = hour_of(create_time)
             counts = self._hours.get((workflow, hour))
             if counts is None:
-                counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + 1)
+                counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + len(TOKENS))
             counts[status] += sign
-            counts[-1] += sign * (tokens or 0)
+            for place, number in enumerate(tokens, len(STATUS_NAMES)):
+                counts[place] += sign * (number or 0)
             if duration is not None and status in ENDED_NUMBERS:
                 key = (workflow, hour, bucket_of(duration))
                 self._durations[key] = self._durations.get(key, 0) + sign

@@ -34,8 +34,8 @@ CREATE TABLE texts (
     text TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- seq is the record's place in the order of arrival, as in history.db. Numbers in workflow, bot, account, caller and
--- error_code are texts; status is the number that history.db uses; fingerprint is its 64 bits as a signed number.
+-- seq is the record's place in the order of arrival, as in history.db. Numbers in workflow, bot, account, caller,
+-- error_code, failed_in and currency are texts; cost is in millionths; status is the number that history.db uses; fingerprint is its 64 bits as a signed number.
 CREATE TABLE facets (
     seq INTEGER PRIMARY KEY,
     workflow INTEGER NOT NULL,
@@ -43,7 +43,12 @@ CREATE TABLE facets (
     status INTEGER NOT NULL,
     duration INTEGER,
     tokens INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cost INTEGER,
+    currency INTEGER,
     error_code INTEGER,
+    failed_in INTEGER,
     fingerprint INTEGER,
     run_mode INTEGER,
     has_output INTEGER NOT NULL,
@@ -54,6 +59,7 @@ CREATE TABLE facets (
     caller INTEGER,
     conversation TEXT,
     upstream TEXT,
+    log_id TEXT,
     parent TEXT,
     revision INTEGER NOT NULL,
     execute_id TEXT NOT NULL
@@ -90,7 +96,6 @@ CREATE TABLE nodes (
 ) STRICT, WITHOUT ROWID;
 
 -- The runs of a workflow that began in an hour (query/rollups.py); workflow 0 has those of all workflows.
--- cost is in millionths of a currency that nobody sets yet.
 CREATE TABLE rollups (
     workflow INTEGER NOT NULL,
     hour INTEGER NOT NULL,
@@ -100,7 +105,8 @@ CREATE TABLE rollups (
     interrupted INTEGER NOT NULL,
     other INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
-    cost INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
     PRIMARY KEY (workflow, hour)
 ) STRICT, WITHOUT ROWID;
 

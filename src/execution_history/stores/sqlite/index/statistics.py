@@ -1,7 +1,9 @@
 """Statistics: carries out the steps of a finder, in four statements over ranges of the index."""
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from math import gcd
 from typing import Any, Final
 
 import apsw
@@ -14,12 +16,14 @@ from execution_history.query.model import FailureGroup, IndexReach, RecordQuery,
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS
+from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import (
     Fragment,
     counts_of,
     fingerprint_text,
     is_ended,
     of_columns,
+    sums_of,
     together,
     values_of,
 )
@@ -31,14 +35,22 @@ from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rol
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.queries import Value
-from execution_history.stores.status_numbers import STATUS_NAMES
 
 _PARTS: Final = ("0.5", "0.95", "0.99")
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in _PARTS)
 _FIGURES: Final = ", ".join(
     [counts_of("f"), *(f"percentile_disc(f.duration, {part}) FILTER (WHERE {is_ended('f')})" for part in _PARTS)]
 )
-_GROUP_FIELDS: Final = ("title", "error_code", "count", "first_seen", "last_seen", "workflow_id", "execute_id")
+_GROUP_FIELDS: Final = (
+    "title",
+    "error_code",
+    "count",
+    "first_seen",
+    "last_seen",
+    "workflow_id",
+    "execute_id",
+    "failed_node",
+)
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
 
 
@@ -76,10 +88,12 @@ class StatisticsEngine:
                 return self._buckets(first, last, edges)
             case steps.RollupCounts(first, last, edges):
                 return rollup_counts(self._index, self._filter.workflow_ids, first, last, edges)
+            case steps.Costs(first, last, edges):
+                return self._costs(first, last, edges)
             case steps.ErrorCodes(first, last):
                 return self._error_codes(first, last)
-            case steps.Failures(first, last):
-                return self._failures(first, last)
+            case steps.Failures(first, last, edges, period):
+                return self._failures(first, last, edges, period)
             case steps.SeenBefore(fingerprints):
                 return self._seen_before(fingerprints)
         raise TypeError(f"No statistics need the step {type(step).__name__}.")
@@ -114,11 +128,23 @@ class StatisticsEngine:
         values = (*whole.values, *part.values, orjson.dumps(ranges).decode())
         found = {number: orjson.loads(figures) for number, figures in rows(self._index, sql, values)}
         percentiles = _whole(found.pop(-1))
-        size = len(STATUS_NAMES)
         return percentiles, [
-            (number, dict(zip(STATUS_NAMES, figures[:size], strict=True)), figures[size], _whole(figures[size + 1 :]))
-            for number, figures in found.items()
+            (number, sums_of(figures), _whole(figures[-len(_PARTS) :])) for number, figures in found.items()
         ]
+
+    def _costs(self, first: int, last: int, edges: Sequence[int]) -> dict[int, dict[str, int]]:
+        if not rows(self._index, "SELECT 1 FROM facets f INDEXED BY priced WHERE f.cost IS NOT NULL LIMIT 1"):
+            return {}
+        unit, where = gcd(*edges), self._within(first, last, "f.cost IS NOT NULL")
+        index = "priced_of_workflow" if self._of_workflows else "priced"
+        sql = (
+            f"SELECT at, {text_of('money')}, cost FROM (SELECT f.create_time / {unit} AS at, f.currency AS money, "  # noqa: S608 - literals of ours
+            f"sum(f.cost) AS cost FROM facets f INDEXED BY {index} WHERE {where.sql} GROUP BY 1, 2)"
+        )
+        found: dict[int, Counter[str]] = {}
+        for at, currency, cost in rows(self._index, sql, where.values):
+            found.setdefault(bucket_number(edges, at * unit), Counter())[currency] += cost
+        return {number: dict(costs) for number, costs in found.items()}
 
     def _error_codes(self, first: int, last: int) -> dict[str, int]:
         where = self._within(first, last, "f.error_code IS NOT NULL")
@@ -129,10 +155,12 @@ class StatisticsEngine:
         )
         return {str(code): int(runs) for code, runs in rows(self._index, sql, where.values)}
 
-    def _failures(self, first: int, last: int) -> list[FailureGroup]:
+    def _failures(
+        self, first: int, last: int, edges: Sequence[int], period: tuple[int, int] | None
+    ) -> list[FailureGroup]:
         grouped = self._within(first, last, "f.fingerprint IS NOT NULL")
         alike = self._within(first, last, "f.fingerprint = g.fingerprint")
-        seen = self._earlier("g.fingerprint")
+        seen, before = self._earlier("g.fingerprint"), self._before(period)
         sql = (
             "WITH g AS MATERIALIZED (SELECT f.fingerprint, count(*) AS runs, min(f.create_time) AS first, "  # noqa: S608 - literals of ours
             f"max(f.create_time) AS last FROM facets f INDEXED BY "
@@ -140,19 +168,52 @@ class StatisticsEngine:
             "GROUP BY f.fingerprint ORDER BY count(*) DESC, max(f.create_time) DESC, f.fingerprint "
             f"LIMIT {MOST_GROUPS}) "
             f"SELECT g.fingerprint, n.title, {text_of('e.error_code')}, g.runs, g.first, g.last, "
-            f"{text_of('e.workflow')}, e.execute_id, NOT ({seen.sql}) "
+            f"{text_of('e.workflow')}, e.execute_id, {text_of('e.failed_in')}, NOT ({seen.sql}), {before.sql} "
             "FROM g JOIN failures n ON n.fingerprint = g.fingerprint JOIN facets e ON e.seq = ("
             f"SELECT f.seq FROM facets f INDEXED BY by_fingerprint WHERE {alike.sql} "
             "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1)"
         )
+        found = rows(self._index, sql, values_of([grouped, seen, before, alike]))
+        trends = self._trends([number for number, *_ in found], first, last, edges)
         return [
             FailureGroup(
                 fingerprint=fingerprint_text(number),
+                buckets=tuple(trends[number][place] for place in range(len(edges) - 1)),
                 is_new=bool(is_new),
+                before=count_before,
+                last_before=last_before,
                 **dict(zip(_GROUP_FIELDS, columns, strict=True)),
             )
-            for number, *columns, is_new in rows(self._index, sql, values_of([grouped, seen, alike]))
+            for number, *columns, is_new, count_before, last_before in found
         ]
+
+    def _before(self, period: tuple[int, int] | None) -> Fragment:
+        """Return the number of failures ``g`` in the period before the window, and the time of the last before that."""
+        if period is None:
+            return Fragment("NULL, NULL")
+        begin, end = period
+        same = [Fragment("f.fingerprint = g.fingerprint"), *self._tests]
+        sql = "(SELECT {} FROM facets f INDEXED BY by_fingerprint WHERE {})"
+        within = together([*same, Fragment("f.create_time >= ? AND f.create_time < ?", (begin, end))])
+        earlier = together([*same, Fragment("f.create_time < ?", (end,))])
+        return Fragment(
+            f"{sql.format('count(*)', within.sql)}, {sql.format('max(f.create_time)', earlier.sql)}",
+            values_of([within, earlier]),
+        )
+
+    def _trends(self, numbers: Sequence[int], first: int, last: int, edges: Sequence[int]) -> dict[int, Counter[int]]:
+        """Return how many failures of each of some fingerprints are in which bucket."""
+        unit = gcd(*edges)
+        alike = Fragment("f.fingerprint IN (SELECT value FROM json_each(?))", (orjson.dumps(numbers).decode(),))
+        where = together([alike, *self._tests, Fragment(_BETWEEN, (first, last))])
+        sql = (
+            f"SELECT f.fingerprint, f.create_time / {unit}, count(*) FROM facets f INDEXED BY by_fingerprint "  # noqa: S608 - literals of ours
+            f"WHERE {where.sql} GROUP BY 1, 2"
+        )
+        trends: dict[int, Counter[int]] = {number: Counter() for number in numbers}
+        for number, at, runs in rows(self._index, sql, where.values):
+            trends[number][bucket_number(edges, at * unit)] += runs
+        return trends
 
     def _seen_before(self, fingerprints: Sequence[str]) -> set[str]:
         seen = self._earlier("j.value")
