@@ -19,6 +19,7 @@ from execution_history.web.pages.bulk_actions import RunChoices, Trash
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
+from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
@@ -60,6 +61,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     trash, runs = Trash(), RunPages(service, renderer)
     OverviewPages(service, application.recorder, renderer, has_sandbox=application.sandbox is not None).add_to(router)
     FigurePages(service, renderer).add_to(router)
+    NodePages(service, renderer).add_to(router)
     ListPages(service, renderer, runs, trash).add_to(router)
     RunChoices(service, trash).add_to(router)
     IndexPages(service, renderer).add_to(router)
