@@ -50,6 +50,10 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
     "delete": (N_("Delete the record of one run."),),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "overview": (
+        N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
+        N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
+    ),
     "list": (N_("List runs, newest first."),),
     "search": (
         N_("Search the texts of runs: inputs, outputs, errors, node outputs, notes and tags."),
@@ -134,6 +138,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
     "delete": (f"delete {_ID}",),
     "clear": ("clear 7000000000000000002 --yes",),
+    "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",
         "list 7000000000000000002 --page 2",

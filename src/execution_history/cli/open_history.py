@@ -9,6 +9,7 @@ import orjson
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, RecordDamaged, StoreError
+from execution_history.history.overview import Overview
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
@@ -18,7 +19,7 @@ from execution_history.records.redaction import shown_store
 from execution_history.stores.factory import store_at, store_of
 from execution_history.stores.presence import holds_history
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Overview)
 
 SHORTEST_PREFIX: Final = 8
 """Characters of an id's beginning that are enough to name a run; fewer would often match several."""

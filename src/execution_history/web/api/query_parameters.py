@@ -86,7 +86,7 @@ def history_query(
     query = RecordQuery(
         filter=words.record_filter(now),
         sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
-        descending=_one_of("order", words.only("order") or "desc", _ORDERS),
+        descending=direction_of(words),
         size=size,
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
@@ -141,6 +141,15 @@ class QueryParameters:
         """
         value = self.only(name)
         return None if value is None else read_time(name, value, now=now, zone=self.zone())
+
+
+def direction_of(words: QueryParameters) -> bool:
+    """Return whether the parameter ``order`` has the largest, or newest, first.
+
+    Raises:
+        InvalidQuery: it is neither desc nor asc.
+    """
+    return _one_of("order", words.only("order") or "desc", _ORDERS)
 
 
 def parameters_of(
