@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Exists, HasTag, In, Prefix, Range
+from execution_history.query.predicates import And, Exists, HasNode, HasTag, In, Prefix, Range
 from execution_history.query.statistics import Sums
 from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
@@ -16,7 +16,7 @@ TOKENS: Final = ("tokens", "input_tokens", "output_tokens")
 
 _HALF: Final = 2**63
 
-ColumnPredicate = In | Range | Exists | HasTag | Prefix
+ColumnPredicate = In | Range | Exists | HasTag | HasNode | Prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +40,13 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Exists, Prefix))]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, HasNode, In, Range, Exists, Prefix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:
     """Return the name of *predicate* in an explanation."""
+    if isinstance(predicate, HasNode):
+        return "node"
     return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 

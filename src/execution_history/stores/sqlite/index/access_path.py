@@ -15,7 +15,7 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import Exists, HasTag, In, Prefix, Range
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Prefix, Range
 from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -175,20 +175,21 @@ def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> A
     by_time = sort == "create_time"
     if isinstance(predicate, HasTag):
         return AccessPath("tags", listed=predicate, is_ordered=by_time)
+    if isinstance(predicate, HasNode) or (isinstance(predicate, Exists) and not predicate.is_there):
+        return None
     column = predicate.attribute.column
     if isinstance(predicate, Prefix):
         return AccessPath("by_id", decided=(predicate,), is_ordered=False)
     if isinstance(predicate, Exists):
-        return AccessPath("nested", decided=(predicate,), is_ordered=by_time) if predicate.is_there else None
+        return AccessPath("nested", decided=(predicate,), is_ordered=by_time)
     if isinstance(predicate, Range):
         if column not in _BY_RANGE or (column == sort and not is_in_workflow):
             return None
         return AccessPath(_BY_RANGE[column], decided=(predicate,), is_ordered=False)
     if predicate.attribute.stored_as == "several" and len(predicate.values) == 1:
         return AccessPath(column, listed=predicate, is_ordered=by_time)
-    if column == "pinned" and predicate.values == (True,):
-        return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time)
-    return None
+    is_pin = column == "pinned" and predicate.values == (True,)
+    return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time) if is_pin else None
 
 
 def _name_of(listed: HasTag | In) -> str:
