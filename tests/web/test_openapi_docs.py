@@ -41,7 +41,10 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
-        ("post", "/coze/import"),
+        ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
+        ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
+        ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
+        ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
     } == set(operations)  # fmt: skip
@@ -72,6 +75,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
+        "ViewsAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",

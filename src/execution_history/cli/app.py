@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "import": "transfer.import_runs",
     "copy": "copy_history.copy_history",
     "mirror": "mirror.mirror",
+    "views": "views.views",
     "workflows": "list.list_workflows",
     "show": "show.show",
     "delete": "delete.delete",

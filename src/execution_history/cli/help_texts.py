@@ -48,7 +48,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
-    "delete": (N_("Delete the record of one run."),),
+    "views": (
+        N_("Show the saved views with the number of their runs, or save, change or delete one."),
+        N_("list --view NAME shows the runs of a view. Times such as 24h are counted from when it is looked at."),
+    ),
+    "delete": (
+        N_("Delete the record of one run, or of all that match filters."),
+        N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
+    ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
@@ -136,7 +143,13 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "workflows": ("workflows", "workflows --json"),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
-    "delete": (f"delete {_ID}",),
+    "views": (
+        "views",
+        'views "Failed today" --save --status failed --since 24h',
+        'views "Failed today" --star',
+        'list --view "Failed today"',
+    ),
+    "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
@@ -161,6 +174,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "tag": (
         f'tag {_ID} checked "for the report"',
         f"tag {_ID} --remove checked --rating 5 --pin",
+        "tag checked --status failed --since 7d",
         f'tag {_ID} --note "The plugin was down."',
     ),
     "export": (

@@ -23,6 +23,7 @@ from execution_history.query.predicates import (
     Predicate,
     Prefix,
     Range,
+    Suffix,
     Text,
 )
 from execution_history.query.predicates import all_of as _all_of
@@ -286,6 +287,9 @@ class RecordFilter:
     )
     execute_id_prefix: str | None = _row(
         "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
+    )
+    execute_id_suffix: str | None = _row(
+        "id_end", N_("Id ends with"), N_("Whose execute id ends so."), PREFIX, EXECUTE_ID, Suffix
     )
     conditions: tuple[PathCondition, ...] = _row(
         "where", N_("Condition"),

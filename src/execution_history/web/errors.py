@@ -32,6 +32,8 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.AmbiguousName, HTTPStatus.CONFLICT, "ambiguous_name"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
+    (errors.ViewNotFound, HTTPStatus.NOT_FOUND, "view_not_found"),
+    (errors.ViewChanged, HTTPStatus.CONFLICT, "view_changed"),
     (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),
     (errors.ExecutionExists, HTTPStatus.CONFLICT, "execution_exists"),
     (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),

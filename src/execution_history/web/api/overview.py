@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery, overview_json
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.web.api.query_parameters import direction_of, parameters_of
+from execution_history.web.api.query_parameters import descending_of, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, described
 from execution_history.web.api.schemas.overview import OverviewAnswer
 from execution_history.web.responses import encode_shapes, json_answer, translator_for
@@ -42,7 +42,7 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
         query = OverviewQuery(
             window=words.only("window") or "24h",  # type: ignore[arg-type] # checked by OverviewQuery
             sort=words.only("sort") or "failed",  # type: ignore[arg-type] # as above
-            descending=direction_of(words),
+            descending=descending_of(words.only("order") or "desc"),
             zone=words.zone().key,
         )
         found = await service.overview(query)

@@ -86,7 +86,7 @@ def history_query(
     query = RecordQuery(
         filter=words.record_filter(now),
         sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
-        descending=direction_of(words),
+        descending=descending_of(words.only("order") or "desc"),
         size=size,
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
@@ -143,15 +143,6 @@ class QueryParameters:
         return None if value is None else read_time(name, value, now=now, zone=self.zone())
 
 
-def direction_of(words: QueryParameters) -> bool:
-    """Return whether the parameter ``order`` has the largest, or newest, first.
-
-    Raises:
-        InvalidQuery: it is neither desc nor asc.
-    """
-    return _one_of("order", words.only("order") or "desc", _ORDERS)
-
-
 def parameters_of(
     pairs: Iterable[tuple[str, str]], others: frozenset[str], workflow_id: str | None = None, *, filters: bool = True
 ) -> QueryParameters:
@@ -176,6 +167,15 @@ def parameters_of(
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
+
+
+def descending_of(order: str) -> bool:
+    """Return whether *order*, ``desc`` or ``asc``, is that of the largest or newest first.
+
+    Raises:
+        InvalidQuery: it is neither.
+    """
+    return _one_of("order", order, _ORDERS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

@@ -26,6 +26,7 @@ from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
+from execution_history.web.pages.workflow_choice import choose_workflows
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
@@ -110,9 +111,10 @@ class OverviewPages:
         return self.renderer.page(request, "overview.html" if found.workflows else "empty.html", context, HTTPStatus.OK)
 
     async def switcher(self, request: Request) -> Response:
-        """Render the workflows with these words in their id, for the switcher."""
-        found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
-        return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
+        """Render the workflows with these words in their name or id, for the switcher."""
+        summaries, words = await self.service.workflow_summaries(), query(request, "q").strip()
+        found, hidden = choose_workflows(summaries, await self.service.names(), words)
+        return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED], "hidden": hidden})
 
     @staticmethod
     def _failures(found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
@@ -129,13 +131,14 @@ class OverviewPages:
         """Return the workflows of one page, with the words in their name or id and in the chosen order."""
         words = state.find.casefold()
         named = [each for each in found.workflows if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
-        listed = [each for each in named if state.has_hidden or not each.is_hidden]
+        # As in the switcher, words find hidden ones too.
+        listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
         listed = in_order(listed, state.sort, descending=state.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
         return {
             "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
             "listed": len(listed),
-            "hidden": sum(each.is_hidden for each in named),
+            "hidden": len(named) - len(listed),
             "pages": -(-len(listed) // _SIZE),
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
@@ -215,8 +218,3 @@ class OverviewPages:
         if health != self._health:
             self._health = health
             self._known.clear()
-
-
-def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:
-    """Return the workflows with these words in their id."""
-    return [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]

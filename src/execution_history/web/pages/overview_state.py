@@ -46,7 +46,7 @@ class OverviewState:
             "find": self.find,
             "page": str(self.page) if self.page > 1 else "",
             "failures": "all" if self.has_all_failures else "",
-            "hidden": "shown" if self.has_hidden else "",
+            "hidden": "1" if self.has_hidden else "",
         }
         return {name: value for name, value in given.items() if value and name not in without}
 
@@ -69,5 +69,5 @@ def overview_state(request: Request) -> OverviewState:
         find=query(request, "find").strip(),
         page=max(1, whole_number(request, "page", _MOST_PAGES)),
         has_all_failures=query(request, "failures") == "all",
-        has_hidden=query(request, "hidden") == "shown",
+        has_hidden=query(request, "hidden") == "1",
     )

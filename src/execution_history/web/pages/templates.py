@@ -15,6 +15,7 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
+from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -87,10 +88,13 @@ class Renderer:
         """Render *template* with *view*, in the language of its ``viewer``."""
         return self._of(view["viewer"].translate).get_template(template).render(view)
 
+    def _noted_of(self, workflow_id: str) -> WorkflowName:
+        """Return what is noted about a workflow."""
+        return self._names().get(workflow_id) or WorkflowName(workflow_id)
+
     def _name_of(self, workflow_id: str) -> str | None:
         """Return the name of a workflow, where it has one."""
-        named = self._names().get(workflow_id)
-        return None if named is None else named.name
+        return self._noted_of(workflow_id).name
 
     def _called(self, workflow_id: str) -> str:
         """Return a workflow in one word, for titles: its name, or the end of its id."""
@@ -124,10 +128,12 @@ class Renderer:
             "words": phrases,
             "index_line": index_line,
             "name_of": self._name_of,
+            "noted_of": self._noted_of,
             "called": self._called,
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
+            "change_sentence": partial(change_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "offered_filters": [row for row in FILTERS if row.example is not None],
         }

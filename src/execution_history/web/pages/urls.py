@@ -11,7 +11,10 @@ PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
 INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
-UNDO: Final = "/runs/undo"
+CHANGE: Final = "/runs/change"
+UNDO: Final = "/runs/change/undo"
+STOP: Final = "/runs/change/stop"
+EXPORT: Final = "/coze/export"
 
 
 def segment(text: str) -> str:
@@ -22,6 +25,11 @@ def segment(text: str) -> str:
 def workflow(workflow_id: str) -> str:
     """Return the address of the page of a workflow."""
     return f"/workflows/{segment(workflow_id)}"
+
+
+def naming(workflow_id: str) -> str:
+    """Return the address of the form that names a workflow."""
+    return f"{workflow(workflow_id)}/name"
 
 
 def runs(workflow_id: str | None) -> str:

@@ -15,8 +15,8 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import Exists, HasNode, HasTag, In, Prefix, Range
-from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Prefix, Range, Suffix
+from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one_of, render
@@ -178,8 +178,8 @@ def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> A
     if isinstance(predicate, HasNode) or (isinstance(predicate, Exists) and not predicate.is_there):
         return None
     column = predicate.attribute.column
-    if isinstance(predicate, Prefix):
-        return AccessPath("by_id", decided=(predicate,), is_ordered=False)
+    if isinstance(predicate, (Prefix, Suffix)):
+        return _by_part_of_id(predicate)
     if isinstance(predicate, Exists):
         return AccessPath("nested", decided=(predicate,), is_ordered=by_time)
     if isinstance(predicate, Range):
@@ -190,6 +190,12 @@ def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> A
         return AccessPath(column, listed=predicate, is_ordered=by_time)
     is_pin = column == "pinned" and predicate.values == (True,)
     return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time) if is_pin else None
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _name_of(listed: HasTag | In) -> str:

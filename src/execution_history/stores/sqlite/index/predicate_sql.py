@@ -4,8 +4,19 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
-from execution_history.query.predicates import And, Attribute, Exists, HasNode, HasTag, In, Predicate, Prefix, Range
-from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    Exists,
+    HasNode,
+    HasTag,
+    In,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+)
+from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
@@ -44,8 +55,8 @@ def render(predicate: Predicate) -> Fragment:
             return _range(predicate)
         case Exists(attribute, is_there):
             return Fragment(f"f.{attribute.column} IS {'NOT ' if is_there else ''}NULL")
-        case Prefix():
-            return _prefix(predicate)
+        case Prefix() | Suffix():
+            return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
         case HasTag() | HasNode():
             return _has(predicate)
         case And(parts):
@@ -113,6 +124,16 @@ def _number(number: int) -> Value:
     if abs(number) <= LARGEST:
         return number
     return _BEYOND if number > 0 else -_BEYOND
+
+
+def _suffix(predicate: Suffix) -> Fragment:
+    """Return the condition that the text ends so; the last characters are written as the index has them."""
+    column, suffix = f"f.{predicate.attribute.column}", predicate.suffix
+    if not suffix:
+        return Fragment("1")
+    whole = Fragment(f"substr({column}, ?) = ?", (-len(suffix), suffix))
+    last = Fragment(f"substr({column}, -{TAIL}) = ?", (suffix[-TAIL:],))
+    return whole if len(suffix) < TAIL else together([last, whole])
 
 
 def _prefix(predicate: Prefix) -> Fragment:
