@@ -35,6 +35,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
@@ -47,6 +49,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
+        ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
     } == set(operations)  # fmt: skip
     for (method, _), operation in operations.items():
         guarded = {"421"} if method == "get" else {"403", "421"}
@@ -75,8 +79,10 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
-        "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
-        "ViewsAnswer",
+        "BudgetRequest", "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "PriceAnswer", "PriceRequest",
+        "PriceVersion",
+        "PricesAnswer", "RepriceAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape", "ViewsAnswer",
+        "Count", "LearnedNamesAnswer", "NamingAnswer", "NamingRequest", "OpenRun", "OpenRunsAnswer", "OverviewAnswer", "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",

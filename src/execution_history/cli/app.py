@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "follow": "follow.follow",
     "stats": "stats.stats",
     "diff": "diff.diff",
+    "prices": "prices.prices",
+    "reprice": "prices.reprice",
     "tag": "tag.tag",
     "export": "transfer.export_runs",
     "import": "transfer.import_runs",

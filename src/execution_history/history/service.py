@@ -2,7 +2,7 @@
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
 :mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
-names of workflows in :mod:`execution_history.history.names`.
+names of workflows in :mod:`execution_history.history.names`, and prices in :mod:`execution_history.history.prices`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -19,6 +19,7 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
+from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
 from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(RunLookup):
+class ExecutionHistoryService(RunLookup, HistoryPricing):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and

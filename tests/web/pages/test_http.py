@@ -439,7 +439,7 @@ async def test_a_workflow_has_charts_with_a_table_behind(site: Site) -> None:
     await site.run(3)
     for name in ("24h", "7d", "30d", "1y", "odd"):
         page = (await site.client.get(f"/workflows/{FIRST + 3}?range={name}")).text
-        assert '<rect class="failed"' in page
+        assert '<path class="bars failed"' in page
         assert "As a table" in page
     assert "No runs in this period." in (await site.client.get("/workflows/none")).text
 

@@ -17,6 +17,7 @@ from execution_history.records.reading_limits import ReadingLimits
 from execution_history.web.api.bulk import add_bulk
 from execution_history.web.api.live import add_live
 from execution_history.web.api.overview import add_overview
+from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
@@ -70,6 +71,7 @@ def history_router(
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)
+    add_prices(router, service)
     add_deleting(router, service)
     add_bulk(router, service)
     add_views(router, service)

@@ -22,6 +22,7 @@ from execution_history.web.pages.index_page import IndexPages
 from execution_history.web.pages.name_form import NameForm
 from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
+from execution_history.web.pages.price_page import PricePages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
@@ -62,6 +63,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     runs = RunPages(service, renderer)
     OverviewPages(service, application.recorder, renderer, has_sandbox=application.sandbox is not None).add_to(router)
     FigurePages(service, renderer).add_to(router)
+    PricePages(service, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
     ListPages(service, renderer, runs).add_to(router)
     RunChoices(service, renderer).add_to(router)

@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
+CHARTS: Final = "/charts"
+PRICES: Final = "/prices"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"

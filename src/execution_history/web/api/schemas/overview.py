@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, Field
 
-from execution_history.history.overview import OpenRuns, WorkflowInWindow
+from execution_history.history.overview import Count, OpenRuns, WorkflowInWindow
 from execution_history.web.api.schemas.executions import DamagedRecord, Reach
 from execution_history.web.api.schemas.reports import FailureAnswer, FiguresAnswer
 
@@ -19,13 +19,6 @@ class WorkflowAnswer(WorkflowInWindow):
     figures: FiguresAnswer | None
 
 
-class CountAnswer(BaseModel):
-    """A number of runs; unless it is exact, at least so many."""
-
-    number: int
-    is_exact: bool
-
-
 class OpenRunsAnswer(OpenRuns):
     """The newest of some runs that are not over, and how many there are."""
 
@@ -38,7 +31,7 @@ class OverviewAnswer(BaseModel):
     since: int = Field(description="When the window begins (milliseconds).")
     until: int = Field(description="When it ends: now.")
     runs: int = Field(description="How many runs began in it.")
-    failed: CountAnswer = Field(description="How many of them failed, or were interrupted by an error.")
+    failed: Count = Field(description="How many of them failed, or were interrupted by an error.")
     broke_off: int = Field(description="How many of these were interrupted.")
     failures: list[FailureAnswer] = Field(
         description="Groups of similar failures, the most frequent first; at most 100."
@@ -49,7 +42,7 @@ class OverviewAnswer(BaseModel):
         description="Runs of the last seven days that ask a question, or stopped without one."
     )
     running: OpenRunsAnswer
-    expiring: CountAnswer = Field(description="Unsuccessful runs whose debug page at Coze expires within a day.")
+    expiring: Count = Field(description="Unsuccessful runs whose debug page at Coze expires within a day.")
     problems: list[str] = Field(description="A sentence for each reason that runs cannot be recorded or read now.")
     percentiles_are_exact: bool
     damaged: list[DamagedRecord] | None = Field(
