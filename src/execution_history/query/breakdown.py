@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, Final, Literal, NamedTuple, get_args
+from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import (
@@ -89,7 +89,8 @@ class BreakdownQuery:
             raise InvalidQuery("Nodes are counted within one workflow: name it.")
 
 
-class TrendPoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
     """How many runs of a group began in a bucket, and how many of them have failed."""
 
     runs: int
@@ -131,7 +132,7 @@ class Breakdown:
         total_groups: how many there are.
         bucket_edges: the starts (ms) of the buckets of trends and the end of the last; empty without a bucket.
         reach: how much of the history the answer covers.
-        covers: how many of the newest runs were counted, where not all were because they are too many; ``None``: all.
+        covers: of how many of the newest runs that are in a group; ``None``: of all. Others are too many to be counted.
         percentiles_are_exact: as in :class:`~.model.Statistics`.
         damaged: as in :class:`~.model.Statistics`.
     """

@@ -34,8 +34,8 @@ from execution_history.records.usage import usage_of
 EXACT_RUNS: Final = 5_000
 """Up to so many runs the percentiles of workflows and nodes are exact, though rollups could count them."""
 
-MOST_RUNS: Final = 50_000
-"""So many of the newest runs are counted where rollups cannot count them."""
+MOST_RUNS: Final = 20_000
+"""So many of the newest runs are counted where rollups cannot count them; by node a quarter of them."""
 
 ROLLED_UP: Final[frozenset[By]] = frozenset({"workflow", "node"})
 """What rollups count runs by."""
@@ -133,9 +133,11 @@ def breakdown_of(
     zone = zone_of(query.zone)
     times = [run.facts.create_time for run in runs]
     edges = bucket_edges(min(times), max(times), query.bucket, zone) if times and query.bucket else []
-    is_rolled = bool(times) and _may_roll_up(query, min(times)) and len(runs) > exact_runs
+    is_rolled = bool(times) and _may_roll_up(query, min(times))
     counted = [run for run in runs if _is_counted(query.by, run)]
-    covers = most if len(counted) > most and not is_rolled else None
+    most = _most(query, most)
+    covers = most if len(counted) >= most and not is_rolled else None
+    is_rolled = is_rolled and len(runs) > exact_runs
     if covers is not None:
         counted = sorted(counted, key=lambda run: (run.facts.create_time, run.arrival))[-most:]
     groups: dict[str, _GroupTally] = {}
@@ -165,6 +167,11 @@ def _may_roll_up(query: BreakdownQuery, first: int) -> bool:
 
 def _is_counted(by: By, run: Groupable) -> bool:
     return by == "node" or bool(_keys(by, run))
+
+
+def _most(query: BreakdownQuery, most: int) -> int:
+    """Return how many runs are counted one by one: each has several nodes."""
+    return max(1, most // 4) if query.by == "node" else most
 
 
 def _keys(by: By, run: Groupable) -> tuple[str, ...]:
@@ -217,12 +224,13 @@ def break_down(
         return breakdown_of(query, [], reach)
     first, last, runs = span
     edges = tuple(bucket_edges(first, last, query.bucket, zone)) if query.bucket else ()
-    is_rolled = _may_roll_up(query, first) and runs > exact_runs
-    covers = None
+    may_roll_up, covers = _may_roll_up(query, first), None
+    is_rolled = may_roll_up and runs > exact_runs
     if is_rolled:
         found, total = yield from _rolled_groups(query, first, last, edges)
     else:
-        counted, covers = yield steps.GroupRows(first, last, edges, most)
+        counted, number = yield steps.GroupRows(first, last, edges, _most(query, most))
+        covers = number if number >= _most(query, most) and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
         groups=in_order(found, query.sort)[: query.limit],
@@ -265,6 +273,6 @@ def _by_documents(query: BreakdownQuery, reach: IndexReach, reading: Reading, mo
         read = [Groupable(each.record, each.facts, each.row.seq) for each in found]
         runs += read
         counted += sum(_is_counted(query.by, run) for run in read)
-        if end is None or counted > most:
+        if end is None or counted >= most:
             break
     return replace(breakdown_of(query, runs, reach, most=most), damaged=tuple(reading.damaged))

@@ -138,7 +138,7 @@ class Failures(NamedTuple):
 class GroupRows(NamedTuple):
     """Count the newest *most* rows from *first* to *last* (ms) that are in a group, by group and between *edges*.
 
-    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows were counted; ``None``: all.
+    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows were counted.
     """
 
     first: int

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from execution_history.errors import Message
+from execution_history.query import grouping, rollups
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
 from execution_history.query.fields import RecordFilter
@@ -45,7 +46,12 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
     )
 
 
-def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
+def statistics(
+    query: StatisticsQuery,
+    records: Sequence[tuple[bytes, int]],
+    reach: IndexReach,
+    exact_runs: int = rollups.EXACT_RUNS,
+) -> Statistics:
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
     runs, earlier = _counted(query.filter, records), []
     if query.filter.created_from is not None:
@@ -59,15 +65,21 @@ def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], rea
             for _, _, attributes, _ in _matching(wider, records)
             if attributes.fingerprint is not None
         }
-    return statistics_of(query, runs, frozenset(seen_before), reach, earlier=earlier)
+    return statistics_of(query, runs, frozenset(seen_before), reach, exact_runs, earlier)
 
 
-def breakdown(query: BreakdownQuery, records: Iterable[tuple[bytes, int]], reach: IndexReach) -> Breakdown:
+def breakdown(
+    query: BreakdownQuery,
+    records: Iterable[tuple[bytes, int]],
+    reach: IndexReach,
+    exact_runs: int = grouping.EXACT_RUNS,
+    most: int = grouping.MOST_RUNS,
+) -> Breakdown:
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
     runs = [
         Groupable(record, attributes, arrival) for _, record, attributes, arrival in _matching(query.filter, records)
     ]
-    return breakdown_of(query, runs, reach)
+    return breakdown_of(query, runs, reach, exact_runs, most)
 
 
 def keys_of(record_filter: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[RecordKey]:

@@ -28,7 +28,7 @@ _ORDERS: Final = {"desc": True, "asc": False}
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _OLD: Final = frozenset({"page_size", "page_index", "account_id"})
 _MEANINGS: Final = {
-    "sort": "By create_time (the default), duration or tokens; with q also relevance: the best of the newest 100.",
+    "sort": "By create_time (the default), duration, tokens, cost; with q also relevance: the best of the newest 100.",
     "order": "desc (the default) or asc.",
     "cursor": "The next_cursor of the page before; everything else as it was.",
     "view": "summary leaves input, output and nodes out, and gives the beginning of both as one line; or full.",

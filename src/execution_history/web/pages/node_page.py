@@ -142,5 +142,6 @@ def _in_order(nodes: Iterable[Group], state: NodeState) -> list[Group]:
 def _trend_drawn(node: Group, found: Breakdown, edges: list[int], zone: tzinfo) -> Markup:
     """Render the runs of a node over the window, and its failures among them."""
     starts = found.bucket_edges[:-1]
-    runs, failed = [spread([point[part] for point in node.trend], starts, edges) for part in (0, 1)]
+    runs = spread([point.runs for point in node.trend], starts, edges)
+    failed = spread([point.failed for point in node.trend], starts, edges)
     return bars_drawn(runs, failed, edges, zone)

@@ -23,6 +23,7 @@ from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
+_Indexed = In | Range | Exists | HasTag | Prefix | Suffix
 _JOINED: Final = "CROSS JOIN facets f ON f.seq = t.seq"
 
 # Of equal ones the first in this order is chosen. The indexes have create_time after these columns.
@@ -44,6 +45,7 @@ _BY_COLUMNS: Final = (
 _BY_RANGE: Final = {"duration": "by_duration", "tokens": "by_tokens", "cost": "by_cost", "rating": "by_rating"}
 
 
+_BY_PRESENCE: Final = {"parent": ("nested", None), "error_code": ("with_error", "by_workflow_error")}
 _BESIDE_COST: Final = {"by_cost": "by_time", "by_workflow_cost": "by_workflow"}
 
 
@@ -68,6 +70,11 @@ class AccessPath:
     seqs: tuple[int, ...] | None = None
     decided: tuple[ColumnPredicate, ...] = ()
     is_ordered: bool = True
+
+    @property
+    def is_few(self) -> bool:
+        """Whether its rows are few, or at least those of one value."""
+        return self.index not in {"by_time", "by_workflow", "by_status", "by_workflow_status", "by_mode"}
 
     @property
     def is_whole(self) -> bool:
@@ -161,7 +168,7 @@ def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: Access
 
 def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath]:
     among = {each.attribute.column: each for each in predicates if isinstance(each, In)}
-    alone = (_alone(each, sort, is_in_workflow="workflow" in among) for each in predicates)
+    alone = (_alone(each, sort, among.get("workflow")) for each in predicates if not isinstance(each, HasNode))
     found = [path for path in alone if path is not None]
     for name, columns in _BY_COLUMNS:
         if all(column in among for column in columns):
@@ -170,22 +177,20 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
     return [*found, *_in_order(among.get("workflow"), sort)]
 
 
-def _alone(predicate: ColumnPredicate, sort: Sort, *, is_in_workflow: bool) -> AccessPath | None:
+def _alone(predicate: _Indexed, sort: Sort, workflow: In | None) -> AccessPath | None:
     """Return the path of an index that serves *predicate* alone, if there is one, unless it is that of the order."""
     by_time = sort == "create_time"
     if isinstance(predicate, HasTag):
         return AccessPath("tags", listed=predicate, is_ordered=by_time)
-    if isinstance(predicate, HasNode) or (isinstance(predicate, Exists) and not predicate.is_there):
-        return None
     column = predicate.attribute.column
     if isinstance(predicate, (Prefix, Suffix)):
         return _by_part_of_id(predicate)
     if isinstance(predicate, Exists):
-        return AccessPath("nested", decided=(predicate,), is_ordered=by_time)
+        return _by_presence(predicate, workflow, by_time=by_time)
     if isinstance(predicate, Range):
-        if column not in _BY_RANGE or (column == sort and not is_in_workflow):
-            return None
-        return AccessPath(_BY_RANGE[column], decided=(predicate,), is_ordered=False)
+        is_order = column == sort and workflow is None
+        has_index = column in _BY_RANGE and not is_order
+        return AccessPath(_BY_RANGE[column], decided=(predicate,), is_ordered=False) if has_index else None
     if predicate.attribute.stored_as == "several" and len(predicate.values) == 1:
         return AccessPath(column, listed=predicate, is_ordered=by_time)
     is_pin = column == "pinned" and predicate.values == (True,)
@@ -196,6 +201,15 @@ def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
     if isinstance(part, Suffix) and len(part.suffix) < TAIL:
         return None
     return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
+
+
+def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> AccessPath | None:
+    if not predicate.is_there or predicate.attribute.column not in _BY_PRESENCE:
+        return None
+    alone, in_workflow = _BY_PRESENCE[predicate.attribute.column]
+    if workflow is None or in_workflow is None:
+        return AccessPath(alone, decided=(predicate,), is_ordered=by_time)
+    return AccessPath(in_workflow, (workflow,), decided=(predicate,), is_ordered=by_time)
 
 
 def _name_of(listed: HasTag | In) -> str:

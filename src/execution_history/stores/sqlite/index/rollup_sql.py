@@ -72,6 +72,24 @@ def rollup_counts(
     return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
 
 
+def rollup_costs(
+    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Add up the costs of the same runs: the number of the bucket, that of the currency, and millionths."""
+    of_rollups, of_rows, _ = _of(workflow_ids)
+    hours, ends = pieces_within(first, last, edges)
+    listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
+    priced = f"facets f INDEXED BY {'priced_of_workflow' if workflow_ids else 'priced'}"
+    sql = (
+        f"SELECT {_KEY}, r.currency, sum(r.cost) FROM json_each(?) j CROSS JOIN costs r "  # noqa: S608 - literals of ours
+        f"WHERE {of_rollups} AND {_HOURS} GROUP BY 1, 2 UNION ALL "
+        f"SELECT {_KEY}, f.currency, sum(f.cost) FROM json_each(?) j CROSS JOIN {priced} "
+        f"WHERE f.cost IS NOT NULL AND {of_rows} AND {_TIMES} GROUP BY 1, 2"
+    )
+    values = (orjson.dumps(hours).decode(), *listed, orjson.dumps(ends).decode(), *listed)
+    return [(number, currency, cost) for number, currency, cost in rows(index, sql, values)]
+
+
 def _counted(duration: str, figures: str, source: str, where: str) -> str:
     """Return the statement that adds up *figures* for each piece of a JSON list and each duration."""
     return (

@@ -14,7 +14,7 @@ from execution_history.query.fields import FINGERPRINT, WORKFLOW
 from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
-from execution_history.query.rollups import is_rolled_up
+from execution_history.query.rollups import Percentiles, is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import (
@@ -27,20 +27,20 @@ from execution_history.stores.sql_fragments import (
     together,
     values_of,
 )
-from execution_history.stores.sqlite.index.connections import rows
+from execution_history.stores.sqlite.index.connections import rows, texts_at
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import as_stored, render, text_of
-from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rollup_counts
+from execution_history.stores.sqlite.index.rollup_sql import number_of_runs, rollup_costs, rollup_counts
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
 from execution_history.stores.sqlite.index.text_index import TextIndex
 from execution_history.stores.sqlite.queries import Value
 
 _PARTS: Final = ("0.5", "0.95", "0.99")
 _PERCENTILES: Final = ", ".join(f"percentile_disc(f.duration, {part})" for part in _PARTS)
-_FIGURES: Final = ", ".join(
-    [counts_of("f"), *(f"percentile_disc(f.duration, {part}) FILTER (WHERE {is_ended('f')})" for part in _PARTS)]
-)
+PERCENTILES: Final = len(_PARTS)
+"""How many percentiles there are."""
+
 _GROUP_FIELDS: Final = (
     "title",
     "error_code",
@@ -121,30 +121,34 @@ class StatisticsEngine:
         )
         part = together([*self._tests, times])
         ranges = [(max(start, first), min(end - 1, last)) for start, end in pairwise(edges)]
+        figures = f"{counts_of('f')}, {percentiles_of('f')}"
         sql = (
             f"SELECT -1, (SELECT json_array({_PERCENTILES}) FROM facets f WHERE {whole.sql}) UNION ALL "  # noqa: S608 - literals of ours
-            f"SELECT b.key, (SELECT json_array({_FIGURES}) FROM facets f WHERE {part.sql}) FROM json_each(?) b"
+            f"SELECT b.key, (SELECT json_array({figures}) FROM facets f WHERE {part.sql}) FROM json_each(?) b"
         )
         values = (*whole.values, *part.values, orjson.dumps(ranges).decode())
         found = {number: orjson.loads(figures) for number, figures in rows(self._index, sql, values)}
-        percentiles = _whole(found.pop(-1))
+        percentiles = whole_percentiles(found.pop(-1))
         return percentiles, [
-            (number, sums_of(figures), _whole(figures[-len(_PARTS) :])) for number, figures in found.items()
+            (number, sums_of(figures), whole_percentiles(figures[-PERCENTILES:])) for number, figures in found.items()
         ]
 
     def _costs(self, first: int, last: int, edges: Sequence[int]) -> dict[int, dict[str, int]]:
-        if not rows(self._index, "SELECT 1 FROM facets f INDEXED BY priced WHERE f.cost IS NOT NULL LIMIT 1"):
-            return {}
-        unit, where = gcd(*edges), self._within(first, last, "f.cost IS NOT NULL")
-        index = "priced_of_workflow" if self._of_workflows else "priced"
-        sql = (
-            f"SELECT at, {text_of('money')}, cost FROM (SELECT f.create_time / {unit} AS at, f.currency AS money, "  # noqa: S608 - literals of ours
-            f"sum(f.cost) AS cost FROM facets f INDEXED BY {index} WHERE {where.sql} GROUP BY 1, 2)"
-        )
-        found: dict[int, Counter[str]] = {}
-        for at, currency, cost in rows(self._index, sql, where.values):
-            found.setdefault(bucket_number(edges, at * unit), Counter())[currency] += cost
-        return {number: dict(costs) for number, costs in found.items()}
+        if is_rolled_up(self._filter, first):
+            found = rollup_costs(self._index, self._filter.workflow_ids, first, last, edges)
+        else:
+            unit, where = gcd(*edges), self._within(first, last, "f.cost IS NOT NULL")
+            sql = (
+                f"SELECT f.create_time / {unit}, f.currency, sum(f.cost) FROM facets f "  # noqa: S608 - literals of ours
+                f"INDEXED BY {'priced_of_workflow' if self._of_workflows else 'priced'} WHERE {where.sql} GROUP BY 1, 2"
+            )
+            priced = rows(self._index, sql, where.values)
+            found = [(bucket_number(edges, at * unit), currency, cost) for at, currency, cost in priced]
+        texts = texts_at(self._index, {currency for _, currency, _ in found})
+        costs: dict[int, Counter[str]] = {}
+        for number, currency, cost in found:
+            costs.setdefault(number, Counter())[texts[currency]] += cost
+        return {number: dict(each) for number, each in costs.items()}
 
     def _error_codes(self, first: int, last: int) -> dict[str, int]:
         where = self._within(first, last, "f.error_code IS NOT NULL")
@@ -234,8 +238,16 @@ class StatisticsEngine:
         return together([*self._tests, Fragment(condition), Fragment(_BETWEEN, (first, last))])
 
 
-def _whole(values: Sequence[Value]) -> tuple[int | None, ...]:
-    return tuple(None if value is None else int(value) for value in values)
+def percentiles_of(table: str) -> str:
+    """Return the percentiles of the durations of the rows of *table*."""
+    each = (f"percentile_disc({table}.duration, {part}) FILTER (WHERE {is_ended(table)})" for part in _PARTS)
+    return ", ".join(each)
+
+
+def whole_percentiles(values: Sequence[Value]) -> Percentiles:
+    """Return percentiles as SQLite computes them, which are floats, as whole numbers."""
+    p50, p95, p99 = (None if value is None else int(value) for value in values)
+    return p50, p95, p99
 
 
 def statistics(

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from execution_history.history.annotations import Refusal
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.query.breakdown import Group
 from execution_history.query.model import Bucket, FailureGroup, Figures
 from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Reach, Text
 
@@ -138,6 +139,32 @@ class StatisticsAnswer(BaseModel):
     percentiles_are_exact: bool = Field(
         default=True, description="False where percentiles of very many runs are approximate, each within 2 %."
     )
+    damaged: list[DamagedRecord] | None = Field(
+        None, description="Only present when records that had to be read are damaged: these, which are not counted."
+    )
+    reach: Reach | None = Field(None, description="Only present while the index is behind the history.")
+
+
+@dataclass(frozen=True)
+class GroupAnswer(Group):
+    """The runs that have one value in common."""
+
+    figures: FiguresAnswer
+
+
+class BreakdownAnswer(BaseModel):
+    """The figures of some runs by group."""
+
+    success: bool
+    groups: list[GroupAnswer]
+    total_groups: int = Field(description="How many groups there are, of which the first are in groups.")
+    bucket_edges: list[int] = Field(
+        description="The starts of the buckets of trends and the end of the last one (milliseconds); empty without."
+    )
+    covers: int | None = Field(
+        description="Where the runs are too many to be counted: of how many of the newest the figures are; else null."
+    )
+    percentiles_are_exact: bool = Field(description="False where percentiles are approximate, each within 2 %.")
     damaged: list[DamagedRecord] | None = Field(
         None, description="Only present when records that had to be read are damaged: these, which are not counted."
     )
