@@ -19,7 +19,7 @@ from execution_history.history.overview import (
     WorkflowSort,
     overview_json,
 )
-from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id
+from execution_history.presentation.formatting import duration, grouped, money, one_line, percent, short_id
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import FailureGroup
@@ -185,7 +185,7 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
         "rate": Cell(percent(figures.counts["success"], figures.counts["success"] + failed), right=True),
         "p95": Cell("" if figures.p95 is None else f"{about}{duration(figures.p95)}", right=True),
         "tokens": Cell(grouped(figures.tokens or None), right=True),
-        "cost": Cell(" + ".join(f"{amount:.2f} {currency}" for currency, amount in figures.costs.items()), right=True),
+        "cost": Cell(" + ".join(money(amount, currency) for currency, amount in figures.costs.items()), right=True),
     }
 
 

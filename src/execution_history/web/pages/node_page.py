@@ -13,7 +13,7 @@ from starlette.responses import Response
 from execution_history.history.overview import WINDOWS, Window
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.breakdown import Breakdown, BreakdownQuery, Group
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, Group, GroupSort
 from execution_history.query.fields import RecordFilter
 from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages import urls
@@ -23,7 +23,7 @@ from execution_history.web.pages.sparkline import bars_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 
 _DEFAULT: Final[Window] = "7d"
-_MOST_NODES: Final = 200
+_MOST_NODES: Final = 50
 _VALUES: Final[dict[str, Callable[[Group], Any]]] = {
     "failed": lambda node: node.figures.counts["failed"],
     "name": lambda node: node.title.casefold(),
@@ -34,6 +34,10 @@ _VALUES: Final[dict[str, Callable[[Group], Any]]] = {
     "tokens": lambda node: node.figures.tokens,
 }
 """What nodes are sorted by, the first unless the address names another."""
+_CHOSEN_BY: Final[dict[str, GroupSort]] = {
+    "name": "key", "runs": "runs", "p50": "p50", "p95": "p95", "share": "p50", "tokens": "tokens",
+}  # fmt: skip
+"""By what the nodes are chosen that are shown, where there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class NodePages:
             BreakdownQuery(
                 filter=within,
                 by="node",
+                sort=_CHOSEN_BY.get(state.sort, "failed"),
                 limit=_MOST_NODES,
                 bucket=bucket,
                 zone=viewer.zone.key,

@@ -75,6 +75,8 @@ def bars_drawn(counts: Sequence[int], failed: Sequence[int], edges: Sequence[int
     width, room = round(max(1.0, step - 1), 2), round(step, 2)
     drawn = []
     for number, (count, bad, (start, end)) in enumerate(zip(counts, failed, pairwise(edges), strict=True)):
+        if not count:
+            continue
         x, columns = round(number * step, 2), Markup("")
         for kind, part in (("runs", count), ("failed", bad)):
             height = round(max(3, (_GROUND - 1) * part / highest), 2)
