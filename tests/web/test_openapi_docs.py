@@ -54,6 +54,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
+        ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
     } == set(operations)  # fmt: skip
     for (method, _), operation in operations.items():
         guarded = {"421"} if method == "get" else {"403", "421"}
@@ -86,6 +88,7 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
         "ViewsAnswer",
         "BreakdownAnswer", "GroupAnswer", "TrendPoint",
+        "Count", "OpenRun", "OpenRunsAnswer", "OverviewAnswer", "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "run": "run.run",
     "resume": "run.resume",
     "fetch": "run.fetch",
+    "overview": "overview.overview",
     "list": "list.list_runs",
     "search": "search.search",
     "follow": "follow.follow",

@@ -58,6 +58,10 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "overview": (
+        N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
+        N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
+    ),
     "list": (N_("List runs, newest first."),),
     "search": (
         N_("Search the texts of runs: inputs, outputs, errors, node outputs, notes and tags."),
@@ -165,6 +169,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
+    "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",
         "list 7000000000000000002 --page 2",

@@ -9,6 +9,7 @@ from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_, Message, StoreError
 from execution_history.history.names import SHORTEST_PART
+from execution_history.history.overview import Overview
 from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock
@@ -22,7 +23,7 @@ from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown | Overview)
 
 _INDEXING_SECONDS: Final = 2.0
 

@@ -19,16 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
 from execution_history.presentation.dialogue import SPEAKERS, dialogue_of
-from execution_history.presentation.formatting import (
-    as_text,
-    cost_text,
-    duration,
-    error_text,
-    exact,
-    grouped,
-    one_line,
-    visible,
-)
+from execution_history.presentation.formatting import as_text, cost_text, duration, exact, grouped, one_line, visible
 from execution_history.presentation.headlines import headline_of
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.presentation.translator import Translator

@@ -35,7 +35,7 @@ from execution_history.records.record import (
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.capabilities import flush, record_limit_of
 from execution_history.stores.factory import store_at, store_of
-from execution_history.stores.protocol import HistoryStore, MergeReport
+from execution_history.stores.protocol import HistoryStore, MergeReport, StoreHealth
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison, SeveralComparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.overview import Overview, OverviewQuery
     from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
@@ -327,6 +328,23 @@ class ExecutionHistoryService(HistoryPricing):
         from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
 
         return await annotate_executions(self.store, keys, annotation, clock=self._clock)
+
+    async def overview(self, query: "OverviewQuery | None" = None, health: StoreHealth | None = None) -> "Overview":
+        """Return what failed in a window of time, how each workflow did in it, and what is open now.
+
+        Args:
+            query: the window, the last 24 hours unless given, and the order of the workflows.
+            health: how the store is, where the caller knows; else it is asked.
+
+        Raises:
+            InvalidQuery: there is no such time zone.
+            StoreError: the store could not be read.
+        """
+        from execution_history.history.overview import OverviewQuery  # noqa: PLC0415 - as above
+        from execution_history.history.overview_reader import overview_of  # noqa: PLC0415 - as above
+
+        await self._opened()
+        return await overview_of(self, query or OverviewQuery(), self._clock(), health)
 
     async def compare(self, old: "Run", new: "Run") -> "Comparison":
         """Return how *new* differs from *old*; they may be runs of different workflows.

@@ -3,7 +3,7 @@
 The sentences are translated where they are shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Any, Final
 
@@ -112,6 +112,14 @@ LOST_RESULT: Final = (
     ),
 )
 """What it means that a run may have happened unseen, and what to do."""
+WINDOWS: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days")}
+"""The windows of the overview."""
+
+SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "30d": N_("in the last 30 days")}
+"""The same in sentences about what happened in them."""
+
+FAILURE_STATES: Final = {"new": N_("new"), "back": N_("back"), "more": N_("more than usual"), "still": N_("still")}
+"""How a kind of failure compares with the time before."""
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
@@ -173,6 +181,42 @@ def mode_words(_: Translator, record: dict[str, Any]) -> str | None:
         return _("Python code")
     mode = integer(record["run_mode"])
     return _(RUN_MODES[mode]) if mode in RUN_MODES else None
+
+
+def failures_sentence(
+    _: Translator, window: str, failed: int, runs: int, number: Callable[[int], str], *, is_exact: bool, is_whole: bool
+) -> str:
+    """Return how many of the *runs* of a window have failed: that nothing has, only where it is known.
+
+    Args:
+        _: the translator.
+        window: one of :data:`WINDOWS`.
+        failed: how many are known to have failed.
+        runs: how many are known to have begun in it.
+        number: formats a count.
+        is_exact: whether no more than *failed* have.
+        is_whole: whether nothing can be missing.
+    """
+    since = _(SINCE[window])
+    many = {"failed": number(failed), "num": number(runs), "since": since}
+    if failed and not is_exact:
+        return _.plural(
+            "At least %(failed)s run failed %(since)s", "At least %(failed)s runs failed %(since)s", failed, **many
+        )
+    if failed:
+        return _.plural(
+            "%(failed)s of %(num)s run failed %(since)s", "%(failed)s of %(num)s runs failed %(since)s", runs, **many
+        )
+    if not is_whole:
+        return _.plural(
+            "No failure is known %(since)s (%(num)s run counted)",
+            "No failure is known %(since)s (%(num)s runs counted)",
+            runs,
+            **many,
+        )
+    if not runs:
+        return _("No run began %(since)s", since=since)
+    return _.plural("Nothing failed %(since)s (%(num)s run)", "Nothing failed %(since)s (%(num)s runs)", runs, **many)
 
 
 def cut_sentence(_: Translator, size: str | None) -> str:

@@ -113,6 +113,7 @@ class Group:
         trend: one for each of ``Breakdown.bucket_edges`` but the last; empty without a bucket.
         type: of a node, where it is known.
         timed: of a node, of how many runs its duration is known.
+        total_ms: of a node, the sum of these durations; approximate where percentiles are. ``None``: it is not known.
     """
 
     key: str
@@ -122,6 +123,7 @@ class Group:
     trend: tuple[TrendPoint, ...] = ()
     type: str | None = None
     timed: int | None = None
+    total_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

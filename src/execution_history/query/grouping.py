@@ -23,7 +23,7 @@ from execution_history.query.breakdown import (
 from execution_history.query.cursor import Position
 from execution_history.query.finder import Reading, reading_of
 from execution_history.query.model import IndexReach
-from execution_history.query.rollups import Percentiles, is_rolled_up, percentiles_in
+from execution_history.query.rollups import Percentiles, is_rolled_up, percentiles_in, total_in
 from execution_history.query.statistics import Sums, Tally
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.records.attributes import RunAttributes
@@ -62,6 +62,7 @@ class GroupSums(NamedTuple):
     trend: Mapping[int, TrendPoint] = MappingProxyType({})
     type: str | None = None
     timed: int | None = None
+    total_ms: int | None = None
 
     def group(self, edges: Sequence[int]) -> Group:
         """Return the group, with a point between each two of *edges*."""
@@ -74,6 +75,7 @@ class GroupSums(NamedTuple):
             trend=tuple(self.trend.get(number, nothing) for number in range(len(edges) - 1)),
             type=self.type,
             timed=self.timed,
+            total_ms=self.total_ms,
         )
 
 
@@ -109,6 +111,7 @@ class _GroupTally:
             {number: TrendPoint(runs, self.failed[number]) for number, runs in self.runs.items()},
             self.type,
             len(self.tally.durations) if is_node else None,
+            self.tally.total_ms(is_exact=is_exact) if is_node else None,
         ).group(edges)
 
 
@@ -252,8 +255,9 @@ def _rolled_groups(
     found = []
     for key in chosen:
         histogram, trend = details.get(key, ({}, {}))
-        timed = sum(histogram.values()) if query.by == "node" else None
-        whole = counted[key]._replace(percentiles=percentiles_in(histogram), trend=trend, timed=timed)
+        whole = counted[key]._replace(percentiles=percentiles_in(histogram), trend=trend)
+        if query.by == "node":
+            whole = whole._replace(timed=sum(histogram.values()), total_ms=total_in(histogram))
         found.append(whole.group(edges))
     return found, len(counted)
 

@@ -178,7 +178,7 @@ ENDED_AT: Final = Key(
     "records, coze/tracking, recording, transfer/coze_studio", _PLACED | _OF_RUN)
 INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _OF_RUN)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)
 ANSWERS: Final = Key(
     "answers", _list, "What was answered to the run, and by whom, in order; when, and when it was asked.",
     "coze/transport", _SEARCHED | _READ_WHOLE | _OF_RUN)

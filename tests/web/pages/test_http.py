@@ -423,14 +423,15 @@ async def test_news_are_counted(site: Site) -> None:
 
 
 async def test_what_needs_a_person_stands_first(site: Site) -> None:
-    """New failures with an example, and the workflows with their counts."""
+    """Failures with an example, and the workflows with their counts, sorted as one likes."""
     await site.record(
         "needs", "one", execute_status="failed", error_message="Something <i>odd</i> 123", error_code=5000
     )
     page = (await site.client.get("/?find=needs")).text
     assert "Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;" in page
-    assert 'href="/workflows/needs/runs?status=failed"' in page
+    assert 'href="/workflows/needs/runs?status=failed&amp;since=24h"' in page
     assert "The last run<" in page
+    assert 'aria-sort="descending"><a href="/?order=reversed&amp;find=needs">Failed</a>' in page
     found = (await site.client.get("/switcher?q=NEED")).text
     assert 'href="/workflows/needs/runs"' in found
 

@@ -1,19 +1,25 @@
 """Lists, figures and comparisons as they are shown: pure views."""
 
+import re
+from datetime import UTC
 from typing import Any
 
 import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
+from execution_history.presentation.formatting import thin
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
-from execution_history.web.pages.sparkline import recent_of
+from execution_history.web.pages.sparkline import bars_drawn, ticks_drawn
 from execution_history.web.pages.viewer import viewer_of
+
+HOUR = 3_600_000
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -79,14 +85,26 @@ def test_filters_become_a_question_to_the_history() -> None:
 
 
 def test_the_last_runs_are_ticks() -> None:
-    """Oldest left, as high as they were long; figures are of those that ended."""
+    """Oldest left, as high as they were long; the time of one that runs on, perhaps for days, does not count."""
     lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
     running = line(execute_status="running", now=2_000_000)
-    recent = recent_of([running, *lines])
-    assert [6, 16] == [recent.ticks[0][1], recent.ticks[-2][1]]
-    assert "running" == recent.ticks[-1][0].status
-    assert 1_900 == recent.p95
-    assert recent_of([]).p95 is None
+    drawn = ticks_drawn([running, *lines], "w", LANGUAGES["en"], UTC)
+    heights = [int(height) for height in re.findall(r'height="([0-9]+)"/></a>', drawn)]
+    assert [6, 16] == [heights[0], heights[-2]]
+    assert "running" == re.findall(r'rect class="([a-z]+)"', drawn)[-1]
+    assert "<rect" not in ticks_drawn([], "w", LANGUAGES["en"], UTC)
+
+
+def test_counts_are_bars_over_a_window() -> None:
+    """Whatever is not zero can be seen, failures stand in front, and hovering tells when and how many."""
+    drawn = bars_drawn([0, 1_000, 1], [0, 250, 0], [0, HOUR, 2 * HOUR, 3 * HOUR], UTC)
+    assert [("runs", "18.0"), ("failed", "4.5"), ("runs", "3")] == re.findall(
+        r'rect class="([a-z]+)"[^>]* height="([0-9.]+)"', drawn
+    )
+    assert [f"1970-01-01 01:00: {thin(1_000)} (✕ 250)", "1970-01-01 02:00: 1"] == re.findall(
+        "<title>([^<]+)</title>", drawn
+    )
+    assert "<title>1970-01-01: 2</title>" in bars_drawn([2], [2], [0, 24 * HOUR], UTC)
 
 
 def test_a_summary_is_json_of_ours() -> None:

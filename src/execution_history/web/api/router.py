@@ -16,6 +16,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.web.api.bulk import add_bulk
 from execution_history.web.api.live import add_live
+from execution_history.web.api.overview import add_overview
 from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
 from execution_history.web.api.route_class import HistoryRoute
@@ -62,6 +63,7 @@ def history_router(
     add_live(router, service.follow if live is None else live.follow, service.workflow_named)
     add_finding(router, service)
     add_counting(router, service)
+    add_overview(router, service)
     add_export(router, service)
     add_import(router, service, limits or ReadingLimits(service.record_limit_bytes))
     add_workflows(router, service)

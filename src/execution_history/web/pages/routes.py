@@ -22,6 +22,7 @@ from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
 from execution_history.web.pages.name_form import NameForm
 from execution_history.web.pages.nested_runs import NestedRuns
+from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.price_page import PricePages
 from execution_history.web.pages.run_actions import RunActions
@@ -66,6 +67,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     OverviewPages(service, application.recorder, renderer, has_sandbox=application.sandbox is not None).add_to(router)
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
+    NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)
     ListPages(service, renderer, runs, facets).add_to(router)

@@ -11,11 +11,13 @@ from execution_history.coze.protocol.answers import open_question
 from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
+from execution_history.history.overview import DEBUG_PAGE_LIVES
 from execution_history.history.trace import Trace
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.dialogue import dialogue_of
 from execution_history.presentation.formatting import cost_text, one_line
 from execution_history.presentation.phrases import mode_words, proof_sentence
+from execution_history.presentation.web_link import web_link
 from execution_history.records.attributes import (
     RunAttributes,
     attributes_of,
@@ -49,13 +51,8 @@ from execution_history.web.pages.markdown import MOST_MARKDOWN, is_markdown, ren
 from execution_history.web.pages.trace_view import TraceView, trace_view
 from execution_history.web.pages.traceback_view import traceback_view
 from execution_history.web.pages.urls import part as part_address
-from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.waterfall import Waterfall, waterfall_of
-
-_DAY: Final = 86_400_000
-DEBUG_PAGE_LIVES: Final = 7 * _DAY
-"""How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
 _MOST_CUTS: Final = 20
 _MOST_BYTES: Final = 2**63
@@ -210,11 +207,6 @@ def _shortened(fact: Fact) -> Fact:
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
         return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
     return fact._replace(value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
-
-
-def has_debug_page(record: Record) -> bool:
-    """Return whether *record*, or a summary of it, names a page at Coze that shows the run."""
-    return web_link(record["debug_url"]) is not None
 
 
 def _debug_page(record: Record, now: int) -> dict[str, Any] | None:

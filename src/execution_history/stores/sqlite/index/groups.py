@@ -87,7 +87,8 @@ class GroupEngine:
         """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
         base, unit = self._base(most), gcd(*edges) if edges else 1
         figures = (
-            f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')})"
+            f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')}), "
+            f"coalesce(sum(g.duration) FILTER (WHERE {is_ended('g')}), 0)"
         )
         named = "g.title, g.type" if self._is_node else "NULL, NULL"
         cost = "json_array(g.currency, sum(g.cost))"
@@ -120,7 +121,7 @@ class GroupEngine:
         for arm, key, body in found:
             if arm != _FIGURES or key is None:
                 continue
-            *figures, last_run, timed, title, kind = body
+            *figures, last_run, timed, total_ms, title, kind = body
             text = key_of(self._query.by, names.get(key, key) if self._is_shared else self._plain(key))
             groups.append(
                 GroupSums(
@@ -132,6 +133,7 @@ class GroupEngine:
                     trends.get(key, {}),
                     names.get(kind),
                     timed if self._is_node else None,
+                    total_ms if self._is_node else None,
                 )
             )
         return groups, number
