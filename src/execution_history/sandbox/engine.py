@@ -143,6 +143,7 @@ class Engine:
 
         def end(_: asyncio.Task[None]) -> None:  # also runs for a task that is cancelled before its first step
             self._playing.discard(task)
+            execution.rest()
             self._executions.weigh(execution)
             outlet.end()
 
