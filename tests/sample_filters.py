@@ -13,7 +13,7 @@ BASE = 1_761_900_000_000
 HOUR = 3_600_000
 
 _TIMES = st.integers(0, 60).map(lambda step: BASE + step * HOUR // 2)
-_IDS = st.sampled_from([f"e{number}" for number in range(30)])
+_IDS = st.sampled_from([*(f"e{number}" for number in range(28)), "run-00000001", "another-run-00000001"])
 _NAMES = st.sampled_from(["x", "y", "北京", "x y"])
 _STATUSES = st.sampled_from(["running", "success", "failed", "interrupted", "weird"])
 _CODES = st.sampled_from([4000, "4000", 5000, "timeout"])
@@ -139,6 +139,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "rating_to": st.integers(1, 5),
     "upstream_ids": _several(st.sampled_from(["111", "222", "333"])),
     "execute_id_prefix": st.sampled_from(["e", "e1", "x", "", "\U0010ffff"]),
+    "execute_id_suffix": st.sampled_from(["1", "00000001", "t-run-00000001", "x", ""]),
     "fingerprints": _several(st.sampled_from(["no fingerprint", "0" * 16])),
     "parents": _several(_NAMES),
     "conditions": _several(_WHERE),

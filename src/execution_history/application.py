@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 from pydantic import SecretStr
 
-from execution_history.coze import CozeRunner, Reconciler, Upstream
+from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.errors import StoreBusy
@@ -38,6 +38,7 @@ class Application:
     upstream: Upstream
     runner: CozeRunner
     reconciler: Reconciler
+    names: UpstreamNames
     live: LiveFeed
     sandbox: "Sandbox | None"
     mirror: "MirrorFollower | None" = None
@@ -99,7 +100,8 @@ async def open_application(
         live = service.live
         stack.push_async_callback(live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
-        yield Application(settings, service, recorder, upstream, runner, reconciler, live, running, mirror)
+        names = UpstreamNames(service, upstream)
+        yield Application(settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror)
 
 
 async def _begin_mirror(

@@ -5,7 +5,8 @@
     │   ├── InvalidIdentifier          an empty or impossible workflow or execute id
     │   ├── InvalidPage                a page size outside 1..100, a page index below 1
     │   ├── InvalidQuery               a filter, sort or bucket that is not possible: the message names it
-    │   │   └── InvalidCursor          a cursor that is broken or belongs to another query
+    │   │   ├── InvalidCursor          a cursor that is broken or belongs to another query
+    │   │   └── AmbiguousName          several workflows are called so: the message lists them
     │   ├── InvalidStatus              a status that is none of the four
     │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
     │   └── ImportFailed               a source of an import cannot be read
@@ -136,6 +137,26 @@ class InvalidQuery(InvalidInput):
 
 class InvalidCursor(InvalidQuery):
     """A cursor that is broken, or that belongs to another query."""
+
+
+class AmbiguousName(InvalidQuery):
+    """Several workflows are called by the name that the caller wrote.
+
+    Args:
+        text: what the caller wrote.
+        candidates: the id of each such workflow, and its name where it has one.
+    """
+
+    def __init__(self, text: str, candidates: Iterable[tuple[str, str | None]]) -> None:
+        named = list(candidates)
+        self.workflow_ids = tuple(workflow_id for workflow_id, _ in named)
+        super().__init__(
+            N_("%(text)s names several workflows: %(candidates)s. Name one by its id."),
+            text=quoted(text),
+            candidates=listed(
+                workflow_id if name is None else f"{workflow_id} ({name})" for workflow_id, name in named
+            ),
+        )
 
 
 class InvalidStatus(InvalidInput):

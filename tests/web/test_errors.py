@@ -256,6 +256,7 @@ async def test_an_unexpected_error_is_a_500_with_a_sentence(
     ("error", "status", "code"),
     [
         (errors.InvalidPage("x."), 422, "invalid_input"),
+        (errors.AmbiguousName("x", [("w", None)]), 409, "ambiguous_name"),
         (errors.ExecutionNotFound("x."), 404, "not_found"),
         (errors.ExportFailed("x."), 507, "export_failed"),
         (errors.ExecutionExists("w", "e"), 409, "execution_exists"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from execution_history.coze.transport.async_transport import RecordingTransport
     from execution_history.coze.transport.factories import async_recording_transport, recording_transport
     from execution_history.coze.transport.sync_transport import SyncRecordingTransport
+    from execution_history.coze.upstream_names import UpstreamNames
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -22,6 +23,7 @@ else:
             "RecordingTransport": "transport.async_transport",
             "SyncRecordingTransport": "transport.sync_transport",
             "Upstream": "accounts",
+            "UpstreamNames": "upstream_names",
             "WorkflowResult": "runner",
             "async_recording_transport": "transport.factories",
             "recording_transport": "transport.factories",
@@ -35,6 +37,7 @@ __all__ = [
     "RecordingTransport",
     "SyncRecordingTransport",
     "Upstream",
+    "UpstreamNames",
     "WorkflowResult",
     "async_recording_transport",
     "recording_transport",

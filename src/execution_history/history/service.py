@@ -1,7 +1,8 @@
 """The public service: what applications call to write and read histories.
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
-:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`.
+:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
+names of workflows in :mod:`execution_history.history.names`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -17,10 +18,11 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
+from execution_history.history.names import noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.replication import HistoryReplication
+from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
-from execution_history.records.metadata import of_caller
+from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(HistoryReplication):
+class ExecutionHistoryService(RunLookup):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -145,7 +147,10 @@ class ExecutionHistoryService(HistoryReplication):
         Raises:
             StoreError: the records could not be written.
         """
-        return await (await self._opened()).merge(documents, settle=settle)
+        naming: list[Document] = []
+        report = await (await self._opened()).merge(noting_names(documents, naming), settle=settle)
+        await self.learn_from(naming)
+        return report
 
     async def create_execution_record(
         self,
@@ -185,6 +190,7 @@ class ExecutionHistoryService(HistoryReplication):
             largest=self.record_limit_bytes,
         )
         await (await self._opened()).create(document)
+        await self.learn_from([document])
         return cast("ExecutionRecord", document.plain())
 
     async def update_execution_record(
@@ -232,6 +238,8 @@ class ExecutionHistoryService(HistoryReplication):
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         made = await (await self._opened()).update(workflow_id, execute_id, change)
+        if made is not None and WORKFLOW_NAME.name in change.metadata:
+            await self.learn_from([made])
         return None if made is None else cast("ExecutionRecord", made.plain())
 
     async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:

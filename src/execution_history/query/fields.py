@@ -12,7 +12,18 @@ from typing import Any, Final, Literal, NamedTuple, ParamSpec
 
 from execution_history.errors import N_, InvalidQuery
 from execution_history.query.path_conditions import MOST_CONDITIONS, PathCondition
-from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    HasTag,
+    In,
+    JsonPath,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+    Text,
+)
 from execution_history.query.predicates import all_of as _all_of
 from execution_history.query.values import (
     CONDITION,
@@ -241,6 +252,9 @@ class RecordFilter:
     )
     execute_id_prefix: str | None = _row(
         "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
+    )
+    execute_id_suffix: str | None = _row(
+        "id_end", N_("Id ends with"), N_("Whose execute id ends so."), PREFIX, EXECUTE_ID, Suffix
     )
     conditions: tuple[PathCondition, ...] = _row(
         "where", N_("Condition"),

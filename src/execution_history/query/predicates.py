@@ -94,6 +94,19 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
+class Suffix:
+    """The attribute is text that ends with *suffix*."""
+
+    attribute: Attribute
+    suffix: str
+
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        found = self.attribute.read(record, facts)
+        return isinstance(found, str) and found.endswith(self.suffix)
+
+
+@dataclass(frozen=True, slots=True)
 class JsonPath:
     """A comparison of one value in the document holds."""
 
@@ -132,7 +145,7 @@ class And:
         return And(tuple(part for part in self.parts if isinstance(part, JsonPath)))
 
 
-Predicate = In | Range | HasTag | Prefix | JsonPath | Text | And
+Predicate = In | Range | HasTag | Prefix | Suffix | JsonPath | Text | And
 
 
 def all_of(predicates: Iterable[Predicate]) -> And:

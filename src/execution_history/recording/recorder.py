@@ -15,6 +15,7 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of
 from execution_history.recording.attempts import attempt
 from execution_history.recording.chat_questions import ChatQuestions
+from execution_history.recording.name_learning import NameLearning
 from execution_history.recording.open_record import Recording
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
@@ -65,6 +66,7 @@ class Recorder:
         self.requires_recording = require_recording
         self.record_limit: int = record_limit_of(store)
         self.records: StoredRecords = StoredRecords(store, self.record_limit)
+        self.names: NameLearning = NameLearning(store, clock)
         self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)
@@ -104,8 +106,9 @@ class Recorder:
             if self._tending is not None:
                 self._tending.cancel()
                 await asyncio.wait({self._tending}, timeout=seconds / 8)
+            await self.names.aclose(seconds / 8)
         finally:
-            await self.outbox.aclose(seconds * 3 / 4)
+            await self.outbox.aclose(seconds * 5 / 8)
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
@@ -239,6 +242,8 @@ class Recorder:
         Raises:
             ExecutionHistoryError: it did not, whatever was raised.
         """
+        if isinstance(step, Document):
+            self.names.learn_from(step)
         if not self.requires_recording:
             return await self.outbox.write(workflow_id, execute_id, step)
         is_written, error = await attempt(self._write(workflow_id, execute_id, step))

@@ -206,6 +206,9 @@ TRACEBACK: Final = Key(
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED)
+WORKFLOW_NAME: Final = Key(
+    "workflow_name", text, "What the caller calls the workflow.",
+    "callers", _SEARCHED)
 TAGS: Final = Key(
     "tags", _list, "Words that people find the run by.",
     "functions, people", _PLACED | _SEARCHED | _SUMMARISED | _READ_WHOLE)
@@ -249,7 +252,7 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
         ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
         TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
-        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD,
+        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

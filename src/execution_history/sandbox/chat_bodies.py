@@ -7,6 +7,26 @@ from execution_history.sandbox.conversations import Conversation, Message
 from execution_history.sandbox.executions import Interruption
 from execution_history.sandbox.json_text import from_text
 from execution_history.sandbox.steps import Usage
+from execution_history.sandbox.workflows import WORKFLOWS, Workflow
+
+_MOST_CALLED = 3
+
+
+def bot_object(bot: Workflow) -> dict[str, object]:
+    """Return what coze.cn shows of a bot; the first workflows are those that it may call."""
+    called = [
+        {"id": each.workflow_id, "name": each.name, "description": each.description, "icon_url": ""}
+        for each in list(WORKFLOWS.values())[:_MOST_CALLED]
+    ]
+    return {
+        "bot_id": bot.workflow_id,
+        "name": bot.name,
+        "description": bot.description,
+        "icon_url": "",
+        "version": "1",
+        "bot_mode": 0,
+        "workflow_info_list": called,
+    }
 
 
 def chat_object(turn: ChatTurn, status: ChatStatus) -> dict[str, object]:

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from execution_history.sandbox.bodies import envelope
-from execution_history.sandbox.chat_bodies import chat_object, conversation_object, message_object
+from execution_history.sandbox.bots import find_bot
+from execution_history.sandbox.chat_bodies import bot_object, chat_object, conversation_object, message_object
 from execution_history.sandbox.chat_requests import (
     ChangedMessage,
     ChatPlace,
@@ -39,12 +40,19 @@ class ChatRoutes:
     def table(self) -> list[Route]:
         """Return the routes."""
         return [
+            Route("/v1/bots/{bot_id}", self.bot, methods=["GET"]),
+            Route("/v1/bot/get_online_info", self.bot, methods=["GET"]),
             Route("/v3/chat", self.chat, methods=["POST"]),
             Route("/v3/chat/submit_tool_outputs", self.submit, methods=["POST"]),
             Route("/v3/chat/cancel", self.cancel, methods=["POST"]),
             Route("/v3/chat/retrieve", self.retrieve, methods=["GET", "POST"]),
             Route("/v3/chat/message/list", self.messages, methods=["GET"]),
         ]
+
+    async def bot(self, request: Request) -> Response:
+        """Describe a bot, and the workflows that it may call."""
+        bot_id = request.path_params.get("bot_id") or request.query_params.get("bot_id", "")
+        return _tell(request, data=bot_object(find_bot(bot_id)))
 
     async def chat(self, request: Request) -> Response:
         """Let a bot answer."""

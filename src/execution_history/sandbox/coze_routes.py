@@ -21,6 +21,16 @@ from execution_history.sandbox.responses import read_body
 from execution_history.sandbox.routes import Routes
 from execution_history.sandbox.workflows import WORKFLOWS
 
+WORKSPACE = {
+    "id": "7000000000000009000",
+    "name": "sandbox",
+    "icon_url": "",
+    "role_type": "owner",
+    "workspace_type": "personal",
+    "enterprise_id": "",
+}
+"""The workspace of everything in the sandbox."""
+
 _MAX_PAGE_SIZE = 100  # documented as 30, but cozepy asks for 100 by default (1.10)
 
 
@@ -36,6 +46,7 @@ class CozeRoutes(Routes):
             Route(history, self.history, methods=["GET"]),
             Route(f"{history}/execute_nodes/{{node_uuid}}", self.node, methods=["GET"]),
             Route("/v1/files/retrieve", self.file, methods=["GET"]),
+            Route("/v1/workspaces", self.workspaces, methods=["GET"]),
             Route("/v1/workflows", self.workflows, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}", self.workflow, methods=["GET"]),
             Route("/v1/workflows/{workflow_id}/versions", self.versions, methods=["GET"]),
@@ -61,6 +72,10 @@ class CozeRoutes(Routes):
         if data is None:
             raise not_found("This execution has no output node with such a node_execute_uuid.")
         return self._tell(request, data)
+
+    async def workspaces(self, request: Request) -> Response:
+        """List the one workspace that the sandbox is."""
+        return self._tell(request, {"total_count": 1, "workspaces": [WORKSPACE]})
 
     async def workflows(self, request: Request) -> Response:
         """List the sandbox's workflows (protocol 1.10)."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.query.predicates import And, HasTag, In, Prefix, Range
+from execution_history.query.predicates import And, HasTag, In, Prefix, Range, Suffix
 from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NUMBERS
 
 LARGEST: Final = 2**63 - 1
@@ -12,7 +12,11 @@ LARGEST: Final = 2**63 - 1
 
 _HALF: Final = 2**63
 
-ColumnPredicate = In | Range | HasTag | Prefix
+ColumnPredicate = In | Range | HasTag | Prefix | Suffix
+
+TAIL: Final = 8
+"""Characters at the end of an id by which an index has it; an index on all of a reversed id would be several times as
+large, and ids with the same eight are few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix))]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix, Suffix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:

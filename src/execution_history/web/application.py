@@ -47,7 +47,8 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
     app.add_middleware(CrossOrigin, settings.allowed_origins)
     limits = settings.reading_limits
-    app.include_router(history_router(application.service, application.runner, application.reconciler, limits=limits))
+    parts = (application.service, application.runner, application.reconciler)
+    app.include_router(history_router(*parts, limits=limits, names=application.names))
     app.include_router(health_router(application.service, application.recorder, application.mirror))
     add_docs(app)
 

@@ -29,6 +29,7 @@ _SHAPE: Final = re.compile(r"(?:list|dict|set|tuple|function-\w+)\[|[A-Z]\w*Chan
 # The first match counts, so a subclass stands before its base class.
 _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.UnknownAccount, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_account"),
+    (errors.AmbiguousName, HTTPStatus.CONFLICT, "ambiguous_name"),
     (errors.InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_input"),
     (errors.ExecutionNotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (errors.ExportFailed, HTTPStatus.INSUFFICIENT_STORAGE, "export_failed"),

@@ -19,7 +19,18 @@ from execution_history.query.fields import (
     WORKFLOW,
 )
 from execution_history.query.path_conditions import parse_condition
-from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    HasTag,
+    In,
+    JsonPath,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+    Text,
+)
 from execution_history.query.predicates import all_of as combined
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
@@ -34,6 +45,9 @@ from tests.stores.postgres.filled import empty_history, fill
 
 _LONG = "北" * 150
 _ODD_NUMBERS = st.sampled_from([0, 1, -1, 5, 10, BASE, 2**63 - 1, -(2**63 - 1), 2**63, -(2**63), 2**70, 10**400])
+_SUFFIXES = st.sampled_from(
+    ["\0", "\x01", "x" * 899, "", "1", "E", "\U0010ffff", "00000001", "-run-00000001", "x" * 300, "\ud7ff"]
+)
 _NUMBERS = _ODD_NUMBERS | st.integers(0, 60).map(lambda step: BASE + step * HOUR // 2)
 _TEXTS = st.sampled_from(
     ["x", "y", "北京", "", "w", "5", "4000", "timeout", "e1", "\0", "\x01", "\0\x01", "x" * 900, _LONG, "\U0010ffff"]
@@ -80,7 +94,7 @@ def _values(attribute: Attribute, fingerprints: list[str]) -> st.SearchStrategy[
 @st.composite
 def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
     """A predicate that columns decide."""
-    kind = draw(st.sampled_from(["in", "in", "range", "tag", "prefix", "and"]))
+    kind = draw(st.sampled_from(["in", "in", "range", "tag", "prefix", "suffix", "and"]))
     if kind == "in":
         attribute = draw(st.sampled_from(ATTRIBUTES))
         return In(attribute, tuple(draw(st.lists(_values(attribute, fingerprints), max_size=3))))
@@ -91,6 +105,8 @@ def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
         return HasTag(draw(_TEXTS))
     if kind == "prefix":
         return Prefix(EXECUTE_ID, draw(_PREFIXES))
+    if kind == "suffix":
+        return Suffix(EXECUTE_ID, draw(_SUFFIXES))
     return combined([draw(_predicates(fingerprints)), draw(_predicates(fingerprints))])
 
 

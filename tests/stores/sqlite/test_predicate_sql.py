@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 
 from execution_history.query.fields import EXECUTE_ID, FAILED_NODE, FINGERPRINT, HAS_OUTPUT, PINNED, STATE
 from execution_history.query.path_conditions import parse_condition
-from execution_history.query.predicates import And, Attribute, HasTag, In, JsonPath, Predicate, Prefix, Range, Text
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    HasTag,
+    In,
+    JsonPath,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+    Text,
+)
 from execution_history.query.predicates import all_of as combined
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
@@ -21,6 +32,7 @@ from execution_history.stores.sqlite.index.predicate_sql import STORED, render
 from tests.sample_filters import BASE, HOUR, documents
 
 _ODD_NUMBERS = st.sampled_from([0, 1, -1, 5, 10, BASE, 2**63 - 1, -(2**63 - 1), 2**63, -(2**63), 2**70, 10**400])
+_SUFFIXES = st.sampled_from(["", "1", "E", "\U0010ffff", "00000001", "-run-00000001", "x" * 300, "\ud7ff"])
 _NUMBERS = _ODD_NUMBERS | st.integers(0, 60).map(lambda step: BASE + step * HOUR // 2)
 _TEXTS = st.sampled_from(
     ["x", "y", "北京", "", "w", "5", "4000", "timeout", "e1", "\0", "x" * 2_000, "\U0010ffff", "111"]
@@ -61,7 +73,7 @@ def _values(attribute: Attribute, fingerprints: list[str]) -> st.SearchStrategy[
 @st.composite
 def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
     """A predicate that columns decide."""
-    kind = draw(st.sampled_from(["in", "in", "range", "tag", "prefix", "and"]))
+    kind = draw(st.sampled_from(["in", "in", "range", "tag", "prefix", "suffix", "and"]))
     if kind == "in":
         attribute = draw(st.sampled_from(STORED))
         return In(attribute, tuple(draw(st.lists(_values(attribute, fingerprints), max_size=3))))
@@ -75,6 +87,8 @@ def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
         return HasTag(draw(_TEXTS))
     if kind == "prefix":
         return Prefix(EXECUTE_ID, draw(st.sampled_from(["", "e", "e1", "E", "\U0010ffff", "e\ud7ff", "\0"])))
+    if kind == "suffix":
+        return Suffix(EXECUTE_ID, draw(_SUFFIXES))
     return combined([draw(_predicates(fingerprints)), draw(_predicates(fingerprints))])
 
 

@@ -19,13 +19,14 @@ from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.coze.protocol.messages import Outcome, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
+from execution_history.coze.protocol.workflow_names import NamedWorkflows
 from execution_history.coze.tracking.history_client import RunHistoryClient, stream_of
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CallRecord, context_of
 from execution_history.coze.transport.failures import failure_of
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
-from execution_history.coze.transport.passing_history import PassingHistory
+from execution_history.coze.transport.passing_body import follow_answer
 from execution_history.coze.transport.recorded_call import (
     LARGEST_RECORDED,
     NEVER_SENT,
@@ -100,7 +101,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             call = RecordedCall(run, self._recorder.clock, self._largest)
             return await self._send(CallRecord(self._recorder, call, request, context, self.poller))
         response = await self._inner.handle_async_request(request)
-        PassingHistory.follow(request, response, self._learn)
+        follow_answer(request, response, self._learn, self._learn_names)
         return response
 
     async def aclose(self) -> None:
@@ -117,6 +118,9 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             await self.poller.merge_history(call, history)
         except ExecutionHistoryError as error:
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
+
+    def _learn_names(self, found: NamedWorkflows) -> None:
+        self._recorder.names.learn_soon(found.names, found.source)
 
     async def _send(self, record: CallRecord) -> httpx.Response:
         call = _Call(self._inner, record, self._limits)

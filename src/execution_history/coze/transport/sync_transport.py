@@ -18,12 +18,13 @@ from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.messages import RunRequest, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
+from execution_history.coze.protocol.workflow_names import NamedWorkflows
 from execution_history.coze.tracking.history_client import RunHistoryClient
 from execution_history.coze.tracking.poller import RunPoller
 from execution_history.coze.transport.call_recording import CallRecord, RunContext, context_of
 from execution_history.coze.transport.httpx_transport import SyncHttpxTransport
 from execution_history.coze.transport.limits import QUESTION_SECONDS, REDIRECT_SECONDS, TOO_LARGE_REQUEST, Limits
-from execution_history.coze.transport.passing_history import PassingHistory
+from execution_history.coze.transport.passing_body import follow_answer
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.transport.sync_call import CLOSE_SECONDS, LONGEST_WAIT, SyncCall
 from execution_history.coze.transport.threaded_transport import ThreadedTransport
@@ -95,7 +96,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         if run is not None and (call := self._begin(request, run, context)) is not None:
             return call.send(self._inner)
         response = self._inner.handle_request(request)
-        PassingHistory.follow(request, response, self._learn)
+        follow_answer(request, response, self._learn, self._learn_names)
         return response
 
     def close(self) -> None:
@@ -147,6 +148,10 @@ class SyncRecordingTransport(httpx.BaseTransport):
             self._loop().submit(poller.merge_history(call, history)).result(LONGEST_WAIT)
         except (ExecutionHistoryError, RuntimeError, TimeoutError) as error:
             _log.warning("The history of a run that its caller polled could not be recorded: %s", error)
+
+    def _learn_names(self, found: NamedWorkflows) -> None:
+        names = (self._recorder or default_recorder()).names
+        self._loop().submit(names.learn(found.names, found.source))
 
     def _poller(self, recorder: Recorder) -> RunPoller:
         if self._polling is None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import HasTag, In, Range
+from execution_history.query.predicates import HasTag, In, Range, Suffix
 from execution_history.stores.postgres.moment import Moment
 from execution_history.stores.postgres.predicate_sql import column_of, render
-from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
+from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 
 TABLE: Final = "execution_history.executions e"
 
@@ -130,7 +130,7 @@ def _has_index(predicate: ColumnPredicate) -> bool:
         return _name(predicate) in _BY_RANGE
     if isinstance(predicate, In):
         return _name(predicate) in _BY_EQUALITY or (_name(predicate) == "pinned" and predicate.values == (True,))
-    return True
+    return not isinstance(predicate, Suffix) or len(predicate.suffix) >= TAIL
 
 
 def _name(predicate: ColumnPredicate) -> str:

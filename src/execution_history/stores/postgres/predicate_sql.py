@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
-from execution_history.stores.postgres.stored_texts import beginning_of, escaped, stored_text
-from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
+from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.stores.postgres.stored_texts import SHORTENED, beginning_of, escaped, stored_text
+from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _COLUMNS: Final = {"workflow": "workflow_id"}
@@ -29,6 +29,8 @@ def render(predicate: Predicate) -> Fragment:
             return _range(predicate)
         case Prefix():
             return _prefix(predicate)
+        case Suffix():
+            return _suffix(predicate)
         case HasTag(tag):
             return Fragment("e.tags @> %s::text[]", ([stored_text(tag)],))
         case And(parts):
@@ -85,3 +87,18 @@ def _prefix(predicate: Prefix) -> Fragment:
         "WHERE starts_with(l.key, %s) AND starts_with(l.text, %s))"
     )
     return Fragment(f"{begins.sql} OR {shortened}", (*begins.values, beginning, prefix))
+
+
+def _suffix(predicate: Suffix) -> Fragment:
+    """Return the condition that the text ends so; of a shortened one the end is not in the column."""
+    column, suffix = f"e.{column_of(predicate.attribute)}", escaped(predicate.suffix)
+    length = len(suffix)
+    # Written as the index has it, where that is long enough.
+    last = [Fragment(f"right({column}, {TAIL}) = %s", (suffix[-TAIL:],))] if length >= TAIL else []
+    end = Fragment(f"right({column}, {length}) = %s AND strpos({column}, %s) = 0", (suffix, SHORTENED))
+    shortened = (
+        f"{column} = ANY (ARRAY(SELECT l.key FROM execution_history.long_texts l "  # noqa: S608 - literals of ours
+        f"WHERE right(l.text, {length}) = %s))"
+    )
+    whole = together([*last, end])
+    return Fragment(f"{whole.sql} OR {shortened}", (*whole.values, suffix))

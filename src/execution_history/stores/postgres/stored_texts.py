@@ -16,7 +16,9 @@ SEPARATOR: Final = "\x04\x01\x04"
 """Stands in no stored text, nor across the end of one: U+0001 comes in pairs, none of which is with U+0004."""
 
 _ESCAPE: Final = "\x01"
-_SHORTENED: Final = "\x01\x03"
+SHORTENED: Final = "\x01\x03"
+"""Stands in a text that is shortened, and in no other."""
+
 _BEGINNING: Final = 80
 """Characters that are kept of a text that is too long, which are at most 320 bytes."""
 
@@ -38,7 +40,7 @@ def stored_text(text: str) -> str:
     encoded = kept.encode()
     if len(encoded) <= MOST_BYTES:
         return kept
-    return beginning_of(kept) + _SHORTENED + blake2b(encoded, digest_size=20).hexdigest()
+    return beginning_of(kept) + SHORTENED + blake2b(encoded, digest_size=20).hexdigest()
 
 
 def escaped(text: str) -> str:
@@ -50,7 +52,7 @@ def escaped(text: str) -> str:
 
 def is_shortened(stored: str) -> bool:
     """Return whether *stored* stands for a longer text, which has to be looked up."""
-    return _SHORTENED in stored
+    return SHORTENED in stored
 
 
 def text_of(stored: str) -> str:

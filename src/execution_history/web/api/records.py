@@ -17,7 +17,6 @@ from execution_history.web.api.schemas.executions import (
     DELETING,
     FINDING,
     FINDING_HISTORY,
-    READING,
     AccountId,
     DoneAnswer,
     ExecuteId,
@@ -27,7 +26,6 @@ from execution_history.web.api.schemas.executions import (
     PageIndex,
     PageSize,
     WorkflowId,
-    WorkflowsAnswer,
     described,
 )
 from execution_history.web.api.schemas.reports import (
@@ -40,7 +38,7 @@ from execution_history.web.api.schemas.reports import (
     TagChange,
 )
 from execution_history.web.api.search import found
-from execution_history.web.responses import answer, detail_answer, encode_shapes, json_answer, page_answer
+from execution_history.web.responses import answer, detail_answer, page_answer
 
 _PAGE: Final = "/workflows/{workflow_id}/history"
 RECORD: Final = f"{_PAGE}/{{execute_id}}"
@@ -54,13 +52,7 @@ OtherWorkflow = Annotated[str | None, Query(description="The other run's workflo
 
 
 def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that read: the workflows, a page of one, and one record."""
-
-    @router.get("/workflows", **described("List workflows", WorkflowsAnswer, READING))
-    async def list_workflows(_account_id: AccountId = "default") -> Response:
-        """Return every workflow that has history, with its counts per status, the one with the newest run first."""
-        workflows = await service.workflow_summaries()
-        return json_answer(encode_shapes({"success": True, "workflows": workflows, "total": len(workflows)}))
+    """Add the routes that read: a page of a workflow, and one record."""
 
     @router.get(
         _PAGE,

@@ -50,7 +50,7 @@ class HistoryRoute(APIRoute):
     def get_route_handler(self) -> Any:  # noqa: ANN401 - FastAPI's own type is a coroutine it does not name
         """Return the handler, which turns every exception into an answer."""
         handle = super().get_route_handler()
-        takes_body = bool(self.methods and self.methods & {"POST", "PATCH"}) and self.largest_body is not None
+        takes_body = bool(self.methods and self.methods & {"POST", "PUT", "PATCH"}) and self.largest_body is not None
 
         async def answer(request: Request) -> Response:
             try:
@@ -59,11 +59,15 @@ class HistoryRoute(APIRoute):
                         "An address has at most %(most_parameters)s parameters in its query.",
                         most_parameters=f"{MOST_PARAMETERS:,}",
                     )
+                await self.before()
                 return await handle(_bounded(request) if takes_body else request)
             except Exception as error:  # noqa: BLE001 - each has its answer, the unexpected one is logged there
                 return self.error_answer(request, error)
 
         return answer
+
+    async def before(self) -> None:
+        """Do what comes before every answer; nothing here."""
 
     def error_answer(self, request: Request, error: Exception) -> Response:
         """Return the answer for *error*."""

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from execution_history.coze import CozeRunner, Reconciler
+from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
@@ -21,6 +21,7 @@ from execution_history.web.api.runs import add_fetching, add_resuming, add_runni
 from execution_history.web.api.search import add_counting, add_finding
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
+from execution_history.web.api.workflows import add_learning, add_workflows
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -33,6 +34,7 @@ def history_router(
     *,
     live: LiveFeed | None = None,
     limits: ReadingLimits | None = None,
+    names: UpstreamNames | None = None,
 ) -> APIRouter:
     """Return the routes of the API: ``app.include_router(history_router(service))``.
 
@@ -45,6 +47,7 @@ def history_router(
         prefix: the beginning of every path.
         live: the change feed, where it is not the service's own; deprecated.
         limits: the limits of an import.
+        names: asks upstreams for the names of workflows; without it that route answers with an error.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     if live is not None:
@@ -58,6 +61,8 @@ def history_router(
     add_counting(router, service)
     add_export(router, service)
     add_import(router, service, limits or ReadingLimits(service.record_limit_bytes))
+    add_workflows(router, service)
+    add_learning(router, names)
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)

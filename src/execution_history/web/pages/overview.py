@@ -32,6 +32,7 @@ from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, has_debug_pag
 from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
+from execution_history.web.pages.workflow_choice import choose_workflows
 
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
@@ -91,8 +92,8 @@ class OverviewPages:
         """Render the overview, or the first steps where nothing is recorded yet."""
         viewer = viewer_for(request)
         words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
-        summaries = await self.service.workflow_summaries()
-        found = _named(summaries, words)
+        summaries, with_hidden = await self.service.workflow_summaries(), query(request, "hidden") == "1"
+        found, hidden = choose_workflows(summaries, await self.service.names(), words, with_hidden=with_hidden)
         shown = found[(page - 1) * _SIZE : page * _SIZE]
         attention = await self._attention_now(viewer.now)
         context: dict[str, Any] = {
@@ -102,6 +103,8 @@ class OverviewPages:
             "unrecorded": self.recorder.unrecorded,
             "workflows": await self._lines_of(shown, viewer),
             "total": len(found),
+            "hidden": hidden,
+            "with_hidden": with_hidden,
             "all": len(summaries),
             "page": page,
             "pages": -(-len(found) // _SIZE),
@@ -114,9 +117,10 @@ class OverviewPages:
         return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
 
     async def switcher(self, request: Request) -> Response:
-        """Render the workflows with these words in their id, for the switcher."""
-        found = _named(await self.service.workflow_summaries(), query(request, "q").strip())
-        return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED]})
+        """Render the workflows with these words in their name or id, for the switcher."""
+        summaries, words = await self.service.workflow_summaries(), query(request, "q").strip()
+        found, hidden = choose_workflows(summaries, await self.service.names(), words)
+        return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED], "hidden": hidden})
 
     async def _lines_of(self, summaries: list[WorkflowSummary], viewer: Viewer) -> list[WorkflowLine]:
         """Return the lines of workflows; while an import changes all of them, not all are read again for each page."""
@@ -232,8 +236,3 @@ def _lines(found: Selection, now: int) -> list[RunLine]:
 def _least(reaches: list[IndexReach]) -> IndexReach:
     """Return the reach of an answer put together from answers with these *reaches*."""
     return max(reaches, key=lambda each: left_of(each.revision, each.newest, each.missing))
-
-
-def _named(summaries: list[WorkflowSummary], words: str) -> list[WorkflowSummary]:
-    """Return the workflows with these words in their id."""
-    return [summary for summary in summaries if words.casefold() in summary.workflow_id.casefold()]

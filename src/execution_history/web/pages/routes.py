@@ -1,5 +1,6 @@
 """All pages on one application, with errors as pages, the reader's preferences, and the pages' own files."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
 
@@ -9,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.application import Application
-from execution_history.errors import N_
+from execution_history.errors import N_, StoreError
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
@@ -18,6 +19,7 @@ from execution_history.web.pages.bulk_actions import RunChoices, Trash
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
+from execution_history.web.pages.name_form import NameForm
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
@@ -40,10 +42,16 @@ _TITLES: Final = {
 
 def add_pages(app: FastAPI, application: Application) -> None:
     """Add the pages to *app*, and show browsers its errors as pages."""
-    renderer, service = Renderer(), application.service
+    service = application.service
+    renderer = Renderer(names=lambda: service.last_names)
 
     class PageRoute(HistoryRoute):
-        """A route of the pages: any text in its path, and errors as pages."""
+        """A route of the pages: any text in its path, workflows with their names, and errors as pages."""
+
+        async def before(self) -> None:
+            """Renew the names that templates show."""
+            with suppress(StoreError):  # whatever the page itself needs of the store says what is wrong
+                await service.names()
 
         def error_answer(self, request: Request, error: Exception) -> Response:
             """Return the error as a page."""
@@ -55,6 +63,7 @@ def add_pages(app: FastAPI, application: Application) -> None:
     FigurePages(service, renderer).add_to(router)
     ListPages(service, renderer, runs, trash).add_to(router)
     RunChoices(service, trash).add_to(router)
+    NameForm(service).add_to(router)
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)

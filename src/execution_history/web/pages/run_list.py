@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
+from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, Selection
@@ -22,9 +23,12 @@ from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.viewer import Viewer
+from execution_history.web.pages.workflow_choice import choose_workflows
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20
+_MOST_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +58,22 @@ class ListPages:
         """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         words = query(request, "q").strip()
-        if workflow_id is None and words and " " not in words and list(request.query_params) == ["q"]:
-            found = await self.service.find_execution(words)
-            if len(found) == 1:
-                address = urls.run(found[0]["workflow_id"], found[0]["execute_id"])
-                return RedirectResponse(address, HTTPStatus.SEE_OTHER)
+        named: tuple[FoundRun, ...] = ()
+        if workflow_id is None and words and list(request.query_params) == ["q"]:
+            found = await self.service.find_runs(words, wait_seconds=IndexWait().seconds)
+            if len(found.runs) == 1:
+                return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
+            named = found.runs
         path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
         notice, status, selection = "", HTTPStatus.OK, None
+        with_words, _ = choose_workflows(
+            await self.service.workflow_summaries() if words and workflow_id is None else (),
+            await self.service.names(),
+            words,
+        )
         try:
             state = list_state(path, pairs)
-            selection = await self._selected(state.record_filter(viewer, workflow_id), state)
+            selection = await self._selected(await self._filter(state, viewer, workflow_id), state)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -73,6 +83,8 @@ class ListPages:
             "state": state,
             "workflow_id": workflow_id,
             "query": state.words,
+            "with_words": with_words[:_MOST_NAMED],
+            "named": named,
             "notice": notice,
             "lines": lines,
             "selection": selection,
@@ -91,7 +103,7 @@ class ListPages:
         """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
-        record_filter = state.record_filter(viewer, workflow_id)
+        record_filter = await self._filter(state, viewer, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)
         count, wait = 0, IndexWait()
         # A page further back has no newer runs, only updates of its own.
@@ -115,6 +127,11 @@ class ListPages:
         one = RecordFilter(workflow_ids=(workflow_id,), execute_id_prefix=execute_id)
         found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True, wait_seconds=wait.seconds))
         return next((line_of_run(summary, now) for summary in found.documents), None)
+
+    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
+        """Return the filter of the list; workflows may be called by their names, unless the address has one's id."""
+        record_filter = state.record_filter(viewer, workflow_id)
+        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
 
     async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
         return await self.service.select(

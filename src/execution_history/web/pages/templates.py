@@ -1,7 +1,7 @@
 """Templates, and the common parts of every page: viewer, headers, compression."""
 
 import gzip
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from types import CodeType
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
+from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
@@ -63,10 +64,14 @@ class Renderer:
 
     Args:
         languages: the languages that a reader can choose from.
+        names: returns the names of workflows, by their ids.
     """
 
-    def __init__(self, languages: Languages = LANGUAGES) -> None:
+    def __init__(
+        self, languages: Languages = LANGUAGES, names: Callable[[], Mapping[str, WorkflowName]] = dict
+    ) -> None:
         self.assets = Assets()
+        self._names = names
         self._languages = languages
         self._environments: dict[str, Environment] = {}
         first = self._of(self._languages[self._languages.names[0]])
@@ -81,6 +86,18 @@ class Renderer:
     def text(self, template: str, view: Mapping[str, Any]) -> str:
         """Render *template* with *view*, in the language of its ``viewer``."""
         return self._of(view["viewer"].translate).get_template(template).render(view)
+
+    def _noted_of(self, workflow_id: str) -> WorkflowName:
+        """Return what is noted about a workflow."""
+        return self._names().get(workflow_id) or WorkflowName(workflow_id)
+
+    def _name_of(self, workflow_id: str) -> str | None:
+        """Return the name of a workflow, where it has one."""
+        return self._noted_of(workflow_id).name
+
+    def _called(self, workflow_id: str) -> str:
+        """Return a workflow in one word, for titles: its name, or the end of its id."""
+        return visible(self._name_of(workflow_id) or formatting.short_id(workflow_id))
 
     def _of(self, translate: Translator) -> Environment:
         if translate.language not in self._environments:
@@ -109,6 +126,9 @@ class Renderer:
             "themes": THEMES,
             "words": phrases,
             "index_line": index_line,
+            "name_of": self._name_of,
+            "noted_of": self._noted_of,
+            "called": self._called,
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),

@@ -26,6 +26,11 @@ def workflow(workflow_id: str) -> str:
     return f"/workflows/{segment(workflow_id)}"
 
 
+def naming(workflow_id: str) -> str:
+    """Return the address of the form that names a workflow."""
+    return f"{workflow(workflow_id)}/name"
+
+
 def runs(workflow_id: str | None) -> str:
     """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"

@@ -15,8 +15,8 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import HasTag, In, Prefix, Range
-from execution_history.stores.sql_fragments import ColumnPredicate, Fragment, together, values_of
+from execution_history.query.predicates import HasTag, In, Prefix, Range, Suffix
+from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one_of, render
@@ -160,8 +160,8 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
             found.append(AccessPath("tags", listed=each, is_ordered=by_time))
         elif isinstance(each, In) and each.attribute.stored_as == "several" and len(each.values) == 1:
             found.append(AccessPath(each.attribute.column, listed=each, is_ordered=by_time))
-        elif isinstance(each, Prefix):
-            found.append(AccessPath("by_id", decided=(each,), is_ordered=False))
+        elif isinstance(each, (Prefix, Suffix)):
+            found += _by_part_of_id(each)
         elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):
             found.append(AccessPath("by_pin", decided=(each,), is_ordered=by_time))
         elif isinstance(each, Range) and each.attribute.column in _BY_RANGE:
@@ -172,6 +172,12 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
         if all(column in among for column in columns):
             found.append(AccessPath(name, tuple(among[column] for column in columns), is_ordered=by_time))
     return [*found, *_in_order(among.get("workflow"), sort)]
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> list[AccessPath]:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return []
+    return [AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)]
 
 
 def _name_of(listed: HasTag | In) -> str:

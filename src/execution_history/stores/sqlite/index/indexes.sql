@@ -21,6 +21,7 @@ CREATE INDEX by_parent ON facets (parent, create_time) WHERE parent IS NOT NULL;
 CREATE INDEX by_rating ON facets (rating, create_time) WHERE rating IS NOT NULL;
 CREATE INDEX by_pin ON facets (create_time) WHERE pinned = 1;
 CREATE INDEX by_id ON facets (execute_id);
+CREATE INDEX by_id_end ON facets (substr(execute_id, -8));
 CREATE INDEX tags_by_seq ON tags (seq);
 CREATE INDEX failed_nodes_by_seq ON failed_nodes (seq);
 CREATE INDEX nodes_by_node ON nodes (workflow, node, create_time);

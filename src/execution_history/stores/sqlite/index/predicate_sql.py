@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
-from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range
-from execution_history.stores.sql_fragments import LARGEST, Fragment, fingerprint_number, together, whole
+from execution_history.query.predicates import And, Attribute, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
@@ -44,6 +44,8 @@ def render(predicate: Predicate) -> Fragment:
             return _range(predicate)
         case Prefix():
             return _prefix(predicate)
+        case Suffix():
+            return _suffix(predicate)
         case HasTag(tag):
             return _is_listed(has_name("x", tag), "tags")
         case And(parts):
@@ -101,6 +103,16 @@ def _number(number: int) -> Value:
     if abs(number) <= LARGEST:
         return number
     return _BEYOND if number > 0 else -_BEYOND
+
+
+def _suffix(predicate: Suffix) -> Fragment:
+    """Return the condition that the text ends so; the last characters are written as the index has them."""
+    column, suffix = f"f.{predicate.attribute.column}", predicate.suffix
+    if not suffix:
+        return Fragment("1")
+    whole = Fragment(f"substr({column}, ?) = ?", (-len(suffix), suffix))
+    last = Fragment(f"substr({column}, -{TAIL}) = ?", (suffix[-TAIL:],))
+    return whole if len(suffix) < TAIL else together([last, whole])
 
 
 def _prefix(predicate: Prefix) -> Fragment:

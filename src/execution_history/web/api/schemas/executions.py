@@ -3,15 +3,15 @@
 from typing import Annotated, Any, Final, get_type_hints
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from execution_history.followers.mirror import MirrorStatus
+from execution_history.history.names import ListedWorkflow
 from execution_history.history.service import MAX_PAGE_SIZE
 from execution_history.query.model import IndexReach
 from execution_history.query.text import Snippet
 from execution_history.records.record import ExecutionRecord
-from execution_history.stores.protocol import WorkflowSummary
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -133,10 +133,11 @@ class ExecutionAnswer(BaseModel):
     execution: Execution
 
 
-class Workflow(WorkflowSummary):
+class Workflow(ListedWorkflow):
     """A workflow that has history; times are milliseconds since 1970-01-01 UTC.
 
-    The counts are records per status, other for adopted ones of none of the four.
+    The counts are records per status, other for adopted ones of none of the four. The name and the description are a
+    person's, or those that the upstream gave; null where there are none.
     """
 
 
@@ -146,6 +147,36 @@ class WorkflowsAnswer(BaseModel):
     success: bool
     workflows: list[Workflow]
     total: int = Field(description="How many workflows there are.")
+
+
+class NamingRequest(BaseModel):
+    """What is to be noted about a workflow; with PATCH a missing field stays as it is, and null removes it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text | None = Field(None, description="At most 200 characters; without it the upstream's name is shown.")
+    description: Text | None = Field(None, description="At most 2,000 characters.")
+    starred: bool | None = Field(None, description="Whether it stands first among the workflows of the page.")
+    hidden: bool | None = Field(None, description="Whether the page leaves it out of its lists of workflows.")
+
+
+class NamingAnswer(BaseModel):
+    """A workflow as it is named now."""
+
+    success: bool
+    workflow_id: str
+    name: str | None
+    description: str | None
+    starred: bool
+    hidden: bool
+
+
+class LearnedNamesAnswer(BaseModel):
+    """The result of asking an upstream for names."""
+
+    success: bool
+    listed: int = Field(description="How many workflows the upstream named.")
+    learned: int = Field(description="How many of their names were new or changed.")
 
 
 class RunAnswer(BaseModel):
@@ -231,7 +262,10 @@ READING: Final = GUARDED | _errors(
     {422: "A parameter is wrong; the message names it.", 503: "The store cannot be used now; the message says why."}
 )
 FINDING_HISTORY: Final = READING | _errors(
-    {422: "A filter, the order, the cursor or another parameter is wrong; the message names it."}
+    {
+        409: "Several workflows have the name in the filter; the message lists them.",
+        422: "A filter, the order, the cursor or another parameter is wrong; the message names it.",
+    }
 )
 FINDING: Final = READING | _MISSING | _errors({500: "The record is damaged; the message says what to do."})
 IMPORTING: Final = READING | _CHANGES

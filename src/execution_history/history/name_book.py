@@ -1,0 +1,195 @@
+"""Names of workflows: what people call them, and what their upstream does.
+
+They are entries of the store's registry, of the kind ``workflow`` and with the workflow's id as their key:
+
+| key | value |
+|---|---|
+| ``name``, ``description`` | what a person wrote |
+| ``starred``, ``hidden`` | true, or left out |
+| ``learned`` | ``name``, ``description``, ``from`` (such as ``coze``) and ``at`` (milliseconds since the epoch) |
+
+A person's name stands before the learned one. Ids stay what paths and arguments named ``workflow_id`` take.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from execution_history.errors import StoreBusy, quoted
+from execution_history.presentation.formatting import one_line
+from execution_history.records.values import text
+from execution_history.records.values import time as moment_of
+from execution_history.stores.administration import Entry
+from execution_history.stores.protocol import HistoryStore
+
+KIND: Final = "workflow"
+LONGEST_NAME: Final = 200
+LONGEST_DESCRIPTION: Final = 2_000
+
+FRESH_MS: Final = 500
+"""How long names that were read are taken for the current ones; other processes may change them."""
+
+OF_RUNS: Final = "run"
+"""The source of a name that runs give their workflow in ``metadata.workflow_name``; an upstream's comes before it."""
+
+_MOST_ATTEMPTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedName:
+    """What an upstream calls a workflow: where that was learned, such as ``coze``, and when (milliseconds)."""
+
+    name: str
+    source: str
+    at: int
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowName:
+    """The name of a workflow and what else people noted about it; ``None`` and false where there is nothing."""
+
+    workflow_id: str
+    given: str | None = None
+    described: str | None = None
+    is_starred: bool = False
+    is_hidden: bool = False
+    learned: LearnedName | None = None
+
+    @property
+    def name(self) -> str | None:
+        """The name to show: a person's before the learned one."""
+        return self.given or (self.learned.name if self.learned else None)
+
+    @property
+    def description(self) -> str | None:
+        """The description to show: a person's before the learned one."""
+        return self.described or (self.learned.description if self.learned else None)
+
+    def knows(self, news: LearnedName) -> bool:
+        """Return whether *news* are none: learned already, or what a run says where an upstream has named it."""
+        learned = self.learned
+        if learned is None:
+            return False
+        is_same = learned.name == news.name and news.description in (None, learned.description)
+        return is_same or (news.source == OF_RUNS and learned.source != OF_RUNS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    until: int
+    revision: int
+    names: Mapping[str, WorkflowName] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class NameBook:
+    """All names of a store, kept in memory and renewed when the store has changed.
+
+    Args:
+        store: an opened store.
+        uptime: milliseconds on a clock that is never set.
+    """
+
+    def __init__(
+        self, store: HistoryStore, uptime: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+    ) -> None:
+        self._store = store
+        self._uptime = uptime
+        self._known = _Known(-1, -1)
+        self._written = 0
+
+    @property
+    def last(self) -> Mapping[str, WorkflowName]:
+        """The names as they were last read, by workflow id; none before that."""
+        return self._known.names
+
+    async def all(self) -> Mapping[str, WorkflowName]:
+        """Return all names by workflow id, at most :data:`FRESH_MS` old.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        known, now, written = self._known, self._uptime(), self._written
+        if now <= known.until:
+            return known.names
+        revision = await self._store.revision()
+        names = known.names
+        if revision != known.revision:
+            entries = await self._store.entries(KIND)
+            names = MappingProxyType({entry.name.key: _name_of(entry) for entry in entries})
+        if written == self._written:  # else a change of this process may be missing: the next call reads again
+            self._known = _Known(now + FRESH_MS, revision, names)
+        return names
+
+    async def change(self, workflow_id: str, make: Callable[[WorkflowName], WorkflowName]) -> WorkflowName:
+        """Replace the entry of a workflow by what *make* returns for it, however many others change it meanwhile.
+
+        Raises:
+            StoreBusy: others changed it all the time.
+            StoreError: the store could not be read or written.
+        """
+        for _ in range(_MOST_ATTEMPTS):
+            entry = await self._store.entry(KIND, workflow_id)
+            before = WorkflowName(workflow_id) if entry is None else _name_of(entry)
+            after, version = make(before), 0 if entry is None else entry.version
+            if after == before or await self._save(after, version):
+                return after
+        raise StoreBusy(
+            "The name of workflow %(workflow)s was changed by others all the time; try again.",
+            workflow=quoted(workflow_id),
+        )
+
+    async def _save(self, name: WorkflowName, version: int) -> bool:
+        value = _value_of(name)
+        self._written += 1
+        self._known = replace(self._known, until=-1)
+        if not value:
+            return await self._store.drop_entry(KIND, name.workflow_id, expected=version)
+        saved = await self._store.put_entry(KIND, name.workflow_id, orjson.dumps(value), expected=version)
+        return saved is not None
+
+
+def _name_of(entry: Entry) -> WorkflowName:
+    """Return what an entry of the registry has, whoever wrote it."""
+    found = orjson.loads(entry.value)
+    value: dict[str, Any] = found if isinstance(found, dict) else {}
+    return WorkflowName(
+        entry.name.key,
+        given=_kept(value.get("name"), LONGEST_NAME),
+        described=_kept(value.get("description"), LONGEST_DESCRIPTION),
+        is_starred=value.get("starred") is True,
+        is_hidden=value.get("hidden") is True,
+        learned=_learned_of(value.get("learned")),
+    )
+
+
+def _learned_of(value: object) -> LearnedName | None:
+    if not isinstance(value, dict) or not (name := _kept(value.get("name"), LONGEST_NAME)):
+        return None
+    about = _kept(value.get("description"), LONGEST_DESCRIPTION)
+    return LearnedName(name, text(value.get("from")) or "", moment_of(value.get("at")) or 0, about)
+
+
+def _kept(value: object, longest: int) -> str | None:
+    return (one_line(value, longest) or None) if isinstance(value, str) else None
+
+
+def _value_of(name: WorkflowName) -> dict[str, Any]:
+    learned = name.learned and {
+        "name": name.learned.name,
+        "description": name.learned.description,
+        "from": name.learned.source,
+        "at": name.learned.at,
+    }
+    value = {
+        "name": name.given,
+        "description": name.described,
+        "starred": name.is_starred,
+        "hidden": name.is_hidden,
+        "learned": learned,
+    }
+    return {key: each for key, each in value.items() if each}
