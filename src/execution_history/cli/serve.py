@@ -53,6 +53,13 @@ async def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help=N_("Also start the sandbox upstream and let the account default call it."))
     ] = False,
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help=N_("Show thirty days of made-up runs, in a temporary folder of their own: no store is touched."),
+        ),
+    ] = False,
     sandbox_port: Annotated[
         int | None,
         typer.Option(
@@ -81,7 +88,7 @@ async def serve(
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         waits = partial(_tell_of_waiting, session)
-        async with opened(settings, sandbox=sandbox, serving=True, waits=waits) as application:
+        async with opened(settings, sandbox=sandbox, demo=demo, serving=True, waits=waits) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")
@@ -181,7 +188,8 @@ def _announce(session: Session, application: "Application") -> None:
         return
     _ = session.translate
     rows = [(_("History"), url, _("API documentation %(url)s", url=f"{url}/docs"))]
-    rows += [(_("Store"), place_of(settings.store), "")]
+    about = _("a demo, removed when this ends") if application.is_demo else ""
+    rows += [(_("Store"), place_of(settings.store), about)]
     if application.mirror is not None:
         rows += [(_("JSON files"), str(application.mirror.folder), _("near the history, not current"))]
     rows += [] if sandbox is None else [_address_of(session, sandbox)]
@@ -192,7 +200,7 @@ def _announce(session: Session, application: "Application") -> None:
             host=settings.host,
             style="yellow",
         )
-    if sandbox is not None:
+    if sandbox is not None and not application.is_demo:
         body = f'{{"workflow_id": "{TRIAL_WORKFLOW}", "parameters": {{"city": "Paris"}}}}'
         session.output.remark(
             f"\n{_('Try it:')}\n"

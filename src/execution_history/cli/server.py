@@ -64,7 +64,8 @@ async def serve_until_stopped(
     server = _Server(config, announce)
 
     def stop() -> None:
-        application.live.end()  # event streams would otherwise be cut off
+        for each in application.open_ones():
+            each.live.end()  # event streams would otherwise be cut off
         server.stop()
 
     trimming = asyncio.create_task(_trim_now_and_then())

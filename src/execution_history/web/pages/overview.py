@@ -43,7 +43,6 @@ _LONGEST_GIST: Final = 100
 _FRESH: Final = 10_000
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-_TRIAL: Final = "7000000000000000002"
 
 
 class Count(NamedTuple):
@@ -71,13 +70,11 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
-        has_sandbox: whether there are workflows to try without an account.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
-    has_sandbox: bool
     _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
     _attention: tuple[int, int, dict[str, Any]] | None = None
     _looking: "asyncio.Task[None] | None" = None
@@ -110,8 +107,6 @@ class OverviewPages:
             "pages": -(-len(found) // _SIZE),
             "find": words,
             "base": str(request.base_url).rstrip("/"),
-            "trial": _TRIAL,
-            "has_sandbox": self.has_sandbox,
             "yesterday": viewer.now - _DAY,
         }
         return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)

@@ -12,6 +12,9 @@ SWITCHER: Final = "/switcher"
 INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
 UNDO: Final = "/runs/undo"
+START: Final = "/run"
+DEMO: Final = "/demo"
+DEMO_LEFT: Final = "/demo/leave"
 
 _LONGEST_LINK: Final = 2_000
 
@@ -34,6 +37,11 @@ def naming(workflow_id: str) -> str:
 def runs(workflow_id: str | None) -> str:
     """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
+
+
+def start(workflow_id: str) -> str:
+    """Return the address of the form that runs a workflow."""
+    return f"{workflow(workflow_id)}/run"
 
 
 def run(workflow_id: str, execute_id: str) -> str:
