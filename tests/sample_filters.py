@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from execution_history.query.fields import RecordFilter
 from execution_history.query.path_conditions import parse_condition
+from execution_history.query.values import NodeTime
 from execution_history.records.record import Document, new_document
 
 BASE = 1_761_900_000_000
@@ -24,7 +25,27 @@ _NODES: st.SearchStrategy[Any] = st.sampled_from(
         [],
         {"x": {"node_title": "x", "node_id": "7", "error_message": "no"}, "y": {"is_finish": False}},
         {"x": {"node_title": "x", "is_finish": True}, "y": {"node_title": 5, "node_id": 7, "is_finish": False}},
-        {"x_2": {"node_title": "x", "error_code": 1}, "y": "odd"},
+        {"x_2": {"node_title": "x", "error_code": 1, "start_time": BASE, "update_time": BASE + 30}, "y": "odd"},
+        {
+            "x": {"node_type": "LLM", "start_time": BASE, "update_time": BASE + 700, "usage": {"input_count": 3}},
+            "y": {"node_id": "7", "start_time": BASE, "usage": {"tokens": 2}, "is_finish": False},
+        },
+    ]
+)
+
+
+_USAGE = st.fixed_dictionaries(
+    {"token_count": st.sampled_from([0, 1, 10, 500])},
+    optional={"input_count": st.sampled_from([1, 7]), "output_count": st.sampled_from([2, "odd"])},
+)
+_COSTS: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        *({"amount": amount, "currency": "CNY", "price": "1"} for amount in (0, 0.01, 0.25, 3)),
+        {"amount": 0.25, "currency": "USD"},
+        {"amount": "1", "currency": "CNY"},
+        {"amount": 1e30, "currency": "CNY"},
+        {"amount": 1},
+        "odd",
     ]
 )
 
@@ -56,12 +77,12 @@ def documents(draw: st.DrawFn, execute_ids: st.SearchStrategy[str] | None = None
         "run_mode": draw(st.integers(0, 2)),
         "bot_id": draw(_some(_NAMES)),
         "conversation_id": draw(_some(_NAMES)),
-        "usage": draw(_some(st.fixed_dictionaries({"token_count": st.sampled_from([0, 1, 10, 500])}))),
+        "usage": draw(_some(_USAGE)),
         "output": draw(st.sampled_from([None, "", {}, "text", {"score": 1}, {"score": 95.5}, '{"score": "95"}'])),
     }
+    record["node_execute_status"] = draw(_NODES)
     if status in {"failed", "interrupted"}:
         record |= {"error_code": draw(_some(_CODES)), "error_message": draw(_some(_MESSAGES))}
-        record["node_execute_status"] = draw(_NODES)
     return Document.of(record, orjson.dumps(record))
 
 
@@ -75,6 +96,8 @@ def _metadata() -> st.SearchStrategy[dict[str, Any]]:
             "pinned": st.booleans(),
             "rating": st.integers(1, 5),
             "parent": _NAMES,
+            "cost": _COSTS,
+            "log_id": st.sampled_from(["l1", "l2", 3]),
             "coze_execute_id": st.sampled_from(["111", "222"]),
             "ended_at": st.integers(BASE, BASE + 5 * HOUR),
         },
@@ -130,8 +153,13 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "callers": _several(_NAMES),
     "error_codes": _several(st.sampled_from(["4000", "timeout", "none"])),
     "failed_nodes": _several(st.sampled_from(["x", "y", "7", "x_2", "none"])),
+    "node": st.builds(
+        NodeTime, st.sampled_from(["x", "y", "7", "x_2", "none"]), st.sampled_from([None, 0, 30, 700, 2**70])
+    ),
     "tokens_from": st.sampled_from([0, 1, 400]),
     "tokens_to": st.sampled_from([0, 100]),
+    "cost_from": st.sampled_from([0, 10_000, 250_000]),
+    "cost_to": st.sampled_from([0, 250_000, 2**70]),
     "has_output": st.booleans(),
     "tags": _several(_NAMES),
     "pinned": st.booleans(),
@@ -140,6 +168,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "upstream_ids": _several(st.sampled_from(["111", "222", "333"])),
     "execute_id_prefix": st.sampled_from(["e", "e1", "x", "", "\U0010ffff"]),
     "execute_id_suffix": st.sampled_from(["1", "00000001", "t-run-00000001", "x", ""]),
+    "log_ids": _several(st.sampled_from(["l1", "3", "none"])),
+    "nested": st.booleans(),
     "fingerprints": _several(st.sampled_from(["no fingerprint", "0" * 16])),
     "parents": _several(_NAMES),
     "conditions": _several(_WHERE),

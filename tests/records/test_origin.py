@@ -93,7 +93,16 @@ async def test_callers_of_the_service_claim_nothing() -> None:
     """What they set is kept under a name that says so, when a record begins and when it changes."""
     service = ExecutionHistoryService("memory:")
     ours = {name for name, key in KEYS.items() if Use.OURS in key.uses}
-    recording = {"proof", "recorder", "transition", "taken_over", "recording_is_cut", "recorded_as", "fetched_at"}
+    recording = {
+        "proof",
+        "recorder",
+        "transition",
+        "taken_over",
+        "recording_is_cut",
+        "recorded_as",
+        "fetched_at",
+        "cost",
+    }
     reading = {"output_text", "request_charset", "answer_charset", "unread"}
     assert recording | reading == ours
     begun = await service.create_execution_record("w", "e", metadata=_CLAIMS)

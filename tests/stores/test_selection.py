@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 @given(
     records=st.lists(documents(), max_size=40),
     wanted=filters(),
-    sort=st.sampled_from(["create_time", "duration", "tokens"]),
+    sort=st.sampled_from(["create_time", "duration", "tokens", "cost"]),
     descending=st.booleans(),
     size=st.integers(1, 7),
     summaries=st.booleans(),

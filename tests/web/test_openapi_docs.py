@@ -35,15 +35,24 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
-        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"), ("get", "/coze/export"),
+        ("get", "/coze/history"), ("get", "/coze/history/live"), ("get", "/coze/statistics"),
+        ("get", "/coze/breakdown"),
+        ("get", "/coze/workflows/{workflow_id}/breakdown"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
-        ("post", "/coze/import"),
+        ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
+        ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
+        ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
+        ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
+        ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
     } == set(operations)  # fmt: skip
     for (method, _), operation in operations.items():
         guarded = {"421"} if method == "get" else {"403", "421"}
@@ -72,6 +81,12 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "BreakdownAnswer", "GroupAnswer", "TrendPoint",
+        "BudgetRequest", "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "PriceAnswer", "PriceRequest",
+        "PriceVersion",
+        "PricesAnswer", "RepriceAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape", "ViewsAnswer",
+        "Count", "LearnedNamesAnswer", "NamingAnswer", "NamingRequest", "OpenRun", "OpenRunsAnswer", "OverviewAnswer",
+        "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
@@ -81,4 +96,5 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
-    assert figures == set(shapes["FiguresAnswer"]["required"]) == set(shapes["FiguresAnswer"]["properties"])
+    assert figures == set(shapes["FiguresAnswer"]["required"])
+    assert figures | {"input_tokens", "output_tokens", "costs"} == set(shapes["FiguresAnswer"]["properties"])

@@ -185,6 +185,17 @@ async def test_what_is_exported_can_be_imported(filled: Served) -> None:
     assert (0, 2) == (again["added"], again["skipped"])
 
 
+async def test_an_export_has_the_order_of_a_list(filled: Served) -> None:
+    """By the key that lists are sorted by, in either direction; columns may be given one by one, for Excel too."""
+    query = {"format": "excel", "columns": ["execute_id", "duration_ms"], "sort": "duration", "order": "desc"}
+    table = await filled.client.get("/coze/export", params=query)
+    listed = await filled.client.get("/coze/history", params={"sort": "duration"})
+    assert table.content.startswith(b"\xef\xbb\xbfexecute_id,duration_ms")
+    assert _ids(listed) == [row[0] for row in list(csv.reader(io.StringIO(table.text)))[1:]]
+    assert 422 == (await filled.client.get("/coze/export", params={"order": "up"})).status_code
+    assert 422 == (await filled.client.get("/coze/export", params={"sort": "colour"})).status_code
+
+
 async def test_exports_have_their_formats(filled: Served) -> None:
     """CSV with chosen columns, JSON for one workflow, a zip file for several; an unknown one is refused."""
     client = filled.client
@@ -229,3 +240,23 @@ async def test_what_happens_is_told_without_gaps(filled: Served) -> None:
         events = await asyncio.wait_for(listening, 60)
     assert [("put", "new"), ("delete", "ok")] == [(name, data["execute_id"]) for _, name, data in events]
     assert 422 == (await client.get("/coze/history/live", headers={"Last-Event-ID": "x"})).status_code
+
+
+async def test_figures_come_by_group(filled: Served) -> None:
+    """Of all workflows, and within one; filters apply, and a wrong value is refused with a sentence."""
+    answer = (await filled.client.get("/coze/breakdown", params={"bucket": "day", "sort": "failed"})).json()
+    assert (["w", "v"], 2, None, True) == (
+        [group["key"] for group in answer["groups"]], answer["total_groups"], answer["covers"],
+        answer["percentiles_are_exact"],
+    )  # fmt: skip
+    (point,) = answer["groups"][0]["trend"]
+    assert ({"runs": 2, "failed": 1}, 2) == (point, len(answer["bucket_edges"]))
+    nodes = (await filled.client.get("/coze/workflows/w/breakdown")).json()["groups"]
+    assert [("100003", "天气", 1)] == [(node["key"], node["title"], node["figures"]["runs"]) for node in nodes]
+    by_error = {"by": "error", "status": "failed"}
+    errors = (await filled.client.get("/coze/workflows/w/breakdown", params=by_error)).json()["groups"]
+    assert ["5000"] == [group["key"] for group in errors]
+    assert [] == (await filled.client.get("/coze/workflows/none/breakdown")).json()["groups"]
+    for wrong in ({"by": "node"}, {"by": "moon"}, {"limit": "0"}, {"limit": "x"}, {"limit": "²"}, {"sort": "moon"}):
+        refused = await filled.client.get("/coze/breakdown", params=wrong)
+        assert (422, False) == (refused.status_code, refused.json()["success"])

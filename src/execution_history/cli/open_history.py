@@ -9,16 +9,17 @@ import orjson
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, RecordDamaged, StoreError
+from execution_history.history.overview import Overview
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import enumerated, remarked
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection, Statistics
 from execution_history.records.record import ExecutionRecord, is_identifier
 from execution_history.records.redaction import shown_store
-from execution_history.stores.factory import store_at, store_of
+from execution_history.stores.factory import store_of
 from execution_history.stores.presence import holds_history
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Overview)
 
 SHORTEST_PREFIX: Final = 8
 """Characters of an id's beginning that are enough to name a run; fewer would often match several."""
@@ -127,7 +128,9 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_of(settings) if await holds_history(settings.store) else store_at("memory:")
+    store = store_of(
+        settings if await holds_history(settings.store) else settings.model_copy(update={"store": "memory:"})
+    )
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
 

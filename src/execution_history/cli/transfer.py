@@ -16,6 +16,7 @@ from execution_history.errors import N_, Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size, visible
 from execution_history.presentation.time_zone import local_zone
+from execution_history.query.model import Sort
 from execution_history.query.time_buckets import zone_of
 from execution_history.stores import store_of
 
@@ -61,6 +62,8 @@ async def export_runs(
     columns: _Columns = None,
     excel: _Excel = False,
     raw_cells: _RawCells = False,
+    sort: Annotated[Sort, typer.Option(help=N_("What to sort the runs by."))] = "create_time",
+    descending: Annotated[bool, typer.Option("--descending", help=N_("Newest, longest or dearest first."))] = False,
     *,
     filters: Filters,
 ) -> ExitCode:
@@ -72,7 +75,13 @@ async def export_runs(
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     export = transfer.Export(
-        format=kind, record_filter=read_filters(filters, workflow_id), columns=names, defuse=not raw_cells, excel=excel
+        format=kind,
+        record_filter=read_filters(filters, workflow_id),
+        columns=names,
+        defuse=not raw_cells,
+        excel=excel,
+        sort=sort,
+        descending=descending,
     )
     async with open_history(session) as history:
         if target == "-":

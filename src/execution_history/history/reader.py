@@ -12,6 +12,7 @@ import orjson
 from execution_history.errors import InvalidInput, InvalidPage, quoted
 from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.records.record import ExecutionRecord, may_exist
@@ -62,7 +63,7 @@ class HistoryReading:
             record_filter: which records.
             words: the same as keywords, such as ``status="failed", since="2h", where='input.city = "北京"'``; the names
                 are those of :data:`execution_history.query.fields.FILTERS`.
-            sort: ``create_time``, ``duration`` or ``tokens``.
+            sort: ``create_time``, ``duration``, ``tokens`` or ``cost``.
             descending: the largest, or newest, first.
             cursor: the ``next_cursor`` of the previous page.
 
@@ -141,8 +142,10 @@ class HistoryReading:
             return page_of_hits(best_of(await self.select(replace(query, size=RANKED)), search, size), search)
         return page_of_hits(await self.select(query), search)
 
-    async def batches(self, record_filter: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
-        """Yield the records that match *record_filter* in batches, oldest first, or newest first where *descending*.
+    async def batches(
+        self, record_filter: RecordFilter, *, sort: Sort = "create_time", descending: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """Yield the records that match *record_filter* in batches, in the order of *sort*, reversed where *descending*.
 
         Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to
         its end, which is several times as fast as reading pages. A record that is created or changes meanwhile may
@@ -153,8 +156,8 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         await self.store.open()
-        if descending or record_filter.given():
-            async for batch in selected(self.store, record_filter, descending=descending):
+        if descending or sort != "create_time" or record_filter.given():
+            async for batch in selected(self.store, record_filter, descending=descending, sort=sort):
                 yield batch
             return
         batch = await self.store.scan(None, _SCANNED_AT_ONCE)
@@ -170,7 +173,17 @@ class HistoryReading:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
             StoreError: the store could not be read.
         """
+        query = query if query.now is not None else replace(query, now=self._clock())
         return await (await self._opened()).statistics(query)
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the figures by workflow, node, account and so on of the records that match *query*; see its fields.
+
+        Raises:
+            InvalidQuery: there is no such time zone, or there would be too many buckets.
+            StoreError: the store could not be read.
+        """
+        return await (await self._opened()).breakdown(query)
 
     async def revision(self) -> int:
         """Return the number of the newest change, without waiting for an index.

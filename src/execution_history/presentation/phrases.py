@@ -3,7 +3,7 @@
 The sentences are translated where they are shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Any, Final
 
@@ -105,6 +105,15 @@ DIVERGENCES: Final = {
 }
 """The first difference between the nodes of two runs, by its kind."""
 
+WINDOWS: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days")}
+"""The windows of the overview."""
+
+SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "30d": N_("in the last 30 days")}
+"""The same in sentences about what happened in them."""
+
+FAILURE_STATES: Final = {"new": N_("new"), "back": N_("back"), "more": N_("more than usual"), "still": N_("still")}
+"""How a kind of failure compares with the time before."""
+
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
 _DAY: Final = 86_400_000
@@ -154,6 +163,42 @@ def proof_sentence(_: Translator, record: dict[str, Any]) -> str:
     if proof is None:
         return _("Whoever recorded the run set the status; no proof is recorded.")
     return _("Recorded with the proof “%(proof)s”.", proof=one_line(str(proof), _LONGEST_PROOF))
+
+
+def failures_sentence(
+    _: Translator, window: str, failed: int, runs: int, number: Callable[[int], str], *, is_exact: bool, is_whole: bool
+) -> str:
+    """Return how many of the *runs* of a window have failed: that nothing has, only where it is known.
+
+    Args:
+        _: the translator.
+        window: one of :data:`WINDOWS`.
+        failed: how many are known to have failed.
+        runs: how many are known to have begun in it.
+        number: formats a count.
+        is_exact: whether no more than *failed* have.
+        is_whole: whether nothing can be missing.
+    """
+    since = _(SINCE[window])
+    many = {"failed": number(failed), "num": number(runs), "since": since}
+    if failed and not is_exact:
+        return _.plural(
+            "At least %(failed)s run failed %(since)s", "At least %(failed)s runs failed %(since)s", failed, **many
+        )
+    if failed:
+        return _.plural(
+            "%(failed)s of %(num)s run failed %(since)s", "%(failed)s of %(num)s runs failed %(since)s", runs, **many
+        )
+    if not is_whole:
+        return _.plural(
+            "No failure is known %(since)s (%(num)s run counted)",
+            "No failure is known %(since)s (%(num)s runs counted)",
+            runs,
+            **many,
+        )
+    if not runs:
+        return _("No run began %(since)s", since=since)
+    return _.plural("Nothing failed %(since)s (%(num)s run)", "Nothing failed %(since)s (%(num)s runs)", runs, **many)
 
 
 def cut_sentence(_: Translator, size: str | None) -> str:

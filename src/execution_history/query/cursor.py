@@ -32,7 +32,13 @@ class Position(NamedTuple):
 
 def position_of(query: RecordQuery, facts: RunAttributes, arrival: int) -> Position:
     """Return the position of the record with *facts*; *arrival* rises with every record that the store takes."""
-    value = {"create_time": facts.create_time, "duration": facts.duration_ms, "tokens": facts.tokens}[query.sort]
+    values = {
+        "create_time": facts.create_time,
+        "duration": facts.duration_ms,
+        "tokens": facts.tokens,
+        "cost": facts.cost,
+    }
+    value = values[query.sort]
     return Position(value, facts.create_time, arrival)
 
 

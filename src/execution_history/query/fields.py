@@ -15,6 +15,8 @@ from execution_history.query.path_conditions import MOST_CONDITIONS, PathConditi
 from execution_history.query.predicates import (
     And,
     Attribute,
+    Exists,
+    HasNode,
     HasTag,
     In,
     JsonPath,
@@ -26,23 +28,28 @@ from execution_history.query.predicates import (
 )
 from execution_history.query.predicates import all_of as _all_of
 from execution_history.query.values import (
+    AMOUNT,
     CONDITION,
     DURATION,
+    FILTER_STATUSES,
     FLAG,
     ID,
     MODE,
+    NODE,
     NUMBER,
     PREFIX,
     SINCE,
     STATUS,
     TEXT,
     UNTIL,
+    NodeTime,
     Values,
 )
 from execution_history.records.attributes import names_of_failed_node
-from execution_history.records.record import STATUSES
+from execution_history.records.record import OPEN_STATUSES, STATUSES
 
 _MOST_VALUES: Final = 100
+_ENDED: Final = tuple(each for each in FILTER_STATUSES if each not in OPEN_STATUSES)
 
 _Row = ParamSpec("_Row")
 
@@ -61,14 +68,20 @@ ACCOUNT: Final = Attribute("account", lambda _, facts: facts.account, "account",
 CALLER: Final = Attribute("caller", lambda _, facts: facts.caller, "caller", "shared text")
 ERROR_CODE: Final = Attribute("error code", lambda _, facts: facts.error_code, "error_code", "shared text")
 TOKENS: Final = Attribute("tokens", lambda _, facts: facts.tokens, "tokens")
+INPUT_TOKENS: Final = Attribute("input tokens", lambda _, facts: facts.input_tokens, "input_tokens")
+OUTPUT_TOKENS: Final = Attribute("output tokens", lambda _, facts: facts.output_tokens, "output_tokens")
+COST: Final = Attribute("cost", lambda _, facts: facts.cost, "cost")
+CURRENCY: Final = Attribute("currency", lambda _, facts: facts.currency, "currency", "shared text")
 HAS_OUTPUT: Final = Attribute("has output", lambda _, facts: facts.has_output, "has_output")
 PINNED: Final = Attribute("pinned", lambda _, facts: facts.pinned, "pinned")
 RATING: Final = Attribute("rating", lambda _, facts: facts.rating, "rating")
 UPSTREAM_ID: Final = Attribute("upstream id", lambda _, facts: facts.upstream_id, "upstream")
+LOG_ID: Final = Attribute("log id", lambda _, facts: facts.log_id, "log_id")
 FINGERPRINT: Final = Attribute("fingerprint", lambda _, facts: facts.fingerprint, "fingerprint", "fingerprint")
 PARENT: Final = Attribute("parent", lambda _, facts: facts.parent, "parent")
 EXECUTE_ID: Final = Attribute("execute id", lambda record, _: record["execute_id"], "execute_id")
 FAILED_NODE: Final = Attribute("failed node", lambda record, _: names_of_failed_node(record), "failed_nodes", "several")
+FAILED_IN: Final = Attribute("failed node", lambda _, facts: facts.failed_node, "failed_in", "shared text")
 
 
 class FilterField(NamedTuple):
@@ -160,6 +173,10 @@ def _failed_in(attribute: Attribute, values: Sequence[Any]) -> Predicate:
     return And((In(STATE, ("failed",)), _one_of(attribute, values)))  # the status has an index
 
 
+def _with_node(node: NodeTime) -> Predicate:
+    return And((In(STATE, _ENDED), HasNode(*node)))  # the nodes of other runs are not indexed
+
+
 def _with_text(text: str) -> Predicate:
     from execution_history.query.text import parse_search  # noqa: PLC0415 - most queries search no text
 
@@ -172,7 +189,8 @@ class RecordFilter:
 
     All filters are combined with *and*; the values of one tuple with *or*, except ``tags`` and ``conditions``: a record
     must have all of these. Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before``
-    exclusive; all other ranges include both ends, and a record without the value is in none. A status is one of the
+    exclusive; all other ranges include both ends, and a record without the value is in none. Costs are millionths, of
+    whatever currency. A status is one of the
     four, or ``other`` for an adopted record whose status is none of them.
 
     Raises:
@@ -224,10 +242,20 @@ class RecordFilter:
         "failed_node", N_("Failed node"), N_("Failed in this node, by its title or its id."), ID, FAILED_NODE,
         _failed_in, "repeated",
     )
+    node: NodeTime | None = _row(  # noqa: RUF009 - as all others here
+        "node", N_("Node"),
+        N_("Ended with this node in it, by its title or its id; Writer >= 12s: which took at least so long."),
+        NODE, None, lambda _, node: _with_node(node),
+    )
     tokens_from: int | None = _row(
         "min_tokens", N_("Tokens from"), N_("Took at least so many tokens."), NUMBER, TOKENS, _from
     )
     tokens_to: int | None = _row("max_tokens", N_("Tokens to"), N_("Took at most so many tokens."), NUMBER, TOKENS, _to)
+    cost_from: int | None = _row(
+        "min_cost", N_("Cost from"), N_("Cost at least so much, in units of its currency, such as 0.05."), AMOUNT, COST,
+        _from,
+    )
+    cost_to: int | None = _row("max_cost", N_("Cost to"), N_("Cost at most so much."), AMOUNT, COST, _to)
     has_output: bool | None = _row(
         "has_output", N_("Has output"), N_("Whether there is an output: true or false."), FLAG, HAS_OUTPUT, _is
     )
@@ -243,12 +271,19 @@ class RecordFilter:
     upstream_ids: tuple[str, ...] = _row(
         "upstream", N_("Run id at Coze"), N_("With this id at Coze."), ID, UPSTREAM_ID, _one_of, "commas"
     )
+    log_ids: tuple[str, ...] = _row(
+        "log", N_("Log id"), N_("Logged by Coze under this id."), ID, LOG_ID, _one_of, "commas"
+    )
     fingerprints: tuple[str, ...] = _row(
         "fingerprint", N_("Kind of failure"), N_("Failed in this way, as the statistics name it."), ID, FINGERPRINT,
         _one_of, "commas",
     )
     parents: tuple[str, ...] = _row(
         "parent", N_("Parent run"), N_("Begun within this run."), ID, PARENT, _one_of, "repeated"
+    )
+    nested: bool | None = _row(
+        "nested", N_("Within another run"), N_("Whether it began within another run: true or false."), FLAG, PARENT,
+        Exists,
     )
     execute_id_prefix: str | None = _row(
         "id", N_("Id begins with"), N_("Whose execute id begins so."), PREFIX, EXECUTE_ID, Prefix
@@ -293,5 +328,12 @@ FILTERS: Final[tuple[FilterField, ...]] = tuple(
 )
 """Every filter there is, in the order of the help."""
 
-ATTRIBUTES: Final = tuple(dict.fromkeys(row.attribute for row in FILTERS if row.attribute is not None))
-"""All attributes that they test; an index has those with a column."""
+ATTRIBUTES: Final = tuple(
+    dict.fromkeys(
+        [
+            *(row.attribute for row in FILTERS if row.attribute is not None),
+            *(INPUT_TOKENS, OUTPUT_TOKENS, CURRENCY, FAILED_IN),
+        ]
+    )
+)
+"""All attributes that they test, and those that are counted or added up besides; an index has a column for each."""

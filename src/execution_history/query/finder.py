@@ -19,6 +19,7 @@ import orjson
 
 from execution_history.query import steps
 from execution_history.query.cursor import Position, cursor_at, position_at
+from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     Bucket,
     IndexReach,
@@ -30,7 +31,15 @@ from execution_history.query.model import (
 )
 from execution_history.query.predicates import And, JsonPath, Text
 from execution_history.query.rollups import EXACT_RUNS, is_rolled_up, percentiles_in
-from execution_history.query.statistics import Counted, figures_of, in_group_order, most_frequent, statistics_of
+from execution_history.query.statistics import (
+    Counted,
+    Sums,
+    in_group_order,
+    most_frequent,
+    period_before,
+    statistics_of,
+    sum_of,
+)
 from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.partial import outline_of
@@ -75,7 +84,7 @@ class Found:
 
 
 @dataclass(slots=True)
-class _Reading:
+class Reading:
     """The reading of one query: rows, and documents that are tested where rows cannot decide.
 
     ``undecided`` are the parts of the predicate that rows do not decide. ``damaged`` collects the records that had to
@@ -128,11 +137,12 @@ class _Reading:
         return found if is_match else None
 
 
-def _reading(query: RecordQuery | StatisticsQuery, *, is_text_exact: bool) -> _Reading:
-    predicate = query.filter.predicate()
+def reading_of(record_filter: RecordFilter, *, is_text_exact: bool) -> Reading:
+    """Return the reading of the records of *record_filter*; *is_text_exact* where rows decide its text."""
+    predicate = record_filter.predicate()
     kinds = JsonPath if is_text_exact else (JsonPath, Text)
     undecided = tuple(part for part in predicate.parts if isinstance(part, kinds))
-    return _Reading(predicate, undecided, bool(query.filter.conditions))
+    return Reading(predicate, undecided, bool(record_filter.conditions))
 
 
 def find(
@@ -155,7 +165,7 @@ def find(
     Raises:
         InvalidQuery: its cursor is broken or another query's, or its text cannot be searched for.
     """
-    reading = _reading(query, is_text_exact=is_text_exact)
+    reading = reading_of(query.filter, is_text_exact=is_text_exact)
     after = position_at(query)
     skip = 0 if query.index is None else min((query.index - 1) * query.size, _FARTHEST)
     if reading.checks_documents or query.filter.text is not None:
@@ -190,7 +200,7 @@ def find(
     )
 
 
-def _show(reading: _Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -> steps.Steps[list[bytes]]:
+def _show(reading: Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -> steps.Steps[list[bytes]]:
     """Return *rows* as a page has them; a record whose summary is stored is not read."""
     kept = (yield steps.Summaries(tuple(rows))) if as_summaries else {}
     found = yield from reading.read_all([row for row in rows if row.seq not in kept])
@@ -199,7 +209,7 @@ def _show(reading: _Reading, rows: Sequence[steps.Row], *, as_summaries: bool) -
 
 
 def _search(
-    reading: _Reading, after: Position | None, least: int, limit: int, clock: Callable[[], float]
+    reading: Reading, after: Position | None, least: int, limit: int, clock: Callable[[], float]
 ) -> steps.Steps[tuple[list[Found], Position | None]]:
     """Return at most *limit* records after *after*, and where the search stopped early, if it did.
 
@@ -231,7 +241,7 @@ def _search(
 def count(
     query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool, exact_runs: int = EXACT_RUNS
 ) -> steps.Steps[Statistics]:
-    """Return the steps that find the answer to *query*: four, unless documents have to be read.
+    """Return the steps that find the answer to *query*: five, unless documents have to be read.
 
     Args:
         query: the query.
@@ -243,7 +253,7 @@ def count(
         InvalidQuery: there is no such time zone, there would be too many buckets, or its text cannot be searched for.
     """
     zone = zone_of(query.zone)
-    reading = _reading(query, is_text_exact=is_text_exact)
+    reading = reading_of(query.filter, is_text_exact=is_text_exact)
     if reading.checks_documents:
         return (yield from _count_documents(query, reach, reading))
     span = yield steps.Span()
@@ -254,28 +264,33 @@ def count(
     is_exact = not is_rolled_up(query.filter, first) or runs <= exact_runs
     if is_exact:
         percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
-        tallies = {number: figures_of(*figures) for number, *figures in counted}
+        sums = {number: each for number, each, _ in counted}
+        parts = {number: each for number, _, each in counted}
     else:
         rolled = yield steps.RollupCounts(first, last, tuple(edges))
-        tallies = {n: figures_of(counts, tokens, percentiles_in(durations)) for n, counts, tokens, durations in rolled}
+        sums = {number: each for number, each, _ in rolled}
+        parts = {number: percentiles_in(durations) for number, _, durations in rolled}
         histogram = Counter[int]()
         for *_, durations in rolled:
             histogram.update(durations)
         percentiles = percentiles_in(histogram)
-    nothing = figures_of({}, 0, (None, None, None))
-    buckets = [Bucket(start, end, tallies.get(number, nothing)) for number, (start, end) in enumerate(pairwise(edges))]
-    counts = {name: sum(bucket.figures.counts[name] for bucket in buckets) for name in nothing.counts}
+    costs = yield steps.Costs(first, last, tuple(edges))
+    sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
+    nothing = Sums({})
     return Statistics(
-        totals=figures_of(counts, sum(bucket.figures.tokens for bucket in buckets), percentiles),
-        buckets=buckets,
+        totals=sum_of(sums.values()).figures(percentiles),
+        buckets=[
+            Bucket(start, end, sums.get(number, nothing).figures(parts.get(number, (None, None, None))))
+            for number, (start, end) in enumerate(pairwise(edges))
+        ],
         error_codes=most_frequent((yield steps.ErrorCodes(first, last))),
-        failures=in_group_order((yield steps.Failures(first, last))),
+        failures=in_group_order((yield steps.Failures(first, last, tuple(edges), period_before(query, last)))),
         reach=reach,
         percentiles_are_exact=is_exact,
     )
 
 
-def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: _Reading) -> steps.Steps[Statistics]:
+def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: Reading) -> steps.Steps[Statistics]:
     """Return the steps for a query that has to read all records that could match."""
     runs: list[Counted] = []
     end: Position | None = None

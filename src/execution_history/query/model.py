@@ -12,12 +12,14 @@ from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import RecordFilter
 from execution_history.query.values import check_number
 
-Sort = Literal["create_time", "duration", "tokens"]
+Sort = Literal["create_time", "duration", "tokens", "cost"]
+FailureState = Literal["new", "back", "more", "still"]
 BucketSize = Literal["hour", "day", "week", "month"]
 
-SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens")
+SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens", "cost")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
+_MORE: Final = 3
 PAGE_SECONDS: Final = 0.1
 """How long a page that a person waits for may wait for an index: it shows what is there, and says what is missing."""
 
@@ -26,8 +28,9 @@ PAGE_SECONDS: Final = 0.1
 class RecordQuery:
     """A query for one page of records in an order.
 
-    Records without a duration or tokens come last in both directions. Records that are equal in the sort key are in the
-    order of ``create_time``, then of arrival, in the same direction.
+    Records without a duration, tokens or a cost come last in both directions. Records that are equal in the sort key
+    are in the order of ``create_time``, then of arrival, in the same direction. Costs are compared whatever their
+    currencies.
 
     Attributes:
         size: how many records a page has, 1 to 100.
@@ -76,6 +79,14 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
     raise InvalidQuery(
         "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(name), names=", ".join((*SORTS, *more))
     )
+
+
+def check_bucket(bucket: object) -> None:
+    """Raise :class:`InvalidQuery` unless *bucket* is the length of a time bucket, or ``None``."""
+    if bucket is not None and bucket not in BUCKETS:
+        raise InvalidQuery(
+            "%(bucket)s is not a bucket; there are %(names)s.", bucket=quoted(bucket), names=", ".join(BUCKETS)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +155,7 @@ class StatisticsQuery:
         bucket: the length of a time bucket; weeks begin on Monday. ``None``: a day, or a week or a month where days,
             or weeks, would be too many.
         zone: the time zone of the hours, days, weeks and months (an IANA name).
+        now: the present (milliseconds), where a window without an end ends; ``None``: the last run's time.
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
         wait_seconds: as in :class:`RecordQuery`.
     """
@@ -152,15 +164,14 @@ class StatisticsQuery:
     bucket: BucketSize | None = None
     zone: str = "UTC"
     new_since: int | None = None
+    now: int | None = None
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.bucket is not None and self.bucket not in BUCKETS:
-            raise InvalidQuery(
-                "%(bucket)s is not a bucket; there are %(names)s.", bucket=quoted(self.bucket), names=", ".join(BUCKETS)
-            )
-        if self.new_since is not None:
-            check_number("new_since", self.new_since)
+        check_bucket(self.bucket)
+        for name in ("new_since", "now"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +186,8 @@ class Figures:
             ``int(p * (n - 1))`` of all ``n`` in order, or near it (``Statistics.percentiles_are_exact``); ``None``
             without any.
         tokens: the sum over the runs that have a count.
+        input_tokens, output_tokens: of those that are known to have been read and written.
+        costs: what they have cost, in units of each currency, by its name.
     """
 
     runs: int
@@ -184,6 +197,9 @@ class Figures:
     p95: int | None
     p99: int | None
     tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    costs: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +217,19 @@ class FailureGroup:
 
     ``first_seen`` and ``last_seen`` are create times (ms) among the runs that were counted; the example is the newest.
     ``is_new`` is true where these workflows did not have the fingerprint before ``StatisticsQuery.new_since``.
+
+    The window is that of the filter. Without ``created_from``, and with a text or conditions, for which documents would
+    have to be read, nothing is known of what was before it.
+
+    Attributes:
+        failed_node: what the node is called in which the example failed; ``None`` where that is not known.
+        before: how many there were in the period just before the window, of the same length; ``None`` where that is not
+            known.
+        last_before: when the last one before the window began (ms); ``None`` where there is none, or it is not known.
+        buckets: how many there are in each of ``Statistics.buckets``.
+        state: how it compares with what was before the window; ``None`` where that is not known. ``new``: there was
+            none; ``back``: there was, but not in the period just before; ``more``: it is at least twice as frequent as
+            in that period, and by three at least; ``still``: otherwise.
     """
 
     fingerprint: str
@@ -212,6 +241,24 @@ class FailureGroup:
     workflow_id: str
     execute_id: str
     is_new: bool
+    failed_node: str | None = None
+    before: int | None = None
+    last_before: int | None = None
+    buckets: tuple[int, ...] = ()
+    state: FailureState | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "state", _state_of(self))
+
+
+def _state_of(group: FailureGroup) -> FailureState | None:
+    if group.before is None:
+        return None
+    if group.last_before is None:
+        return "new"
+    if group.before == 0:
+        return "back"
+    return "more" if group.count >= max(2 * group.before, group.before + _MORE) else "still"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from execution_history.query.path_conditions import PathCondition, holds
 from execution_history.records.attributes import RunAttributes
+from execution_history.records.timeline import nodes_of
 
 if TYPE_CHECKING:
     from execution_history.query.text import Search
@@ -70,6 +71,18 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Exists:
+    """The record has the attribute, or has it not."""
+
+    attribute: Attribute
+    is_there: bool
+
+    def holds(self, record: Record, facts: RunAttributes) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return (self.attribute.read(record, facts) is not None) is self.is_there
+
+
+@dataclass(frozen=True, slots=True)
 class HasTag:
     """The record has this tag."""
 
@@ -78,6 +91,25 @@ class HasTag:
     def holds(self, _record: Record, facts: RunAttributes) -> bool:
         """Return whether a record with its facts fulfils this."""
         return self.tag in facts.tags
+
+
+@dataclass(frozen=True, slots=True)
+class HasNode:
+    """The run has a node with this id, name or title; with *least_ms* one that took so many milliseconds at least.
+
+    A node takes the time from its first to its last message.
+    """
+
+    node: str
+    least_ms: int | None = None
+
+    def holds(self, record: Record, _facts: RunAttributes) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return any(
+            self.node in {each.node_id or each.name, each.label}
+            and (self.least_ms is None or (each.known_ms is not None and each.known_ms >= self.least_ms))
+            for each in nodes_of(record["node_execute_status"])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +177,7 @@ class And:
         return And(tuple(part for part in self.parts if isinstance(part, JsonPath)))
 
 
-Predicate = In | Range | HasTag | Prefix | Suffix | JsonPath | Text | And
+Predicate = In | Range | Exists | HasTag | HasNode | Prefix | Suffix | JsonPath | Text | And
 
 
 def all_of(predicates: Iterable[Predicate]) -> And:

@@ -7,11 +7,13 @@ each doubling from there on; the middle of a bucket is at most 1.6 % from every 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from execution_history.query.fields import RecordFilter
 
 HOUR_MS: Final = 3_600_000
+
+DAY_HOURS: Final = 24
 
 EXACT_RUNS: Final = 100_000
 """Up to so many runs percentiles are exact; of more, where the filter allows, they come from histograms.
@@ -44,6 +46,11 @@ def duration_of(bucket: int) -> int:
     shift = max(0, bucket // _HALF - 1)
     least = (bucket - shift * _HALF) << shift
     return least + ((1 << shift) - 1) // 2
+
+
+def total_in(histogram: Mapping[int, int]) -> int:
+    """Return the sum of the durations counted by bucket, within 2 %."""
+    return sum(duration_of(bucket) * count for bucket, count in histogram.items())
 
 
 def percentiles_in(histogram: Mapping[int, int]) -> Percentiles:
@@ -88,3 +95,29 @@ def pieces_within(first: int, last: int, edges: Sequence[int]) -> tuple[list[Pie
         hours.append((number, first_hour, last_hour))
         ends += [(number, begin, first_hour * HOUR_MS), (number, last_hour * HOUR_MS, stop)]
     return hours, [piece for piece in ends if piece[1] < piece[2]]
+
+
+class Stretch(NamedTuple):
+    """A range of whole days, of whole hours outside of these, or of milliseconds outside of both; its end excluded."""
+
+    unit: Literal["day", "hour", "row"]
+    begin: int
+    end: int
+
+
+def stretches_of(begin: int, end: int) -> list[Stretch]:
+    """Return the whole days from *begin* to *end* (ms, excluded), and the hours and milliseconds that are left."""
+    found: list[Stretch] = []
+    left = [(begin, end)]
+    units: tuple[tuple[Literal["day", "hour"], int], ...] = (("day", DAY_HOURS * HOUR_MS), ("hour", HOUR_MS))
+    for unit, length in units:
+        rest = []
+        for start, stop in left:
+            first, last = -(-start // length), stop // length
+            if first >= last:
+                rest.append((start, stop))
+                continue
+            found.append(Stretch(unit, first, last))
+            rest += [(start, first * length), (last * length, stop)]
+        left = rest
+    return [*found, *(Stretch("row", start, stop) for start, stop in left if start < stop)]

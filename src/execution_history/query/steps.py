@@ -84,8 +84,8 @@ class Span(NamedTuple):
 class BucketCounts(NamedTuple):
     """Count the rows from *first* to *last* (ms) between each two of *edges*.
 
-    The answer is the percentiles of all, and for each bucket that has rows its number, a dict of the counts per
-    status, the sum of tokens and the percentiles.
+    The answer is the percentiles of all, and for each bucket that has rows its number, its :class:`~.statistics.Sums`
+    without costs and the percentiles.
     """
 
     first: int
@@ -96,8 +96,19 @@ class BucketCounts(NamedTuple):
 class RollupCounts(NamedTuple):
     """Count the rows from *first* to *last* (ms) between each two of *edges*, from rollups where hours are whole.
 
-    The answer is, for each bucket that has rows, its number, a dict of the counts per status, the sum of tokens and a
-    dict from the bucket of a duration (``rollups.bucket_of``) to the runs that ended after it.
+    The answer is, for each bucket that has rows, its number, its :class:`~.statistics.Sums` without costs and a dict
+    from the bucket of a duration (``rollups.bucket_of``) to the runs that ended after it.
+    """
+
+    first: int
+    last: int
+    edges: tuple[int, ...]
+
+
+class Costs(NamedTuple):
+    """Add up the costs of the rows from *first* to *last* (ms) between each two of *edges*.
+
+    The answer is a dict from the numbers of buckets to dicts of millionths by currency.
     """
 
     first: int
@@ -113,10 +124,50 @@ class ErrorCodes(NamedTuple):
 
 
 class Failures(NamedTuple):
-    """Read the most frequent failures from *first* to *last*: a list of :class:`FailureGroup`."""
+    """Read the most frequent failures from *first* to *last*: a list of :class:`FailureGroup`.
+
+    They are counted between each two of *edges*, too, and within *period*, which ends where the window begins.
+    """
 
     first: int
     last: int
+    edges: tuple[int, ...]
+    period: tuple[int, int] | None
+
+
+class GroupRows(NamedTuple):
+    """Count the newest *most* rows from *first* to *last* (ms) that are in a group, by group and between *edges*.
+
+    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows were counted.
+    """
+
+    first: int
+    last: int
+    edges: tuple[int, ...]
+    most: int
+
+
+class RolledGroups(NamedTuple):
+    """Count all rows from *first* to *last* (ms) by group, from rollups where they are whole.
+
+    The answer is a list of :class:`~.grouping.GroupSums` without percentiles and trends.
+    """
+
+    first: int
+    last: int
+
+
+class RolledDetails(NamedTuple):
+    """Read of the groups with *keys* what :class:`RolledGroups` leaves out.
+
+    The answer is a dict from keys to a dict from the bucket of a duration (``rollups.bucket_of``) to the runs that
+    ended after it, and a dict from the numbers of buckets between *edges* to a :class:`~.breakdown.TrendPoint`.
+    """
+
+    keys: tuple[str, ...]
+    first: int
+    last: int
+    edges: tuple[int, ...]
 
 
 class SeenBefore(NamedTuple):
@@ -126,8 +177,8 @@ class SeenBefore(NamedTuple):
 
 
 Step = (
-    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | RollupCounts | ErrorCodes
-    | Failures | SeenBefore
+    Rows | Portion | Total | Summaries | Documents | Explain | Span | BucketCounts | RollupCounts | Costs
+    | ErrorCodes | Failures | GroupRows | RolledGroups | RolledDetails | SeenBefore
 )  # fmt: skip
 Steps = Generator[Step, Any, _Answer]
 

@@ -1,6 +1,7 @@
 """Hours, days, weeks and months of a time zone, across changes of its clocks. Pure."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -70,7 +71,7 @@ def _fitting(first: int, last: int) -> BucketSize:
     return fitting[0] if fitting else "month"
 
 
-def bucket_number(edges: list[int], time: int) -> int:
+def bucket_number(edges: Sequence[int], time: int) -> int:
     """Return the number of the bucket of *edges* that contains *time*."""
     return bisect_right(edges, time) - 1
 

@@ -3,21 +3,27 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.hints import hint
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
+from execution_history.records.cost import MILLIONTHS
 from execution_history.records.record import STATUSES
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
 
 FILTER_STATUSES: Final = (*STATUSES, "other")
 
-_MODES: Final = {"sync": 0, "stream": 1, "async": 2, "0": 0, "1": 1, "2": 2}
+MODE_NAMES: Final = {0: "sync", 1: "stream", 2: "async"}
+"""What the filter calls the run modes."""
+
+_MODES: Final = {word: mode for mode, name in MODE_NAMES.items() for word in (name, str(mode))}
 _FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
+_AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,18})?|\.[0-9]{1,18}", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CHINESE_DAY: Final = re.compile(r"(?:周|星期|礼拜)([一二三四五六日天])")
@@ -29,7 +35,16 @@ _LARGEST: Final = 2**62
 _LONGEST_VALUE: Final = 1_000
 _LONGEST_TEXT: Final = 2_000
 
-Kind = Literal["text", "id", "time", "duration", "number", "bool", "status", "mode", "condition"]
+_NODE: Final = re.compile(r"(.*?)\s*(?:>=|≥)\s*([0-9][0-9.]*\s*(?:ms|s|m|h|d))", re.ASCII | re.DOTALL)
+
+Kind = Literal["node", "text", "id", "time", "duration", "number", "amount", "bool", "status", "mode", "condition"]
+
+
+class NodeTime(NamedTuple):
+    """A node of a run by its id, name or title, and how many milliseconds it took there at least, if that matters."""
+
+    node: str
+    least_ms: int | None = None
 
 
 class Setting(NamedTuple):
@@ -132,6 +147,17 @@ def _number(name: str, value: str, _setting: Setting) -> int:
     return int(value)
 
 
+def _amount(name: str, value: str, _setting: Setting) -> int:
+    """Return an amount of money in millionths."""
+    if not _AMOUNT.fullmatch(value):
+        raise InvalidQuery(
+            "The filter %(name)s takes an amount such as 0.05 or 12, not %(value)s.",
+            name=quoted(name),
+            value=quoted(value),
+        )
+    return round(Decimal(value) * MILLIONTHS)
+
+
 def _duration(name: str, value: str, _setting: Setting) -> int:
     found = _DURATION.fullmatch(value)
     if found is None:
@@ -141,6 +167,19 @@ def _duration(name: str, value: str, _setting: Setting) -> int:
             value=quoted(value),
         )
     return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
+
+
+def _node(name: str, value: str, setting: Setting) -> NodeTime:
+    found = _NODE.fullmatch(value)
+    return NodeTime(value) if found is None else NodeTime(found[1], _duration(name, found[2], setting))
+
+
+def _check_node(name: str, value: object) -> None:
+    if not isinstance(value, NodeTime):
+        raise InvalidQuery("%(name)s is a NodeTime, not %(value)s.", name=name, value=quoted(value))
+    _check_id(name, value.node)
+    if value.least_ms is not None:
+        check_number(name, value.least_ms)
 
 
 def _condition(_name: str, value: str, _setting: Setting) -> PathCondition:
@@ -212,7 +251,9 @@ SINCE: Final = Values("time", _time, check_number)
 UNTIL: Final = Values("time", _until, check_number)
 DURATION: Final = Values("duration", _duration, check_number)
 NUMBER: Final = Values("number", _number, check_number)
+AMOUNT: Final = Values("amount", _amount, check_number)
 FLAG: Final = Values("bool", _flag, _check_flag)
 STATUS: Final = Values("status", _text, _check_status)
 MODE: Final = Values("mode", _mode, check_number)
+NODE: Final = Values("node", _node, _check_node)
 CONDITION: Final = Values("condition", _condition, _check_condition)

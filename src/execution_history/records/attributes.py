@@ -6,11 +6,14 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
+from execution_history.records.cost import cost_of
 from execution_history.records.metadata import (
     ACCOUNT,
     CALLER,
+    COST,
     COZE_EXECUTE_ID,
     ENDED_AT,
+    LOG_ID,
     PARENT,
     PINNED,
     PROOF,
@@ -54,6 +57,9 @@ class RunAttributes(NamedTuple):
         tokens: all tokens of the run, of the input and the output (:mod:`execution_history.records.usage`).
         input_tokens: those of the input.
         output_tokens: those of the output.
+        cost: what it has cost, in millionths of the currency (:mod:`execution_history.records.cost`).
+        currency: that of the cost.
+        log_id: under which Coze has logged the call.
         parent: the execute id of the run within which it began: ``metadata.parent``, or the id in it.
         has_output: whether the output is neither null nor empty (``""``, ``{}``, ``[]``).
         tags: each once, in the order of ``metadata.tags``; of more than 1,000 the first.
@@ -76,11 +82,14 @@ class RunAttributes(NamedTuple):
     tokens: int | None
     input_tokens: int | None
     output_tokens: int | None
+    cost: int | None
+    currency: str | None
     has_output: bool
     tags: tuple[str, ...]
     pinned: bool
     rating: int | None
     upstream_id: str | None
+    log_id: str | None
     parent: str | None
     fingerprint: str | None
     error_title: str | None
@@ -140,6 +149,7 @@ def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
         ended = ENDED_AT.of(record)
         end_time = record["update_time"] if ended is None else ended
     usage = usage_of(record["usage"])
+    cost = cost_of(COST.of(record))
     fingerprint, title, failed_node = _failure(record)
     return RunAttributes(
         status=status,
@@ -155,11 +165,14 @@ def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
         tokens=usage.total,
         input_tokens=usage.input,
         output_tokens=usage.output,
+        cost=None if cost is None else cost.amount,
+        currency=None if cost is None else cost.currency,
         has_output=record["output"] not in _EMPTY,
         tags=_tags(TAGS.of(record) or []),
         pinned=PINNED.of(record) is True,
         rating=RATING.of(record),
         upstream_id=COZE_EXECUTE_ID.of(record),
+        log_id=LOG_ID.of(record),
         parent=PARENT.of(record),
         fingerprint=fingerprint,
         error_title=title,

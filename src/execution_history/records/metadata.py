@@ -161,6 +161,9 @@ COZE_EXECUTE_ID: Final = Key(
 LOG_ID: Final = Key(
     "log_id", identifier, "The id under which Coze has logged the call.",
     "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _OF_RUN)
+COST: Final = Key(
+    "cost", _object, "What the run cost when it ended: amount, in units of the currency, and price, a version.",
+    "records, history", _PLACED | _SEARCHED | _SUMMARISED | _OURS)
 RECORDER: Final = Key(
     "recorder", _string, "The recorder that is, or was, recording the run.",
     "recording, coze/reconciler", _PLACED | _OURS)
@@ -175,7 +178,7 @@ ENDED_AT: Final = Key(
     "records, coze/tracking, recording, transfer/coze_studio", _PLACED | _OF_RUN)
 INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _OF_RUN)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)
 ANSWERS: Final = Key(
     "answers", _list, "What was answered to the run, and by whom, in order.",
     "coze/transport", _SEARCHED | _OF_RUN)
@@ -249,9 +252,9 @@ CALLERS_OWN: Final = Key("", _anything, "Whatever a caller keeps with its runs."
 KEYS: Final[Mapping[str, Key[Any]]] = {
     key.name: key
     for key in (
-        ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, UPSTREAM, RECORDER, TRANSITION,
-        ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT, DURATION,
-        TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
+        ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, COST, UPSTREAM, RECORDER,
+        TRANSITION, ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT,
+        DURATION, TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
         REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME,
     )
 }  # fmt: skip

@@ -15,8 +15,8 @@ smaller one can still appear. It is a feed of states: of a record that changed s
 returned, with the current state of the record. Deletions are forgotten after 30 days, unless a follower with a cursor
 has not read them yet; a follower whose place is before forgotten deletions has to begin anew.
 
-**Queries.** ``select`` and ``statistics`` cover every change whose call had returned before they were called; where a
-store cannot do that in bounded time, ``reach`` of the result is how far it got.
+**Queries.** ``select``, ``statistics`` and ``breakdown`` cover every change whose call had returned before they were
+called; where a store cannot do that in bounded time, ``reach`` of the result is how far it got.
 
 **Damage.** A record whose bytes are damaged is never returned. Reading it by its id raises
 :class:`~execution_history.errors.RecordDamaged`; methods that return many records skip it and name it in ``damaged``.
@@ -27,6 +27,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NewType, Protocol
 
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
@@ -205,6 +206,13 @@ class HistoryStore(Administration, Protocol):
         Raises:
             InvalidQuery: there is no such time zone, there would be too many buckets, or the filter has a text and the
                 store has no text search.
+        """
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the figures by group of the records that match ``query.filter``.
+
+        Raises:
+            InvalidQuery: as for :meth:`statistics`.
         """
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:

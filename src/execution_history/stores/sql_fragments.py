@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.query.predicates import And, HasTag, In, Prefix, Range, Suffix
-from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NUMBERS
+from execution_history.query.predicates import And, Exists, HasNode, HasTag, In, Prefix, Range, Suffix
+from execution_history.query.statistics import Sums
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 LARGEST: Final = 2**63 - 1
 """The largest number of a column; the least is its negative."""
 
+TOKENS: Final = ("tokens", "input_tokens", "output_tokens")
+"""The columns of sums of tokens, in the order of :class:`~.statistics.Sums`."""
+
 _HALF: Final = 2**63
 
-ColumnPredicate = In | Range | HasTag | Prefix | Suffix
+ColumnPredicate = In | Range | Exists | HasTag | HasNode | Prefix | Suffix
 
 TAIL: Final = 8
 """Characters at the end of an id by which an index has it; an index on all of a reversed id would be several times as
@@ -40,11 +44,13 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Prefix, Suffix))]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, HasNode, In, Range, Exists, Prefix, Suffix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:
     """Return the name of *predicate* in an explanation."""
+    if isinstance(predicate, HasNode):
+        return "node"
     return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 
@@ -54,9 +60,17 @@ def is_ended(table: str) -> str:
 
 
 def counts_of(table: str) -> str:
-    """Return the number of rows of *table* in each status, and the sum of their tokens."""
+    """Return the number of rows of *table* in each status, and the sums of their tokens: all, read and written."""
     counts = (f"count(*) FILTER (WHERE {table}.status = {number})" for number in STATUS_NUMBERS.values())
-    return ", ".join([*counts, f"coalesce(sum({table}.tokens), 0)"])
+    return ", ".join([*counts, *(f"coalesce(sum({table}.{name}), 0)" for name in TOKENS)])
+
+
+def sums_of(figures: Sequence[Any]) -> Sums:
+    """Return the sums in the columns of :func:`counts_of`, or of rollups."""
+    size = len(STATUS_NAMES)
+    counts = dict(zip(STATUS_NAMES, map(int, figures[:size]), strict=True))
+    total, read, written = map(int, figures[size : size + len(TOKENS)])
+    return Sums(counts, total, read, written)
 
 
 def whole(value: Any) -> Any:  # noqa: ANN401 - whatever a record may have

@@ -19,6 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, StoreBusy
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.records.pricing import PriceBook
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.commit import is_conflict
@@ -316,7 +317,7 @@ async def test_who_waits_longer_gets_what_was_committed_meanwhile(postgres_url: 
         async with opened(way.url, wait_seconds=20.0) as store:
             await store.create(document("before"))
             connections = store._connections
-            commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None)
+            commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None, PriceBook())
             made = [document("older"), document("newer")]
             group = [
                 Operation(partial(Batch.create, document=each), Caller.here(), (), (RecordKey("w", each.execute_id),),

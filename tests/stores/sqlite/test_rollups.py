@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from execution_history.query.breakdown import BYS, BreakdownQuery
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import IndexReach, Statistics, StatisticsQuery
+from execution_history.query.model import StatisticsQuery
 from execution_history.query.rollups import bucket_of, duration_of, percentiles_in
-from execution_history.query.statistics import Counted, percentiles, statistics_of
-from execution_history.records.attributes import attributes_of
+from execution_history.query.statistics import percentiles
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
+from execution_history.stores.memory import select
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
+from execution_history.stores.sqlite.index.day_rollups import Day
 from execution_history.stores.sqlite.index.limits import Limits
 from tests.sample_filters import BASE, HOUR, documents
+from tests.stores.test_breakdown import untitled
 
 _TIMES = st.none() | st.integers(0, 240).map(lambda step: BASE + step * HOUR // 8)
 _DURATIONS = st.integers(0, 100) | st.integers(0, 10**7) | st.integers(0, 2**62)
@@ -74,29 +78,72 @@ def test_statistics_from_rollups_are_those_of_the_specification(
         await store.merge(records)
         index = RecordIndex(folder, store._parts.reader, None, Limits(exact_runs=exact_runs))
         found = await index.statistics(query)
-        bodies = (await store.scan(None, 100)).documents
-        assert _specified(query, bodies, found.reach, exact_runs) == found
+        bodies = [(body, arrival) for arrival, body in enumerate((await store.scan(None, 100)).documents)]
+        assert select.statistics(query, bodies, found.reach, exact_runs) == found
         index.close()
         await store.aclose()
 
     asyncio.run(compare())
 
 
-def _specified(query: StatisticsQuery, bodies: Any, reach: IndexReach, exact_runs: int) -> Statistics:
-    runs = []
-    for arrival, body in enumerate(bodies):
-        record = orjson.loads(body)
-        facts = attributes_of(record)
-        if query.filter.predicate().holds(record, facts):
-            runs.append(Counted(record["workflow_id"], record["execute_id"], facts, arrival))
-    return statistics_of(query, runs, frozenset(), reach, exact_runs)
+@given(
+    records=st.lists(documents(), max_size=60),
+    wanted=st.builds(
+        RecordFilter,
+        workflow_ids=st.sampled_from([(), ("w",), ("w", "v", "w"), ("none",)]),
+        created_from=_TIMES,
+        created_before=_TIMES,
+        accounts=st.sampled_from([(), ("x",), ("x", "y")]),
+    ),
+    by=st.sampled_from([*BYS, "workflow", "node"]),
+    bucket=st.sampled_from([None, "hour", "day", "week"]),
+    zone=st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kolkata", "Australia/Lord_Howe"]),
+    sort=st.sampled_from(["runs", "p95", "cost"]),
+    limits=st.sampled_from([(0, 1_000), (5, 1_000), (5, 12), (0, 4)]),
+)
+@settings(max_examples=150, deadline=None)
+def test_breakdowns_from_rollups_are_those_of_the_specification(
+    tmp_path_factory: pytest.TempPathFactory,
+    records: list[Document],
+    wanted: RecordFilter,
+    by: Any,
+    bucket: Any,
+    zone: str,
+    sort: Any,
+    limits: tuple[int, int],
+) -> None:
+    """From days, hours and rows together, or from the newest rows: the same groups in the same order."""
+    wanted = replace(wanted, workflow_ids=("w",)) if by == "node" else wanted
+    query = BreakdownQuery(filter=wanted, by=by, bucket=bucket, zone=zone, sort=sort, limit=2)
+
+    async def compare() -> None:
+        folder = tmp_path_factory.mktemp("h")
+        store = SQLiteStore(folder, json_files=False)
+        await store.open()
+        for each in records:
+            await store.merge([each])
+        index = RecordIndex(folder, store._parts.reader, None, Limits(exact_grouped=limits[0], grouped=limits[1]))
+        found = await index.breakdown(query)
+        bodies = [(body, arrival) for arrival, body in enumerate((await store.scan(None, 100)).documents)]
+        assert untitled(select.breakdown(query, bodies, found.reach, *limits)) == untitled(found)
+        index.close()
+        await store.aclose()
+
+    asyncio.run(compare())
 
 
 _RECOUNT = """
 SELECT w, create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1),
     count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), count(*) FILTER (WHERE status = 4),
-    coalesce(sum(tokens), 0), 0
+    coalesce(sum(tokens), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
 FROM (SELECT workflow AS w, * FROM facets UNION ALL SELECT 0 AS w, * FROM facets) GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+_COSTS_RECOUNT = """
+SELECT w, create_time / 3600000, currency, count(*), sum(cost)
+FROM (SELECT workflow AS w, * FROM facets UNION ALL SELECT 0 AS w, * FROM facets)
+WHERE cost IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
 
@@ -147,6 +194,25 @@ def _recounted(index: Any, _history: Any, _reach: Any) -> None:
             for each in (workflow, 0):
                 durations[each, create_time // HOUR, bucket_of(duration)] += 1
     assert durations == {tuple(row[:3]): row[3] for row in index.execute("SELECT * FROM durations")}
+    assert _days_recounted(index) == {tuple(row[:3]): row[3:] for row in index.execute("SELECT * FROM days")}
+    assert index.execute(_COSTS_RECOUNT).fetchall() == index.execute("SELECT * FROM costs").fetchall()
+
+
+def _days_recounted(index: Any) -> dict[tuple[int, ...], tuple[Any, ...]]:
+    """What the days of workflows and nodes have to hold, from the rows."""
+    days: dict[tuple[int, int, int], Day] = {}
+    columns = "create_time, status, duration, tokens, input_tokens, output_tokens"
+    sql = f"SELECT workflow, 0, {columns}, cost, currency FROM facets UNION ALL SELECT workflow, node, {columns}, NULL, NULL FROM nodes"  # noqa: S608, E501 - literals of ours
+    for workflow, node, create_time, status, duration, *tokens, cost, currency in index.execute(sql):
+        number, hour = divmod(create_time // HOUR, 24)
+        day = days.setdefault((workflow, node, number), Day())
+        day.count(hour, status, tokens, 1)
+        if status in {1, 2} and duration is not None:
+            day.durations[bucket_of(duration)] += 1
+        if cost is not None:
+            day.costs[currency] += cost
+    packed = {key: day.packed() for key, day in days.items()}
+    return {key: (*row[:-2], bytes.fromhex(row[-2]), bytes.fromhex(row[-1])) for key, row in packed.items()}
 
 
 async def _nodes(store: SQLiteStore) -> list[Any]:
@@ -159,7 +225,7 @@ async def _nodes(store: SQLiteStore) -> list[Any]:
 
 
 @pytest.mark.anyio
-async def test_every_node_of_a_run_has_a_row(tmp_path: Path) -> None:
+async def test_every_node_of_a_run_that_has_ended_has_a_row(tmp_path: Path) -> None:
     """With its times and tokens where they are known; the rows change and go with the record."""
     from tests.sample_records import change, document  # noqa: PLC0415
 
@@ -172,9 +238,11 @@ async def test_every_node_of_a_run_has_a_row(tmp_path: Path) -> None:
     await store.open()
     await store.create(document("a"))
     await store.update("w", "a", change(3_000, node_execute_status=nodes))
+    assert [] == await _nodes(store)
+    await store.update("w", "a", change(3_500, "failed", node_execute_status=nodes))
     assert [("w", "1", "Start", "Start", 1, 5, None), ("w", "LLM", "LLM", None, 0, None, 7)] == await _nodes(store)
     nodes["LLM"]["error_message"] = "no"
-    await store.update("w", "a", change(4_000, "failed", node_execute_status=nodes))
+    await store.update("w", "a", change(4_000, node_execute_status=nodes))
     assert [1, 2] == [row[4] for row in await _nodes(store)]
     await store.delete("w", "a")
     assert [] == await _nodes(store)

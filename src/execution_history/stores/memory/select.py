@@ -1,13 +1,17 @@
 """Queries of the memory store: the pure functions that define the result, applied to every record."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from execution_history.errors import Message
+from execution_history.query import grouping, rollups
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
 from execution_history.query.fields import RecordFilter
+from execution_history.query.grouping import Groupable, breakdown_of
 from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import RunAttributes, attributes_of
@@ -42,12 +46,17 @@ def select(query: RecordQuery, records: Iterable[tuple[bytes, int]], reach: Inde
     )
 
 
-def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], reach: IndexReach) -> Statistics:
+def statistics(
+    query: StatisticsQuery,
+    records: Sequence[tuple[bytes, int]],
+    reach: IndexReach,
+    exact_runs: int = rollups.EXACT_RUNS,
+) -> Statistics:
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
-    runs = [
-        Counted(record["workflow_id"], record["execute_id"], attributes, arrival)
-        for _, record, attributes, arrival in _matching(query.filter, records)
-    ]
+    runs, earlier = _counted(query.filter, records), []
+    if query.filter.created_from is not None:
+        before = replace(query.filter, created_from=None, created_before=query.filter.created_from)
+        earlier = _counted(before, records)
     seen_before: set[str] = set()
     if query.new_since is not None:
         wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)
@@ -56,13 +65,34 @@ def statistics(query: StatisticsQuery, records: Sequence[tuple[bytes, int]], rea
             for _, _, attributes, _ in _matching(wider, records)
             if attributes.fingerprint is not None
         }
-    return statistics_of(query, runs, frozenset(seen_before), reach)
+    return statistics_of(query, runs, frozenset(seen_before), reach, exact_runs, earlier)
+
+
+def breakdown(
+    query: BreakdownQuery,
+    records: Iterable[tuple[bytes, int]],
+    reach: IndexReach,
+    exact_runs: int = grouping.EXACT_RUNS,
+    most: int = grouping.MOST_RUNS,
+) -> Breakdown:
+    """Return the answer to *query* from all records, each with its place in the order of arrival."""
+    runs = [
+        Groupable(record, attributes, arrival) for _, record, attributes, arrival in _matching(query.filter, records)
+    ]
+    return breakdown_of(query, runs, reach, exact_runs, most)
 
 
 def keys_of(record_filter: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[RecordKey]:
     """Return the ids of the records that match *record_filter*, the oldest first."""
     found = sorted(_matching(record_filter, records), key=lambda item: (item[1]["create_time"], item[3]))
     return [RecordKey(record["workflow_id"], record["execute_id"]) for _, record, _, _ in found]
+
+
+def _counted(record_filter: RecordFilter, records: Iterable[tuple[bytes, int]]) -> list[Counted]:
+    return [
+        Counted(record["workflow_id"], record["execute_id"], attributes, arrival)
+        for _, record, attributes, arrival in _matching(record_filter, records)
+    ]
 
 
 def _matching(

@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, Message
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
@@ -106,13 +107,13 @@ class MemoryStore(MemoryAdministration):
         with self._opened():
             if self._find(document.workflow_id, document.execute_id) is not None:
                 raise ExecutionExists(document.workflow_id, document.execute_id)
-            self._put(document)
+            self._put(document.with_cost(self._costs))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         with self._opened():
             stored = self._find(workflow_id, execute_id)
-            document = None if stored is None else change.apply(stored.document.body)
+            document = None if stored is None else change.apply(stored.document.body, None, self._costs)
             if document is not None:
                 self._put(document)
             return document
@@ -172,6 +173,10 @@ class MemoryStore(MemoryAdministration):
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return select.statistics(query, self._all_records(), await reach_of(self))
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """See :meth:`HistoryStore.breakdown`."""
+        return select.breakdown(query, self._all_records(), await reach_of(self))
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

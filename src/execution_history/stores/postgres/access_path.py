@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import HasTag, In, Range, Suffix
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Range, Suffix
 from execution_history.stores.postgres.moment import Moment
 from execution_history.stores.postgres.predicate_sql import column_of, render
 from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
@@ -19,7 +19,8 @@ from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragme
 TABLE: Final = "execution_history.executions e"
 
 _COLUMNS: Final = (
-    "workflow_id, execute_id, seq, version, create_time, update_time, status, duration, tokens, run_mode, rating, "
+    "workflow_id, execute_id, seq, version, create_time, update_time, status, duration, tokens, input_tokens, "
+    "output_tokens, cost, currency, log_id, failed_in, run_mode, rating, "
     "fingerprint, size, has_output, pinned, error_code, upstream, bot, account, caller, conversation, parent, tags, "
     "failed_nodes"
 )
@@ -27,13 +28,13 @@ _COLUMNS: Final = (
 
 _BY_EQUALITY: Final = frozenset(
     {
-        "upstream", "conversation", "parent", "fingerprint", "error_code", "bot", "caller", "account", "run_mode",
-        "failed_nodes", "workflow_id", "status",
+        "upstream", "log_id", "conversation", "parent", "fingerprint", "error_code", "bot", "caller", "account",
+        "run_mode", "failed_nodes", "workflow_id", "status",
     }
 )  # fmt: skip
 """Columns with an index of their own."""
 
-_BY_RANGE: Final = frozenset({"duration", "tokens", "rating"})
+_BY_RANGE: Final = frozenset({"duration", "tokens", "cost", "rating"})
 _TOGETHER: Final = frozenset({"workflow_id", "status"})
 
 
@@ -130,8 +131,12 @@ def _has_index(predicate: ColumnPredicate) -> bool:
         return _name(predicate) in _BY_RANGE
     if isinstance(predicate, In):
         return _name(predicate) in _BY_EQUALITY or (_name(predicate) == "pinned" and predicate.values == (True,))
+    if isinstance(predicate, (Exists, HasNode)):
+        return isinstance(predicate, Exists) and predicate.is_there
     return not isinstance(predicate, Suffix) or len(predicate.suffix) >= TAIL
 
 
 def _name(predicate: ColumnPredicate) -> str:
+    if isinstance(predicate, HasNode):
+        return "nodes"
     return "tags" if isinstance(predicate, HasTag) else column_of(predicate.attribute)

@@ -28,6 +28,7 @@ _TYPES: Final = {
     **dict.fromkeys(("document", "summary"), "bytea"),
     **dict.fromkeys(("has_output", "pinned"), "boolean"),
     **dict.fromkeys(("workflow_id", "execute_id", "error_code", "failure", "upstream", "bot", "account"), "text"),
+    **dict.fromkeys(("currency", "failed_in", "log_id"), "text"),
     **dict.fromkeys(("caller", "conversation", "parent", *_LISTS), "text"),
 }
 """The types in which the values of columns are passed, where these are not numbers; lists are passed as texts."""
@@ -60,12 +61,12 @@ def read_states(
     stored = {stored_key(*key): key for key in keys}
     found: dict[RecordKey, StoredState | None] = dict.fromkeys(keys)
     columns = [list(column) for column in zip(*stored, strict=True)] if stored else [[], []]
-    for workflow_id, execute_id, seq, version, create_time, update_time, status, duration, tokens, *packed in (
+    for workflow_id, execute_id, seq, version, create_time, update_time, size, packing, document, *figures in (
         connection.execute(connections.statements["states"], columns) if stored else ()
     ):
-        key = stored[RecordKey(workflow_id, execute_id)]
-        body = connections.body(connection, StoredRecord(*key, create_time, update_time, status, *packed))
-        found[key] = StoredState(seq, version, update_time, Counted(create_time, status, duration, tokens), body)
+        key, counted = stored[RecordKey(workflow_id, execute_id)], Counted(create_time, *figures)
+        record = StoredRecord(*key, create_time, update_time, counted.status, size, packing, document)
+        found[key] = StoredState(seq, version, update_time, counted, connections.body(connection, record))
     return found
 
 

@@ -8,17 +8,18 @@ from execution_history.query.rollups import bucket_of, hour_of
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import Counted
+from execution_history.stores.sql_fragments import TOKENS
 from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
 
 _TOKENS: Final = len(STATUS_NAMES)
-"""The place of the sum of tokens, after the counts."""
+"""The place of the first sum of tokens, after the counts."""
 
 _TABLES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ("counters", ("workflow_id", "slot"), STATUS_NAMES),
-    ("rollups", ("workflow_id", "hour", "slot"), (*STATUS_NAMES, "tokens")),
+    ("rollups", ("workflow_id", "hour", "slot"), (*STATUS_NAMES, *TOKENS)),
     ("durations", ("workflow_id", "hour", "bucket", "slot"), ("runs",)),
     ("total_counters", ("slot",), STATUS_NAMES),
-    ("total_rollups", ("hour", "slot"), (*STATUS_NAMES, "tokens")),
+    ("total_rollups", ("hour", "slot"), (*STATUS_NAMES, *TOKENS)),
     ("total_durations", ("hour", "bucket", "slot"), ("runs",)),
 )
 """Each table with its key and what is added up in it. All transactions write them in this order."""
@@ -40,14 +41,15 @@ class Deltas:
 
     def count(self, workflow_id: str, counted: Counted, sign: int) -> None:
         """Count a record once more, or once less where *sign* is -1; *workflow_id* is as it is stored."""
-        create_time, status, duration, tokens = counted
+        create_time, status, duration, *tokens = counted
         hour, slot = hour_of(create_time), self._slot
         self._add("counters", (workflow_id, slot), status, sign)
         self._add("total_counters", (slot,), status, sign)
         self._add("rollups", (workflow_id, hour, slot), status, sign)
-        self._add("rollups", (workflow_id, hour, slot), _TOKENS, sign * (tokens or 0))
         self._add("total_rollups", (hour, slot), status, sign)
-        self._add("total_rollups", (hour, slot), _TOKENS, sign * (tokens or 0))
+        for place, number in enumerate(tokens, _TOKENS):
+            self._add("rollups", (workflow_id, hour, slot), place, sign * (number or 0))
+            self._add("total_rollups", (hour, slot), place, sign * (number or 0))
         if duration is not None and status in ENDED_NUMBERS:
             bucket = bucket_of(duration)
             self._add("durations", (workflow_id, hour, bucket, slot), 0, sign)

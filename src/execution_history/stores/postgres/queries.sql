@@ -32,8 +32,8 @@ SELECT 1 FROM execution_history.changes WHERE token = %s;
 -- commit.py
 
 -- name: states
-SELECT e.workflow_id, e.execute_id, e.seq, e.version, e.create_time, e.update_time, e.status, e.duration, e.tokens,
-    e.size, e.packing, e.document
+SELECT e.workflow_id, e.execute_id, e.seq, e.version, e.create_time, e.update_time, e.size, e.packing, e.document,
+    e.status, e.duration, e.tokens, e.input_tokens, e.output_tokens
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 

@@ -15,7 +15,7 @@ from execution_history.records.usage import usage_of
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.search_terms import terms_of
 from execution_history.stores.postgres.stored_texts import SEPARATOR, escaped, is_shortened, stored_text
-from execution_history.stores.sql_fragments import fingerprint_number, whole
+from execution_history.stores.sql_fragments import TOKENS, fingerprint_number, whole
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.postgres")
@@ -48,6 +48,8 @@ class Counted(NamedTuple):
     status: int
     duration: int | None
     tokens: int | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 def array_text(values: Sequence[int | str]) -> str:
@@ -125,7 +127,8 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         record = outline_of(document.body)
         attributes = attributes_of(record)
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
-        counted = Counted(document.create_time, status, whole(attributes.duration_ms), whole(attributes.tokens))
+        figures = (attributes.duration_ms, *(getattr(attributes, name) for name in TOKENS))
+        counted = Counted(document.create_time, status, *map(whole, figures))
         is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
         has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [

@@ -2,21 +2,22 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from execution_history.query.rollups import HOUR_MS, Piece, bucket_of, hours_within, pieces_within
+from execution_history.query.statistics import Sums
 from execution_history.stores.postgres.access_path import TABLE
 from execution_history.stores.postgres.moment import Moment, Rows
 from execution_history.stores.postgres.stored_texts import stored_text
-from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
+from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ROLLED: Final = ", ".join(f"sum(r.{name})::bigint" for name in (*STATUS_NAMES, "tokens"))
+_ROLLED: Final = ", ".join(f"sum(r.{name})::bigint" for name in (*STATUS_NAMES, *TOKENS))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _PIECES: Final = "unnest(%s::integer[], %s::bigint[], %s::bigint[]) AS j (number, begin_at, end_at)"
 
-RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
-"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+RolledUp = tuple[int, Sums, dict[int, int]]
+"""A bucket: its number, what was added up, and how many runs ended after which duration."""
 
 
 class RollupSQL:
@@ -101,8 +102,4 @@ def _gathered(rows: Rows, durations: Sequence[tuple[int, int, int]]) -> list[Rol
         counts[number] = [one + int(other) for one, other in zip(known, figures, strict=True)]
     for number, bucket, runs in durations:
         histograms.setdefault(number, Counter())[bucket] += runs
-    found: list[Any] = [
-        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(histograms.get(number, {})))
-        for number, figures in sorted(counts.items())
-    ]
-    return found
+    return [(number, sums_of(each), dict(histograms.get(number, {}))) for number, each in sorted(counts.items())]

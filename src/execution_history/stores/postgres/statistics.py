@@ -11,7 +11,7 @@ from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordKey, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import Percentiles, is_rolled_up
-from execution_history.query.statistics import MOST_GROUPS
+from execution_history.query.statistics import MOST_GROUPS, Sums
 from execution_history.stores.postgres.access_path import TABLE, AccessPath, choose
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.limits import USUAL, Limits
@@ -22,18 +22,21 @@ from execution_history.stores.postgres.rollup_sql import RollupSQL
 from execution_history.stores.postgres.row_scan import RowScan
 from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
 from execution_history.stores.sql_fragments import (
+    TOKENS,
+    ColumnPredicate,
     Fragment,
     counts_of,
     fingerprint_text,
     is_ended,
     of_columns,
+    sums_of,
     together,
     values_of,
 )
-from execution_history.stores.status_numbers import STATUS_NAMES
 
-_SIZE: Final = len(STATUS_NAMES)
+_TOKENS: Final = ", ".join(f"e.{name}" for name in TOKENS)
 # The place of a percentile of n values in order is int(part * (n - 1)), computed in the same numbers as in Python.
+_NEVER: Final = (0, None)
 _PERCENTILES: Final = ", ".join(
     f"g.durations[1 + floor({part}::float8 * (cardinality(g.durations) - 1))::integer]" for part in (0.5, 0.95, 0.99)
 )
@@ -65,10 +68,12 @@ class StatisticsEngine:
                 return self._buckets(first, last, edges)
             case steps.RollupCounts(first, last, edges):
                 return self._rollups.counts(first, last, edges)
+            case steps.Costs(first, last, edges):
+                return self._costs(first, last, edges)
             case steps.ErrorCodes(first, last):
                 return self._error_codes(first, last)
-            case steps.Failures(first, last):
-                return self._failures(first, last)
+            case steps.Failures(first, last, edges, period):
+                return self._failures(first, last, edges, period)
             case steps.SeenBefore(fingerprints):
                 return {fingerprint_text(number) for number in self._seen_before(In(FINGERPRINT, fingerprints))}
         raise TypeError(f"No statistics need the step {type(step).__name__}.")
@@ -88,13 +93,13 @@ class StatisticsEngine:
 
     def _buckets(
         self, first: int, last: int, edges: Sequence[int]
-    ) -> tuple[Percentiles, list[tuple[int, dict[str, int], int, Percentiles]]]:
+    ) -> tuple[Percentiles, list[tuple[int, Sums, Percentiles]]]:
         """Count all buckets, and all together, in one pass over the rows."""
         source, where = self._within(first, last)
         counts = counts_of("r")
         sql = (
             "WITH r AS MATERIALIZED (SELECT width_bucket(e.create_time, %s::bigint[]) - 1 AS bucket, e.status, "  # noqa: S608 - literals of ours
-            f"e.tokens, CASE WHEN {is_ended('e')} THEN e.duration END AS duration "
+            f"{_TOKENS}, CASE WHEN {is_ended('e')} THEN e.duration END AS duration "
             f"FROM {source.sql} WHERE {where.sql}), "
             f"g AS (SELECT r.bucket, ARRAY[{counts}] AS counts, "
             "array_agg(r.duration ORDER BY r.duration) FILTER (WHERE r.duration IS NOT NULL) AS durations "
@@ -108,9 +113,20 @@ class StatisticsEngine:
             if number is None:
                 percentiles = (p50, p95, p99)
             else:
-                counted = dict(zip(STATUS_NAMES, map(int, figures[:_SIZE]), strict=True))
-                found.append((number, counted, int(figures[_SIZE]), (p50, p95, p99)))
+                found.append((number, sums_of(figures), (p50, p95, p99)))
         return percentiles, found
+
+    def _costs(self, first: int, last: int, edges: Sequence[int]) -> dict[int, dict[str, int]]:
+        source, where = self._within(first, last, Fragment("e.cost IS NOT NULL"))
+        sql = (
+            "SELECT width_bucket(e.create_time, %s::bigint[]) - 1, e.currency, sum(e.cost)::bigint "  # noqa: S608 - literals of ours
+            f"FROM {source.sql} WHERE {where.sql} GROUP BY 1, 2"
+        )
+        found: dict[int, dict[str, int]] = {}
+        for number, currency, cost in self._moment.rows(Fragment(sql, (list(edges), *values_of([source, where])))):
+            found.setdefault(number, {})[currency] = cost
+        texts = texts_of(self._moment, {currency for costs in found.values() for currency in costs})
+        return {n: {texts[currency]: cost for currency, cost in costs.items()} for n, costs in found.items()}
 
     def _error_codes(self, first: int, last: int) -> dict[str, int]:
         source, where = self._within(first, last, Fragment("e.error_code IS NOT NULL"))
@@ -119,7 +135,9 @@ class StatisticsEngine:
         texts = texts_of(self._moment, counts)
         return {texts[code]: runs for code, runs in counts.items()}
 
-    def _failures(self, first: int, last: int) -> list[FailureGroup]:
+    def _failures(
+        self, first: int, last: int, edges: Sequence[int], period: tuple[int, int] | None
+    ) -> list[FailureGroup]:
         source, where = self._within(first, last, Fragment("e.fingerprint IS NOT NULL"))
         sql = (
             "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(e.create_time) AS newest "  # noqa: S608 - literals of ours
@@ -130,7 +148,9 @@ class StatisticsEngine:
         if not groups:
             return []
         newest = self._examples(source, where, {number: last_seen for number, *_, last_seen in groups})
-        seen = self._seen_before(In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups)))
+        among = In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups))
+        seen, earlier = self._seen_before(among), self._before(among, period)
+        trends = self._trends(among, first, last, edges)
         return [
             FailureGroup(
                 fingerprint=fingerprint_text(number),
@@ -139,31 +159,63 @@ class StatisticsEngine:
                 count=runs,
                 first_seen=first_seen,
                 last_seen=last_seen,
-                workflow_id=newest[number][2].workflow_id,
-                execute_id=newest[number][2].execute_id,
+                workflow_id=newest[number][3].workflow_id,
+                execute_id=newest[number][3].execute_id,
                 is_new=self._query.new_since is not None and number not in seen,
+                failed_node=newest[number][2],
+                before=None if period is None else earlier.get(number, _NEVER)[0],
+                last_before=earlier.get(number, _NEVER)[1],
+                buckets=tuple(trends.get((number, place), 0) for place in range(len(edges) - 1)),
             )
             for number, runs, first_seen, last_seen in groups
         ]
 
     def _examples(
         self, source: Fragment, where: Fragment, times: Mapping[int, int]
-    ) -> dict[int, tuple[str, str | None, RecordKey]]:
-        """Return title, error code and ids of the last failure of each fingerprint at one of *times*."""
+    ) -> dict[int, tuple[str, str | None, str | None, RecordKey]]:
+        """Return title, error code, failed node and ids of the last failure of each fingerprint at one of *times*."""
         sql = (
             "SELECT e.fingerprint, max(e.seq) FROM unnest(%s::bigint[], %s::bigint[]) AS k (fingerprint, at) "  # noqa: S608 - literals of ours
             f"JOIN {source.sql} ON e.fingerprint = k.fingerprint AND e.create_time = k.at "
             f"WHERE {where.sql} GROUP BY e.fingerprint"
         )
         places = self._moment.rows(Fragment(sql, (list(times), list(times.values()), *values_of([source, where]))))
-        columns = "e.fingerprint, coalesce(e.failure, ''), e.error_code, e.workflow_id, e.execute_id"
+        columns = (
+            "e.fingerprint, coalesce(e.failure, ''), e.error_code, coalesce(e.failed_in, e.failed_nodes[1]), "
+            "e.workflow_id, e.execute_id"
+        )
         sql = f"SELECT {columns} FROM {TABLE} WHERE e.seq = ANY(%s)"  # noqa: S608 - likewise
         rows = self._moment.rows(Fragment(sql, ([seq for _, seq in places],)))
         texts = texts_of(self._moment, [text for _, *texts in rows for text in texts if text is not None])
         return {
-            number: (texts[title], None if code is None else texts[code], RecordKey(texts[workflow], texts[execution]))
-            for number, title, code, workflow, execution in rows
+            number: (texts[title], texts.get(code), texts.get(node), RecordKey(texts[workflow], texts[execution]))
+            for number, title, code, node, workflow, execution in rows
         }
+
+    def _before(self, among: In, period: tuple[int, int] | None) -> dict[int, tuple[int, int]]:
+        """Return for some fingerprints how many failures were in the period before, and when the last was."""
+        if period is None:
+            return {}
+        begin, end = period
+        where = together([*map(render, (among, *self._timeless())), Fragment("e.create_time < %s", (end,))])
+        counted = Fragment("count(*) FILTER (WHERE e.create_time >= %s), max(e.create_time)", (begin,))
+        sql = f"SELECT e.fingerprint, {counted.sql} FROM {TABLE} WHERE {where.sql} GROUP BY e.fingerprint"  # noqa: S608 - literals of ours
+        return {
+            number: (runs, last) for number, runs, last in self._moment.rows(Fragment(sql, values_of([counted, where])))
+        }
+
+    def _trends(self, among: In, first: int, last: int, edges: Sequence[int]) -> dict[tuple[int, int], int]:
+        """Return how many failures of some fingerprints are in which bucket."""
+        source, where = self._within(first, last, render(among))
+        sql = (
+            "SELECT e.fingerprint, width_bucket(e.create_time, %s::bigint[]) - 1, count(*) "  # noqa: S608 - literals of ours
+            f"FROM {source.sql} WHERE {where.sql} GROUP BY 1, 2"
+        )
+        found = self._moment.rows(Fragment(sql, (list(edges), *values_of([source, where]))))
+        return {(number, bucket): runs for number, bucket, runs in found}
+
+    def _timeless(self) -> list[ColumnPredicate]:
+        return [e for e in self._predicates if not (isinstance(e, Range) and e.attribute.column == "create_time")]
 
     def _seen_before(self, among: In) -> set[int]:
         """Return which of some fingerprints these workflows had before ``new_since``, as numbers."""
@@ -179,7 +231,7 @@ class StatisticsEngine:
         """Return the FROM clause and the condition of the rows from *first* to *last* that match."""
         listed = self._predicates
         if not self._path.has_few:  # one range of times is enough
-            listed = [e for e in listed if not (isinstance(e, Range) and e.attribute.column == "create_time")]
+            listed = self._timeless()
         source, tests = self._path.source(listed)
         between = Fragment("e.create_time >= %s AND e.create_time <= %s", (first, last))
         return source, together([*([tests] if tests.sql != "true" else []), *conditions, between])

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from execution_history.errors import Message, StoreError, message_of
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
@@ -22,6 +23,7 @@ from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.documents import documents_of, exactly, scan
 from execution_history.stores.postgres.error_mapping import as_store_error
 from execution_history.stores.postgres.feed import read_changes
+from execution_history.stores.postgres.groups import breakdown
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.postgres.select import keys_of, select
@@ -111,6 +113,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return await self._in_thread(statistics, self._connections, query, has_text=self._search)
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """See :meth:`HistoryStore.breakdown`."""
+        return await self._in_thread(breakdown, self._connections, query, has_text=self._search)
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

@@ -13,6 +13,7 @@ import apsw
 import orjson
 
 from execution_history.errors import FeedExpired, Message, StoreError, message_of, quoted
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     MAX_SIZE,
@@ -64,7 +65,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._write(lambda t: t.create(document), record, size=len(document.body))
+        await self._write(lambda t: t.create(document.with_cost(t.costs)), record, size=len(document.body))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
@@ -173,6 +174,10 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def statistics(self, query: StatisticsQuery) -> Statistics:
         """See :meth:`HistoryStore.statistics`."""
         return await self._parts.index.statistics(query)
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """See :meth:`HistoryStore.breakdown`."""
+        return await self._parts.index.breakdown(query)
 
     async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""

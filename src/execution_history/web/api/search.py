@@ -11,6 +11,8 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.keyword_query import damaged_of
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery
+from execution_history.query.grouping import breakdown_of
 from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
@@ -34,13 +36,16 @@ from execution_history.web.api.schemas.executions import (
     WorkflowId,
     described,
 )
-from execution_history.web.api.schemas.reports import StatisticsAnswer
+from execution_history.web.api.schemas.reports import BreakdownAnswer, StatisticsAnswer
 from execution_history.web.responses import encode_shapes, json_answer
 
 _COUNTED: Final = ("totals", "buckets", "error_codes", "failures", "percentiles_are_exact")
+_GROUPED: Final = ("groups", "total_groups", "bucket_edges", "covers", "percentiles_are_exact")
 _NOWHERE: Final = IndexReach(0, 0)
 _NOTHING: Final = Selection(documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=_NOWHERE)
 _COUNTING: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
+_GROUPING: Final = frozenset({"by", "sort", "limit", "bucket", "zone", "account_id"})
+_DIGITS: Final = 6
 
 Bucket = Annotated[
     str | None,
@@ -52,6 +57,15 @@ Bucket = Annotated[
 Zone = Annotated[
     str, Query(alias="zone", description="The time zone of buckets, and of times without one, such as Asia/Shanghai.")
 ]
+By = Annotated[str, Query(alias="by", description=f"What runs are counted by: {', '.join(BYS)}.")]
+GroupOrder = Annotated[
+    str,
+    Query(
+        alias="sort",
+        description=f"{', '.join(GROUP_SORTS)}: the largest or newest first; success_rate: the lowest first.",
+    ),
+]
+Limit = Annotated[str, Query(alias="limit", description="How many groups, 1 to 1000; 100 by default.")]
 NewSince = Annotated[
     str | None, Query(alias="new_since", description="A failure first seen since then is new: 1d ago, or a time.")
 ]
@@ -101,6 +115,43 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
     ) -> Response:
         """Return the statistics of one workflow; one without history has no buckets."""
         return await _counted(service, request.query_params.multi_items(), workflow_id)
+
+    @router.get(
+        "/breakdown",
+        **described("Figures by workflow, account, tag and so on", BreakdownAnswer, FINDING_HISTORY),
+        openapi_extra=documented(),
+    )
+    async def get_breakdown(
+        request: Request,
+        _by: By = "workflow",
+        _sort: GroupOrder = "runs",
+        _limit: Limit = "100",
+        _bucket: Bucket = None,
+        _zone: Zone = "UTC",
+    ) -> Response:
+        """Return the figures of all matching runs by group, with the trend of each where there is a bucket.
+
+        Percentiles of workflows and nodes with very many runs are approximate. By what hourly and daily sums do not
+        have, only the newest runs are counted where they are many: `covers` tells how many.
+        """
+        return await _broken_down(service, request.query_params.multi_items())
+
+    @router.get(
+        "/workflows/{workflow_id}/breakdown",
+        **described("Figures of a workflow by node, account, tag and so on", BreakdownAnswer, FINDING_HISTORY),
+        openapi_extra=documented(workflow=False),
+    )
+    async def get_workflow_breakdown(
+        request: Request,
+        workflow_id: WorkflowId,
+        _by: By = "node",
+        _sort: GroupOrder = "runs",
+        _limit: Limit = "100",
+        _bucket: Bucket = None,
+        _zone: Zone = "UTC",
+    ) -> Response:
+        """Return the figures of one workflow by group; one without history has no groups."""
+        return await _broken_down(service, request.query_params.multi_items(), workflow_id)
 
 
 async def found(
@@ -170,6 +221,24 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
     return json_answer(encode_shapes({"success": True, **parts, **_remarks(counted)}))
 
 
-def _remarks(found: Selection | Statistics) -> dict[str, Any]:
+async def _broken_down(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
+    words = parameters_of(pairs, _GROUPING, _possible(workflow_id))
+    query = BreakdownQuery(
+        filter=words.record_filter(now_ms()),
+        by=words.only("by") or ("workflow" if workflow_id is None else "node"),  # type: ignore[arg-type] # checked there
+        sort=words.only("sort") or "runs",  # type: ignore[arg-type] # likewise
+        limit=int(limit) if (limit := words.only("limit") or "100").isdecimal() and len(limit) < _DIGITS else 0,
+        bucket=words.only("bucket"),  # type: ignore[arg-type] # likewise
+        zone=words.zone().key,
+    )
+    if _possible(workflow_id) != workflow_id:
+        grouped = breakdown_of(query, [], _NOWHERE)
+    else:
+        grouped = await service.breakdown(query)
+    parts = {name: getattr(grouped, name) for name in _GROUPED}
+    return json_answer(encode_shapes({"success": True, **parts, **_remarks(grouped)}))
+
+
+def _remarks(found: Selection | Statistics | Breakdown) -> dict[str, Any]:
     """Return what an answer has beside the records: how far the index was behind, and what cannot be read."""
     return ({} if found.reach.is_complete else {"reach": found.reach}) | damaged_of(found.damaged)

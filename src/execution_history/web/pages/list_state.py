@@ -78,6 +78,16 @@ class ListState:
         """Return the filters as a query string."""
         return urlencode(list(self.pairs))
 
+    def exported(self, viewer: Viewer, workflow_id: str | None) -> list[tuple[str, str]]:
+        """Return the parameters with which the API exports the same runs in the same order."""
+        workflow = [] if workflow_id is None else [("workflow", workflow_id)]
+        order = [("sort", self.sort), ("order", "asc" if self.is_ascending else "desc")]
+        return [*workflow, *self.pairs, *order, ("zone", viewer.zone.key)]
+
+    def view(self, viewer: Viewer, workflow_id: str | None) -> str:
+        """Return those parameters as a query string."""
+        return urlencode(self.exported(viewer, workflow_id))
+
     def record_filter(self, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
         """Return the filter for a store.
 

@@ -9,14 +9,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
+from execution_history.history.bulk_changes import BulkChange
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
+from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
-from execution_history.web.pages.bulk_actions import Trash
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_state import ListState, list_state
@@ -25,6 +26,12 @@ from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_ru
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
+
+_COLUMNS: Final = (
+    *((name, True) for name in DEFAULT_COLUMNS),
+    *((name, False) for name in ("account", "caller", "bot_id", "conversation_id", "tags", "pinned", "usage")),
+)
+"""The columns that the menu of exports offers, and whether they are chosen at first."""
 
 _SIZE: Final = 50
 _MOST_FOLLOWED: Final = 20
@@ -39,13 +46,11 @@ class ListPages:
         service: where the records are.
         renderer: renders pages.
         runs: shows the run beside the list.
-        trash: the deletions that can be undone.
     """
 
     service: ExecutionHistoryService
     renderer: Renderer
     runs: RunPages
-    trash: Trash
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes: each for all workflows, and for one."""
@@ -91,8 +96,8 @@ class ListPages:
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
             "newest": max((line.create_time for line in lines), default=viewer.now) if state.after is None else None,
-            "undo": query(request, "undo"),
-            "undone": len(self.trash.bodies(query(request, "undo"))),
+            "change": await self._change(query(request, "change")),
+            "columns": _COLUMNS,
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
@@ -118,6 +123,12 @@ class ListPages:
         ]
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
         return self.renderer.page(request, "news.html", context)
+
+    async def _change(self, change_id: str) -> BulkChange | None:
+        """Return the change of many runs to show: the one that is named, or one that goes on."""
+        bulk = self.service.bulk
+        found = await bulk.find(change_id) if change_id else None
+        return found or next(reversed(bulk.running()), None)
 
     async def _row(self, key: str, now: int, wait: IndexWait) -> RunLine | None:
         """Return the line of the run that *key*, ``workflow/execution``, names; ``None`` without one."""

@@ -10,9 +10,11 @@ from execution_history.coze.protocol.answers import open_question
 from execution_history.coze.protocol.repetition import is_request_read
 from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
+from execution_history.history.overview import DEBUG_PAGE_LIVES
 from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.formatting import one_line
 from execution_history.presentation.phrases import RUN_MODES, proof_sentence
+from execution_history.presentation.web_link import web_link
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, node_of_failure
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
@@ -34,13 +36,8 @@ from execution_history.web.pages.interrupt_form import question_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.json_tree import Limits, tree_of
 from execution_history.web.pages.urls import part as part_address
-from execution_history.web.pages.urls import web_link
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.waterfall import waterfall_of
-
-_DAY: Final = 86_400_000
-DEBUG_PAGE_LIVES: Final = 7 * _DAY
-"""How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
 _MOST_CUTS: Final = 20
 _MOST_BYTES: Final = 2**63
@@ -164,11 +161,6 @@ def _shortened(fact: Fact) -> Fact:
     if len(text) <= (_LONGEST_ID if fact.kind == "id" else _LONGEST_FACT):
         return fact._replace(value=text if fact.kind == "id" else one_line(text, _LONGEST_FACT))
     return fact._replace(value=one_line(text, _LONGEST_FACT // 2), kind="text", missing=len(text) - _LONGEST_FACT // 2)
-
-
-def has_debug_page(record: Record) -> bool:
-    """Return whether *record*, or a summary of it, names a page at Coze that shows the run."""
-    return web_link(record["debug_url"]) is not None
 
 
 def _debug_page(record: Record, now: int) -> dict[str, Any] | None:

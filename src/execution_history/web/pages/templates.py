@@ -15,6 +15,7 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
+from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -138,6 +139,7 @@ class Renderer:
             "filter_labels": {row.name: row.label for row in FILTERS},
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
+            "change_sentence": partial(change_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "offered_filters": [row for row in FILTERS if row.example is not None],
         }

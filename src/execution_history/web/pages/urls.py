@@ -6,17 +6,20 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
+CHARTS: Final = "/charts"
+PRICES: Final = "/prices"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
 INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
-UNDO: Final = "/runs/undo"
+CHANGE: Final = "/runs/change"
+UNDO: Final = "/runs/change/undo"
+STOP: Final = "/runs/change/stop"
+EXPORT: Final = "/coze/export"
 START: Final = "/run"
 DEMO: Final = "/demo"
 DEMO_LEFT: Final = "/demo/leave"
-
-_LONGEST_LINK: Final = 2_000
 
 
 def segment(text: str) -> str:
@@ -37,6 +40,11 @@ def naming(workflow_id: str) -> str:
 def runs(workflow_id: str | None) -> str:
     """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
+
+
+def nodes(workflow_id: str, window: str = "") -> str:
+    """Return the address of the nodes of a workflow over its runs."""
+    return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
 
 
 def start(workflow_id: str) -> str:
@@ -96,14 +104,3 @@ def own(address: str) -> str:
     is_path = address.startswith("/") and not address.startswith(("//", "/\\"))
     is_clean = address.isascii() and address.isprintable() and "\\" not in address
     return address if is_path and is_clean and not parts.scheme and not parts.netloc else OVERVIEW
-
-
-def web_link(address: object) -> str | None:
-    """Return *address* when it is an absolute HTTP address, safe for a link; else ``None``."""
-    if not isinstance(address, str) or len(address) > _LONGEST_LINK or not address.isprintable():
-        return None
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    return address if parts.scheme.lower() in {"http", "https"} and parts.hostname else None

@@ -15,7 +15,7 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import HasTag, In, Prefix, Range, Suffix
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Prefix, Range, Suffix
 from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -23,11 +23,13 @@ from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
+_Indexed = In | Range | Exists | HasTag | Prefix | Suffix
 _JOINED: Final = "CROSS JOIN facets f ON f.seq = t.seq"
 
 # Of equal ones the first in this order is chosen. The indexes have create_time after these columns.
 _BY_COLUMNS: Final = (
     ("by_upstream", ("upstream",)),
+    ("by_log", ("log_id",)),
     ("by_conversation", ("conversation",)),
     ("by_parent", ("parent",)),
     ("by_fingerprint", ("fingerprint",)),
@@ -40,7 +42,11 @@ _BY_COLUMNS: Final = (
     ("by_status", ("status",)),
     ("by_mode", ("run_mode",)),
 )
-_BY_RANGE: Final = {"duration": "by_duration", "tokens": "by_tokens", "rating": "by_rating"}
+_BY_RANGE: Final = {"duration": "by_duration", "tokens": "by_tokens", "cost": "by_cost", "rating": "by_rating"}
+
+
+_BY_PRESENCE: Final = {"parent": ("nested", None), "error_code": ("with_error", "by_workflow_error")}
+_BESIDE_COST: Final = {"by_cost": "by_time", "by_workflow_cost": "by_workflow"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ class AccessPath:
     seqs: tuple[int, ...] | None = None
     decided: tuple[ColumnPredicate, ...] = ()
     is_ordered: bool = True
+
+    @property
+    def is_few(self) -> bool:
+        """Whether its rows are few, or at least those of one value."""
+        return self.index not in {"by_time", "by_workflow", "by_status", "by_workflow_status", "by_mode"}
 
     @property
     def is_whole(self) -> bool:
@@ -106,6 +117,10 @@ class AccessPath:
         sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
         return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
 
+    def without_value(self) -> "AccessPath":
+        """Return the path to the rows that have no value to sort by: only those with a cost are in its index."""
+        return replace(self, index=_BESIDE_COST.get(self.index, self.index))
+
     def decides(self, predicate: ColumnPredicate) -> bool:
         """Return whether no row of a walk has to be tested for *predicate*."""
         return predicate in self.equal or predicate == self.listed or predicate in self.decided
@@ -118,7 +133,7 @@ class AccessPath:
         """Return whether the index decides *predicate*, or narrows its rows by it."""
         is_range_of_time = isinstance(predicate, Range) and predicate.attribute.column == "create_time"
         if is_range_of_time:
-            return self.is_ordered and self.index not in {"by_duration", "by_tokens"}
+            return self.is_ordered and self.index not in {"by_duration", "by_tokens", "by_cost"}
         return self.decides(predicate)
 
 
@@ -153,31 +168,48 @@ def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: Access
 
 def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath]:
     among = {each.attribute.column: each for each in predicates if isinstance(each, In)}
-    by_time = sort == "create_time"
-    found = []
-    for each in predicates:
-        if isinstance(each, HasTag):
-            found.append(AccessPath("tags", listed=each, is_ordered=by_time))
-        elif isinstance(each, In) and each.attribute.stored_as == "several" and len(each.values) == 1:
-            found.append(AccessPath(each.attribute.column, listed=each, is_ordered=by_time))
-        elif isinstance(each, (Prefix, Suffix)):
-            found += _by_part_of_id(each)
-        elif isinstance(each, In) and each.attribute.column == "pinned" and each.values == (True,):
-            found.append(AccessPath("by_pin", decided=(each,), is_ordered=by_time))
-        elif isinstance(each, Range) and each.attribute.column in _BY_RANGE:
-            is_order = each.attribute.column == sort and "workflow" not in among
-            if not is_order:
-                found.append(AccessPath(_BY_RANGE[each.attribute.column], decided=(each,), is_ordered=False))
+    alone = (_alone(each, sort, among.get("workflow")) for each in predicates if not isinstance(each, HasNode))
+    found = [path for path in alone if path is not None]
     for name, columns in _BY_COLUMNS:
         if all(column in among for column in columns):
-            found.append(AccessPath(name, tuple(among[column] for column in columns), is_ordered=by_time))
+            equal = tuple(among[column] for column in columns)
+            found.append(AccessPath(name, equal, is_ordered=sort == "create_time"))
     return [*found, *_in_order(among.get("workflow"), sort)]
 
 
-def _by_part_of_id(part: Prefix | Suffix) -> list[AccessPath]:
+def _alone(predicate: _Indexed, sort: Sort, workflow: In | None) -> AccessPath | None:
+    """Return the path of an index that serves *predicate* alone, if there is one, unless it is that of the order."""
+    by_time = sort == "create_time"
+    if isinstance(predicate, HasTag):
+        return AccessPath("tags", listed=predicate, is_ordered=by_time)
+    column = predicate.attribute.column
+    if isinstance(predicate, (Prefix, Suffix)):
+        return _by_part_of_id(predicate)
+    if isinstance(predicate, Exists):
+        return _by_presence(predicate, workflow, by_time=by_time)
+    if isinstance(predicate, Range):
+        is_order = column == sort and workflow is None
+        has_index = column in _BY_RANGE and not is_order
+        return AccessPath(_BY_RANGE[column], decided=(predicate,), is_ordered=False) if has_index else None
+    if predicate.attribute.stored_as == "several" and len(predicate.values) == 1:
+        return AccessPath(column, listed=predicate, is_ordered=by_time)
+    is_pin = column == "pinned" and predicate.values == (True,)
+    return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time) if is_pin else None
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
     if isinstance(part, Suffix) and len(part.suffix) < TAIL:
-        return []
-    return [AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)]
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
+
+
+def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> AccessPath | None:
+    if not predicate.is_there or predicate.attribute.column not in _BY_PRESENCE:
+        return None
+    alone, in_workflow = _BY_PRESENCE[predicate.attribute.column]
+    if workflow is None or in_workflow is None:
+        return AccessPath(alone, decided=(predicate,), is_ordered=by_time)
+    return AccessPath(in_workflow, (workflow,), decided=(predicate,), is_ordered=by_time)
 
 
 def _name_of(listed: HasTag | In) -> str:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -23,7 +23,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "8"  # raised when the definition of a column changes
+_VERSION: Final = "9"  # raised when the definition of a column changes
 SERVING: Final[frozenset[str]] = frozenset()
 """Earlier versions whose tables take this one's queries and steps: such a file answers while another is built beside.
 
@@ -67,6 +67,13 @@ def statement(name: str) -> str:
 def rows(connection: apsw.Connection, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
     """Return all rows of a statement; the schema has the types of their columns."""
     return connection.execute(sql, values).fetchall()
+
+
+def texts_at(connection: apsw.Connection, numbers: Collection[int | None]) -> dict[int | None, str]:
+    """Return the texts that records share by their *numbers*; there is none for ``None``."""
+    listed = [number for number in numbers if number is not None]
+    sql = "SELECT id, text FROM texts WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(rows(connection, sql, (orjson.dumps(listed).decode(),))) if listed else {}
 
 
 def add_rows(connection: apsw.Connection, sql: str, found: Sequence[tuple[Any, ...]]) -> None:

@@ -92,10 +92,11 @@ class IndexScan:
             limits.append(self._behind(order, after))
         direction = " DESC" if self.query.descending else ""
         tests = self.path.tests(self.predicates)
-        for walk in self.path.walks():
+        path = self.path.without_value() if without_value else self.path
+        for walk in path.walks():
             where = together([walk, *tests, *limits])
             yield Fragment(
-                f"SELECT {value}, f.create_time, f.seq, f.revision FROM {self.path.source()} "  # noqa: S608
+                f"SELECT {value}, f.create_time, f.seq, f.revision FROM {path.source()} "  # noqa: S608
                 f"WHERE {where.sql} ORDER BY {', '.join(column + direction for column in order)} LIMIT ? OFFSET ?",
                 where.values,
             )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from execution_history.query import grouping
 from execution_history.query.rollups import EXACT_RUNS
 
 
@@ -24,6 +25,8 @@ class Limits:
         texts_with_rows: texts that are written together with their rows; those of more follow.
         few_changes: changes that every query takes itself: what was recorded just now.
         exact_runs: runs up to which percentiles are exact, though rollups could count them.
+        exact_grouped: the same of breakdowns by workflow or node.
+        grouped: the newest runs that are counted by group where rollups cannot count them.
         wait_seconds: how long a query waits until the index has caught up.
         standstill_seconds: how long an index that does not go on is waited for.
         a_second: records for which a query waits a second, rather than answer at once that they are missing.
@@ -42,6 +45,8 @@ class Limits:
     texts_with_rows: int = 50
     few_changes: int = 100
     exact_runs: int = EXACT_RUNS
+    exact_grouped: int = grouping.EXACT_RUNS
+    grouped: int = grouping.MOST_RUNS
     wait_seconds: float = 2.0
     standstill_seconds: float = 20.0
     a_second: int = 4_000

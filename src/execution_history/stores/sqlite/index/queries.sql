@@ -56,8 +56,14 @@ SELECT coalesce(max(id), 0) FROM texts;
 
 -- name: rows_of
 -- What is known of some records.
-SELECT seq, revision, create_time, workflow, status, duration, tokens
+SELECT seq, revision, workflow, create_time, status, duration, tokens, input_tokens, output_tokens, cost,
+    currency
 FROM facets WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: nodes_of
+-- What is known of the nodes of some records.
+SELECT seq, node, status, duration, tokens, input_tokens, output_tokens
+FROM nodes WHERE seq IN (SELECT value FROM json_each(?));
 
 -- name: drop_facets
 -- Removes a record.
@@ -87,7 +93,7 @@ DELETE FROM nodes WHERE seq = ?;
 -- Adds nodes of records: a JSON list of rows.
 INSERT INTO nodes
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
-    value ->> 8, value ->> 9
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11
 FROM jsonb_each(?);
 
 -- name: put_summary
@@ -107,14 +113,17 @@ SELECT seq, body FROM summaries WHERE seq IN (SELECT value FROM json_each(?));
 INSERT OR IGNORE INTO failures SELECT value ->> 0, value ->> 1 FROM jsonb_each(?);
 
 -- name: add_to_rollup
--- Adds to the runs of hours: a JSON list of rows without their cost.
+-- Adds to the runs of hours: a JSON list of rows.
 INSERT INTO rollups
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7, 0
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9
 FROM jsonb_each(?) WHERE true
 ON CONFLICT (workflow, hour) DO UPDATE SET
     running = rollups.running + excluded.running, success = rollups.success + excluded.success,
     failed = rollups.failed + excluded.failed, interrupted = rollups.interrupted + excluded.interrupted,
-    other = rollups.other + excluded.other, tokens = rollups.tokens + excluded.tokens;
+    other = rollups.other + excluded.other, tokens = rollups.tokens + excluded.tokens,
+    input_tokens = rollups.input_tokens + excluded.input_tokens,
+    output_tokens = rollups.output_tokens + excluded.output_tokens;
 
 -- name: drop_empty_rollup
 -- Removes an hour that has no runs left.
@@ -129,6 +138,49 @@ ON CONFLICT (workflow, hour, bucket) DO UPDATE SET runs = durations.runs + exclu
 -- name: drop_empty_durations
 -- Removes a duration that no run of an hour has any more.
 DELETE FROM durations WHERE workflow = ? AND hour = ? AND bucket = ? AND runs = 0;
+
+-- name: add_to_costs
+-- Adds to the costs of hours: a JSON list of rows.
+INSERT INTO costs SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM jsonb_each(?) WHERE true
+ON CONFLICT (workflow, hour, currency) DO UPDATE SET runs = costs.runs + excluded.runs,
+    cost = costs.cost + excluded.cost;
+
+-- name: drop_empty_costs
+-- Removes costs that no run of an hour has any more.
+DELETE FROM costs WHERE workflow = ? AND hour = ? AND currency = ? AND runs = 0;
+
+-- name: days_at
+-- Days: a JSON list of (workflow, node, day).
+SELECT d.* FROM json_each(?) j CROSS JOIN days d
+ON d.workflow = j.value ->> 0 AND d.node = j.value ->> 1 AND d.day = j.value ->> 2;
+
+-- name: put_days
+-- Writes days: a JSON list of rows, whose packed parts are hexadecimal digits.
+REPLACE INTO days
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value ->> 8, value ->> 9, value ->> 10, value ->> 11, unhex(value ->> 12), unhex(value ->> 13)
+FROM jsonb_each(?);
+
+-- name: drop_days
+-- Removes days: a JSON list of (workflow, node, day).
+DELETE FROM days WHERE (workflow, node, day) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM jsonb_each(?));
+
+-- name: workflows_with_days
+-- The workflows that have days.
+WITH RECURSIVE w (workflow) AS (
+    SELECT min(workflow) FROM days
+    UNION ALL SELECT (SELECT min(d.workflow) FROM days d WHERE d.workflow > w.workflow) FROM w WHERE w.workflow IS NOT NULL
+)
+SELECT workflow FROM w WHERE workflow IS NOT NULL;
+
+-- name: nodes_with_days
+-- The nodes of a workflow that have days.
+WITH RECURSIVE n (node) AS (
+    SELECT min(node) FROM days WHERE workflow = ?1 AND node > 0
+    UNION ALL SELECT (SELECT min(d.node) FROM days d WHERE d.workflow = ?1 AND d.node > n.node) FROM n
+    WHERE n.node IS NOT NULL
+)
+SELECT node FROM n WHERE node IS NOT NULL;
 
 -- name: seqs_of
 -- The rows of a record that is older than a revision.

@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 import apsw
 
 from execution_history.errors import StoreBusy, StoreClosed
+from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.stores.capabilities import OnReach, ignored
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.builder import BuildStopped
 from execution_history.stores.sqlite.index.connections import SERVING, IndexUnusable
 from execution_history.stores.sqlite.index.follower import IndexFollower
+from execution_history.stores.sqlite.index.groups import breakdown
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.select import select
@@ -78,6 +80,14 @@ class RecordIndex:
 
         def read(index: apsw.Connection, history: HistoryView, reach: IndexReach) -> Statistics:
             return statistics(index, history, query, self._text, reach, self._limits)
+
+        return await asyncio.to_thread(self.answer, read, query.wait_seconds, has_text=query.filter.text is not None)
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """See :meth:`HistoryStore.breakdown`."""
+
+        def read(index: apsw.Connection, history: HistoryView, reach: IndexReach) -> Breakdown:
+            return breakdown(index, history, query, self._text, reach, self._limits)
 
         return await asyncio.to_thread(self.answer, read, query.wait_seconds, has_text=query.filter.text is not None)
 

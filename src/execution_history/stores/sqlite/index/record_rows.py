@@ -21,25 +21,41 @@ from execution_history.records.partial import LARGE, outline_of
 from execution_history.records.summary import summary_of
 from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
-from execution_history.stores.sql_fragments import fingerprint_number, whole
+from execution_history.stores.sql_fragments import TOKENS, fingerprint_number, whole
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.predicate_sql import STORED
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _MOST_TEXTS: Final = 50_000
 
 Row = tuple[Any, ...]
 
 
+class NodeFigures(NamedTuple):
+    """What the rollups count of a node: its number and that of its status; ms and tokens where known."""
+
+    node: int
+    status: int
+    duration: int | None
+    tokens: int | None
+    input_tokens: int | None
+    output_tokens: int | None
+
+
 class Cell(NamedTuple):
-    """What the rollups count of a record: the number of its workflow and of its status; ms and tokens where known."""
+    """What the rollups count of a record: the numbers of its workflow, status and currency; the others where known."""
 
     workflow: int
     create_time: int
     status: int
     duration: int | None
     tokens: int | None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost: int | None = None
+    currency: int | None = None
+    nodes: tuple[NodeFigures, ...] = ()
 
 
 class RecordRows(NamedTuple):
@@ -115,13 +131,17 @@ def rows_of(texts: SharedTexts, change: ChangedRecord, body: bytes, *, keeps_rec
     if attributes.fingerprint is not None:
         failure = fingerprint_number(attributes.fingerprint), attributes.error_title or ""
     cell = _cell(values)
+    nodes = () if cell.status in OPEN_NUMBERS else tuple(_nodes(texts, record["node_execute_status"]))
     return RecordRows(
         change.seq,
-        cell,
+        cell._replace(nodes=tuple(figures for *_, figures in nodes)),
         (change.seq, change.revision, *values),
         tuple((texts[tag], *place) for tag in attributes.tags),
         _failed_nodes(texts, record, attributes, place),
-        tuple(_node_rows(texts, record["node_execute_status"], cell, change.seq)),
+        tuple(
+            (change.seq, number, cell.workflow, cell.create_time, title, kind, *figures)
+            for number, (title, kind, figures) in enumerate(nodes)
+        ),
         failure,
         summary_of(record, attributes) if len(body) > LARGE else None,
         record if keeps_record else None,
@@ -138,11 +158,13 @@ def columns_of(texts: SharedTexts, change: ChangedRecord) -> RecordRows:
 
 
 _PLACES: Final = {each.column: number for number, each in enumerate(STORED)}
-_CELL: Final = itemgetter(*(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", "tokens")))
+_CELL: Final = itemgetter(
+    *(_PLACES[name] for name in ("workflow", "create_time", "status", "duration", *TOKENS, "cost", "currency"))
+)
 
 
 def _cell(values: list[Any]) -> Cell:
-    return Cell._make(_CELL(values))
+    return Cell(*_CELL(values))
 
 
 def _failed_nodes(
@@ -154,14 +176,19 @@ def _failed_nodes(
     return tuple((texts[name], *place) for name in names)
 
 
-def _node_rows(texts: SharedTexts, timeline: object, cell: Cell, seq: int) -> Iterator[Row]:
-    for place, node in enumerate(nodes_of(timeline)):
-        yield (
-            seq, place, cell.workflow, cell.create_time,
-            texts[node.node_id or node.name], texts[node.label],
-            None if node.node_type is None else texts[node.node_type],
-            STATUS_NUMBERS[node.status], node.known_ms, usage_of(node.usage).total,
-        )  # fmt: skip
+def _nodes(texts: SharedTexts, timeline: object) -> Iterator[tuple[int, int | None, NodeFigures]]:
+    """Yield title, type and figures of the nodes of a run."""
+    for node in nodes_of(timeline):
+        usage = usage_of(node.usage)
+        figures = NodeFigures(
+            texts[node.node_id or node.name],
+            STATUS_NUMBERS[node.status],
+            node.known_ms,
+            usage.total,
+            usage.input,
+            usage.output,
+        )
+        yield texts[node.label], None if node.node_type is None else texts[node.node_type], figures
 
 
 def _stored(texts: SharedTexts, form: str, value: Any) -> Any:  # noqa: ANN401 - of any attribute

@@ -8,12 +8,13 @@ import apsw
 import orjson
 
 from execution_history.query.rollups import HOUR_MS, bucket_of, pieces_within
-from execution_history.stores.sql_fragments import Fragment, counts_of, is_ended, values_of
+from execution_history.query.statistics import Sums
+from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.status_numbers import STATUS_NAMES
 
-_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, "tokens"))
-_NOTHING: Final = ", ".join("0" * len(STATUS_NAMES))
+_ROLLED: Final = ", ".join(f"sum(r.{name})" for name in (*STATUS_NAMES, *TOKENS))
+_NOTHING: Final = ", ".join("0" * (len(STATUS_NAMES) + len(TOKENS) - 1))
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _KEY: Final = "json_extract(j.value, '$[0]')"
 _HOURS: Final = "r.hour >= json_extract(j.value, '$[1]') AND r.hour < json_extract(j.value, '$[2]')"
@@ -22,8 +23,8 @@ _TIMES: Final = "f.create_time >= json_extract(j.value, '$[1]') AND f.create_tim
 # Without a group of rows for each bucket, which would be sorted: that takes five times as long.
 _HISTOGRAM: Final = "SELECT json_array(json_group_array(r.bucket), json_group_array(r.runs)) FROM durations r WHERE"
 
-RolledUp = tuple[int, dict[str, int], int, dict[int, int]]
-"""A bucket: its number, counts per status, the sum of tokens, and how many runs ended after which duration."""
+RolledUp = tuple[int, Sums, dict[int, int]]
+"""A bucket: its number, what was added up, and how many runs ended after which duration."""
 
 
 def _of(workflow_ids: Sequence[str]) -> tuple[str, str, str]:
@@ -71,6 +72,24 @@ def rollup_counts(
     return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
 
 
+def rollup_costs(
+    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Add up the costs of the same runs: the number of the bucket, that of the currency, and millionths."""
+    of_rollups, of_rows, _ = _of(workflow_ids)
+    hours, ends = pieces_within(first, last, edges)
+    listed = (orjson.dumps(workflow_ids).decode(),) if workflow_ids else ()
+    priced = f"facets f INDEXED BY {'priced_of_workflow' if workflow_ids else 'priced'}"
+    sql = (
+        f"SELECT {_KEY}, r.currency, sum(r.cost) FROM json_each(?) j CROSS JOIN costs r "  # noqa: S608 - literals of ours
+        f"WHERE {of_rollups} AND {_HOURS} GROUP BY 1, 2 UNION ALL "
+        f"SELECT {_KEY}, f.currency, sum(f.cost) FROM json_each(?) j CROSS JOIN {priced} "
+        f"WHERE f.cost IS NOT NULL AND {of_rows} AND {_TIMES} GROUP BY 1, 2"
+    )
+    values = (orjson.dumps(hours).decode(), *listed, orjson.dumps(ends).decode(), *listed)
+    return [(number, currency, cost) for number, currency, cost in rows(index, sql, values)]
+
+
 def _counted(duration: str, figures: str, source: str, where: str) -> str:
     """Return the statement that adds up *figures* for each piece of a JSON list and each duration."""
     return (
@@ -92,7 +111,4 @@ def _gathered(found: Sequence[tuple[Any, ...]]) -> list[RolledUp]:
             counts[number] = [one + other for one, other in zip(known, figures, strict=True)]
         else:
             durations.setdefault(number, Counter())[bucket_of(duration)] += figures[-1]
-    return [
-        (number, dict(zip(STATUS_NAMES, figures[:-1], strict=True)), figures[-1], dict(durations.get(number, {})))
-        for number, figures in sorted(counts.items())
-    ]
+    return [(number, sums_of(figures), dict(durations.get(number, {}))) for number, figures in sorted(counts.items())]

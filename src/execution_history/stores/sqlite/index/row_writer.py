@@ -7,12 +7,18 @@ from typing import Final
 import apsw
 import orjson
 
-from execution_history.query.rollups import bucket_of, hour_of
 from execution_history.stores.sqlite.index.connections import add_rows, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.predicate_sql import STORED
-from execution_history.stores.sqlite.index.record_rows import Cell, RecordRows, SharedTexts, columns_of, rows_of
-from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
+from execution_history.stores.sqlite.index.record_rows import (
+    Cell,
+    NodeFigures,
+    RecordRows,
+    SharedTexts,
+    columns_of,
+    rows_of,
+)
+from execution_history.stores.sqlite.index.rollup_writer import Rollups
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -24,8 +30,6 @@ _ADD_FACETS: Final = (
     f"SELECT {', '.join(f'value ->> {place}' for place in range(2 + len(STORED)))} FROM jsonb_each(?)"
 )
 _DROPS: Final = ("drop_facets", "drop_tags", "drop_failed_nodes", "drop_nodes", "drop_summary")
-_ALL: Final = 0
-"""The workflow whose rollups have the runs of all."""
 
 
 def is_of_record(error: Exception) -> bool:
@@ -87,7 +91,7 @@ class RowWriter:
             if not is_of_record(error):
                 raise
             found = [self._add_one(index, change, each) for change, each in prepared.values()]
-        rollups = _Rollups()
+        rollups = Rollups()
         rollups.count((each.cell for each in found), 1)
         rollups.write(index)
 
@@ -108,11 +112,12 @@ class RowWriter:
     def known(self, index: apsw.Connection, seqs: Iterable[int]) -> dict[int, tuple[int, Cell]]:
         """Return the revisions of the records at *seqs* that the index has, and what rollups count of them."""
         listed = orjson.dumps(list(seqs)).decode()
+        nodes: dict[int, list[NodeFigures]] = {}
+        for seq, *figures in rows(index, statement("nodes_of"), (listed,)):
+            nodes.setdefault(seq, []).append(NodeFigures._make(figures))
         return {
-            seq: (revision, Cell(workflow, create_time, status, duration, tokens))
-            for seq, revision, create_time, workflow, status, duration, tokens in rows(
-                index, statement("rows_of"), (listed,)
-            )
+            seq: (revision, Cell._make([*figures, tuple(nodes.get(seq, ()))]))
+            for seq, revision, *figures in rows(index, statement("rows_of"), (listed,))
         }
 
     def remove(self, index: apsw.Connection, known: Mapping[int, Cell]) -> None:
@@ -120,7 +125,7 @@ class RowWriter:
         seqs = [(seq,) for seq in known]
         for name in _DROPS:
             index.executemany(statement(name), seqs)
-        rollups = _Rollups()
+        rollups = Rollups()
         rollups.count(known.values(), -1)
         rollups.write(index)
 
@@ -136,40 +141,3 @@ def _insert(index: apsw.Connection, prepared: Sequence[RecordRows]) -> None:
         add_rows(index, statement(name), found)
     summaries = [(each.seq, each.summary) for each in prepared if each.summary is not None]
     index.executemany(statement("put_summary"), summaries)
-
-
-class _Rollups:
-    """Changes of the hourly rollups, added up before they are written."""
-
-    def __init__(self) -> None:
-        self._hours: dict[tuple[int, int], list[int]] = {}
-        self._durations: dict[tuple[int, int, int], int] = {}
-        self._has_fewer = False
-
-    def count(self, found: Iterable[Cell], sign: int) -> None:
-        """Count records once more, or once less where *sign* is -1."""
-        self._has_fewer |= sign < 0
-        for workflow, create_time, status, duration, tokens in found:
-            hour = hour_of(create_time)
-            counts = self._hours.get((workflow, hour))
-            if counts is None:
-                counts = self._hours[workflow, hour] = [0] * (len(STATUS_NAMES) + 1)
-            counts[status] += sign
-            counts[-1] += sign * (tokens or 0)
-            if duration is not None and status in ENDED_NUMBERS:
-                key = (workflow, hour, bucket_of(duration))
-                self._durations[key] = self._durations.get(key, 0) + sign
-
-    def write(self, index: apsw.Connection) -> None:
-        """Write the changes, and remove hours and durations that have no run left."""
-        for (_, hour), counts in list(self._hours.items()):
-            known = self._hours.get((_ALL, hour), [0] * len(counts))
-            self._hours[_ALL, hour] = [one + other for one, other in zip(known, counts, strict=True)]
-        for (_, hour, bucket), count in list(self._durations.items()):
-            self._durations[_ALL, hour, bucket] = self._durations.get((_ALL, hour, bucket), 0) + count
-        hours, durations = sorted(self._hours.items()), sorted(self._durations.items())
-        add_rows(index, statement("add_to_rollup"), [(*key, *counts) for key, counts in hours])
-        add_rows(index, statement("add_to_durations"), [(*key, count) for key, count in durations])
-        if self._has_fewer:
-            index.executemany(statement("drop_empty_rollup"), [key for key, _ in hours])
-            index.executemany(statement("drop_empty_durations"), [key for key, _ in durations])

@@ -34,8 +34,8 @@ CREATE TABLE texts (
     text TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- seq is the record's place in the order of arrival, as in history.db. Numbers in workflow, bot, account, caller and
--- error_code are texts; status is the number that history.db uses; fingerprint is its 64 bits as a signed number.
+-- seq is the record's place in the order of arrival, as in history.db. Numbers in workflow, bot, account, caller,
+-- error_code, failed_in and currency are texts; cost is in millionths; status is the number that history.db uses; fingerprint is its 64 bits as a signed number.
 CREATE TABLE facets (
     seq INTEGER PRIMARY KEY,
     workflow INTEGER NOT NULL,
@@ -43,7 +43,12 @@ CREATE TABLE facets (
     status INTEGER NOT NULL,
     duration INTEGER,
     tokens INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cost INTEGER,
+    currency INTEGER,
     error_code INTEGER,
+    failed_in INTEGER,
     fingerprint INTEGER,
     run_mode INTEGER,
     has_output INTEGER NOT NULL,
@@ -54,6 +59,7 @@ CREATE TABLE facets (
     caller INTEGER,
     conversation TEXT,
     upstream TEXT,
+    log_id TEXT,
     parent TEXT,
     revision INTEGER NOT NULL,
     execute_id TEXT NOT NULL
@@ -74,23 +80,24 @@ CREATE TABLE failed_nodes (
     PRIMARY KEY (name, create_time, seq)
 ) STRICT, WITHOUT ROWID;
 
--- The nodes of each run, in their order; workflow, node (its id, else its name), title and type are texts.
+-- The nodes of each run that has ended, in their order; workflow, node (its id, else its name), title and type are texts.
 CREATE TABLE nodes (
     seq INTEGER NOT NULL,
     place INTEGER NOT NULL,
     workflow INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
-    node INTEGER NOT NULL,
     title INTEGER NOT NULL,
     type INTEGER,
+    node INTEGER NOT NULL,
     status INTEGER NOT NULL,
     duration INTEGER,
     tokens INTEGER,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
     PRIMARY KEY (seq, place)
 ) STRICT, WITHOUT ROWID;
 
 -- The runs of a workflow that began in an hour (query/rollups.py); workflow 0 has those of all workflows.
--- cost is in millionths of a currency that nobody sets yet.
 CREATE TABLE rollups (
     workflow INTEGER NOT NULL,
     hour INTEGER NOT NULL,
@@ -100,7 +107,8 @@ CREATE TABLE rollups (
     interrupted INTEGER NOT NULL,
     other INTEGER NOT NULL,
     tokens INTEGER NOT NULL,
-    cost INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
     PRIMARY KEY (workflow, hour)
 ) STRICT, WITHOUT ROWID;
 
@@ -111,6 +119,35 @@ CREATE TABLE durations (
     bucket INTEGER NOT NULL,
     runs INTEGER NOT NULL,
     PRIMARY KEY (workflow, hour, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- What the runs of an hour that have a price have cost, in millionths of a currency, which is a text.
+CREATE TABLE costs (
+    workflow INTEGER NOT NULL,
+    hour INTEGER NOT NULL,
+    currency INTEGER NOT NULL,
+    runs INTEGER NOT NULL,
+    cost INTEGER NOT NULL,
+    PRIMARY KEY (workflow, hour, currency)
+) STRICT, WITHOUT ROWID;
+
+-- The runs of a workflow (node 0) that began in a day, and each of its nodes in those that have ended (day_rollups.py).
+CREATE TABLE days (
+    workflow INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    day INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    success INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    interrupted INTEGER NOT NULL,
+    other INTEGER NOT NULL,
+    tokens INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    costs TEXT,
+    hours BLOB NOT NULL,
+    durations BLOB NOT NULL,
+    PRIMARY KEY (workflow, node, day)
 ) STRICT, WITHOUT ROWID;
 
 -- What lists show of records that are too large to be read for every list.

@@ -1,4 +1,6 @@
 // Starts what each page needs; every part also works when another one fails to.
+import { startBulk } from "./bulk.js";
+import { startCharts } from "./charts.js";
 import { startCopying } from "./copying.js";
 import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
@@ -10,6 +12,7 @@ import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
-  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing,
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startBulk,
+  startCharts,
 ];
 for (const start of starts) start();

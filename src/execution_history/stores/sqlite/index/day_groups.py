@@ -1,0 +1,270 @@
+"""Breakdowns of very many runs: whole days from their rollups, what is left at the ends from hours and rows.
+
+A statement has a subquery for each group and stretch of time, each of which reads one range: grouping would sort rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from math import gcd
+from typing import Any, Final, NamedTuple
+
+import apsw
+import orjson
+
+from execution_history.query.breakdown import BreakdownQuery, TrendPoint
+from execution_history.query.grouping import GroupSums
+from execution_history.query.rollups import DAY_HOURS, HOUR_MS, Stretch, bucket_of, stretches_of
+from execution_history.query.statistics import sum_of
+from execution_history.query.time_buckets import bucket_number
+from execution_history.stores.sql_fragments import TOKENS, counts_of, is_ended, sums_of
+from execution_history.stores.sqlite.index.connections import rows, statement, texts_at
+from execution_history.stores.sqlite.index.day_rollups import hours_of, lanes_of, unpacked
+from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+
+_DAY_MS: Final = DAY_HOURS * HOUR_MS
+_IS_FAILED: Final = f"s.status = {STATUS_NUMBERS['failed']}"
+_RUNS: Final = " + ".join(f"s.{name}" for name in STATUS_NAMES)
+_ROLLED: Final = ", ".join(f"coalesce(sum(s.{name}), 0)" for name in (*STATUS_NAMES, *TOKENS))
+_HISTOGRAM: Final = "json_array(json_group_array(s.bucket), json_group_array(s.runs))"
+_NUMBERS_OF: Final = "SELECT id FROM texts WHERE text IN (SELECT value FROM json_each(?))"
+
+_Details = dict[str, tuple[dict[int, int], dict[int, TrendPoint]]]
+
+
+class _Source(NamedTuple):
+    """Where a stretch of time is read from, as ``s``, with the condition that a row is of the group ``j``."""
+
+    table: str
+    time: str
+    figures: str = _ROLLED
+
+
+_OF_WORKFLOW: Final = {
+    "day": _Source("days s WHERE s.workflow = j.value AND s.node = 0", "s.day"),
+    "hour": _Source("rollups s WHERE s.workflow = j.value", "s.hour"),
+    "row": _Source("facets s INDEXED BY by_workflow WHERE s.workflow = j.value", "s.create_time", counts_of("s")),
+}
+_OF_NODE: Final = {
+    "day": _Source("days s WHERE s.workflow = {workflow} AND s.node = j.value", "s.day"),
+    "row": _Source(
+        "nodes s INDEXED BY nodes_by_node WHERE s.workflow = {workflow} AND s.node = j.value",
+        "s.create_time",
+        counts_of("s"),
+    ),
+}
+_COSTS: Final = {
+    "day": "SELECT json_group_array(json(s.costs)) FILTER (WHERE s.costs IS NOT NULL) FROM days s "
+    "WHERE s.workflow = j.value AND s.node = 0 AND s.day",
+    "hour": "SELECT json_group_array(json_object(s.currency, s.cost)) FROM costs s "
+    "WHERE s.workflow = j.value AND s.hour",
+    "row": "SELECT json_group_array(json_object(s.currency, s.cost)) FROM facets s INDEXED BY priced_of_workflow "
+    "WHERE s.cost IS NOT NULL AND s.workflow = j.value AND s.create_time",
+}
+
+
+class DayGroups:
+    """The workflows of a query, or the nodes of one, as its rollups have them.
+
+    Args:
+        index: a connection to ``index.db``.
+        query: has workflows and times only.
+    """
+
+    def __init__(self, index: apsw.Connection, query: BreakdownQuery) -> None:
+        self._index = index
+        self._filter = query.filter
+        self._of_nodes = query.by == "node"
+
+    @cached_property
+    def _workflows(self) -> list[int]:
+        if not self._filter.workflow_ids:
+            return [number for (number,) in rows(self._index, statement("workflows_with_days"))]
+        listed = orjson.dumps(self._filter.workflow_ids).decode()
+        return [number for (number,) in rows(self._index, _NUMBERS_OF, (listed,))]
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        """The keys of all groups that there may be, by their numbers."""
+        numbers: Sequence[int] = self._workflows
+        if self._of_nodes:
+            numbers = [number for (number,) in rows(self._index, statement("nodes_with_days"), self._workflows)]
+        return {number: name for number, name in texts_at(self._index, numbers).items() if number is not None}
+
+    def groups(self, first: int, last: int) -> list[GroupSums]:
+        """Count all runs from *first* to *last* by group; see ``steps.RolledGroups``."""
+        stretches = self._stretches(first, last)
+        figures = [self._arm(each, f"json_array({self._sources[each.unit].figures})") for each in stretches]
+        costs = [] if self._of_nodes else [f"json(({_COSTS[each.unit]} {_range(each)}))" for each in stretches]
+        newest = (
+            f"(SELECT {{}} FROM {self._sources['row'].table} AND s.create_time <= {last} "  # noqa: S608 - literals of ours
+            "ORDER BY s.create_time DESC LIMIT 1)"
+        )
+        columns = [
+            f"json_array({', '.join(figures)})",
+            f"json_array({', '.join(costs)})",
+            newest.format("s.create_time"),
+        ]
+        columns.append(newest.format("json_array(s.title, s.type)") if self._of_nodes else "NULL")
+        found = [
+            (number, [sums_of(each) for each in orjson.loads(figures)], orjson.loads(costs), last_run, title)
+            for number, figures, costs, last_run, title in self._each(columns, self._names)
+        ]
+        titles = {number: orjson.loads(title) for number, *_, title in found if title is not None}
+        texts = texts_at(self._index, {each for title in titles.values() for each in title})
+        currencies = texts_at(
+            self._index, {int(each) for _, _, costs, *_ in found for part in costs for c in part for each in c}
+        )
+        groups = []
+        for number, sums, costs, last_run, _ in found:
+            whole = sum_of(sums)
+            if not any(whole.counts.values()):
+                continue
+            spent = Counter[str]()
+            for each in (each for part in costs for each in part):
+                spent.update({currencies[int(currency)]: cost for currency, cost in each.items()})
+            key = self._names[number]
+            title, kind = titles.get(number, (None, None))
+            groups.append(
+                GroupSums(key, texts.get(title, key), whole._replace(costs=spent), last_run, type=texts.get(kind))
+            )
+        return groups
+
+    def details(self, keys: Sequence[str], first: int, last: int, edges: Sequence[int]) -> _Details:
+        """Read histograms and trends of some groups; see ``steps.RolledDetails``."""
+        among = set(keys)
+        numbers = {number: key for number, key in self._names.items() if key in among}
+        made = {number: _Making(edges) for number in numbers}
+        stretches = self._stretches(first, last)
+        by_rows = bool(edges) and gcd(*edges) % HOUR_MS != 0
+        for each in stretches:
+            if each.unit == "day":
+                self._read_days(each, made, has_trend=not by_rows)
+            else:
+                self._read_ends(each, made, has_trend=not by_rows)
+        if by_rows:
+            self._count_rows(first, last, gcd(*edges), made)
+        return {key: (made[number].histogram(), made[number].trend()) for number, key in numbers.items()}
+
+    def _read_days(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
+        sql = (
+            f"SELECT j.value, s.day, s.hours, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
+            f"{self._sources['day'].table} AND s.day {_range(stretch)}"
+        )
+        for number, day, hours, durations in rows(self._index, sql, (orjson.dumps(list(made)).decode(),)):
+            made[number].lanes += lanes_of(durations)
+            if has_trend:
+                made[number].add_day(day, hours_of(hours))
+
+    def _read_ends(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
+        """Read hours or rows."""
+        is_hour = stretch.unit == "hour"
+        if is_hour:
+            of_hours = f"s.workflow = j.value AND s.hour {_range(stretch)}"
+            histogram = f"(SELECT {_HISTOGRAM} FROM durations s WHERE {of_hours})"  # noqa: S608 - literals of ours
+            trend = self._arm(
+                stretch, f"json_array(json_group_array(s.hour), json_group_array({_RUNS}), json_group_array(s.failed))"
+            )
+        else:
+            ended = f"json_group_array(s.duration) FILTER (WHERE {is_ended('s')} AND s.duration IS NOT NULL)"
+            histogram = self._arm(stretch, ended)
+            trend = self._arm(
+                stretch,
+                f"json_array(json_group_array(s.create_time), json_group_array(1), json_group_array({_IS_FAILED}))",
+            )
+        for number, durations, points in self._each([histogram, trend if has_trend else "NULL"], made):
+            making = made[number]
+            found = orjson.loads(durations)
+            if is_hour:
+                for bucket, runs in zip(*found, strict=True):
+                    making.durations[bucket] += runs
+            else:
+                making.durations.update(map(bucket_of, found))
+            if points is not None:
+                for at, runs, failed in zip(*orjson.loads(points), strict=True):
+                    making.add(at * HOUR_MS if is_hour else at, runs, failed)
+
+    def _count_rows(self, first: int, last: int, unit: int, made: "dict[int, _Making]") -> None:
+        """Count the trend from rows: the buckets do not begin with hours of UTC."""
+        sql = (
+            f"SELECT j.value, s.create_time / {unit}, count(*), count(*) FILTER (WHERE {_IS_FAILED}) "  # noqa: S608 - literals of ours
+            f"FROM json_each(?) j CROSS JOIN {self._sources['row'].table} "
+            f"AND s.create_time BETWEEN {first} AND {last} GROUP BY 1, 2"
+        )
+        for number, at, runs, failed in rows(self._index, sql, (orjson.dumps(list(made)).decode(),)):
+            made[number].add(at * unit, runs, failed)
+
+    def _stretches(self, first: int, last: int) -> list[Stretch]:
+        """Return the stretches of the window, as far as there are runs: days with all of their runs are whole."""
+        begin, end = first // _DAY_MS * _DAY_MS, (last // _DAY_MS + 1) * _DAY_MS
+        if self._filter.created_from is not None:
+            begin = max(begin, self._filter.created_from)
+        if self._filter.created_before is not None:
+            end = min(end, self._filter.created_before)
+        found = stretches_of(begin, end)
+        if not self._of_nodes:
+            return found
+        return [
+            Stretch("row", each.begin * HOUR_MS, each.end * HOUR_MS) if each.unit == "hour" else each for each in found
+        ]
+
+    @cached_property
+    def _sources(self) -> dict[str, _Source]:
+        if not self._of_nodes:
+            return _OF_WORKFLOW
+        [workflow] = self._workflows
+        return {unit: each._replace(table=each.table.format(workflow=workflow)) for unit, each in _OF_NODE.items()}
+
+    def _arm(self, stretch: Stretch, value: str) -> str:
+        """Return the subquery that reads *value*, which is JSON, of a group in a stretch."""
+        source = self._sources[stretch.unit]
+        return f"json((SELECT {value} FROM {source.table} AND {source.time} {_range(stretch)}))"  # noqa: S608 - literals of ours
+
+    def _each(self, columns: Sequence[str], numbers: Iterable[int]) -> list[tuple[Any, ...]]:
+        """Return the number and *columns* of each of some groups."""
+        sql = f"SELECT j.value, {', '.join(columns)} FROM json_each(?) j"  # noqa: S608 - literals of ours
+        return rows(self._index, sql, (orjson.dumps(list(numbers)).decode(),))
+
+
+class _Making:
+    """The histogram and the trend of a group in the making.
+
+    Args:
+        edges: of the buckets of the trend.
+    """
+
+    def __init__(self, edges: Sequence[int]) -> None:
+        self.lanes = 0
+        self.durations: Counter[int] = Counter()
+        self._edges = edges
+        self._points: dict[int, list[int]] = {}
+
+    def add(self, time: int, runs: int, failed: int) -> None:
+        """Add runs that began in one bucket, in which *time* (ms) is."""
+        if self._edges and runs:
+            point = self._points.setdefault(bucket_number(self._edges, time), [0, 0])
+            point[0] += runs
+            point[1] += failed
+
+    def add_day(self, day: int, hours: Sequence[int]) -> None:
+        """Add the runs of a day: those of each hour, then how many of them failed."""
+        begin, at = day * _DAY_MS, 0
+        while self._edges and at < DAY_HOURS:
+            number = bucket_number(self._edges, begin + at * HOUR_MS)
+            following = self._edges[number + 1] if number + 1 < len(self._edges) else begin + _DAY_MS
+            end = min(DAY_HOURS, max(at + 1, (following - begin) // HOUR_MS))
+            self.add(begin + at * HOUR_MS, sum(hours[at:end]), sum(hours[DAY_HOURS + at : DAY_HOURS + end]))
+            at = end
+
+    def histogram(self) -> dict[int, int]:
+        """Return how many ended after which duration, by its bucket."""
+        self.durations.update(unpacked(self.lanes))
+        return dict(self.durations)
+
+    def trend(self) -> dict[int, TrendPoint]:
+        """Return the points by the numbers of buckets."""
+        return {number: TrendPoint(*point) for number, point in self._points.items()}
+
+
+def _range(stretch: Stretch) -> str:
+    return f"BETWEEN {stretch.begin} AND {stretch.end - 1}"
