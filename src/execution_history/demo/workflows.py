@@ -108,7 +108,7 @@ WORKFLOWS: Final = (
         )),
         22, cny=(0.8, 2.0),
         failures=(
-            DemoFailure("Order lookup", 720702017, "Node 'Order lookup' failed: the plugin answered HTTP 502.", (1.1, NEVER_ENDS), 0.62),
+            DemoFailure("Order lookup", 720702017, "Node 'Order lookup' failed: the plugin answered HTTP 502.", (0.95, NEVER_ENDS), 0.8),
             DemoFailure("Decide", 720701013, "Node 'Decide' failed: the model returned no JSON object.", (30, NEVER_ENDS), 0.02),
         ),
     ),
@@ -125,7 +125,7 @@ WORKFLOWS: Final = (
         )),
         15, mode=0, account="china", caller="coze-js",
         failures=(
-            DemoFailure("OCR", 720702222, "节点 'OCR' 失败：图片分辨率低于 200 dpi，无法识别。", (30, NEVER_ENDS), 0.06),
+            DemoFailure("OCR", 720702222, "节点 'OCR' 失败：图片分辨率低于 200 dpi，无法识别。", (30, NEVER_ENDS), 0.12),
         ),
     ),
     DemoWorkflow(
