@@ -66,8 +66,8 @@ class StatisticsEngine:
                 return self._span()
             case steps.BucketCounts(first, last, edges):
                 return self._buckets(first, last, edges)
-            case steps.RollupCounts(first, last, edges):
-                return self._rollups.counts(first, last, edges)
+            case steps.RollupCounts(first, last, edges, has_durations):
+                return self._rollups.counts(first, last, edges, has_durations=has_durations)
             case steps.Costs(first, last, edges):
                 return self._costs(first, last, edges)
             case steps.ErrorCodes(first, last):
