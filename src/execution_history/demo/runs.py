@@ -31,6 +31,9 @@ _WEEKEND: Final = 5
 _BUSY_HOURS: Final = range(1, 11)
 """In UTC: the working day of China and of Europe."""
 
+_BROKEN: Final = 19
+"""Of so many runs of the Python function one fails."""
+
 _RECORDER: Final = "demo"
 _PROOFS: Final = (Proof.ENVELOPE, Proof.DONE_EVENT, Proof.RUN_HISTORY)
 _TAGS: Final = ("checked", "vip", "regression", "待跟进", "样例")
@@ -63,8 +66,8 @@ class DemoRuns:
         for workflow in WORKFLOWS:
             for moment in self._moments(workflow.per_day):
                 yield _document(self._run(workflow, moment, self._chance.choice(workflow.inputs)))
-        for moment in self._moments(3):
-            yield from map(_document, self._nightly(moment))
+        for number, moment in enumerate(self._moments(3)):
+            yield from map(_document, self._synchronisation(moment, is_broken=number % _BROKEN == 0))
 
     def _moments(self, per_day: float) -> Iterator[int]:
         """Yield when runs began: mostly in working hours, less at weekends."""
@@ -186,11 +189,10 @@ class DemoRuns:
             made |= {"pinned": True, "note": chance.choice(("Shown to the team on Monday.", "周一给团队看过。"))}
         return made
 
-    def _nightly(self, moment: int) -> Iterator[dict[str, Any]]:
+    def _synchronisation(self, moment: int, *, is_broken: bool) -> Iterator[dict[str, Any]]:
         """Yield the run of a Python function, and those that began within it."""
         outer = {"workflow_id": SYNC, "execute_id": self._id(moment)}
         around = {"parent": outer, "root": outer}
-        is_broken = self._chance.random() < 0.04  # noqa: PLR2004 - few
         fetched = self._function(FETCH, moment + 12, 900, {"since": "1h"}, {"pages": 18}, around, is_broken=is_broken)
         yield fetched
         end = int(fetched["update_time"])
