@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
+_Demo = Annotated[
+    bool,
+    typer.Option(
+        "--demo", help=N_("Show thirty days of made-up runs, in a temporary folder of their own: no store is touched.")
+    ),
+]
+_Mirror = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help=N_("Also keep JSON files in this folder, near the history; see the command mirror."),
+        show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
+    ),
+]
+
 
 def _quickest_loop() -> asyncio.AbstractEventLoop:
     """Return uvloop's event loop where it can be installed, which is not on Windows, else asyncio's."""
@@ -53,13 +68,7 @@ async def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help=N_("Also start the sandbox upstream and let the account default call it."))
     ] = False,
-    demo: Annotated[
-        bool,
-        typer.Option(
-            "--demo",
-            help=N_("Show thirty days of made-up runs, in a temporary folder of their own: no store is touched."),
-        ),
-    ] = False,
+    demo: _Demo = False,
     sandbox_port: Annotated[
         int | None,
         typer.Option(
@@ -67,14 +76,7 @@ async def serve(
             show_default=N_("EXECUTION_HISTORY_SANDBOX_PORT, or 8766"),
         ),
     ] = None,
-    mirror: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help=N_("Also keep JSON files in this folder, near the history; see the command mirror."),
-            show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
-        ),
-    ] = None,
+    mirror: _Mirror = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
     ] = False,
@@ -183,7 +185,13 @@ def _announce(session: Session, application: "Application") -> None:
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
         session.output.document(
-            {"url": url, "docs": f"{url}/docs", "store": place_of(settings.store), "sandbox": known}
+            {
+                "url": url,
+                "docs": f"{url}/docs",
+                "store": place_of(settings.store),
+                "sandbox": known,
+                "demo": application.is_demo,
+            }
         )
         return
     _ = session.translate

@@ -74,12 +74,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
-    starter = RunStarter()
-    RunActions(runs, application.runner, starter).add_to(router)
-    accounts = tuple(application.upstream.account_names)
-    StartPages(service, application.runner, starter, renderer, accounts).add_to(router)
-    if application.demo is not None:
-        DemoPages(application.demo).add_to(router)
+    _add_starts(router, application, renderer, runs)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 
     @router.get("/assets/{version}/{name}")
@@ -94,6 +89,16 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
 
     app.include_router(router)
     app.add_exception_handler(HTTPException, answer_http_error)
+
+
+def _add_starts(router: APIRouter, application: Application, renderer: Renderer, runs: RunPages) -> None:
+    """Add what starts runs from a page, and the way into the demo."""
+    starter = RunStarter()
+    RunActions(runs, application.runner, starter).add_to(router)
+    accounts = tuple(application.upstream.account_names)
+    StartPages(application.service, application.runner, starter, renderer, accounts).add_to(router)
+    if application.demo is not None:
+        DemoPages(application.demo).add_to(router)
 
 
 def _about(application: Application, *, is_beside: bool) -> dict[str, object]:
