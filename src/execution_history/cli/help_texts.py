@@ -13,6 +13,7 @@ KEPT_LINES: Final = "\b\n"
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
 
 _APP_EXAMPLES: Final = (
+    "serve --demo",
     "serve --sandbox",
     "run 7000000000000000002 -p city=Paris --sandbox",
     "list --status failed --since 2h",
@@ -137,7 +138,7 @@ _ENDINGS: Final = {
 """The paragraph after the examples."""
 
 _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
-    "serve": ("serve", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
+    "serve": ("serve", "serve --demo", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
     "sandbox": ("sandbox", "sandbox --port 0 --json", "sandbox --studio"),
     "run": (
         "run 7000000000000000002 --sandbox",

@@ -20,7 +20,7 @@ NOT_WHOLE = "The input of this run was too large to be kept whole; only its begi
 
 async def test_an_empty_history_says_what_to_do_first(site: Site) -> None:
     """With lines to copy that name this very server; this test comes first, before anything ran."""
-    page = (await site.client.get("/")).text
+    page = html.unescape((await site.client.get("/")).text)
     assert f"curl -N {site.base}/coze/workflows/stream_run" in page
     assert f'base_url="{site.base}"' in page
 

@@ -40,7 +40,6 @@ _SHARE: Final = 20
 """An overview is kept so many times as long as it took to read it: reading takes at most this part of the time."""
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-_TRIAL: Final = "7000000000000000002"
 
 
 class _Known(NamedTuple):
@@ -71,13 +70,11 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
-        has_sandbox: whether there are workflows to try without an account.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
-    has_sandbox: bool
     _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
     _known: "OrderedDict[tuple[Window, str], _Known]" = field(default_factory=OrderedDict)
     _reading: "defaultdict[Window, asyncio.Lock]" = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -105,8 +102,6 @@ class OverviewPages:
             **self._failures(found, state, viewer),
             **await self._workflows(found, state, viewer),
             "base": str(request.base_url).rstrip("/"),
-            "trial": _TRIAL,
-            "has_sandbox": self.has_sandbox,
         }
         return self.renderer.page(request, "overview.html" if found.workflows else "empty.html", context, HTTPStatus.OK)
 

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
@@ -69,13 +69,18 @@ class Renderer:
     Args:
         languages: the languages that a reader can choose from.
         names: returns the names of workflows, by their ids.
+        about: what all templates may say about this server.
     """
 
     def __init__(
-        self, languages: Languages = LANGUAGES, names: Callable[[], Mapping[str, WorkflowName]] = dict
+        self,
+        languages: Languages = LANGUAGES,
+        names: Callable[[], Mapping[str, WorkflowName]] = dict,
+        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None}),
     ) -> None:
         self.assets = Assets()
         self._names = names
+        self._about = about
         self._languages = languages
         self._environments: dict[str, Environment] = {}
         first = self._of(self._languages[self._languages.names[0]])
@@ -131,6 +136,7 @@ class Renderer:
             "words": phrases,
             "speakers": SPEAKERS,
             "index_line": index_line,
+            **self._about,
             "name_of": self._name_of,
             "noted_of": self._noted_of,
             "called": self._called,

@@ -18,6 +18,9 @@ UNDO: Final = "/runs/change/undo"
 STOP: Final = "/runs/change/stop"
 VIEWS: Final = "/views"
 EXPORT: Final = "/coze/export"
+START: Final = "/run"
+DEMO: Final = "/demo"
+DEMO_LEFT: Final = "/demo/leave"
 
 
 def segment(text: str) -> str:
@@ -43,6 +46,11 @@ def runs(workflow_id: str | None) -> str:
 def nodes(workflow_id: str, window: str = "") -> str:
     """Return the address of the nodes of a workflow over its runs."""
     return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
+
+
+def start(workflow_id: str) -> str:
+    """Return the address of the form that runs a workflow."""
+    return f"{workflow(workflow_id)}/run"
 
 
 def run(workflow_id: str, execute_id: str) -> str:
