@@ -13,6 +13,7 @@ from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
+from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
@@ -21,7 +22,7 @@ from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown)
 
 _INDEXING_SECONDS: Final = 2.0
 
