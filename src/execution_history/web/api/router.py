@@ -94,7 +94,8 @@ def _add_refusals(router: APIRouter) -> None:
         if isinstance(route, APIRoute):
             allowed.setdefault(route.path.removeprefix(router.prefix), set()).update(route.methods or ())
     allowed |= {"/workflows/{workflow_id}/history/{rest:path}": set()}
-    for path, methods in allowed.items():
+    # Whole names first: a path with a parameter in their place matches them too.
+    for path, methods in sorted(allowed.items(), key=lambda each: "{" in each[0]):
         router.add_api_route(
             path, _refuse(methods), methods=sorted(_METHODS - methods), include_in_schema=False, response_model=None
         )
