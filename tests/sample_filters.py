@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from execution_history.query.fields import RecordFilter
 from execution_history.query.path_conditions import parse_condition
+from execution_history.query.values import NodeTime
 from execution_history.records.record import Document, new_document
 
 BASE = 1_761_900_000_000
@@ -152,6 +153,9 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "callers": _several(_NAMES),
     "error_codes": _several(st.sampled_from(["4000", "timeout", "none"])),
     "failed_nodes": _several(st.sampled_from(["x", "y", "7", "x_2", "none"])),
+    "node": st.builds(
+        NodeTime, st.sampled_from(["x", "y", "7", "x_2", "none"]), st.sampled_from([None, 0, 30, 700, 2**70])
+    ),
     "tokens_from": st.sampled_from([0, 1, 400]),
     "tokens_to": st.sampled_from([0, 100]),
     "cost_from": st.sampled_from([0, 10_000, 250_000]),

@@ -1,13 +1,18 @@
 """The composition root: opens an application from its settings."""
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 from pydantic import SecretStr
 
+from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
@@ -30,7 +35,10 @@ DATABASE_SECONDS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The open parts of the program, as the command line and the web use them."""
+    """The open parts of the program, as the command line and the web use them.
+
+    ``demo`` opens the demo beside the history; there is none where the history is the demo itself (``is_demo``).
+    """
 
     settings: Settings
     service: ExecutionHistoryService
@@ -42,6 +50,54 @@ class Application:
     live: LiveFeed
     sandbox: "Sandbox | None"
     mirror: "MirrorFollower | None" = None
+    demo: "Demo | None" = None
+    is_demo: bool = False
+
+    def open_ones(self) -> "list[Application]":
+        """Return this application, and the demo beside it where it is open."""
+        beside = None if self.demo is None else self.demo.application
+        return [self] if beside is None else [self, beside]
+
+
+class Demo:
+    """The demo beside a history, in a process that serves: opened when somebody looks at it first.
+
+    Args:
+        settings: those of the history beside it.
+
+    Attributes:
+        application: its open parts, once somebody has.
+        token: names it to those who look at it; that of another start of the program names nothing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self._opening: asyncio.Task[Application] | None = None
+        self.application: Application | None = None
+        self.token = secrets.token_urlsafe(9)
+
+    async def opened(self) -> Application:
+        """Return the application of the demo; the first call makes its history, which takes some seconds.
+
+        Raises:
+            StoreError: its store cannot be opened or written.
+            OSError: there is no room for its folder.
+        """
+        if self.application is None:
+            if self._opening is None or self._opening.done():
+                self._opening = asyncio.create_task(self._open())
+            self.application = await asyncio.shield(self._opening)
+        return self.application
+
+    async def _open(self) -> Application:
+        return await self._stack.enter_async_context(open_application(self._settings, demo=True, serving=True))
+
+    async def aclose(self) -> None:
+        """Close the demo and remove its folder."""
+        if self._opening is not None:
+            await asyncio.gather(self._opening, return_exceptions=True)
+        await self._stack.aclose()
 
 
 @asynccontextmanager
@@ -49,6 +105,7 @@ async def open_application(
     settings: Settings,
     *,
     sandbox: bool = False,
+    demo: bool = False,
     serving: bool = False,
     waits: Callable[[StoreBusy], None] | None = None,
 ) -> AsyncIterator[Application]:
@@ -57,6 +114,7 @@ async def open_application(
     Args:
         settings: from :func:`~execution_history.settings.load_settings`.
         sandbox: also start the sandbox upstream and let the account ``default`` call it.
+        demo: open the demo, in a temporary folder, instead of the store and the accounts that the settings name.
         serving: call the upstreams through the gateway's quicker transport, which takes a tenth of a second to import,
             and write the JSON files that follow, if a folder for them is set.
         waits: makes this wait for a database that cannot be reached yet, :data:`DATABASE_SECONDS` at most; called once
@@ -68,13 +126,8 @@ async def open_application(
         OSError: the sandbox's port is taken.
     """
     async with AsyncExitStack() as stack:
-        accounts = dict(settings.accounts)
-        running: Sandbox | None = None
-        if sandbox:
-            from execution_history.sandbox import serve_sandbox  # noqa: PLC0415 - another server, for trials only
-
-            running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port))
-            accounts["default"] = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
+        settings = _in_temporary_folder(settings, stack) if demo else settings
+        running, accounts = await _start_sandbox(settings, stack, demo=demo) if sandbox or demo else (None, {})
         service = ExecutionHistoryService(store_of(settings))
         stack.push_async_callback(service.aclose)
         if waits is None or place_named(settings.store).kind != "postgres":
@@ -82,26 +135,76 @@ async def open_application(
         else:
             await open_when_there(service.store, DATABASE_SECONDS, waits)
         recorder = Recorder.of_settings(service.store, settings)
-        upstream = Upstream(
-            accounts,
-            recorder,
-            timeout_seconds=settings.upstream_timeout_seconds,
-            connect_seconds=settings.connect_timeout_seconds,
-            drain_limit_seconds=settings.drain_limit_seconds,
-            largest_recorded=settings.largest_recorded_bytes,
-            connect=_quick_transport if serving else HttpxTransport,
-        )
+        upstream = _upstream_of(settings, recorder, {**settings.accounts, **accounts}, serving=serving)
         reconciler = Reconciler(recorder, upstream)
         recorder.takes_over = reconciler.take_over
         await recorder.start()
         stack.push_async_callback(recorder.aclose)
         stack.push_async_callback(upstream.aclose)
         runner = CozeRunner(recorder, upstream)
-        live = service.live
-        stack.push_async_callback(live.aclose)
+        stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
-        names = UpstreamNames(service, upstream)
-        yield Application(settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror)
+        beside = Demo(settings) if serving and not demo else None
+        if beside is not None:
+            stack.push_async_callback(beside.aclose)
+        if demo and running is not None:
+            await _fill_demo(service, runner, running, stack)
+        names, live = UpstreamNames(service, upstream), service.live
+        yield Application(
+            settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
+        )
+
+
+def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
+    """Return *settings* of the demo: with a store in a folder that *stack* removes, and no accounts but the sandbox."""
+    folder = stack.enter_context(TemporaryDirectory(prefix="execution-history-demo-", ignore_cleanup_errors=True))
+    changes: dict[str, Any] = {
+        "store": str(Path(folder) / "history"),
+        "accounts": {},
+        "mirror_folder": None,
+        "sandbox_port": 0,
+    }
+    return settings.model_copy(update=changes)
+
+
+async def _start_sandbox(
+    settings: Settings, stack: AsyncExitStack, *, demo: bool
+) -> "tuple[Sandbox, dict[str, AccountSettings]]":
+    """Return the sandbox upstream, which runs until *stack* ends, and the accounts that call it."""
+    from execution_history.sandbox import WORKFLOWS, serve_sandbox  # noqa: PLC0415 - another server, for trials only
+
+    names: tuple[str, ...] = ("default",)
+    workflows = WORKFLOWS
+    if demo:
+        from execution_history.demo.history import ACCOUNTS, playable  # noqa: PLC0415 - as above
+
+        names, workflows = ACCOUNTS, playable()
+    running = await stack.enter_async_context(serve_sandbox("127.0.0.1", settings.sandbox_port, workflows=workflows))
+    account = AccountSettings(base_url=running.base_url, token=SecretStr(running.token))
+    return running, dict.fromkeys(names, account)
+
+
+async def _fill_demo(
+    service: ExecutionHistoryService, runner: CozeRunner, running: "Sandbox", stack: AsyncExitStack
+) -> None:
+    from execution_history.demo.history import begin_runs, fill  # noqa: PLC0415 - as above
+
+    await fill(service, running.base_url, now_ms())
+    begin_runs(runner, stack)
+
+
+def _upstream_of(
+    settings: Settings, recorder: Recorder, accounts: Mapping[str, AccountSettings], *, serving: bool
+) -> Upstream:
+    return Upstream(
+        dict(accounts),
+        recorder,
+        timeout_seconds=settings.upstream_timeout_seconds,
+        connect_seconds=settings.connect_timeout_seconds,
+        drain_limit_seconds=settings.drain_limit_seconds,
+        largest_recorded=settings.largest_recorded_bytes,
+        connect=_quick_transport if serving else HttpxTransport,
+    )
 
 
 async def _begin_mirror(

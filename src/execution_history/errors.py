@@ -19,6 +19,7 @@
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
+    ├── PriceChanged                   somebody else has changed the price meanwhile
     ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
@@ -261,6 +262,10 @@ class UnknownAccount(AccountError, InvalidInput):
 
 class NotInterrupted(ExecutionHistoryError):
     """The execution does not wait for an answer; its record is unchanged."""
+
+
+class PriceChanged(ExecutionHistoryError):
+    """A price is not any more what the caller has seen; it is unchanged."""
 
 
 class UpstreamRefused(ExecutionHistoryError):

@@ -62,6 +62,7 @@ def test_lists_show_names(call: Call) -> None:
     """Of runs and of workflows, each with the id; starred ones first."""
     assert f"Weather report {_ONE}" in call("list", *_STORE).out
     assert f"Weather report {_ONE}" in call("search", "sunny", *_STORE).out
+    assert f"Weather report {_ONE}" in call("show", "run-1", *_STORE).out
     lines = [line.split() for line in call("workflows", *_STORE).out.splitlines()]
     assert lines[0][:3] == ["WORKFLOW", "ID", "RUNS"]
     assert lines[1][:4] == ["★", "Weather", "report", _ONE]

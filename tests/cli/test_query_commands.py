@@ -14,8 +14,8 @@ import pytest
 from rich.cells import cell_len
 
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.web.api.schemas.reports import StatisticsAnswer
-from tests.cli.conftest import Call, History, Said
+from execution_history.web.api.schemas.reports import BreakdownAnswer, StatisticsAnswer
+from tests.cli.conftest import BEGAN, Call, History, Said
 from tests.cli.processes import started
 
 _STORE = ("--store", "history")
@@ -153,9 +153,32 @@ def test_two_runs_are_compared(call: Call) -> None:
     """With the last success, or two that are named."""
     said = call("diff", "bad", *_STORE)
     assert 0 == said.code
-    for part in ("− ok", "+ bad", "input.city", '− "北京"', '+ "Paris"', "200 ms → 1.5 s"):
+    for part in ("− ok", "+ bad", "  city", '− "北京"', '+ "Paris"', "200 ms → 1.5 s"):
         assert part in said.out
     assert "other" == call("diff", "ok", "other", "--json", *_STORE).json()["new"]["execute_id"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_several_runs_are_compared_in_columns(call: Call) -> None:
+    """The first is the baseline; what is the same as there is an equals sign."""
+    said = call("diff", "ok", "bad", "other", *_STORE)
+    assert 0 == said.code
+    assert ["ok", "bad", "other"] == said.out.splitlines()[0].split()
+    found = call("diff", "ok", "bad", "other", "--json", *_STORE).json()
+    assert ["ok", "bad", "other"] == [run["execute_id"] for run in found["runs"]]
+    assert 2 == len(found["comparisons"])
+
+
+def test_nodes_of_two_runs_stand_side_by_side(call: Call, history: History) -> None:
+    """The failed one first, with status and time; what is the same is counted."""
+    node = {"is_finish": True, "start_time": BEGAN, "update_time": BEGAN + 200, "content": "x"}
+    bad = {**node, "content": "", "error_message": "no room"}
+    history.keep("fine", execute_status="success", node_execute_status={"Start": node, "Think": node})
+    history.keep("poor", execute_status="failed", node_execute_status={"Start": node, "Think": bad})
+    lines = [line.strip() for line in call("diff", "fine", "poor", *_STORE).out.splitlines()]
+    at = lines.index("Nodes")
+    assert ["Think", "●", "200", "ms", "✕", "200", "ms", "other", "text"] == lines[at + 1].split()
+    assert "1 node is the same in all of them" == lines[at + 2]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +216,7 @@ def test_words_that_differ_are_told_apart_without_colours(
         monkeypatch.setenv("TERM", "xterm-256color")
     shown = call("diff", "a", "b", *_STORE).out
     assert line in re.sub(r"\x1b\[[0-9;]*m", "", shown)
-    assert colours == ("\x1b[32m" in shown)
+    assert colours == ("\x1b[36m" in shown)
     monkeypatch.setenv("NO_COLOR", "1")
     assert "[-saw-]{+took+}" in re.sub(r"\x1b\[[0-9;]*m", "", call("diff", "a", "b", *_STORE).out)
 
@@ -313,6 +336,28 @@ def test_statistics_fit_the_terminal_and_cut_no_id(
     assert [execute_id] == re.findall(execute_id, "\n".join(lines))
     assert columns < 60 or any("SUCCESS" in line for line in lines)
     assert any("插件没有响应" in line for line in lines)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("words", "head", "row"),
+    [
+        (["--by", "workflow"], "WORKFLOW", "w"),
+        (["--by", "error"], "ERROR CODE", "5000"),
+        (["--by", "status", "--sort", "failed"], "STATUS", "failed"),
+        (["w", "--by", "mode"], "RUN MODE", "stream"),
+    ],
+)
+def test_runs_are_counted_by_group(call: Call, words: list[str], head: str, row: str) -> None:
+    """As a table, and as the JSON of the API; nodes need a workflow, which a sentence says."""
+    lines = call("stats", *words, *_STORE).out.splitlines()
+    assert lines[0].startswith(head)
+    assert lines[1].split()[0] == row
+    counted = call("stats", *words, "--json", *_STORE).json()
+    expected = {"success": True, **counted}
+    assert set(BreakdownAnswer.model_validate(expected).model_dump(exclude_unset=True)) == {*expected} - {"zone"}
+    refused = call("stats", "--by", "node", *_STORE)
+    assert (2, True) == (refused.code, "within one workflow" in refused.err)
 
 
 @pytest.mark.usefixtures("filled")

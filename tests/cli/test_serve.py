@@ -244,3 +244,17 @@ def test_a_server_says_that_pages_of_any_site_may_call_it(tmp_path: Path) -> Non
             process.terminate()
             _, err = process.communicate()
         assert is_open == (b"A page of any site may call the gateway" in err)
+
+
+def test_a_demo_is_served_from_a_folder_of_its_own(tmp_path: Path) -> None:
+    """The store of the call is not made, and the folder is gone when the server has stopped."""
+    with started("serve", *FREE, "--demo", "--json", "--store", "history", folder=tmp_path) as process:
+        announced = read_document(process.stdout)
+        folder = Path(announced["store"])
+        assert (True, True) == (folder.exists(), announced["demo"])
+        assert get(f"{announced['url']}/coze/history?page_size=1")["total"] > 1_500
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate()
+    assert (0, b"", b"Stopped.\n") == (process.returncode, out, err)
+    assert not folder.parent.exists()
+    assert [] == list(tmp_path.iterdir())

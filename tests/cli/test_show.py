@@ -323,3 +323,37 @@ def test_an_answer_that_was_cut_is_said_to_be(
     history.keep(execute_status="success", output="The beginning…", metadata={"recording_is_cut": cut})
     lines = shown(call)
     assert line == lines[lines.index("The beginning…") + 1]
+
+
+def test_waiting_is_told_apart_and_the_dialogue_is_shown(call: Call, history: History) -> None:
+    """How long it worked, how long it waited; what was asked and answered, by whom."""
+    question = {"node_title": "Ask", "data": '{"content_type":"text","content":"Which city?"}'}
+    answer = {"asked_at": BEGAN + 1_000, "at": BEGAN + 61_000, "question": question, "resume_data": "Paris\nplease",
+              "caller": "curl"}  # fmt: skip
+    history.keep(after=62_000, execute_status="success", metadata={"answers": [answer]})
+    lines = shown(call)
+    assert "● Succeeded after 2.0 s of work and 1 min 00 s of waiting for answers" == lines[0]
+    at = lines.index("Questions and answers")
+    assert ["Question", "Ask"] == lines[at + 1].split()[:2]
+    assert "    Which city?" == lines[at + 2]
+    assert lines[at + 3].endswith("after 1 min 00 s")
+    assert ["    Paris", "    please"] == lines[at + 4 : at + 6]
+
+
+def test_a_lost_answer_may_have_run(call: Call, history: History) -> None:
+    """The headline says so, and what to do before running it again."""
+    history.keep(after=1_000, execute_status="failed", error_code=502, metadata={"proof": "http_status"})
+    lines = shown(call)
+    assert lines[0].startswith("✕ No result after 1.0 s; the workflow may have run")
+    assert "before you run it again" in " ".join(lines[1:3])
+
+
+def test_a_function_says_what_it_is_and_where_it_failed(call: Call, history: History) -> None:
+    """No run mode of Coze, and the traceback under a heading of its own."""
+    metadata = {"recorded_as": "generator", "proof": "raised", "traceback": "Traceback (most recent call last):\n  x"}
+    history.keep(execute_status="failed", error_message="no", metadata=metadata)
+    lines = shown(call)
+    assert any(line.split() == ["Kind", "a", "Python", "generator"] for line in lines)
+    assert not any("Run mode" in line for line in lines)
+    at = lines.index("Traceback")
+    assert ["Traceback (most recent call last):", "  x"] == lines[at + 1 : at + 3]

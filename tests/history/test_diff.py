@@ -285,7 +285,7 @@ def test_a_comparison_has_a_documented_json_form() -> None:
     shown = compare_records(record("e1"), record("e2", output={"a": 1})).to_json()
 
     assert {
-        "old", "new", "is_same", "input", "output", "settings", "ending", "divergence", "duration", "tokens",
+        "old", "new", "is_same", "input", "output", "settings", "ending", "divergence", "nodes", "duration", "tokens",
         "left_out",
     } == set(shown)  # fmt: skip
     assert {"workflow_id": "w", "execute_id": "e1", "create_time": 1_000, "status": "running"} == shown["old"]

@@ -8,7 +8,7 @@ import pytest
 from markupsafe import Markup
 
 from execution_history.errors import ExecutionHistoryError, InvalidQuery, Message
-from execution_history.presentation import coze_error_codes, phrases
+from execution_history.presentation import coze_error_codes, headlines, phrases
 from execution_history.presentation.po_file import compiled
 from execution_history.presentation.translator import LANGUAGES, LOCALE, Languages, isolated
 from execution_history.presentation.validation_errors import sentence_of
@@ -132,7 +132,7 @@ def test_arguments_cannot_command_a_terminal() -> None:
 
 def test_arguments_cannot_change_a_page() -> None:
     """In markup they are escaped and isolated, and marks that reverse text are shown."""
-    said = ENGLISH.markup(phrases.HEADLINES_IN_NODE["failed"], duration="1 s", node="<b>\u202ex")
+    said = ENGLISH.markup(headlines.IN_NODE["failed"], duration="1 s", node="<b>\u202ex")
     assert "Failed after <bdi>1 s</bdi> in <bdi>&lt;b&gt;\\u202ex</bdi>" == str(said)
     assert "<bdi>␛[2J</bdi>" == str(isolated("\x1b[2J"))
 

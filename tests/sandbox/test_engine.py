@@ -9,11 +9,12 @@ import orjson
 import pytest
 
 from execution_history.sandbox import WORKFLOWS
+from execution_history.sandbox.chats import Chats
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.errors import RefusedError
 from execution_history.sandbox.executions import ExecuteStatus, Execution, Executions, Kept, RunMode
 from execution_history.sandbox.ids import IdFactory
-from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_run
+from execution_history.sandbox.requests import ResumeRequest, RunRequest, read_chat, read_run
 from execution_history.sandbox.scripts import QUESTION_INTERRUPT
 from execution_history.sandbox.steps import Finished, Packet, Pause
 
@@ -227,3 +228,24 @@ async def test_a_forgotten_execution_stays_forgotten() -> None:
     executions.weigh(one)
 
     assert executions.get(IDS["short_answer"], one.execute_id) is None
+
+
+async def test_the_memory_of_a_sandbox_has_a_bound() -> None:
+    """Whatever is run, and as a chat too: of large outputs it keeps about 16 MB, the newest."""
+    engine = Engine(delay_ms=0, pace_ms=0)
+    chats = Chats(engine)
+    says = {"role": "user", "content": "Hello", "content_type": "text"}
+    body = {"workflow_id": IDS["large_output"], "bot_id": "71", "additional_messages": [says]}
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            asked = read_chat(orjson.dumps({**body, "parameters": {"size": 4_000_000, "n": number}}))
+            turn, outlet = chats.with_workflow(asked, "log")
+            while await outlet.get() is not None:
+                pass
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 48 * 1024 * 1024
+    assert chats.find(turn.conversation.conversation_id, turn.chat_id) is turn

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import pytest
@@ -482,3 +482,24 @@ async def test_ids_are_in_order_while_others_write(store: HistoryStore) -> None:
 
     kept = [each for each in ids(found) if each.startswith("e")]
     assert [f"e{number}" for number in range(100)] == kept
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+async def test_tables_have_the_names_of_workflows(kind: Literal["csv", "parquet"]) -> None:
+    """Of each record's workflow, empty where it has none; the records themselves stay as they are."""
+    async with ExecutionHistoryService("memory:") as service:
+        for workflow_id in ("a", "b"):
+            await service.create_execution_record(workflow_id, "e")
+        await service.name_workflow("a", name="=Weather")
+        content = b"".join([piece async for piece in export_chunks(service, Export(format=kind))])
+        lines = b"".join([piece async for piece in export_chunks(service, Export())])
+    if kind == "csv":
+        rows = list(csv.DictReader(io.StringIO(content.decode())))
+        names = {row["workflow_id"]: row["workflow_name"] for row in rows}
+        assert names == {"a": "'=Weather", "b": ""}
+    else:
+        from pyarrow import parquet  # noqa: PLC0415 - an extra that not everybody has
+
+        table = parquet.read_table(io.BytesIO(content)).to_pylist()
+        assert {row["workflow_id"]: row["workflow_name"] for row in table} == {"a": "=Weather", "b": None}
+    assert b"Weather" not in lines

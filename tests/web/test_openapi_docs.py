@@ -35,6 +35,10 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
+        ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
         ("get", f"{history}/{{execute_id}}"), ("delete", f"{history}/{{execute_id}}"),
         ("post", "/coze/workflows/stream_run"), ("post", "/coze/workflows/{workflow_id}/run"),
@@ -42,15 +46,16 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/breakdown"),
         ("get", "/coze/workflows/{workflow_id}/breakdown"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
+        ("get", f"{history}/{{execute_id}}/trace"), ("get", "/coze/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
         ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
         ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
-        ("put", "/coze/workflows/{workflow_id}"), ("patch", "/coze/workflows/{workflow_id}"),
-        ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
+        ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
+        ("post", "/coze/workflows/names/learn"),
     } == set(operations)  # fmt: skip
     for (method, _), operation in operations.items():
         guarded = {"421"} if method == "get" else {"403", "421"}
@@ -78,16 +83,19 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
+        "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
         "ViewsAnswer",
-        "BreakdownAnswer", "GroupAnswer", "LearnedNamesAnswer", "NamingAnswer", "NamingRequest", "TrendPoint",
+        "BreakdownAnswer", "GroupAnswer", "TrendPoint",
+        "Count", "OpenRun", "OpenRunsAnswer", "OverviewAnswer", "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
+        "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
         "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
-        "RunAnswer", "RunRequest", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest", "TagChange", "Workflow",
-        "WorkflowsAnswer",
+        "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
+        "TagChange", "TraceAnswer", "TracedRun", "Workflow", "WorkflowsAnswer",
     } == set(shapes)  # fmt: skip
     assert {"success", "totals", "buckets", "error_codes", "failures"} == set(shapes["StatisticsAnswer"]["required"])
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}

@@ -51,6 +51,23 @@ async def test_workflows_are_listed_with_counts(web: Served) -> None:
     assert listed[0]["last_create_time"] > 10**12
 
 
+async def test_the_runs_around_and_within_a_run(web: Served) -> None:
+    """As one list, each run before those within it; a limit counts what it leaves out."""
+    service = web.application.service
+    await service.create_execution_record("w", "root")
+    for number in range(3):
+        parent = {"workflow_id": "w", "execute_id": "root"}
+        await service.create_execution_record("w", f"child-{number}", metadata={"parent": parent})
+    await service.follow_index()
+    found = (await web.client.get("/coze/workflows/w/history/child-1/trace")).json()
+    assert ["root", "child-0", "child-1", "child-2"] == [run["execute_id"] for run in found["runs"]]
+    assert (0, False, None) == (found["left_out"], found["is_circular"], found["missing_parent"])
+    assert [{"workflow_id": "w", "execute_id": name} for name in ("root", "child-1")] == found["path"]
+    assert 2 == (await web.client.get("/coze/workflows/w/history/child-1/trace?limit=2")).json()["left_out"]
+    for path, status in (("w/history/none/trace", 404), ("w/history/root/trace?limit=0", 422)):
+        assert status == (await web.client.get(f"/coze/workflows/{path}")).status_code
+
+
 async def test_records_and_histories_are_deleted(web: Served) -> None:
     """Once; then there is nothing."""
     for name in ("a", "b"):

@@ -80,6 +80,7 @@ async def opened(
     settings: Settings,
     *,
     sandbox: bool = False,
+    demo: bool = False,
     serving: bool = False,
     waits: Callable[[StoreBusy], None] | None = None,
 ) -> AsyncIterator[Application]:
@@ -89,7 +90,7 @@ async def opened(
         CommandFailed: the sandbox cannot listen at its address.
     """
     with explained_address():
-        async with open_application(settings, sandbox=sandbox, serving=serving, waits=waits) as application:
+        async with open_application(settings, sandbox=sandbox, demo=demo, serving=serving, waits=waits) as application:
             yield application
 
 

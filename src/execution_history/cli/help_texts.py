@@ -13,6 +13,7 @@ KEPT_LINES: Final = "\b\n"
 APP: Final = N_("The history of every Coze workflow run, kept on your own disk.")
 
 _APP_EXAMPLES: Final = (
+    "serve --demo",
     "serve --sandbox",
     "run 7000000000000000002 -p city=Paris --sandbox",
     "list --status failed --since 2h",
@@ -58,6 +59,10 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "overview": (
+        N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
+        N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
+    ),
     "list": (N_("List runs, newest first."),),
     "search": (
         N_("Search the texts of runs: inputs, outputs, errors, node outputs, notes and tags."),
@@ -69,6 +74,18 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "follow": (N_("Show every change of a history as it happens, until Ctrl-C."),),
     "stats": (N_("Count runs over time: success rate, durations, tokens, error codes, failures of one kind."),),
     "diff": (N_("Show where two runs differ; a single run is compared with the last success of its workflow."),),
+    "prices": (
+        N_("Show what 1,000 tokens cost and what may be spent in a month; set or remove a price, or set the budget."),
+        N_(
+            "A run keeps what it cost when it ends, by the most specific price: that of its workflow and account, of "
+            "its workflow, of its account, or for all. A price that changes later changes no run that has ended. "
+            "Prices in the settings win, and can only be changed there."
+        ),
+    ),
+    "reprice": (
+        N_("Compute again what runs that have ended cost, with the prices that hold now."),
+        N_("Runs for which there is no price, or whose tokens are not known, keep what they have."),
+    ),
     "tag": (N_("Annotate a run with tags, a note, a rating or a pin. Without any of these, show what is annotated."),),
     "export": (
         N_("Write runs to a file, a folder or the standard output: completely, or not at all."),
@@ -121,7 +138,7 @@ _ENDINGS: Final = {
 """The paragraph after the examples."""
 
 _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
-    "serve": ("serve", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
+    "serve": ("serve", "serve --demo", "serve --sandbox", "serve --port 9000 --store /var/lib/execution-history"),
     "sandbox": ("sandbox", "sandbox --port 0 --json", "sandbox --studio"),
     "run": (
         "run 7000000000000000002 --sandbox",
@@ -153,6 +170,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
+    "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",
         "list 7000000000000000002 --page 2",
@@ -172,6 +190,14 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
+    "prices": (
+        "prices",
+        "prices set --input 0.008 --output 0.02 --currency CNY",
+        "prices set --workflow 7321000000000000000 --account work --input 0.3 --output 1.2",
+        "prices remove --workflow 7321000000000000000 --account work",
+        "prices budget 2000 --currency CNY",
+    ),
+    "reprice": ("reprice --dry-run --since 30d", "reprice --workflow 7321000000000000000"),
     "tag": (
         f'tag {_ID} checked "for the report"',
         f"tag {_ID} --remove checked --rating 5 --pin",

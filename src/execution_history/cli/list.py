@@ -11,7 +11,15 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import CursorOption, Filters, PageSizeOption, WorkflowArgument, as_options, command
+from execution_history.cli.options import (
+    CursorOption,
+    Filters,
+    PageSizeOption,
+    WorkflowArgument,
+    as_options,
+    command,
+    read_filters,
+)
 from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
@@ -73,7 +81,7 @@ async def list_runs(
             named = None if workflow_id is None else await history.workflow(workflow_id)
             found = await history.service.page_bytes(named, page_size, page)
         else:
-            chosen = await history.record_filter(filters, workflow_id)
+            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))

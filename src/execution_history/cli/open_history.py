@@ -3,28 +3,27 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import tzinfo
 from typing import Final, TypeVar
 
-from execution_history.cli.options import Filters, read_filters
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_, Message, StoreError
 from execution_history.history.names import SHORTEST_PART
+from execution_history.history.overview import Overview
 from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
-from execution_history.query.fields import RecordFilter
+from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
-from execution_history.stores.factory import store_at, store_of
+from execution_history.stores.factory import store_of
 from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown | Overview)
 
 _INDEXING_SECONDS: Final = 2.0
 
@@ -67,22 +66,6 @@ class History:
             StoreError: the store could not be read.
         """
         return await self.service.workflow_named(text)
-
-    async def record_filter(
-        self, filters: Filters, workflow: str | None = None, zone: tzinfo | None = None
-    ) -> RecordFilter:
-        """Return the filter that the options describe, with an id for each workflow that is called by its name.
-
-        Args:
-            filters: the options.
-            workflow: the argument of the command that names a workflow.
-            zone: the zone of times without an offset; by default this machine's.
-
-        Raises:
-            InvalidQuery: a value cannot be read, or several workflows are called so.
-            StoreError: the store could not be read.
-        """
-        return await self.service.with_workflow_ids(read_filters(filters, workflow, zone))
 
     async def run(self, execute_id: str, workflow: str | None) -> ExecutionRecord:
         """Return the one record that *execute_id* names, in the workflow where one is named, else in any.
@@ -153,7 +136,9 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_of(settings) if await holds_history(settings.store) else store_at("memory:")
+    store = store_of(
+        settings if await holds_history(settings.store) else settings.model_copy(update={"store": "memory:"})
+    )
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
 

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import CursorOption, Filters, PageSizeOption, as_options, command
+from execution_history.cli.options import CursorOption, Filters, PageSizeOption, as_options, command, read_filters
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
@@ -41,7 +41,7 @@ async def search(
 ) -> None:
     """Show the runs that contain a text, each with the places where it occurs."""
     async with open_history(session) as history:
-        chosen = await history.record_filter(filters)
+        chosen = await history.service.with_workflow_ids(read_filters(filters))
         found = await history.answer(
             lambda: history.service.search(text, record_filter=chosen, size=page_size, cursor=cursor, is_ranked=best)
         )

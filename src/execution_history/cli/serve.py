@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
 _LOOPBACK: Final = ("127.", "::1", "localhost")
 
+_Demo = Annotated[
+    bool,
+    typer.Option(
+        "--demo", help=N_("Show thirty days of made-up runs, in a temporary folder of their own: no store is touched.")
+    ),
+]
+_Mirror = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FOLDER",
+        help=N_("Also keep JSON files in this folder, near the history; see the command mirror."),
+        show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
+    ),
+]
+
 
 def _quickest_loop() -> asyncio.AbstractEventLoop:
     """Return uvloop's event loop where it can be installed, which is not on Windows, else asyncio's."""
@@ -53,6 +68,7 @@ async def serve(
     sandbox: Annotated[
         bool, typer.Option("--sandbox", help=N_("Also start the sandbox upstream and let the account default call it."))
     ] = False,
+    demo: _Demo = False,
     sandbox_port: Annotated[
         int | None,
         typer.Option(
@@ -60,14 +76,7 @@ async def serve(
             show_default=N_("EXECUTION_HISTORY_SANDBOX_PORT, or 8766"),
         ),
     ] = None,
-    mirror: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FOLDER",
-            help=N_("Also keep JSON files in this folder, near the history; see the command mirror."),
-            show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
-        ),
-    ] = None,
+    mirror: _Mirror = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
     ] = False,
@@ -81,7 +90,7 @@ async def serve(
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         waits = partial(_tell_of_waiting, session)
-        async with opened(settings, sandbox=sandbox, serving=True, waits=waits) as application:
+        async with opened(settings, sandbox=sandbox, demo=demo, serving=True, waits=waits) as application:
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")
@@ -176,12 +185,19 @@ def _announce(session: Session, application: "Application") -> None:
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
         session.output.document(
-            {"url": url, "docs": f"{url}/docs", "store": place_of(settings.store), "sandbox": known}
+            {
+                "url": url,
+                "docs": f"{url}/docs",
+                "store": place_of(settings.store),
+                "sandbox": known,
+                "demo": application.is_demo,
+            }
         )
         return
     _ = session.translate
     rows = [(_("History"), url, _("API documentation %(url)s", url=f"{url}/docs"))]
-    rows += [(_("Store"), place_of(settings.store), "")]
+    about = _("a demo, removed when this ends") if application.is_demo else ""
+    rows += [(_("Store"), place_of(settings.store), about)]
     if application.mirror is not None:
         rows += [(_("JSON files"), str(application.mirror.folder), _("near the history, not current"))]
     rows += [] if sandbox is None else [_address_of(session, sandbox)]
@@ -192,7 +208,7 @@ def _announce(session: Session, application: "Application") -> None:
             host=settings.host,
             style="yellow",
         )
-    if sandbox is not None:
+    if sandbox is not None and not application.is_demo:
         body = f'{{"workflow_id": "{TRIAL_WORKFLOW}", "parameters": {{"city": "Paris"}}}}'
         session.output.remark(
             f"\n{_('Try it:')}\n"

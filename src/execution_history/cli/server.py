@@ -45,6 +45,7 @@ _NOT_PRINTED: Final = (
 
 _MOST_ARENAS: Final = 2
 _LARGE: Final = 1024 * 1024
+_TRIM_SECONDS: Final = 30
 _OPTIONS: Final = {
     -8: _MOST_ARENAS,  # M_ARENA_MAX
     -3: _LARGE,  # M_MMAP_THRESHOLD
@@ -63,11 +64,14 @@ async def serve_until_stopped(
     server = _Server(config, announce)
 
     def stop() -> None:
-        application.live.end()  # event streams would otherwise be cut off
+        for each in application.open_ones():
+            each.live.end()  # event streams would otherwise be cut off
         server.stop()
 
+    trimming = asyncio.create_task(_trim_now_and_then())
     with stops_call(stop):
         await server.serve(sockets=[listener])
+    trimming.cancel()
 
 
 def server_config(application: Application) -> uvicorn.Config:
@@ -129,6 +133,20 @@ def return_freed_memory() -> None:
             mallopt = ctypes.CDLL(None).mallopt
             for option, value in _OPTIONS.items():
                 mallopt(option, value)
+
+
+def trim_memory() -> None:
+    """Give the system what lies free between blocks that are in use, as far as the C library can."""
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # as above
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+async def _trim_now_and_then() -> None:
+    """Trim the memory for as long as the server runs: a large run leaves many free blocks below the largest."""
+    while True:
+        await asyncio.sleep(_TRIM_SECONDS)
+        await asyncio.to_thread(trim_memory)
 
 
 class LineFormatter(logging.Formatter):

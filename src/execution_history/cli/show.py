@@ -13,15 +13,25 @@ from execution_history.cli.run_pages import shape_of
 from execution_history.cli.run_reporter import answer_lines, question_lines
 from execution_history.cli.session import Session
 from execution_history.cli.tag import annotation_rows
+from execution_history.cli.trace_lines import show_trace
+from execution_history.cli.workflow_text import workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
-from execution_history.presentation.formatting import as_text, duration, error_text, exact, grouped, one_line, visible
+from execution_history.presentation.dialogue import SPEAKERS, dialogue_of
+from execution_history.presentation.formatting import as_text, cost_text, duration, exact, grouped, one_line, visible
+from execution_history.presentation.headlines import headline_of
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead
 from execution_history.records import metadata
-from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, names_of_failed_node
+from execution_history.records.attributes import (
+    RunAttributes,
+    attributes_of,
+    caller_text,
+    may_have_run,
+    names_of_failed_node,
+)
 from execution_history.records.origin import is_function
 from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
@@ -43,18 +53,30 @@ async def show(
     full: Annotated[
         bool, typer.Option("--full", help=N_("Show inputs, outputs and node texts in full, however long."))
     ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help=N_("Show the runs around it and within it as a tree instead."))
+    ] = False,
 ) -> None:
     """Show one record, or print it as the JSON that is stored."""
     async with open_history(session) as history:
         record: Record = dict(await history.run(execute_id, workflow))
+        if trace:
+            found = await history.service.trace(record["workflow_id"], record["execute_id"])
+            show_trace(session, found, await history.service.names())
+            return
         stored = await history.service.detail_bytes(record["workflow_id"], record["execute_id"])
+        workflow = workflow_text(record["workflow_id"], await history.service.names(), is_brief=False)
     if session.as_json:
         session.output.document(stored if stored is not None else record)
         return
     _show_headline(session, record)
-    session.output.lines(aligned([*_facts(session, record), *annotation_rows(session.translate, record)]))
+    session.output.lines(aligned([*_facts(session, record, workflow), *annotation_rows(session.translate, record)]))
     _show_hint(session, record)
     _show_question(session, record)
+    _show_dialogue(session, record)
+    if traceback := metadata.TRACEBACK.of(record):
+        session.output.heading(session.translate("Traceback"))
+        session.output.text(traceback if traceback.endswith("\n") else traceback + "\n")
     cuts, _ = _cuts(record), session.translate
     _show_value(session, _("Input"), record["input_parameters"], full=full)
     _show_cut(session, cuts.pop("input_parameters", None))
@@ -72,12 +94,14 @@ async def show(
 def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = shape_of(status)
-    sentence = phrases.HEADLINES.get(status, phrases.HEADLINE_OF_OTHERS)
-    took = duration(attributes_of(record).elapsed_ms(now_ms()))
-    headline = session.translate(sentence, duration=took, status=status)
-    if error := error_text(record):
-        headline = session.translate.message(labelled(headline, error))
+    found = headline_of(record, attributes_of(record), now_ms())
+    headline = found.told(session.translate)
+    if found.reason:
+        headline = session.translate.message(labelled(headline, found.reason))
     session.output.answer(f"{shape} {headline}", style=f"bold {colour}")
+    if may_have_run(record):
+        for sentence in phrases.LOST_RESULT:
+            session.output.answer(session.translate(sentence), style="yellow")
     recorder = metadata.RECORDER.of(record)
     if status == "running" and recorder is not None and is_dead(recorder):
         session.output.answer(
@@ -90,20 +114,21 @@ def _show_headline(session: Session, record: Record) -> None:
     session.output.answer()
 
 
-def _facts(session: Session, record: Record) -> list[list[Cell]]:
+def _facts(session: Session, record: Record, workflow: str) -> list[list[Cell]]:
     """Return the facts of the run as rows of name and value; an unknown one has no row."""
     _, known, proof = session.translate, attributes_of(record), metadata.PROOF.of(record)
-    mode = known.run_mode
+    mode = phrases.mode_words(_, record)
     facts = {
         "execute_id": record["execute_id"],
-        "workflow_id": record["workflow_id"],
+        "workflow_id": workflow,
         "create_time": exact(record["create_time"]),
         "update_time": exact(record["update_time"]),
         "proof": metadata.PROOF.raw(record)
         if proof is None
         else _.message(labelled(proof, phrases.proof_sentence(_, record))),
-        "run_mode": _(phrases.RUN_MODES[mode]) if mode in phrases.RUN_MODES else record["run_mode"],
+        "recorded_as" if is_function(record) else "run_mode": record["run_mode"] if mode is None else mode,
         "tokens": _tokens(session, known),
+        "cost": cost_text(record),
         "account": metadata.ACCOUNT.raw(record),
         "caller": caller_text(record),
         "bot_id": record["bot_id"],
@@ -147,6 +172,22 @@ def _show_question(session: Session, record: Record) -> None:
     lines += answer_lines(session, record)
     session.output.answer()
     session.output.lines(lines)
+
+
+def _show_dialogue(session: Session, record: Record) -> None:
+    """Show what was asked and answered, and the messages of a chat: a line about each, then what was said."""
+    turns, _ = dialogue_of(record), session.translate
+    if turns:
+        session.output.heading(_("Questions and answers"))
+    for turn in turns:
+        said = [_(SPEAKERS[turn.kind]), turn.by or "", "" if turn.at is None else exact(turn.at)]
+        said += [] if turn.waited_ms is None else [_("after %(waited)s", waited=duration(turn.waited_ms))]
+        session.output.answer("  " + "  ".join(visible(part) for part in said if part), style="dim")
+        for line in (turn.text or _("It asked for values.")).splitlines():
+            session.output.answer(f"    {line}")
+        if turn.outcome:
+            sentence = _("The run did not go on with this answer: %(outcome)s", outcome=turn.outcome)
+            session.output.answer(f"    {sentence}", style="yellow")
 
 
 def _show_nodes(session: Session, record: Record, *, full: bool) -> None:

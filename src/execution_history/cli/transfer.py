@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from execution_history.cli.open_history import open_history, place_of
-from execution_history.cli.options import Filters, WorkflowArgument, command
+from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -75,7 +75,7 @@ async def export_runs(
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     async with open_history(session) as history:
-        chosen = await history.record_filter(filters, workflow_id)
+        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
         export = transfer.Export(
             format=kind,
             record_filter=chosen,

@@ -105,6 +105,11 @@ class Upstream:
         """
         return find_account(self._accounts, account_id).base_url
 
+    @property
+    def account_names(self) -> list[str]:
+        """Return the names of all accounts."""
+        return list(self._accounts)
+
     @cached_property
     def origins(self) -> frozenset[str]:
         """Return the schemes, hosts and ports of all accounts: a redirect to one of them may be followed."""

@@ -84,11 +84,13 @@ class CozeRunner:
         *,
         user_id: str | None = None,
         account_id: str = "default",
+        is_streamed: bool = True,
     ) -> AsyncGenerator[Frame, None]:
         """Run a workflow and yield its events as they come, as the frames that existing callers know.
 
         The first frame is ``workflow_started``, then one ``data`` for each upstream event, and an ``error`` at the end
-        of a run that failed. Leaving early does not stop the recording.
+        of a run that failed. Leaving early does not stop the recording. Where it is not *is_streamed*, Coze gives one
+        answer, and there are no events.
 
         Raises:
             UnknownAccount: there is no such account; before the first frame, as are the others.
@@ -98,7 +100,8 @@ class CozeRunner:
             StoreError: only where recording is required and the record cannot be written.
         """
         ids = (bot_id, conversation_id, user_id)
-        async for frame in (await self._prepare("stream_run", workflow_id, parameters, ids, account_id)).frames():
+        kind: RunKind = "stream_run" if is_streamed else "run"
+        async for frame in (await self._prepare(kind, workflow_id, parameters, ids, account_id)).frames():
             yield frame
 
     async def resume_workflow(

@@ -1,14 +1,15 @@
 """Comparison of two runs of a history: any two, or one with the last success before it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 
 from execution_history.errors import ExecutionNotFound, InvalidInput, StoreBusy, listed, quoted
-from execution_history.history.diff import Comparison, compare_records
+from execution_history.history.diff import Comparison, SeveralComparison, compare_records, compare_several
+from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery
@@ -16,6 +17,7 @@ from execution_history.records.record import check_identifier
 from execution_history.stores.protocol import HistoryStore
 
 _AT_ONCE: Final = 20
+_FEWEST: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,36 @@ async def compare_executions(store: HistoryStore, old: Run, new: Run) -> Compari
     await store.open()
     before, after = await _record(store, old), await _record(store, new)
     return await asyncio.to_thread(compare_records, before, after)
+
+
+async def compare_runs(store: HistoryStore, runs: Sequence[Run], baseline: int = 1) -> SeveralComparison:
+    """Return how several runs compare with one of them; the others stay in their order.
+
+    Args:
+        store: the history.
+        runs: two to six runs, of whatever workflows.
+        baseline: the number of the run that all are compared with, from 1.
+
+    Raises:
+        ExecutionNotFound: one of them does not exist; the message names it.
+        InvalidInput: they are too few or too many, there is no such baseline, an id is invalid, or several workflows
+            have a run with it and none is named.
+        StoreError: the store could not be read.
+    """
+    if not _FEWEST <= len(runs) <= MOST_RUNS:
+        raise InvalidInput(
+            "Two to %(most)s runs can be compared; %(count)s are chosen.", most=MOST_RUNS, count=len(runs)
+        )
+    if not 1 <= baseline <= len(runs):
+        raise InvalidInput(
+            "The baseline is one of the runs, 1 to %(count)s, not %(baseline)s.",
+            count=len(runs),
+            baseline=quoted(baseline),
+        )
+    await store.open()
+    records = [await _record(store, run) for run in runs]
+    first = records.pop(baseline - 1)
+    return await asyncio.to_thread(compare_several, [first, *records])
 
 
 async def compare_with_last_success(store: HistoryStore, run: Run, wait_seconds: float | None = None) -> Comparison:

@@ -15,9 +15,9 @@ from execution_history.history.name_book import (
     LearnedName,
     NameBook,
     WorkflowName,
+    flat,
 )
 from execution_history.history.replication import HistoryReplication
-from execution_history.presentation.formatting import one_line
 from execution_history.query.fields import RecordFilter
 from execution_history.records.metadata import WORKFLOW_NAME
 from execution_history.records.record import Document, check_identifier, is_identifier
@@ -127,8 +127,8 @@ class HistoryNaming(HistoryReplication):
         """
         known, changed = await self.names(), 0
         for _, (workflow_id, name, description) in zip(range(_MOST_AT_ONCE), heard, strict=False):
-            called = one_line(name, LONGEST_NAME).strip()
-            about = one_line(description or "", LONGEST_DESCRIPTION) or None
+            called = flat(name, LONGEST_NAME)
+            about = flat(description or "", LONGEST_DESCRIPTION) or None
             before = known.get(workflow_id)
             news = LearnedName(called, source, self._clock(), about)
             if not called or not is_identifier(workflow_id) or (before and before.knows(news)):

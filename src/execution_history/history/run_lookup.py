@@ -71,6 +71,7 @@ class RunLookup(HistoryNaming):
                 RecordFilter(workflow_ids=workflows, execute_id_prefix=text),
                 RecordFilter(workflow_ids=workflows, execute_id_suffix=text),
             ]
+        filters.append(RecordFilter(workflow_ids=workflows, log_ids=(text,)))
         is_certain = True
         for record_filter in filters:
             query = RecordQuery(filter=record_filter, size=MOST_FOUND, summaries=True, wait_seconds=wait_seconds)

@@ -2,13 +2,13 @@
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
 :mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
-names of workflows in :mod:`execution_history.history.names`.
+names of workflows in :mod:`execution_history.history.names`, and prices in :mod:`execution_history.history.prices`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +19,8 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
+from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
@@ -35,20 +35,21 @@ from execution_history.records.record import (
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.capabilities import flush, record_limit_of
 from execution_history.stores.factory import store_at, store_of
-from execution_history.stores.protocol import HistoryStore, MergeReport
+from execution_history.stores.protocol import HistoryStore, MergeReport, StoreHealth
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
     from execution_history.history.bulk_changes import BulkChanges
     from execution_history.history.comparison import Run
-    from execution_history.history.diff import Comparison
+    from execution_history.history.diff import Comparison, SeveralComparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.overview import Overview, OverviewQuery
     from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(RunLookup):
+class ExecutionHistoryService(HistoryPricing):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -328,6 +329,23 @@ class ExecutionHistoryService(RunLookup):
 
         return await annotate_executions(self.store, keys, annotation, clock=self._clock)
 
+    async def overview(self, query: "OverviewQuery | None" = None, health: StoreHealth | None = None) -> "Overview":
+        """Return what failed in a window of time, how each workflow did in it, and what is open now.
+
+        Args:
+            query: the window, the last 24 hours unless given, and the order of the workflows.
+            health: how the store is, where the caller knows; else it is asked.
+
+        Raises:
+            InvalidQuery: there is no such time zone.
+            StoreError: the store could not be read.
+        """
+        from execution_history.history.overview import OverviewQuery  # noqa: PLC0415 - as above
+        from execution_history.history.overview_reader import overview_of  # noqa: PLC0415 - as above
+
+        await self._opened()
+        return await overview_of(self, query or OverviewQuery(), self._clock(), health)
+
     async def compare(self, old: "Run", new: "Run") -> "Comparison":
         """Return how *new* differs from *old*; they may be runs of different workflows.
 
@@ -339,6 +357,23 @@ class ExecutionHistoryService(RunLookup):
         from execution_history.history.comparison import compare_executions  # noqa: PLC0415 - only who compares waits
 
         return await compare_executions(self.store, old, new)
+
+    async def compare_runs(self, runs: "Sequence[Run]", baseline: int = 1) -> "SeveralComparison":
+        """Return how several runs compare with one of them.
+
+        Args:
+            runs: two to six runs, of whatever workflows.
+            baseline: the number of the run that all are compared with, from 1.
+
+        Raises:
+            ExecutionNotFound: there is no such run; the message says which.
+            InvalidInput: they are too few or too many, there is no such baseline, an id cannot be one, or more than one
+                workflow has a run with it and none was named.
+            StoreError: the store could not be read.
+        """
+        from execution_history.history.comparison import compare_runs  # noqa: PLC0415 - only who compares waits
+
+        return await compare_runs(self.store, runs, baseline)
 
     async def compare_with_last_success(self, run: "Run", wait_seconds: float | None = None) -> "Comparison":
         """Return how a run differs from the newest run of its workflow that began before it and succeeded.

@@ -3,15 +3,17 @@
 The sentences are translated where they are shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Any, Final
 
 from execution_history.errors import N_, Message
 from execution_history.presentation.formatting import day, one_line
 from execution_history.presentation.translator import Translator
-from execution_history.records.metadata import PROOF
+from execution_history.records.metadata import PROOF, RECORDED_AS
+from execution_history.records.origin import is_function
 from execution_history.records.proof import Proof
+from execution_history.records.values import integer
 
 STATUSES: Final = {
     "success": N_("success"),
@@ -19,22 +21,6 @@ STATUSES: Final = {
     "failed": N_("failed"),
     "interrupted": N_("interrupted"),
 }
-
-HEADLINES: Final = {
-    "success": N_("Succeeded after %(duration)s"),
-    "running": N_("Running for %(duration)s"),
-    "failed": N_("Failed after %(duration)s"),
-    "interrupted": N_("Interrupted after %(duration)s"),
-}
-"""The status of a run, in a sentence."""
-
-HEADLINES_IN_NODE: Final = {
-    "running": N_("Running for %(duration)s, now in %(node)s"),
-    "failed": N_("Failed after %(duration)s in %(node)s"),
-    "interrupted": N_("Interrupted after %(duration)s in %(node)s"),
-}
-
-HEADLINE_OF_OTHERS: Final = N_("Status %(status)s, last changed after %(duration)s")
 
 PROOFS: Final = {
     Proof.DONE_EVENT: N_("Coze’s stream ended with a Done event."),
@@ -71,6 +57,14 @@ PROOFS: Final = {
 
 RUN_MODES: Final = {0: N_("synchronous"), 1: N_("streaming"), 2: N_("background")}
 
+RECORDED_KINDS: Final = {
+    "function": N_("a Python function"),
+    "generator": N_("a Python generator"),
+    "context manager": N_("a Python context manager"),
+    "block": N_("a block of a Python program"),
+}
+"""What was recorded where no workflow of Coze ran."""
+
 FACTS: Final = {
     "execute_id": N_("Run id"),
     "workflow_id": N_("Workflow"),
@@ -85,7 +79,9 @@ FACTS: Final = {
     "create_time": N_("Started"),
     "update_time": N_("Last changed"),
     "run_mode": N_("Run mode"),
+    "recorded_as": N_("Kind"),
     "tokens": N_("Tokens"),
+    "cost": N_("Cost"),
     "error_code": N_("Error code"),
     "proof": N_("Proof"),
     "debug_url": N_("Debug page"),
@@ -93,7 +89,7 @@ FACTS: Final = {
 }
 """The names of a run's facts, by the record's keys."""
 
-PARTS: Final = {"ending": N_("Result"), "input": N_("Input"), "settings": N_("Settings"), "output": N_("Output")}
+PARTS: Final = {"ending": N_("Result"), "input": N_("Input"), "output": N_("Output"), "settings": N_("Settings")}
 """The parts of two runs that are compared."""
 
 DIVERGENCES: Final = {
@@ -104,6 +100,26 @@ DIVERGENCES: Final = {
     "end": N_("First difference: node %(position)s (missing in one run)"),
 }
 """The first difference between the nodes of two runs, by its kind."""
+
+LOST_RESULT: Final = (
+    N_(
+        "Only the answer is known to be lost: the workflow may have run to its end at Coze, with all that it does "
+        "there."
+    ),
+    N_(
+        "Look at Coze whether it ran before you run it again, which does everything twice: open the debug page, or "
+        "search Coze’s logs for the log id."
+    ),
+)
+"""What it means that a run may have happened unseen, and what to do."""
+WINDOWS: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days")}
+"""The windows of the overview."""
+
+SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "30d": N_("in the last 30 days")}
+"""The same in sentences about what happened in them."""
+
+FAILURE_STATES: Final = {"new": N_("new"), "back": N_("back"), "more": N_("more than usual"), "still": N_("still")}
+"""How a kind of failure compares with the time before."""
 
 _MINUTE: Final = 60_000
 _HOUR: Final = 3_600_000
@@ -154,6 +170,53 @@ def proof_sentence(_: Translator, record: dict[str, Any]) -> str:
     if proof is None:
         return _("Whoever recorded the run set the status; no proof is recorded.")
     return _("Recorded with the proof “%(proof)s”.", proof=one_line(str(proof), _LONGEST_PROOF))
+
+
+def mode_words(_: Translator, record: dict[str, Any]) -> str | None:
+    """Return how a run was called, or what of a Python program it was; ``None`` where that is not known."""
+    kind = RECORDED_AS.of(record)
+    if kind is not None:
+        return _(RECORDED_KINDS[kind])
+    if is_function(record):
+        return _("Python code")
+    mode = integer(record["run_mode"])
+    return _(RUN_MODES[mode]) if mode in RUN_MODES else None
+
+
+def failures_sentence(
+    _: Translator, window: str, failed: int, runs: int, number: Callable[[int], str], *, is_exact: bool, is_whole: bool
+) -> str:
+    """Return how many of the *runs* of a window have failed: that nothing has, only where it is known.
+
+    Args:
+        _: the translator.
+        window: one of :data:`WINDOWS`.
+        failed: how many are known to have failed.
+        runs: how many are known to have begun in it.
+        number: formats a count.
+        is_exact: whether no more than *failed* have.
+        is_whole: whether nothing can be missing.
+    """
+    since = _(SINCE[window])
+    many = {"failed": number(failed), "num": number(runs), "since": since}
+    if failed and not is_exact:
+        return _.plural(
+            "At least %(failed)s run failed %(since)s", "At least %(failed)s runs failed %(since)s", failed, **many
+        )
+    if failed:
+        return _.plural(
+            "%(failed)s of %(num)s run failed %(since)s", "%(failed)s of %(num)s runs failed %(since)s", runs, **many
+        )
+    if not is_whole:
+        return _.plural(
+            "No failure is known %(since)s (%(num)s run counted)",
+            "No failure is known %(since)s (%(num)s runs counted)",
+            runs,
+            **many,
+        )
+    if not runs:
+        return _("No run began %(since)s", since=since)
+    return _.plural("Nothing failed %(since)s (%(num)s run)", "Nothing failed %(since)s (%(num)s runs)", runs, **many)
 
 
 def cut_sentence(_: Translator, size: str | None) -> str:

@@ -12,6 +12,7 @@ from execution_history.query.fields import (
     CALLER,
     ERROR_CODE,
     FAILED_IN,
+    PARENT,
     RUN_MODE,
     STATE,
     WORKFLOW,
@@ -21,7 +22,7 @@ from execution_history.query.model import BucketSize, Figures, IndexReach, Recor
 from execution_history.query.predicates import Attribute
 from execution_history.query.values import MODE_NAMES, check_number
 
-By = Literal["workflow", "node", "account", "caller", "error", "failed_node", "tag", "status", "mode", "bot"]
+By = Literal["workflow", "node", "account", "caller", "error", "failed_node", "tag", "status", "mode", "bot", "parent"]
 GroupSort = Literal["runs", "failed", "success_rate", "p50", "p95", "p99", "tokens", "cost", "last_run", "key"]
 
 BYS: Final[tuple[By, ...]] = get_args(By)
@@ -37,6 +38,7 @@ GROUPED: Final[Mapping[By, Attribute]] = {
     "status": STATE,
     "mode": RUN_MODE,
     "bot": BOT,
+    "parent": PARENT,
 }
 """The attribute whose values make the groups; a tag or a node makes a group for itself."""
 
@@ -48,7 +50,8 @@ class BreakdownQuery:
     Attributes:
         filter: which runs.
         by: what they are counted by: ``workflow``; ``node``, for one workflow, of runs that have ended; ``account``;
-            ``caller``; ``error``, an error code; ``failed_node``; ``tag``; ``status``; ``mode``, the run mode; ``bot``.
+            ``caller``; ``error``, an error code; ``failed_node``; ``tag``; ``status``; ``mode``, the run mode; ``bot``;
+            ``parent``, the run within which they began.
         sort: the order: the most ``runs``, ``failed`` runs, ``tokens`` or ``cost`` first (in whatever currency), the
             longest ``p50``, ``p95`` or ``p99``, the lowest ``success_rate``, the newest ``last_run``; ``key``.
         limit: how many groups are returned, 1 to 1,000.
@@ -110,6 +113,7 @@ class Group:
         trend: one for each of ``Breakdown.bucket_edges`` but the last; empty without a bucket.
         type: of a node, where it is known.
         timed: of a node, of how many runs its duration is known.
+        total_ms: of a node, the sum of these durations; approximate where percentiles are. ``None``: it is not known.
     """
 
     key: str
@@ -119,6 +123,7 @@ class Group:
     trend: tuple[TrendPoint, ...] = ()
     type: str | None = None
     timed: int | None = None
+    total_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from execution_history.query.predicates import (
     And,
     Attribute,
     Exists,
+    HasNode,
     HasTag,
     In,
     JsonPath,
@@ -30,21 +31,25 @@ from execution_history.query.values import (
     AMOUNT,
     CONDITION,
     DURATION,
+    FILTER_STATUSES,
     FLAG,
     ID,
     MODE,
+    NODE,
     NUMBER,
     PREFIX,
     SINCE,
     STATUS,
     TEXT,
     UNTIL,
+    NodeTime,
     Values,
 )
 from execution_history.records.attributes import names_of_failed_node
-from execution_history.records.record import STATUSES
+from execution_history.records.record import OPEN_STATUSES, STATUSES
 
 _MOST_VALUES: Final = 100
+_ENDED: Final = tuple(each for each in FILTER_STATUSES if each not in OPEN_STATUSES)
 
 _Row = ParamSpec("_Row")
 
@@ -168,6 +173,10 @@ def _failed_in(attribute: Attribute, values: Sequence[Any]) -> Predicate:
     return And((In(STATE, ("failed",)), _one_of(attribute, values)))  # the status has an index
 
 
+def _with_node(node: NodeTime) -> Predicate:
+    return And((In(STATE, _ENDED), HasNode(*node)))  # the nodes of other runs are not indexed
+
+
 def _with_text(text: str) -> Predicate:
     from execution_history.query.text import parse_search  # noqa: PLC0415 - most queries search no text
 
@@ -232,6 +241,11 @@ class RecordFilter:
     failed_nodes: tuple[str, ...] = _row(
         "failed_node", N_("Failed node"), N_("Failed in this node, by its title or its id."), ID, FAILED_NODE,
         _failed_in, "repeated",
+    )
+    node: NodeTime | None = _row(  # noqa: RUF009 - as all others here
+        "node", N_("Node"),
+        N_("Ended with this node in it, by its title or its id; Writer >= 12s: which took at least so long."),
+        NODE, None, lambda _, node: _with_node(node),
     )
     tokens_from: int | None = _row(
         "min_tokens", N_("Tokens from"), N_("Took at least so many tokens."), NUMBER, TOKENS, _from

@@ -23,7 +23,7 @@ from execution_history.query.breakdown import (
 from execution_history.query.cursor import Position
 from execution_history.query.finder import Reading, reading_of
 from execution_history.query.model import IndexReach
-from execution_history.query.rollups import Percentiles, is_rolled_up, percentiles_in
+from execution_history.query.rollups import Percentiles, is_rolled_up, percentiles_in, total_in
 from execution_history.query.statistics import Sums, Tally
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.records.attributes import RunAttributes
@@ -62,6 +62,7 @@ class GroupSums(NamedTuple):
     trend: Mapping[int, TrendPoint] = MappingProxyType({})
     type: str | None = None
     timed: int | None = None
+    total_ms: int | None = None
 
     def group(self, edges: Sequence[int]) -> Group:
         """Return the group, with a point between each two of *edges*."""
@@ -74,6 +75,7 @@ class GroupSums(NamedTuple):
             trend=tuple(self.trend.get(number, nothing) for number in range(len(edges) - 1)),
             type=self.type,
             timed=self.timed,
+            total_ms=self.total_ms,
         )
 
 
@@ -109,6 +111,7 @@ class _GroupTally:
             {number: TrendPoint(runs, self.failed[number]) for number, runs in self.runs.items()},
             self.type,
             len(self.tally.durations) if is_node else None,
+            self.tally.total_ms(is_exact=is_exact) if is_node else None,
         ).group(edges)
 
 
@@ -195,7 +198,7 @@ def break_down(
     reach: IndexReach,
     *,
     is_text_exact: bool,
-    reads_documents: bool = False,
+    rolled_up: frozenset[By] = ROLLED_UP,
     exact_runs: int = EXACT_RUNS,
     most: int = MOST_RUNS,
 ) -> steps.Steps[Breakdown]:
@@ -205,7 +208,7 @@ def break_down(
         query: the query.
         reach: how far the rows have followed the history.
         is_text_exact: whether rows that match the text need no check of their documents.
-        reads_documents: whether records are counted by their documents in any case.
+        rolled_up: what the engine has rollups by.
         exact_runs: up to so many runs percentiles are exact, though rollups could count them.
         most: so many of the newest runs are counted where rollups cannot count them.
 
@@ -214,14 +217,14 @@ def break_down(
     """
     zone = zone_of(query.zone)
     reading = reading_of(query.filter, is_text_exact=is_text_exact)
-    if reading.checks_documents or reads_documents:
+    if reading.checks_documents:
         return (yield from _by_documents(query, reach, reading, most))
     span = yield steps.Span()
     if span is None:
         return breakdown_of(query, [], reach)
     first, last, runs = span
     edges = tuple(bucket_edges(first, last, query.bucket, zone)) if query.bucket else ()
-    may_roll_up, covers = _may_roll_up(query, first), None
+    may_roll_up, covers = query.by in rolled_up and _may_roll_up(query, first), None
     is_rolled = may_roll_up and runs > exact_runs
     if is_rolled:
         found, total = yield from _rolled_groups(query, first, last, edges)
@@ -252,8 +255,9 @@ def _rolled_groups(
     found = []
     for key in chosen:
         histogram, trend = details.get(key, ({}, {}))
-        timed = sum(histogram.values()) if query.by == "node" else None
-        whole = counted[key]._replace(percentiles=percentiles_in(histogram), trend=trend, timed=timed)
+        whole = counted[key]._replace(percentiles=percentiles_in(histogram), trend=trend)
+        if query.by == "node":
+            whole = whole._replace(timed=sum(histogram.values()), total_ms=total_in(histogram))
         found.append(whole.group(edges))
     return found, len(counted)
 

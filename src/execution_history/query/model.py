@@ -189,7 +189,7 @@ class Figures:
             without any.
         tokens: the sum over the runs that have a count.
         input_tokens, output_tokens: of those that are known to have been read and written.
-        costs: what they have cost, in units of each currency, by its name.
+        costs: what they have cost, in units of each currency, by its name; not where that is nothing.
     """
 
     runs: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from execution_history.query.path_conditions import PathCondition, holds
 from execution_history.records.attributes import RunAttributes
+from execution_history.records.timeline import nodes_of
 
 if TYPE_CHECKING:
     from execution_history.query.text import Search
@@ -93,6 +94,25 @@ class HasTag:
 
 
 @dataclass(frozen=True, slots=True)
+class HasNode:
+    """The run has a node with this id, name or title; with *least_ms* one that took so many milliseconds at least.
+
+    A node takes the time from its first to its last message.
+    """
+
+    node: str
+    least_ms: int | None = None
+
+    def holds(self, record: Record, _facts: RunAttributes) -> bool:
+        """Return whether a record with its facts fulfils this."""
+        return any(
+            self.node in {each.node_id or each.name, each.label}
+            and (self.least_ms is None or (each.known_ms is not None and each.known_ms >= self.least_ms))
+            for each in nodes_of(record["node_execute_status"])
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Prefix:
     """The attribute is text that begins with *prefix*."""
 
@@ -157,7 +177,7 @@ class And:
         return And(tuple(part for part in self.parts if isinstance(part, JsonPath)))
 
 
-Predicate = In | Range | Exists | HasTag | Prefix | Suffix | JsonPath | Text | And
+Predicate = In | Range | Exists | HasTag | HasNode | Prefix | Suffix | JsonPath | Text | And
 
 
 def all_of(predicates: Iterable[Predicate]) -> And:

@@ -48,6 +48,11 @@ def duration_of(bucket: int) -> int:
     return least + ((1 << shift) - 1) // 2
 
 
+def total_in(histogram: Mapping[int, int]) -> int:
+    """Return the sum of the durations counted by bucket, within 2 %."""
+    return sum(duration_of(bucket) * count for bucket, count in histogram.items())
+
+
 def percentiles_in(histogram: Mapping[int, int]) -> Percentiles:
     """Return the 50th, 95th and 99th of the durations counted by bucket, each within 2 %, at the places of Figures."""
     buckets = sorted(bucket for bucket, count in histogram.items() if count)

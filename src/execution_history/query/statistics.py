@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from execution_history.query.model import Bucket, FailureGroup, Figures, IndexReach, Statistics, StatisticsQuery
-from execution_history.query.rollups import EXACT_RUNS, Percentiles, bucket_of, is_rolled_up, percentiles_in
+from execution_history.query.rollups import EXACT_RUNS, Percentiles, bucket_of, is_rolled_up, percentiles_in, total_in
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.query.values import FILTER_STATUSES
 from execution_history.records.attributes import RunAttributes
@@ -44,7 +44,7 @@ class Sums(NamedTuple):
             tokens=self.tokens,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs)},
+            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs) if self.costs[currency]},
         )
 
 
@@ -95,6 +95,10 @@ class Tally:
         if is_exact:
             return percentiles(sorted(self.durations))
         return percentiles_in(Counter(map(bucket_of, self.durations)))
+
+    def total_ms(self, *, is_exact: bool) -> int:
+        """Return the sum of the durations so far, exactly or as a histogram has it."""
+        return sum(self.durations) if is_exact else total_in(Counter(map(bucket_of, self.durations)))
 
     def figures(self, *, is_exact: bool) -> Figures:
         """Return the figures of the runs counted so far, with exact percentiles or those of a histogram."""

@@ -37,7 +37,16 @@ _LARGEST: Final = 2**62
 _LONGEST_VALUE: Final = 1_000
 _LONGEST_TEXT: Final = 2_000
 
-Kind = Literal["text", "id", "time", "duration", "number", "amount", "bool", "status", "mode", "condition"]
+_NODE: Final = re.compile(r"(.*?)\s*(?:>=|≥)\s*([0-9][0-9.]*\s*(?:ms|s|m|h|d))", re.ASCII | re.DOTALL)
+
+Kind = Literal["node", "text", "id", "time", "duration", "number", "amount", "bool", "status", "mode", "condition"]
+
+
+class NodeTime(NamedTuple):
+    """A node of a run by its id, name or title, and how many milliseconds it took there at least, if that matters."""
+
+    node: str
+    least_ms: int | None = None
 
 
 class Setting(NamedTuple):
@@ -162,6 +171,19 @@ def _duration(name: str, value: str, _setting: Setting) -> int:
     return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
 
 
+def _node(name: str, value: str, setting: Setting) -> NodeTime:
+    found = _NODE.fullmatch(value)
+    return NodeTime(value) if found is None else NodeTime(found[1], _duration(name, found[2], setting))
+
+
+def _check_node(name: str, value: object) -> None:
+    if not isinstance(value, NodeTime):
+        raise InvalidQuery("%(name)s is a NodeTime, not %(value)s.", name=name, value=quoted(value))
+    _check_id(name, value.node)
+    if value.least_ms is not None:
+        check_number(name, value.least_ms)
+
+
 def _condition(_name: str, value: str, _setting: Setting) -> PathCondition:
     return parse_condition(value)
 
@@ -235,4 +257,5 @@ AMOUNT: Final = Values("amount", _amount, check_number)
 FLAG: Final = Values("bool", _flag, _check_flag)
 STATUS: Final = Values("status", _text, _check_status)
 MODE: Final = Values("mode", _mode, check_number)
+NODE: Final = Values("node", _node, _check_node)
 CONDITION: Final = Values("condition", _condition, _check_condition)

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from execution_history.records.cost import cost_of
+from execution_history.records.cost import cost_of, units_of
 from execution_history.records.metadata import (
     ACCOUNT,
     CALLER,
@@ -20,15 +20,17 @@ from execution_history.records.metadata import (
     RATING,
     TAGS,
 )
-from execution_history.records.proof import UNCERTAIN
+from execution_history.records.proof import UNCERTAIN, Proof
 from execution_history.records.timeline import Node, failing_node, nodes_of
 from execution_history.records.usage import usage_of
 from execution_history.records.values import identifier, integer, text
+from execution_history.records.waiting import waited_ms
 
 _LONGEST_MESSAGE: Final = 2_000
 _LONGEST_TITLE: Final = 200
 _LONGEST_NAME: Final = 1_000
 _MOST_TAGS: Final = 1_000
+_BEGAN_NOTHING: Final = frozenset({304, 307, 308, *range(400, 500)})
 _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 _VARYING: Final = re.compile(
@@ -50,7 +52,9 @@ class RunAttributes(NamedTuple):
 
     Attributes:
         end_time: when the run ended: ``metadata.ended_at``, else ``update_time``; ``None`` while it runs.
-        duration_ms: from ``create_time`` to ``end_time``, never below 0; ``None`` while it runs.
+        duration_ms: how long it worked: from ``create_time`` to ``end_time`` without the time for which it waited for
+            answers of people, never below 0; ``None`` while it runs.
+        waited_ms: how long it waited for answers that came (:mod:`execution_history.records.waiting`).
         account: ``metadata.account``.
         caller: the name of the calling program, ``metadata.caller.name`` or ``metadata.caller``.
         error_code: as text, whatever its type in the record; 0 is none.
@@ -73,6 +77,7 @@ class RunAttributes(NamedTuple):
     create_time: int
     end_time: int | None
     duration_ms: int | None
+    waited_ms: int
     run_mode: int | None
     bot_id: str | None
     conversation_id: str | None
@@ -95,19 +100,31 @@ class RunAttributes(NamedTuple):
     error_title: str | None
     failed_node: str | None
 
+    @property
+    def amount(self) -> float | None:
+        """What it has cost, in units of the currency."""
+        return None if self.cost is None else units_of(self.cost)
+
     def elapsed_ms(self, now: int) -> int:
-        """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""
-        return elapsed_ms(self.create_time, self.duration_ms, now)
+        """Return how long the run worked or, while it runs, has worked at *now*; both in milliseconds."""
+        return elapsed_ms(self.create_time, self.duration_ms, now, self.waited_ms)
 
 
-def elapsed_ms(create_time: int, duration_ms: int | None, now: int) -> int:
-    """Return *duration_ms* or, of a run that goes on, the milliseconds from *create_time* to *now*; never below 0."""
-    return max(0, now - create_time) if duration_ms is None else duration_ms
+def elapsed_ms(create_time: int, duration_ms: int | None, now: int, waited_ms: int = 0) -> int:
+    """Return *duration_ms* or, of a run that goes on, how long it has worked from *create_time* to *now*.
+
+    All are milliseconds, as is the result, which is never below 0.
+    """
+    return max(0, now - create_time - waited_ms) if duration_ms is None else duration_ms
 
 
 def caller_text(record: Mapping[str, Any]) -> str | None:
     """Return the program that called with its version, language and system, as far as they are known, for people."""
-    caller = CALLER.raw(record)
+    return caller_words(CALLER.raw(record))
+
+
+def caller_words(caller: object) -> str | None:
+    """Return the words for a program, as records keep it of who calls and who answers; ``None`` for none."""
     if isinstance(caller, dict):
         said = (caller.get(key) for key in ("name", "version", "language", "system"))
         return " ".join(part for part in said if isinstance(part, str)) or None
@@ -118,6 +135,18 @@ def error_code_of(record: Mapping[str, Any]) -> str | None:
     """Return the error code of *record* as text; 0 is none, as Coze gives it to what went well."""
     code = identifier(record["error_code"])
     return None if code == "0" else code
+
+
+def may_have_run(record: Mapping[str, Any]) -> bool:
+    """Return whether a call ended without the run's result, and the workflow may have run all the same.
+
+    An HTTP error that is the caller's own fault, or the redirect of a call that was not repeated, began nothing.
+    """
+    proof = PROOF.of(record)
+    if record["execute_status"] not in {"failed", "interrupted"} or proof not in UNCERTAIN:
+        return False
+    code = record["error_code"]
+    return proof is not Proof.HTTP_STATUS or code not in _BEGAN_NOTHING
 
 
 def node_of_failure(record: Mapping[str, Any]) -> Node | None:
@@ -148,14 +177,15 @@ def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
     if status != "running":
         ended = ENDED_AT.of(record)
         end_time = record["update_time"] if ended is None else ended
-    usage = usage_of(record["usage"])
+    usage, waited = usage_of(record["usage"]), waited_ms(record, end_time)
     cost = cost_of(COST.of(record))
     fingerprint, title, failed_node = _failure(record)
     return RunAttributes(
         status=status,
         create_time=create_time,
         end_time=end_time,
-        duration_ms=None if end_time is None else max(0, end_time - create_time),
+        duration_ms=None if end_time is None else max(0, end_time - create_time - waited),
+        waited_ms=waited,
         run_mode=integer(record["run_mode"]),
         bot_id=identifier(record["bot_id"]),
         conversation_id=identifier(record["conversation_id"]),

@@ -162,8 +162,8 @@ LOG_ID: Final = Key(
     "log_id", identifier, "The id under which Coze has logged the call.",
     "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _OF_RUN)
 COST: Final = Key(
-    "cost", _object, "What the run has cost: amount, in units of the currency, currency and price, the list's version.",
-    "recording", _PLACED | _SEARCHED | _SUMMARISED | _OURS)
+    "cost", _object, "What the run cost when it ended: amount, in units of the currency, and price, a version.",
+    "records, history", _PLACED | _SEARCHED | _SUMMARISED | _OURS)
 RECORDER: Final = Key(
     "recorder", _string, "The recorder that is, or was, recording the run.",
     "recording, coze/reconciler", _PLACED | _OURS)
@@ -178,10 +178,10 @@ ENDED_AT: Final = Key(
     "records, coze/tracking, recording, transfer/coze_studio", _PLACED | _OF_RUN)
 INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _OF_RUN)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)
 ANSWERS: Final = Key(
-    "answers", _list, "What was answered to the run, and by whom, in order.",
-    "coze/transport", _SEARCHED | _OF_RUN)
+    "answers", _list, "What was answered to the run, and by whom, in order; when, and when it was asked.",
+    "coze/transport", _SEARCHED | _READ_WHOLE | _OF_RUN)
 ASKED_UPSTREAM: Final = Key(
     "asked_upstream", _string, "Why the upstream did not say what became of the run.",
     "coze/tracking", _SEARCHED | _OF_RUN)
@@ -196,7 +196,7 @@ MISSING_OUTPUTS: Final = Key(
     "coze/tracking", _SEARCHED | _OF_RUN)
 PARENT: Final = Key(
     "parent", _execute_id, "The run within which it began: its execute id, or an object with it.",
-    "functions, coze/transport, transfer/coze_studio", _SEARCHED)
+    "functions, coze/transport, transfer/coze_studio", _SEARCHED | _SUMMARISED)
 ROOT: Final = Key(
     "root", _execute_id, "The outermost run around it, named like the parent.",
     "functions, coze/transport", _SEARCHED)
@@ -205,7 +205,7 @@ DURATION: Final = Key(
     "functions", _OF_RUN)
 TRACEBACK: Final = Key(
     "traceback", _string, "Where the error that ended a function was raised.",
-    "functions", _SEARCHED | _OF_RUN)
+    "functions", _PLACED | _SEARCHED | _OF_RUN)
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED)

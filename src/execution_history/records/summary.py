@@ -29,8 +29,8 @@ def summary_of(record: Mapping[str, Any], facts: RunAttributes) -> bytes:
     It is small whatever the record holds: a text ends after 1,000 characters with ``…``; of a list or an object with
     more than 4,000 bytes of JSON there are the first 50 items, texts among them with at most 100 characters, lists and
     objects among them as null; with more than 64 KiB it is null itself, unless it is ``tags`` or ``caller``. In place
-    of what is left out stand ``duration_ms`` and ``tokens`` (numbers or null), and ``input_line`` and ``output_line``:
-    its beginning as one line of at most 120 characters, ``""`` for nothing.
+    of what is left out stand ``duration_ms`` and ``tokens`` (numbers or null), ``waited_ms``, and ``input_line`` and
+    ``output_line``: its beginning as one line of at most 120 characters, ``""`` for nothing.
     """
     metadata = metadata_of(record)
     summary = {key: _shortened(value) for key, value in record.items() if key not in _LEFT_OUT}
@@ -40,6 +40,7 @@ def summary_of(record: Mapping[str, Any], facts: RunAttributes) -> bytes:
         if key.name in metadata
     }
     summary["duration_ms"] = facts.duration_ms
+    summary["waited_ms"] = facts.waited_ms
     summary["tokens"] = facts.tokens
     summary["input_line"] = line_of(record["input_parameters"])
     summary["output_line"] = line_of(record["output"])

@@ -19,8 +19,6 @@ from execution_history.sandbox.steps import Packet
 SILENT_IN_CHATS = frozenset({"Start", "Plugin"})
 """The node types that say nothing to the user of a chatflow."""
 
-_MOST_CHATS = 2_000
-
 
 class ChatStatus(StrEnum):
     """The statuses of a chat (protocol 2.5)."""
@@ -205,6 +203,13 @@ class Chats:
         conversation.chat_id = turn.chat_id
         self.conversations.touch(conversation)
         self._turns[turn.chat_id] = turn
-        if len(self._turns) > _MOST_CHATS:
-            self._turns.popitem(last=False)
+        self._forget()
         return turn
+
+    def _forget(self) -> None:
+        """Forget the oldest chats whose executions are forgotten: number and size of those have bounds."""
+        while self._turns:
+            execution = next(iter(self._turns.values())).execution
+            if self._engine.known(execution.workflow_id, execution.execute_id) is not None:
+                return
+            self._turns.popitem(last=False)

@@ -58,8 +58,8 @@ class Conversations:
         self,
         next_id: Callable[[], str],
         second: Callable[[], int],
-        most: int = 10_000,
-        most_bytes: int = 64 * 1024 * 1024,
+        most: int = 2_000,
+        most_bytes: int = 16 * 1024 * 1024,
     ) -> None:
         self._next_id = next_id
         self._second = second

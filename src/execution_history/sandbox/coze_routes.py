@@ -13,13 +13,11 @@ from execution_history.sandbox.bodies import (
     workflow_page,
 )
 from execution_history.sandbox.chat_routes import ChatRoutes, ConversationRoutes
-from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.errors import not_found
 from execution_history.sandbox.executions import RunMode
 from execution_history.sandbox.requests import read_page, read_resume, read_token_page
 from execution_history.sandbox.responses import read_body
 from execution_history.sandbox.routes import Routes
-from execution_history.sandbox.workflows import WORKFLOWS
 
 WORKSPACE = {
     "id": "7000000000000009000",
@@ -80,20 +78,20 @@ class CozeRoutes(Routes):
     async def workflows(self, request: Request) -> Response:
         """List the sandbox's workflows (protocol 1.10)."""
         page_num, page_size = read_page(request.query_params, most=_MAX_PAGE_SIZE)
-        listed = list(WORKFLOWS.values())
+        listed = list(self._engine.workflows.values())
         if request.query_params.get("publish_status") == "published_online":
             listed = [entry for entry in listed if entry.versions()]
         return self._tell(request, workflow_page(listed, page_num, page_size))
 
     async def workflow(self, request: Request) -> Response:
         """Describe one workflow (protocol 1.10)."""
-        detail = workflow_object(find_workflow(request.path_params["workflow_id"]))
+        detail = workflow_object(self._engine.workflow(request.path_params["workflow_id"]))
         return self._tell(request, {"workflow_detail": detail})
 
     async def versions(self, request: Request) -> Response:
         """List the versions of a workflow (protocol 1.10)."""
         query = request.query_params
-        workflow = find_workflow(request.path_params["workflow_id"])
+        workflow = self._engine.workflow(request.path_params["workflow_id"])
         first, page_size = read_token_page(query, most=_MAX_PAGE_SIZE)
         versions = () if query.get("publish_status") == "unpublished_draft" else workflow.versions()
         return self._tell(request, version_page(workflow, versions, slice(first, first + page_size)))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from execution_history.sandbox.errors import Refusal, RefusedError, bad_request, not_found
 from execution_history.sandbox.executions import Execution, Executions, Interruption, RunMode
@@ -17,12 +17,19 @@ class Engine:
     """Starts, resumes and remembers the executions of one sandbox.
 
     ``delay_ms`` and ``pace_ms`` stand in for settings that a caller leaves out; ``now`` returns seconds since
-    the epoch; ``executions`` is where they are kept. Belongs to one event loop.
+    the epoch; ``executions`` is where they are kept, ``workflows`` what can be run. Belongs to one event loop.
     """
 
     def __init__(
-        self, *, delay_ms: int, pace_ms: int, now: Callable[[], float] = time.time, executions: Executions | None = None
+        self,
+        *,
+        delay_ms: int,
+        pace_ms: int,
+        now: Callable[[], float] = time.time,
+        executions: Executions | None = None,
+        workflows: Mapping[str, Workflow] = WORKFLOWS,
     ) -> None:
+        self.workflows = workflows
         self.ids = IdFactory(now)
         self._executions = Executions() if executions is None else executions
         self._own_defaults = {"delay_ms": delay_ms, "pace_ms": pace_ms}
@@ -36,7 +43,7 @@ class Engine:
             RefusedError: the workflow does not exist, refuses every run, or a setting cannot be used.
 
         """
-        return self.begin(find_workflow(request.workflow_id), request, mode, log_id)
+        return self.begin(self.workflow(request.workflow_id), request, mode, log_id)
 
     def begin(self, workflow: Workflow, request: RunRequest, mode: RunMode, log_id: str) -> tuple[Execution, Outlet]:
         """Start a run of ``workflow``, as ``start`` does.
@@ -95,6 +102,18 @@ class Engine:
             raise bad_request(f"resume this execution with {path}, the way it was started.")
         return execution, self.answer(execution, request.resume_data)
 
+    def workflow(self, workflow_id: str) -> Workflow:
+        """Return the workflow with that id.
+
+        Raises:
+            RefusedError: 4200 when the sandbox has none.
+
+        """
+        workflow = self.workflows.get(workflow_id)
+        if workflow is None:
+            raise not_found("The workflow does not exist; GET /v1/workflows lists those of the sandbox.")
+        return workflow
+
     def find(self, workflow_id: str, execute_id: str) -> Execution:
         """Return that execution of that workflow.
 
@@ -102,7 +121,7 @@ class Engine:
             RefusedError: 4200 when the workflow or the execution does not exist, or is forgotten.
 
         """
-        workflow = find_workflow(workflow_id)
+        workflow = self.workflow(workflow_id)
         execution = self.known(workflow.workflow_id, execute_id)
         if execution is None:
             raise _unknown_execution()
@@ -143,6 +162,7 @@ class Engine:
 
         def end(_: asyncio.Task[None]) -> None:  # also runs for a task that is cancelled before its first step
             self._playing.discard(task)
+            execution.rest()
             self._executions.weigh(execution)
             outlet.end()
 
@@ -168,16 +188,3 @@ class Engine:
 
 def _unknown_execution() -> RefusedError:
     return not_found("This workflow has no such execution: the sandbox knows the newest ones since it was started.")
-
-
-def find_workflow(workflow_id: str) -> Workflow:
-    """Return the workflow with that id.
-
-    Raises:
-        RefusedError: 4200 when the sandbox has none.
-
-    """
-    workflow = WORKFLOWS.get(workflow_id)
-    if workflow is None:
-        raise not_found("The workflow does not exist; GET /v1/workflows lists those of the sandbox.")
-    return workflow

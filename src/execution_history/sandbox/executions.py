@@ -75,6 +75,10 @@ class Kept:
         """Return what was kept."""
         return "".join(self.parts)
 
+    def join(self) -> None:
+        """Keep the text as one string: many small ones take more, and lie scattered in the memory of the process."""
+        self.parts = [self.text()]
+
     def shown(self) -> str:
         """Return what a history holds of it."""
         cut = Kept()
@@ -175,6 +179,11 @@ class Execution:
         """Return for how many milliseconds its streams stay open after their end."""
         return self.inputs.settings["open_ms"]
 
+    def rest(self) -> None:
+        """Take as little memory as possible, once a leg is over."""
+        for kept in self._outputs():
+            kept.join()
+
     def weight(self) -> int:
         """Return about how many bytes of memory this execution holds."""
         return 4_000 + self.request_size + sum(kept.size for kept in self._outputs())
@@ -199,7 +208,7 @@ class Execution:
 class Executions:
     """The newest executions: at most ``most`` of them, and at most ``most_bytes`` in all."""
 
-    def __init__(self, most: int = 2_000, most_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(self, most: int = 500, most_bytes: int = 16 * 1024 * 1024) -> None:
         self._most = most
         self._most_bytes = most_bytes
         self._bytes = 0

@@ -5,7 +5,7 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -18,6 +18,7 @@ from execution_history.sandbox.app import DEFAULT_DELAY_MS, DEFAULT_PACE_MS, DEF
 from execution_history.sandbox.dialect import Flavour
 from execution_history.sandbox.engine import Engine
 from execution_history.sandbox.responses import BREAK_EXTENSION
+from execution_history.sandbox.workflows import WORKFLOWS, Workflow
 
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104  compared with, not bound to
 
@@ -52,18 +53,20 @@ async def serve_sandbox(
     delay_ms: int = DEFAULT_DELAY_MS,
     pace_ms: int = DEFAULT_PACE_MS,
     flavour: Flavour = "coze",
+    workflows: Mapping[str, Workflow] = WORKFLOWS,
 ) -> AsyncIterator[Sandbox]:
     """Serve a sandbox for the length of an ``async with`` block; port 0 takes any free port.
 
-    The other arguments are those of ``create_sandbox``. Requests are answered from before the block is
-    entered. On leaving it, open connections are broken, not waited for. Signals are left alone.
+    ``workflows`` are what it can run, by id; the other arguments are those of ``create_sandbox``. Requests are
+    answered from before the block is entered. On leaving it, open connections are broken, not waited for. Signals are
+    left alone.
 
     Raises:
         AddressError: the port is taken, not allowed, or the host is not this machine's.
         ValueError: the token is empty.
 
     """
-    engine = Engine(delay_ms=delay_ms, pace_ms=pace_ms)
+    engine = Engine(delay_ms=delay_ms, pace_ms=pace_ms, workflows=workflows)
     app = _Breakable(sandbox_application(engine, token, flavour))
     with _listen(host, port) as listener:
         server = app.server = _server(app)

@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from execution_history.sandbox.engine import find_workflow
 from execution_history.sandbox.requests import read_conversation
 from execution_history.sandbox.responses import json_response, read_body
 from execution_history.sandbox.routes import Routes
@@ -39,4 +38,4 @@ class StudioRoutes(Routes):
 
     async def workflow(self, request: Request) -> Response:
         """Describe one workflow."""
-        return json_response(workflow_answer(find_workflow(request.path_params["workflow_id"])))
+        return json_response(workflow_answer(self._engine.workflow(request.path_params["workflow_id"])))

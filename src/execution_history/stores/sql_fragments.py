@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Exists, HasTag, In, Prefix, Range, Suffix
+from execution_history.query.predicates import And, Exists, HasNode, HasTag, In, Prefix, Range, Suffix
 from execution_history.query.statistics import Sums
 from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
@@ -16,7 +16,7 @@ TOKENS: Final = ("tokens", "input_tokens", "output_tokens")
 
 _HALF: Final = 2**63
 
-ColumnPredicate = In | Range | Exists | HasTag | Prefix | Suffix
+ColumnPredicate = In | Range | Exists | HasTag | HasNode | Prefix | Suffix
 
 TAIL: Final = 8
 """Characters at the end of an id by which an index has it; an index on all of a reversed id would be several times as
@@ -44,11 +44,13 @@ def values_of(fragments: Sequence[Fragment]) -> tuple[Any, ...]:
 
 def of_columns(predicate: And) -> list[ColumnPredicate]:
     """Return the parts of *predicate* that columns decide."""
-    return [part for part in predicate.parts if isinstance(part, (HasTag, In, Range, Exists, Prefix, Suffix))]
+    return [part for part in predicate.parts if isinstance(part, (HasTag, HasNode, In, Range, Exists, Prefix, Suffix))]
 
 
 def title_of(predicate: ColumnPredicate) -> str:
     """Return the name of *predicate* in an explanation."""
+    if isinstance(predicate, HasNode):
+        return "node"
     return "tag" if isinstance(predicate, HasTag) else predicate.attribute.title
 
 

@@ -5,6 +5,8 @@
 | one of the record's 19 keys | the key's value |
 | ``input`` | ``input_parameters`` |
 | ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned`` … | an attribute of the record |
+| ``cost`` | what the run has cost, in units of ``currency`` |
+| ``workflow_name`` | what the record's workflow is called when the export is made |
 | ``output.score``, ``input.items[0].name``, ``metadata.account`` | the value at that path of the record |
 
 A path continues inside a text that is itself JSON, as Coze sends nested values. A missing value is null.
@@ -23,14 +25,16 @@ from execution_history.records.record import KEYS
 
 DEFAULT_COLUMNS: Final = (
     "execute_id", "workflow_id", "create_time", "execute_status", "duration_ms", "tokens", "error_code",
-    "error_message", "input", "output",
+    "error_message", "input", "output", "workflow_name", "cost", "currency",
 )  # fmt: skip
 
+WORKFLOW_NAME: Final = "workflow_name"
 _ATTRIBUTES: Final = frozenset(RunAttributes._fields) - set(KEYS)
 _ROOTS: Final = {"input": "input_parameters"} | {key: key for key in KEYS}
 _ROOT: Final = re.compile(r"[^.\[\"\s]+")
 _MOST_COLUMNS: Final = 500
 _LONGEST_NAME: Final = 1_000
+_NO_NAMES: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +46,17 @@ class Column:
     needs_attributes: bool = False
 
 
-def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
+def parse_columns(names: Iterable[str], workflow_names: Mapping[str, str] = _NO_NAMES) -> tuple[Column, ...]:
     """Return the columns called *names*, in this order.
+
+    Args:
+        names: their names.
+        workflow_names: the names of workflows by their ids.
 
     Raises:
         InvalidInput: a name is not in the table above; the message has it and the nearest name.
     """
-    columns = tuple(_column(name) for name in names)
+    columns = tuple(_column(name, workflow_names) for name in names)
     if not columns:
         raise InvalidInput("A table needs at least one column.")
     if len(columns) > _MOST_COLUMNS:
@@ -60,20 +68,26 @@ def parse_columns(names: Iterable[str]) -> tuple[Column, ...]:
     return columns
 
 
-def _column(name: str) -> Column:
+def _column(name: str, workflow_names: Mapping[str, str]) -> Column:
     if len(name) > _LONGEST_NAME:
         raise InvalidInput(
             "The name of a column has at most %(longest_name)s characters; this one has %(count)s.",
             longest_name=_LONGEST_NAME,
             count=len(name),
         )
+    if name == "cost":
+        return Column(name, lambda _, attributes: attributes.amount, needs_attributes=True)
+    if name == WORKFLOW_NAME:
+        return Column(name, lambda record, _: workflow_names.get(record["workflow_id"]))
     if name in _ATTRIBUTES:
         return Column(name, lambda _, attributes: getattr(attributes, name), needs_attributes=True)
     found = _ROOT.match(name)
     root = found[0] if found else ""
     if root not in _ROOTS:
         suggestion = hint(
-            root, sorted({*_ATTRIBUTES, *_ROOTS}), Message("use a key of the record, or a path such as output.score")
+            root,
+            sorted({*_ATTRIBUTES, *_ROOTS, WORKFLOW_NAME}),
+            Message("use a key of the record, or a path such as output.score"),
         )
         raise InvalidInput("There is no column %(name)s: %(hint)s.", name=quoted(name), hint=suggestion)
     key, path = _ROOTS[root], _path(name, len(root))

@@ -10,7 +10,7 @@
 
 import contextlib
 import zipfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, get_args
@@ -190,8 +190,10 @@ class _Exporter:
         else:
             if not export.record_filter.given():
                 self._total = sum(each.total for each in await self._service.workflow_summaries())
+            noted = await self._service.names()
+            names = {workflow_id: each.name for workflow_id, each in noted.items() if each.name}
             source = self._service.batches(export.record_filter, sort=export.sort, descending=export.descending)
-            pieces = self._written(_writer(export), source)
+            pieces = self._written(_writer(export, names), source)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 if piece:
@@ -263,10 +265,10 @@ class _Exporter:
         return ExportReport(self._records, size, self._damaged.count, tuple(self._damaged.keys))
 
 
-def _writer(export: Export) -> RecordWriter:
+def _writer(export: Export, names: Mapping[str, str]) -> RecordWriter:
     if export.format == "csv":
-        return CSVWriter(parse_columns(export.columns), defuse=export.defuse, excel=export.excel)
-    return LinesWriter() if export.format == "jsonl" else ParquetWriter()
+        return CSVWriter(parse_columns(export.columns, names), defuse=export.defuse, excel=export.excel)
+    return LinesWriter() if export.format == "jsonl" else ParquetWriter(names)
 
 
 def _write_all(stream: BinaryIO, piece: bytes) -> None:

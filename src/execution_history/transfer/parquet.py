@@ -11,6 +11,7 @@ import orjson
 from execution_history.errors import InvalidInput
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.encoding import as_text
+from execution_history.transfer.columns import WORKFLOW_NAME
 from execution_history.transfer.writers import Buffer, RecordWriter
 
 _ROWS: Final = 20_000
@@ -36,6 +37,7 @@ def _attribute(name: str) -> _Value:
 _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
     ("execute_id", "string", _key("execute_id")),
     ("workflow_id", "string", _key("workflow_id")),
+    (WORKFLOW_NAME, "string", lambda record, _: record[WORKFLOW_NAME]),
     ("create_time", "time", lambda record, _: record["create_time"]),
     ("update_time", "time", lambda record, _: record["update_time"]),
     ("end_time", "time", _attribute("end_time")),
@@ -52,6 +54,8 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
     ("caller", "string", _attribute("caller")),
     ("upstream_id", "string", _attribute("upstream_id")),
     ("tokens", "int64", _attribute("tokens")),
+    ("cost", "float64", _attribute("amount")),
+    ("currency", "string", _attribute("currency")),
     ("tags", "strings", lambda _, attributes: list(attributes.tags)),
     ("pinned", "bool", _attribute("pinned")),
     ("rating", "int64", _attribute("rating")),
@@ -68,11 +72,15 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
 class ParquetWriter(RecordWriter):
     """Times are timestamps in UTC; ``tags`` is a list of texts; the last five columns are JSON; packed with zstandard.
 
+    Args:
+        names: the names of workflows by their ids.
+
     Raises:
         InvalidInput: pyarrow is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
         try:
             import pyarrow as pa  # noqa: PLC0415 - an extra that not everybody has
             from pyarrow import parquet  # noqa: PLC0415
@@ -84,6 +92,7 @@ class ParquetWriter(RecordWriter):
             "string": pa.string(),
             "time": pa.timestamp("ms", tz="UTC"),
             "int64": pa.int64(),
+            "float64": pa.float64(),
             "bool": pa.bool_(),
             "strings": pa.list_(pa.string()),
         }
@@ -111,6 +120,8 @@ class ParquetWriter(RecordWriter):
 
     def _write_group(self) -> None:
         records = [orjson.loads(body) for body in self._waiting]
+        for record in records:
+            record[WORKFLOW_NAME] = self._names.get(record["workflow_id"])
         rows = [(record, attributes_of(record)) for record in records]
         columns = [[value(record, attributes) for record, attributes in rows] for _, _, value in _COLUMNS]
         arrays = [

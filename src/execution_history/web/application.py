@@ -1,5 +1,6 @@
 """The application that ``serve`` runs."""
 
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI
@@ -10,6 +11,7 @@ from execution_history.application import Application
 from execution_history.coze import Gateway
 from execution_history.web.api import health_router, history_router
 from execution_history.web.cross_origin import CrossOrigin
+from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
 from execution_history.web.openapi_docs import add_docs
 from execution_history.web.pages import add_pages
@@ -22,8 +24,12 @@ _TAGS = [
 ]
 
 
-def create_app(application: Application) -> FastAPI:
+def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
     """Return the HTTP application for an open *application*, which the caller opens and closes.
+
+    Args:
+        application: the open parts.
+        is_beside: whether they are a demo beside a history, which readers may go back to.
 
     All errors have the shape ``{"success": false, "error": {"code", "message"}}``.
     """
@@ -46,11 +52,13 @@ def create_app(application: Application) -> FastAPI:
     app.add_middleware(Gateway, application.upstream, application.recorder)
     app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
     app.add_middleware(CrossOrigin, settings.allowed_origins)
+    if application.demo is not None:
+        app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
     app.include_router(history_router(*parts, limits=limits, names=application.names))
     app.include_router(health_router(application.service, application.recorder, application.mirror))
     add_docs(app)
 
-    add_pages(app, application)
+    add_pages(app, application, is_beside=is_beside)
     return app

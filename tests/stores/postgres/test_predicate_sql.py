@@ -87,7 +87,12 @@ def _values(attribute: Attribute, fingerprints: list[str]) -> st.SearchStrategy[
         return _NODES
     if attribute is EXECUTE_ID:
         return _IDS
-    is_text = attribute.stored_as == "shared text" or attribute.column in {"conversation", "upstream", "parent"}
+    is_text = attribute.stored_as == "shared text" or attribute.column in {
+        "conversation",
+        "upstream",
+        "parent",
+        "log_id",
+    }
     return _TEXTS if is_text or attribute is WORKFLOW else _NUMBERS
 
 

@@ -66,7 +66,12 @@ def _values(attribute: Attribute, fingerprints: list[str]) -> st.SearchStrategy[
         return st.booleans()
     if attribute is FINGERPRINT:
         return st.sampled_from(["0" * 16, "F" * 16, "no fingerprint", "", *fingerprints])
-    is_text = attribute.stored_as == "shared text" or attribute.column in {"conversation", "upstream", "parent"}
+    is_text = attribute.stored_as == "shared text" or attribute.column in {
+        "conversation",
+        "upstream",
+        "parent",
+        "log_id",
+    }
     return _TEXTS if is_text or attribute is EXECUTE_ID else _NUMBERS
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -403,3 +404,19 @@ async def test_an_index_that_is_first_needed_when_the_store_is_closed_is_closed_
     with pytest.raises(StoreClosed):
         await parts.index.select(RecordQuery(filter=RecordFilter(statuses=("failed",))))
     assert not (tmp_path / "index.db").exists()
+
+
+async def test_a_list_of_large_records_takes_the_memory_of_one(tmp_path: Path) -> None:
+    """A page of summaries, such as lists of the page show, reads one record after the other."""
+    async with ExecutionHistoryService(tmp_path, json_files=False) as service:
+        for number in range(8):
+            await service.create_execution_record("w", f"run-{number}", {"text": f"{number}" * 4_000_000})
+        query = RecordQuery(filter=RecordFilter(workflow_ids=("w",)), size=8, summaries=True)
+        tracemalloc.start()
+        try:
+            found = await service.select(query)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert 8 == len(found.documents)
+    assert peak < 5 * 4_000_000

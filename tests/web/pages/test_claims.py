@@ -24,8 +24,8 @@ pytestmark = pytest.mark.anyio
 
 _HOUR: Final = 3_600_000
 _DAY: Final = 24 * _HOUR
-_NOTHING: Final = "Nothing needs attention: no run started in the last 24 hours has failed"
-_CHINESE_NOTHING: Final = "没有需要处理的事：过去 24 小时内开始的运行都没有失败"
+_NOTHING: Final = "Nothing failed since yesterday (1 run)"
+_CHINESE_NOTHING: Final = "过去 24 小时没有失败（共 1 次运行）"
 
 
 @pytest.fixture
@@ -60,20 +60,53 @@ def _main(page: str) -> str:
 
 
 async def test_failures_of_a_known_kind_need_attention(web: Served) -> None:
-    """Sixty of them in a row, of a kind that was there last week too: counted, with a link to them."""
+    """Sixty of them in a row, of a kind that was there last week too: at first sight, in the tab too, and linked."""
     known = {"error_code": "4000", "error_message": "the plugin timed out"}
     await web.application.service.merge([_ended("old", 5 * _DAY, **known)])
     await web.application.service.merge([_ended(f"e{number}", number * 60_000, **known) for number in range(60)])
     shown = _main(page := await _page(web))
-    assert "Failed (started in the last 24 hours) 60 runs" in shown
+    assert "60 of 60 runs failed since yesterday" in shown
+    assert re.search(r"back the plugin timed out 4000 .* 60× just now", shown)
+    assert "<title>(60) Overview" in page
     assert 'href="/runs?status=failed&since=24h"' in page
-    assert "New failures since yesterday" not in shown
-    assert "Nothing needs attention" not in shown
+    assert "Nothing" not in shown
     chinese = _main(await _page(web, language="zh"))
-    assert "失败（过去 24 小时内开始） 60 次运行" in chinese
-    assert "没有需要处理的事" not in chinese
-    listed = _main(await _page(web, "/runs?status=failed&since=24h"))
-    assert "60 runs" in listed
+    assert "过去 24 小时 60 次运行中有 60 次失败" in chinese
+    assert "没有失败" not in chinese
+    listed = re.search(r'href="(/runs\?fingerprint=[^"]+)"', page)
+    assert listed is not None
+    assert "60 runs" in _main(await _page(web, listed[1]))
+    assert "60 runs" in _main(await _page(web, "/runs?status=failed&since=24h"))
+
+
+async def test_a_window_holds_for_the_whole_page(web: Served) -> None:
+    """Failures, figures and links are all of the last week where the address says so, and stay so on its links."""
+    await web.application.service.merge([
+        _ended("old", 5 * _DAY, error_message="no"), _ended("new", _HOUR, "success"),
+        _ended("older", 9 * _DAY, "success"),
+    ])  # fmt: skip
+    assert "Nothing failed since yesterday (1 run)" in _main(await _page(web))
+    shown = _main(page := await _page(web, "/?window=7d"))
+    assert "1 of 2 runs failed in the last 7 days" in shown
+    assert 'href="/workflows/w/runs?status=failed&since=7d"' in page
+    assert 'href="/?window=7d&sort=runs"' in page
+    assert 'aria-current="page">7 days' in page
+    assert "1 of 3 runs failed in the last 30 days" in _main(await _page(web, "/?window=30d"))
+    assert "since yesterday" in _main(await _page(web, "/?window=never&sort=odd&page=x"))
+
+
+async def test_failures_that_are_not_shown_are_counted(web: Served) -> None:
+    """The eight most frequent kinds are there at first, and all others behind a link that says how many are new."""
+    await web.application.service.merge([
+        _ended(f"e{letter}{number}", _HOUR, error_message=f"cannot {letter}")
+        for number, letter in enumerate("abcdefghij")
+    ])  # fmt: skip
+    page = await _page(web)
+    assert "and 2 more 2 of them new" in _main(page)
+    assert 8 == page.count('class="what"')
+    everything = await _page(web, "/?failures=all")
+    assert 10 == everything.count('class="what"')
+    assert "Show only the most frequent" in _main(everything)
 
 
 @pytest.mark.parametrize(
@@ -87,20 +120,21 @@ async def test_failures_of_a_known_kind_need_attention(web: Served) -> None:
     ],
     ids=lambda record: record.execute_id if record else "nothing",
 )
-async def test_nothing_needs_attention_only_where_that_is_so(web: Served, record: Document | None) -> None:
+async def test_nothing_failed_only_where_that_is_so(web: Served, record: Document | None) -> None:
     """Neither what is long ago, nor what has no page at Coze that could expire, nor what was deleted."""
     service = web.application.service
     await service.merge([_ended("first", 30 * _DAY, "success"), *([record] if record else [])])
+    is_lately = record is not None and record.execute_id == "success"
     if record and record.execute_id == "deleted":
         await service.delete_execution_record("w", "deleted")
-    assert _NOTHING in _main(page := await _page(web))
+    assert (_NOTHING if is_lately else "No run began since yesterday") in _main(page := await _page(web))
     assert "Expiring at Coze today" not in page
-    assert _CHINESE_NOTHING in _main(await _page(web, language="zh"))
+    assert (_CHINESE_NOTHING if is_lately else "过去 24 小时没有新的运行") in _main(await _page(web, language="zh"))
 
 
 async def test_what_passed_without_a_record_needs_attention(web: Served) -> None:
     """At once, though nothing has changed in the history since the page was last made."""
-    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    await web.application.service.merge([_ended("first", _HOUR, "success")])
     assert _NOTHING in _main(await _page(web))
     web.application.recorder.count_unrecorded("The body is too large.")
     shown = _main(await _page(web))
@@ -108,7 +142,7 @@ async def test_what_passed_without_a_record_needs_attention(web: Served) -> None
         "Needs attention 1 run passed without a record since this server started; its log says why. "
         "The last one: just now" in shown
     )
-    assert "Nothing needs attention" not in shown
+    assert "No failure is known since yesterday (1 run counted)" in shown
     assert "自本服务器启动以来，有 1 次运行未被记录，原因见日志。 最近一次： 刚刚" in _main(
         await _page(web, language="zh")
     )
@@ -116,7 +150,7 @@ async def test_what_passed_without_a_record_needs_attention(web: Served) -> None
 
 async def test_what_passed_without_a_record_needs_attention_for_a_day(web: Served) -> None:
     """Later nothing can be done about it; another one that passes is news again."""
-    await web.application.service.merge([_ended("first", 30 * _DAY, "success")])
+    await web.application.service.merge([_ended("first", _HOUR, "success")])
     recorder = web.application.recorder
     recorder.clock = lambda: now_ms() - _DAY - _HOUR
     recorder.count_unrecorded("The body is too large.")
@@ -137,7 +171,7 @@ async def test_debug_pages_expire_only_where_there_are_any(web: Served) -> None:
 
 
 async def test_what_is_listed_in_part_is_counted(web: Served) -> None:
-    """Of seven runs that broke off the newest five are listed, and all of them are a click away."""
+    """Of seven runs that wait the newest five are listed, and all of them are a click away."""
     await web.application.service.merge([_ended(f"e{number}", number * _HOUR, "interrupted") for number in range(7)])
     page = await _page(web)
     assert "All of them: 7 runs" in _main(page)
@@ -158,11 +192,12 @@ async def test_counts_are_the_least_while_the_index_is_behind(tmp_path: Path) ->
                     await settled(service)
                     await service.merge([_ended("new", _HOUR), _ended("newer", 0)])
                     await settled(service)
-                    shown = _main(await _page(web, is_behind=True))
+                    shown = _main(page := await _page(web, is_behind=True))
                     chinese = _main(await _page(web, language="zh", is_behind=True))
     assert "Still indexing" in shown
-    assert "Failed (started in the last 24 hours) at least 2 runs" in shown
-    assert "失败（过去 24 小时内开始） 至少 2 次运行" in chinese
+    assert "At least 2 runs failed since yesterday" in shown
+    assert ("<title>(2+) Overview" in page, 'class="mark' in page) == (True, False)  # it may have been there before
+    assert "过去 24 小时至少有 2 次运行失败" in chinese
     assert "Nothing" not in shown
 
 

@@ -8,6 +8,7 @@ import pytest
 from execution_history.presentation.formatting import clock, day, exact, machine, percent, short_id, size
 from execution_history.presentation.phrases import ago
 from execution_history.presentation.translator import LANGUAGES
+from execution_history.presentation.web_link import web_link
 from execution_history.web.pages import urls
 from execution_history.web.pages.viewer import viewer_of, zone_of
 
@@ -103,7 +104,7 @@ def test_any_id_has_an_address(identifier: str) -> None:
 )
 def test_only_web_addresses_become_links(address: object, link: str | None) -> None:
     """Whatever a record claims its debug page to be."""
-    assert link == urls.web_link(address)
+    assert link == web_link(address)
 
 
 @pytest.mark.parametrize(

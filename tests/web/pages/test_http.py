@@ -20,7 +20,7 @@ NOT_WHOLE = "The input of this run was too large to be kept whole; only its begi
 
 async def test_an_empty_history_says_what_to_do_first(site: Site) -> None:
     """With lines to copy that name this very server; this test comes first, before anything ran."""
-    page = (await site.client.get("/")).text
+    page = html.unescape((await site.client.get("/")).text)
     assert f"curl -N {site.base}/coze/workflows/stream_run" in page
     assert f'base_url="{site.base}"' in page
 
@@ -400,8 +400,10 @@ async def test_runs_are_compared(site: Site) -> None:
     await site.record("pair", "new", parameters={"city": "Rome"}, execute_status="failed", error_message="<b>no</b>")
     for address in ("/compare?run=pair/new&run=pair/old", "/compare?run=pair/new"):
         page = (await site.client.get(address)).text
-        assert page.index("<del><bdi>Paris</bdi></del>") < page.index("<ins><bdi>Rome</bdi></ins>")
+        older, newer = '<mark class="older"><bdi>Paris</bdi></mark>', '<mark class="newer"><bdi>Rome</bdi></mark>'
+        assert page.index(older) < page.index(newer)
         assert "&lt;b&gt;no&lt;/b&gt;" in page
+    assert "No differences" in (await site.client.get("/compare?run=pair/new&run=pair/new")).text
     assert 422 == (await site.client.get("/compare")).status_code
     assert 404 == (await site.client.get("/compare?run=pair/none&run=pair/old")).status_code
 
@@ -421,14 +423,15 @@ async def test_news_are_counted(site: Site) -> None:
 
 
 async def test_what_needs_a_person_stands_first(site: Site) -> None:
-    """New failures with an example, and the workflows with their counts."""
+    """Failures with an example, and the workflows with their counts, sorted as one likes."""
     await site.record(
         "needs", "one", execute_status="failed", error_message="Something <i>odd</i> 123", error_code=5000
     )
     page = (await site.client.get("/?find=needs")).text
     assert "Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;" in page
-    assert 'href="/workflows/needs/runs?status=failed"' in page
+    assert 'href="/workflows/needs/runs?status=failed&amp;since=24h"' in page
     assert "The last run<" in page
+    assert 'aria-sort="descending"><a href="/?order=reversed&amp;find=needs">Failed</a>' in page
     found = (await site.client.get("/switcher?q=NEED")).text
     assert 'href="/workflows/needs/runs"' in found
 
@@ -438,7 +441,7 @@ async def test_a_workflow_has_charts_with_a_table_behind(site: Site) -> None:
     await site.run(3)
     for name in ("24h", "7d", "30d", "1y", "odd"):
         page = (await site.client.get(f"/workflows/{FIRST + 3}?range={name}")).text
-        assert '<rect class="failed"' in page
+        assert '<path class="bars failed"' in page
         assert "As a table" in page
     assert "No runs in this period." in (await site.client.get("/workflows/none")).text
 

@@ -70,7 +70,7 @@ async def test_nothing_found_so_far_is_not_called_nothing(client: httpx.AsyncCli
     assert (
         "No runs in this period among those indexed so far." in (await client.get("/workflows/forecast?range=24h")).text
     )
-    assert "Nothing needs attention" not in (await client.get("/")).text
+    assert "Nothing failed" not in (await client.get("/")).text
 
 
 async def test_the_line_is_renewed_by_itself(client: httpx.AsyncClient) -> None:

@@ -1,27 +1,25 @@
 """Lists, figures and comparisons as they are shown: pure views."""
 
+import re
+from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
-from execution_history.history.diff import compare_records
-from execution_history.query.model import Bucket, Figures
+from execution_history.presentation.formatting import thin
+from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
-from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
-from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
-from execution_history.web.pages.sparkline import recent_of
+from execution_history.web.pages.sparkline import bars_drawn, ticks_drawn
 from execution_history.web.pages.viewer import viewer_of
 
 HOUR = 3_600_000
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -36,12 +34,6 @@ def line(now: int = 9_000, **fields: Any) -> RunLine:
     """The line of a record with these fields."""
     known = record(**fields)
     return line_of_run(summary_of(known, attributes_of(known)), now)
-
-
-def figures(runs: int, failed: int = 0, p50: int | None = None, p95: int | None = None, tokens: int = 0) -> Figures:
-    """Some figures."""
-    counts = {"success": runs - failed, "failed": failed}
-    return Figures(runs=runs, counts=counts, success_rate=None, p50=p50, p95=p95, p99=None, tokens=tokens)
 
 
 def test_a_line_says_what_went_in_and_what_came_out() -> None:
@@ -93,72 +85,26 @@ def test_filters_become_a_question_to_the_history() -> None:
 
 
 def test_the_last_runs_are_ticks() -> None:
-    """Oldest left, as high as they were long; figures are of those that ended."""
+    """Oldest left, as high as they were long; the time of one that runs on, perhaps for days, does not count."""
     lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
     running = line(execute_status="running", now=2_000_000)
-    recent = recent_of([running, *lines])
-    assert [6, 16] == [recent.ticks[0][1], recent.ticks[-2][1]]
-    assert "running" == recent.ticks[-1][0].status
-    assert 1_900 == recent.p95
-    assert recent_of([]).p95 is None
+    drawn = ticks_drawn([running, *lines], "w", LANGUAGES["en"], UTC)
+    heights = [int(height) for height in re.findall(r'height="([0-9]+)"/></a>', drawn)]
+    assert [6, 16] == [heights[0], heights[-2]]
+    assert "running" == re.findall(r'rect class="([a-z]+)"', drawn)[-1]
+    assert "<rect" not in ticks_drawn([], "w", LANGUAGES["en"], UTC)
 
 
-def test_charts_are_drawn_on_a_time_axis() -> None:
-    """Failures below zero, on one scale; hours without runs stay empty."""
-    buckets = [
-        Bucket(0, HOUR, figures(4, failed=1, p50=10, p95=20, tokens=5)),
-        Bucket(HOUR, 2 * HOUR, figures(0)),
-        Bucket(2 * HOUR, 3 * HOUR, figures(3, p50=5, p95=5, tokens=10)),
-    ]
-    axis = axis_of(buckets, 0, 4 * HOUR, ZONE)
-    drawn = run_chart(buckets, axis)
-    assert (3, 1, 75.0) == (drawn.highest, drawn.lowest, drawn.zero)
-    assert [("runs", 0.0, 75.0), ("failed", 75.0, 25.0), ("runs", 0.0, 75.0)] == [
-        (bar.kind, bar.y, bar.height) for bar in drawn.bars
-    ]
-    assert [25.0, 200.0] == [drawn.bars[0].x, drawn.bars[0].width]
-    slow = duration_chart(buckets, axis)
-    assert ["p95", "p50"] == [curve.name for curve in slow.curves]
-    assert "M125.0 0.0M625.0 75.0" == slow.curves[0].path
-    assert "M125.0 0.0l0 0M625.0 75.0l0 0" == slow.curves[0].dots
-    assert [50.0, 100.0] == [bar.height for bar in token_chart(buckets, axis).bars]
-    assert "01-01 08:00" == bucket_name(buckets[0], ZONE)
-    assert "1970-01-01" == bucket_name(Bucket(0, 24 * HOUR, figures(0)), ZONE)
-    assert 7 == len(drawn.marks)
-
-
-def test_charts_of_nothing_are_empty() -> None:
-    """And divide by nothing."""
-    axis = axis_of([], 0, HOUR, ZONE)
-    for draw in (run_chart, duration_chart, token_chart):
-        assert ((), ()) == (draw([], axis).bars, draw([], axis).curves)
-
-
-def test_differences_come_in_pairs() -> None:
-    """The ending first; long texts in pieces; what is the same is named."""
-    text = "The ferry leaves at nine from the harbour."
-    said = {"node_title": "N", "content": "y"}
-    old = record(output={"t": text, "gone": 1}, input_parameters={"a": 1}, node_execute_status={"N": said})
-    new = record(
-        output={"t": text.replace("nine", "ten"), "come": [1]}, input_parameters={"a": 1}, execute_status="failed",
-        node_execute_status={"N": {**said, "content": "x"}}, usage={"token_count": 4},
-    )  # fmt: skip
-    comparison = compare_records(old, new)
-    sections = sections_of(comparison)
-    assert ["ending", "output"] == [section.name for section in sections]
-    assert ("input", "settings") == same_parts(comparison)
-    pairs = {pair.path: pair for pair in sections[1].pairs}
-    changed = pairs["output.t"]
-    assert changed.old is not None
-    assert changed.new is not None
-    assert ["nine"] == [piece.text for piece in changed.old if piece.is_marked]
-    assert ["ten"] == [piece.text for piece in changed.new if piece.is_marked]
-    assert (None, None) == (pairs["output.gone"].new, pairs["output.come"].old)
-    assert comparison.divergence is not None
-    assert "x" == "".join(piece.text for piece in divergence_pair(comparison.divergence).new or ())
-    assert [("Duration", "2.5 s", "2.5 s", "×1.00"), ("Tokens", "", "4", "")] == [
-        (amount.name, amount.old, amount.new, amount.more) for amount in amounts_of(comparison)
-    ]
+def test_counts_are_bars_over_a_window() -> None:
+    """Whatever is not zero can be seen, failures stand in front, and hovering tells when and how many."""
+    drawn = bars_drawn([0, 1_000, 1], [0, 250, 0], [0, HOUR, 2 * HOUR, 3 * HOUR], UTC)
+    assert [("runs", "18.0"), ("failed", "4.5"), ("runs", "3")] == re.findall(
+        r'rect class="([a-z]+)"[^>]* height="([0-9.]+)"', drawn
+    )
+    assert [f"1970-01-01 01:00: {thin(1_000)} (✕ 250)", "1970-01-01 02:00: 1"] == re.findall(
+        "<title>([^<]+)</title>", drawn
+    )
+    assert "<title>1970-01-01: 2</title>" in bars_drawn([2], [2], [0, 24 * HOUR], UTC)
 
 
 def test_a_summary_is_json_of_ours() -> None:

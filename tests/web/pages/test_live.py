@@ -2,15 +2,23 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from playwright.async_api import Page, Route, expect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from execution_history.application import open_application
+from execution_history.coze import CozeRunner
+from execution_history.records.encoding import encode
+from execution_history.sandbox import Workflow, serve_sandbox
+from execution_history.sandbox.steps import Finished, Inputs, Node, Packet, Pause, Step
+from execution_history.settings import load_settings
 from execution_history.web import create_app
+from tests.chosen_store import CHOSEN
 from tests.web.conftest import served
 from tests.web.pages.conftest import FIRST, OpenContext, Site
 
@@ -320,16 +328,52 @@ async def test_an_empty_list_fills_by_itself(site: Site, gated: Gated, open_cont
     await expect(page.locator("tr[data-row]")).to_have_count(1)
 
 
-async def test_a_run_is_followed_from_its_first_word(site: Site, gated: Gated, open_context: OpenContext) -> None:
-    """A run of the sandbox beside its list: its page fills as it speaks."""
-    await site.run(2, city="Rome")
-    page = await (await open_context()).new_page()
-    await page.goto(f"{gated.base}/workflows/{FIRST + 2}/runs")
-    await gated.gate.until(1)
-    running = asyncio.create_task(site.run(2, city="Paris", pace_ms=200))
-    await page.locator(".news-link").click()
-    await page.locator("tr[data-status=running] a[data-open]").click()
-    await expect(page.locator(".open-run h1")).to_contain_text("Running for")
-    await running
-    await expect(page.locator(".open-run h1")).to_contain_text("Succeeded after")
-    await expect(page.locator("tr.current")).to_have_attribute("data-status", "success")
+@dataclass
+class Talk:
+    """A workflow that speaks until it may end, however long a browser takes to look at it."""
+
+    may_end: bool = False
+
+    def workflow(self) -> Workflow:
+        """The workflow, for a sandbox."""
+        return Workflow(str(FIRST), "talk", "Speaks until it may end.", self._steps)
+
+    async def run(self, runner: CozeRunner) -> None:
+        """Run it to its end, as a stream."""
+        async for _ in runner.stream_workflow(str(FIRST)):
+            pass
+
+    def _steps(self, inputs: Inputs) -> Iterator[Step]:
+        node = Node("1", "Talker", "LLM")
+        yield Packet(node, "Well, ", is_last=False)
+        while not self.may_end:
+            yield Pause(10)
+        yield Packet(node, "that is all.", is_last=True)
+        yield Finished(encode({"said": len(inputs.parameters)}).decode())
+
+
+async def test_a_run_is_followed_from_its_first_word(tmp_path: Path, open_context: OpenContext) -> None:
+    """A run beside its list: its page is there while it runs, fills as it speaks, and shows its end."""
+    talk = Talk()
+    async with serve_sandbox(workflows={str(FIRST): talk.workflow()}) as upstream:
+        accounts = {"default": {"base_url": upstream.base_url, "token": upstream.token}}
+        settings = load_settings(store=CHOSEN.location(tmp_path / "history"), accounts=accounts)
+        async with open_application(settings) as application:
+            gate = Gate(create_app(application))
+            async with served(gate) as base:
+                talk.may_end = True
+                await talk.run(application.runner)
+                talk.may_end = False
+                page = await (await open_context()).new_page()
+                await page.goto(f"{base}/workflows/{FIRST}/runs")
+                await gate.until(1)
+                running = asyncio.create_task(talk.run(application.runner))
+                await page.locator(".news-link").click()
+                await page.locator("tr[data-status=running] a[data-open]").click()
+                await expect(page.locator(".open-run h1")).to_contain_text("Running for")
+                await expect(page.locator(".open-run")).to_contain_text("Well,")
+                talk.may_end = True
+                await running
+                await expect(page.locator(".open-run h1")).to_contain_text("Succeeded after")
+                await expect(page.locator("tr.current")).to_have_attribute("data-status", "success")
+                gate.cut()

@@ -52,6 +52,22 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
     [
         ({}, "Succeeded after 12.4 s"),
         ({"execute_status": "failed"}, "Failed after 12.4 s"),
+        (
+            {"metadata": {"answers": [{"asked_at": 1_002_000, "at": 1_008_000}]}},
+            "Succeeded after 6.4 s of work and 6.0 s of waiting for answers",
+        ),
+        (
+            {"execute_status": "failed", "metadata": {"answers": [{"asked_at": 1_002_000, "at": 1_008_000}]}},
+            "Failed after 6.4 s, after waiting 6.0 s for answers",
+        ),
+        (
+            {"execute_status": "failed", "error_code": 502, "metadata": {"proof": "http_status"}},
+            "No result after 12.4 s; the workflow may have run: (502)",
+        ),
+        (
+            {"execute_status": "failed", "error_code": 404, "metadata": {"proof": "http_status"}},
+            "Failed after 12.4 s: (404)",
+        ),
         ({"execute_status": "odd one"}, "Status odd one, last changed after 12.4 s"),
         ({"execute_status": "interrupted", "error_message": "gone"}, "Interrupted after 12.4 s: gone"),
         (
@@ -59,7 +75,7 @@ def test_the_sentence_of_a_failure_names_its_node_and_reason() -> None:
                 "execute_status": "interrupted",
                 "metadata": {"interrupt": {"node_title": "Ask", "event_id": "1/1", "type": 2, "data": "Which city?"}},
             },
-            "Interrupted after 12.4 s in Ask: Which city?",
+            "Interrupted after 12.4 s in Ask, waiting for an answer for 2 h 29 min: Which city?",
         ),
         (
             {

@@ -15,6 +15,7 @@ from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import ANSWERS, INTERRUPT
 from execution_history.records.proof import NEVER_TAKEN
 from execution_history.records.record import OPEN_STATUSES, RecordChange, is_identifier
+from execution_history.records.waiting import asked_at
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -47,6 +48,7 @@ def continued(recorder: Recorder, record: dict[str, Any], run: RunRequest, calle
             return recorder.prepare_again(record, metadata=noted, only_while=only_while, is_shared=True)
     else:
         only_while[INTERRUPT.name] = question
+        answer = {"asked_at": asked_at(record), **answer}
     return recorder.prepare_again(
         record,
         metadata={ANSWERS.name: [*answers, answer], INTERRUPT.name: None},

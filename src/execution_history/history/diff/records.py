@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from execution_history.errors import Message
+from execution_history.history.diff.nodes import NodeRow, node_rows
 from execution_history.history.diff.timeline import Divergence, first_divergence
 from execution_history.history.diff.values import Difference, Differences, differences
 from execution_history.records.attributes import attributes_of
@@ -62,7 +63,8 @@ class Comparison:
     """How two runs compare.
 
     ``input``, ``output``, ``settings`` and ``ending`` (status, error code and message) hold the differences of their
-    part. ``duration`` is in milliseconds; ``tokens`` has the measures ``input``, ``output`` and ``total``.
+    part, ``nodes`` has what each node did in both. ``duration`` is in milliseconds; ``tokens`` has the measures
+    ``input``, ``output`` and ``total``.
     ``left_out`` has a sentence for everything that was too large to be compared or is not there to be compared, and
     for every part of which a run recorded only the beginning.
     """
@@ -74,6 +76,7 @@ class Comparison:
     settings: tuple[Difference, ...]
     ending: tuple[Difference, ...]
     divergence: Divergence | None
+    nodes: tuple[NodeRow, ...]
     duration: Measure
     tokens: Mapping[str, Measure]
     left_out: tuple[str, ...]
@@ -94,6 +97,7 @@ class Comparison:
             "is_same": self.is_same,
             **{name: [asdict(difference) for difference in part] for name, part in parts.items()},
             "divergence": None if self.divergence is None else asdict(self.divergence),
+            "nodes": [asdict(row) for row in self.nodes],
             "duration": self.duration.to_json(),
             "tokens": {name: measure.to_json() for name, measure in self.tokens.items()},
             "left_out": list(self.left_out),
@@ -127,6 +131,7 @@ def compare_records(old: Mapping[str, Any], new: Mapping[str, Any]) -> Compariso
         new=_reference(new),
         **{name: part.found for name, part in parts.items()},
         divergence=first_divergence(*nodes),
+        nodes=node_rows((old, new)),
         duration=Measure(facts[0].duration_ms, facts[1].duration_ms),
         tokens={
             "input": Measure(facts[0].input_tokens, facts[1].input_tokens),

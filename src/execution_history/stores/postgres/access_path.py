@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import Exists, HasTag, In, Range, Suffix
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Range, Suffix
 from execution_history.stores.postgres.moment import Moment
 from execution_history.stores.postgres.predicate_sql import column_of, render
 from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
@@ -131,10 +131,12 @@ def _has_index(predicate: ColumnPredicate) -> bool:
         return _name(predicate) in _BY_RANGE
     if isinstance(predicate, In):
         return _name(predicate) in _BY_EQUALITY or (_name(predicate) == "pinned" and predicate.values == (True,))
-    if isinstance(predicate, Exists):
-        return predicate.is_there
+    if isinstance(predicate, (Exists, HasNode)):
+        return isinstance(predicate, Exists) and predicate.is_there
     return not isinstance(predicate, Suffix) or len(predicate.suffix) >= TAIL
 
 
 def _name(predicate: ColumnPredicate) -> str:
+    if isinstance(predicate, HasNode):
+        return "nodes"
     return "tags" if isinstance(predicate, HasTag) else column_of(predicate.attribute)

@@ -2,7 +2,18 @@
 
 from typing import Any, Final
 
-from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    Exists,
+    HasNode,
+    HasTag,
+    In,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+)
 from execution_history.stores.postgres.stored_texts import SHORTENED, beginning_of, escaped, stored_text
 from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -33,9 +44,24 @@ def render(predicate: Predicate) -> Fragment:
             return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
         case HasTag(tag):
             return Fragment("e.tags @> %s::text[]", ([stored_text(tag)],))
+        case HasNode():
+            return _has_node(predicate)
         case And(parts):
             return together([render(part) for part in parts])
     raise TypeError(f"No column decides {type(predicate).__name__}.")
+
+
+def _has_node(predicate: HasNode) -> Fragment:
+    named = stored_text(predicate.node)
+    test = (
+        "SELECT 1 FROM execution_history.nodes x WHERE x.workflow_id = e.workflow_id AND x.execute_id = e.execute_id "
+        "AND %s::text IN (x.node, x.title)"
+    )
+    if predicate.least_ms is None:
+        return Fragment(f"EXISTS ({test})", (named,))
+    if predicate.least_ms > LARGEST:
+        return Fragment(_NEVER)
+    return Fragment(f"EXISTS ({test} AND x.duration >= %s)", (named, max(predicate.least_ms, -LARGEST)))
 
 
 def _in(predicate: In) -> Fragment:

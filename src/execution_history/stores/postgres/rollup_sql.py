@@ -66,6 +66,15 @@ class RollupSQL:
         short = self._of_rows("e.duration, count(*)", ended, ends, by="e.duration")
         return _gathered(rows, [*long, *((number, bucket_of(duration), runs) for number, duration, runs in short)])
 
+    def costs(self, first: int, last: int, edges: Sequence[int]) -> Rows:
+        """Add up the costs between each two of *edges*: the number of the bucket, currency, millionths."""
+        hours, ends = pieces_within(first, last, edges)
+        priced = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at AND e.cost IS NOT NULL")
+        rolled = f"execution_history.{self._of}costs r"
+        found = self._of_hours("r.currency, sum(r.cost)::bigint", rolled, hours, by="r.currency")
+        found += self._of_rows("e.currency, sum(e.cost)::bigint", priced, ends, by="e.currency")
+        return found
+
     def _of_hours(self, figures: str, source: str, pieces: Sequence[Piece], by: str = "") -> Rows:
         """Return *figures* of the rollups for each piece, and for each value of *by*, from one range of hours."""
         if not pieces:

@@ -8,7 +8,7 @@ import apsw
 
 from execution_history.errors import Message
 from execution_history.query.cursor import Position, cursor_at, position_at
-from execution_history.query.model import IndexReach, RecordQuery, Selection
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -87,10 +87,7 @@ class _Page:
 
     def _selection(self, page: list[_Row], revision: int, total: int, *, has_more: bool) -> Selection:
         query = self.query
-        bodies, damaged = self.reader.read(self.connection, (row[1:] for row in page), self.limit)
-        if query.summaries:
-            records = [outline_of(body) for body in bodies]
-            bodies = [summary_of(record, attributes_of(record)) for record in records]
+        bodies, damaged = self._summaries(page) if query.summaries else self._read(page)
         return Selection(
             documents=bodies,
             total=total,
@@ -101,6 +98,19 @@ class _Page:
             explain=(_EXPLANATION,) if query.explain else (),
             damaged=tuple(damaged),
         )
+
+    def _read(self, page: list[_Row]) -> tuple[list[bytes], list[RecordKey]]:
+        return self.reader.read(self.connection, (row[1:] for row in page), self.limit)
+
+    def _summaries(self, page: list[_Row]) -> tuple[list[bytes], list[RecordKey]]:
+        """Return summaries, made one by one: a page of records of 5 MB would take 200 MB at once."""
+        bodies: list[bytes] = []
+        damaged: list[RecordKey] = []
+        for row in page:
+            read, unreadable = self._read([row])
+            bodies += [summary_of(record, attributes_of(record)) for record in map(outline_of, read)]
+            damaged += unreadable
+        return bodies, damaged
 
     def _counted(self) -> tuple[int, int]:
         """Return the newest revision and the number of records."""

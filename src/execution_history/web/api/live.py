@@ -10,7 +10,7 @@ from starlette.responses import Response
 from execution_history.errors import InvalidInput, quoted
 from execution_history.history.live_feed import FeedSubscription, LiveEvent
 from execution_history.web.api.query_parameters import parameters_of
-from execution_history.web.api.schemas.executions import READING, Responses
+from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import NOT_HELD_BACK, ByteStream
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -23,7 +23,7 @@ _EXAMPLE: Final = (
 )
 _STREAM: Final[Responses] = {
     200: {"description": "What happens, as it happens.", "content": {"text/event-stream": {"example": _EXAMPLE}}},
-    **READING,
+    **FINDING_HISTORY,
 }
 
 Since = Annotated[str | None, Query(description="The revision to continue after; 0 begins with everything there is.")]

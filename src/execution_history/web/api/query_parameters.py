@@ -91,7 +91,7 @@ def history_query(
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
         summaries=_one_of("view", words.only("view") or "full", {view: view == "summary" for view in VIEWS}),
-        explain=_one_of("explain", words.only("explain") or "false", _FLAGS),
+        explain=truth("explain", words.only("explain") or "false"),
     )
     return query, is_ranked
 
@@ -176,6 +176,15 @@ def descending_of(order: str) -> bool:
         InvalidQuery: it is neither.
     """
     return _one_of("order", order, _ORDERS)
+
+
+def truth(name: str, value: str) -> bool:
+    """Return whether *value* of the parameter *name* says so.
+
+    Raises:
+        InvalidQuery: it says nothing.
+    """
+    return _one_of(name, value, _FLAGS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

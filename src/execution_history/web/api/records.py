@@ -1,6 +1,7 @@
 """Records over HTTP: listed, read, compared, annotated and deleted."""
 
 from typing import Annotated, Any, Final
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from execution_history.errors import ExecutionNotFound, quoted
 from execution_history.history.annotations import Annotation
 from execution_history.history.comparison import Run
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.history.trace import MOST_RUNS
 from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, documented, has_new_parameters
 from execution_history.web.api.schemas.executions import (
     ANNOTATING,
@@ -26,7 +28,13 @@ from execution_history.web.api.schemas.executions import (
     WorkflowId,
     described,
 )
-from execution_history.web.api.schemas.reports import AnnotationRequest, ComparisonAnswer, TagChange
+from execution_history.web.api.schemas.reports import (
+    AnnotationRequest,
+    ComparisonAnswer,
+    SeveralAnswer,
+    TagChange,
+    TraceAnswer,
+)
 from execution_history.web.api.search import found
 from execution_history.web.responses import answer, detail_answer, page_answer
 
@@ -37,6 +45,18 @@ _NOTHING: Final = {"note": "", "rating": 0, "pinned": False}
 
 Other = Annotated[
     str, Query(alias="with", description="The older run: its execute_id, or last_success for the one before this.")
+]
+TraceLimit = Annotated[
+    int, Query(alias="limit", ge=1, le=MOST_RUNS, description="How many runs of the tree are read at most.")
+]
+ComparedRuns = Annotated[
+    list[str],
+    Query(
+        alias="run", description="A run as workflow_id/execute_id, each percent-encoded once more; two to six times."
+    ),
+]
+Baseline = Annotated[
+    int, Query(alias="baseline", description="The number of the run that all are compared with, from 1.")
 ]
 OtherWorkflow = Annotated[str | None, Query(description="The other run's workflow; by default the same.")]
 
@@ -76,6 +96,24 @@ def add_reading(router: APIRouter, service: ExecutionHistoryService) -> None:
         return detail_answer(document)
 
 
+def add_tracing(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the route for the runs around and within a run."""
+
+    @router.get(f"{RECORD}/trace", **described("The runs around and within a run", TraceAnswer, FINDING))
+    async def get_trace(
+        workflow_id: WorkflowId,
+        execute_id: ExecuteId,
+        limit: TraceLimit = MOST_RUNS,
+        _account_id: AccountId = "default",
+    ) -> Response:
+        """Return the tree of runs that a run belongs to, each before those within it.
+
+        With a limit, what is around the run and within it comes first.
+        """
+        trace = await service.trace(workflow_id, execute_id, limit=limit)
+        return answer({"success": True, **trace.to_json()})
+
+
 def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
     """Add the route that compares a run with another."""
 
@@ -96,6 +134,15 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
         else:
             comparison = await service.compare(Run(other, with_workflow or workflow_id), run)
         return answer({"success": True, "comparison": comparison.to_json()})
+
+    @router.get("/compare", **described("Compare several runs", SeveralAnswer, FINDING))
+    async def compare_several(runs: ComparedRuns, baseline: Baseline = 1) -> Response:
+        """Return how two to six runs compare with one of them: figures, nodes and what differs from the baseline."""
+        named = [key.partition("/") for key in runs]
+        found = await service.compare_runs(
+            [Run(unquote(execute_id), unquote(workflow_id)) for workflow_id, _, execute_id in named], baseline
+        )
+        return answer({"success": True, **found.to_json()})
 
 
 def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:

@@ -226,8 +226,9 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
 
 async def _broken_down(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     words = parameters_of(pairs, _GROUPING, _possible(workflow_id))
+    record_filter = words.record_filter(now_ms())
     query = BreakdownQuery(
-        filter=words.record_filter(now_ms()),
+        filter=record_filter if workflow_id is not None else await service.with_workflow_ids(record_filter),
         by=words.only("by") or ("workflow" if workflow_id is None else "node"),  # type: ignore[arg-type] # checked there
         sort=words.only("sort") or "runs",  # type: ignore[arg-type] # likewise
         limit=int(limit) if (limit := words.only("limit") or "100").isdecimal() and len(limit) < _DIGITS else 0,

@@ -1,35 +1,29 @@
-"""The first page: what needs attention, what runs now, and every workflow on a line of its own."""
+"""The first page: what failed lately, what is open now, and every workflow on a line of its own."""
 
 import asyncio
 import time
-from collections import OrderedDict
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-import orjson
 from fastapi import APIRouter
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import RecordDamaged
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import gist
-from execution_history.presentation.index_notice import left_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, IndexReach, RecordQuery, Selection, StatisticsQuery
+from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.recording.recorder import Recorder
-from execution_history.records.partial import outline_of
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
-from execution_history.web.pages.forms import query, whole_number
-from execution_history.web.pages.index_lag import IndexWait
-from execution_history.web.pages.run_row import RunLine, line_of_run
-from execution_history.web.pages.run_view import DEBUG_PAGE_LIVES, has_debug_page
-from execution_history.web.pages.sparkline import RUNS, Recent, recent_of, ticks_drawn
+from execution_history.web.pages.forms import query
+from execution_history.web.pages.overview_state import OverviewState, overview_state
+from execution_history.web.pages.run_row import line_of_run
+from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
@@ -37,29 +31,34 @@ from execution_history.web.pages.workflow_choice import choose_workflows
 _DAY: Final = 86_400_000
 _SIZE: Final = 25
 _SWITCHED: Final = 20
-_SHOWN: Final = 5
+_FAILURES: Final = 8
 _REMEMBERED: Final = 500
-_LONGEST_GIST: Final = 100
+_MOST_OVERVIEWS: Final = 20
 _FRESH: Final = 10_000
+_LONGEST_KEPT: Final = 60_000
+_SHARE: Final = 20
+"""An overview is kept so many times as long as it took to read it: reading takes at most this part of the time."""
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-_TRIAL: Final = "7000000000000000002"
 
 
-class Count(NamedTuple):
-    """A number of runs; unless it is exact, at least so many."""
+class _Known(NamedTuple):
+    """An overview that was read at a revision, and the times (milliseconds) until which it is shown again.
 
-    number: int
-    is_exact: bool
+    ``until`` is for a history that has changed since.
+    """
+
+    overview: Overview
+    revision: int
+    until: int
+    until_unchanged: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkflowLine:
-    """A workflow in the overview; its last runs were read at ``read_at`` (milliseconds)."""
+class _Ticks(NamedTuple):
+    """The last runs of a workflow, drawn; they were read at ``read_at`` (milliseconds)."""
 
     summary: WorkflowSummary
-    recent: Recent
-    ticks: Markup
+    drawn: Markup
     read_at: int
 
 
@@ -71,15 +70,14 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
-        has_sandbox: whether there are workflows to try without an account.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
-    has_sandbox: bool
-    _lines: "OrderedDict[tuple[str, str, tzinfo], WorkflowLine]" = field(default_factory=OrderedDict)
-    _attention: tuple[int, int, dict[str, Any]] | None = None
+    _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
+    _known: "OrderedDict[tuple[Window, str], _Known]" = field(default_factory=OrderedDict)
+    _reading: "defaultdict[Window, asyncio.Lock]" = field(default_factory=lambda: defaultdict(asyncio.Lock))
     _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
 
@@ -90,31 +88,22 @@ class OverviewPages:
 
     async def overview(self, request: Request) -> Response:
         """Render the overview, or the first steps where nothing is recorded yet."""
-        viewer = viewer_for(request)
-        words, page = query(request, "find").strip(), max(1, whole_number(request, "page", 10**6))
-        summaries, with_hidden = await self.service.workflow_summaries(), query(request, "hidden") == "1"
-        found, hidden = choose_workflows(summaries, await self.service.names(), words, with_hidden=with_hidden)
-        shown = found[(page - 1) * _SIZE : page * _SIZE]
-        attention = await self._attention_now(viewer.now)
+        viewer, state = viewer_for(request), overview_state(request)
+        found = await self._overview(state.window, viewer)
+        problems = [*self._health.problems, *self.recorder.problems()]
+        unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
-            "attention": attention,
-            "problems": [*attention["problems"], *self.recorder.problems()],
-            "unrecorded_at": self._unrecorded_lately(viewer.now),
+            "state": state,
+            "overview": found,
+            "is_whole": found.is_whole and not problems and unrecorded_at is None,
+            "problems": problems,
+            "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
-            "workflows": await self._lines_of(shown, viewer),
-            "total": len(found),
-            "hidden": hidden,
-            "with_hidden": with_hidden,
-            "all": len(summaries),
-            "page": page,
-            "pages": -(-len(found) // _SIZE),
-            "find": words,
+            **self._failures(found, state, viewer),
+            **await self._workflows(found, state, viewer),
             "base": str(request.base_url).rstrip("/"),
-            "trial": _TRIAL,
-            "has_sandbox": self.has_sandbox,
-            "yesterday": viewer.now - _DAY,
         }
-        return self.renderer.page(request, "overview.html" if summaries else "empty.html", context, HTTPStatus.OK)
+        return self.renderer.page(request, "overview.html" if found.workflows else "empty.html", context, HTTPStatus.OK)
 
     async def switcher(self, request: Request) -> Response:
         """Render the workflows with these words in their name or id, for the switcher."""
@@ -122,117 +111,105 @@ class OverviewPages:
         found, hidden = choose_workflows(summaries, await self.service.names(), words)
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED], "hidden": hidden})
 
-    async def _lines_of(self, summaries: list[WorkflowSummary], viewer: Viewer) -> list[WorkflowLine]:
-        """Return the lines of workflows; while an import changes all of them, not all are read again for each page."""
-        end = time.monotonic() + _READING_SECONDS
-        return [await self._line(each, viewer, _FRESH // 2 if time.monotonic() > end else 0) for each in summaries]
+    @staticmethod
+    def _failures(found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
+        """Return the failures that are shown, each with its bars, and those that are not."""
+        shown = found.failures if state.has_all_failures else found.failures[:_FAILURES]
+        return {
+            "failures": [
+                (each, bars_drawn(each.buckets, each.buckets, found.bucket_edges, viewer.zone)) for each in shown
+            ],
+            "more_failures": found.failures[len(shown) :],
+        }
 
-    async def _line(self, summary: WorkflowSummary, viewer: Viewer, age: int) -> WorkflowLine:
-        """Return the line of a workflow; its last runs are read again when the workflow has changed.
+    async def _workflows(self, found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
+        """Return the workflows of one page, with the words in their name or id and in the chosen order."""
+        words = state.find.casefold()
+        named = [each for each in found.workflows if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
+        # As in the switcher, words find hidden ones too.
+        listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
+        listed = in_order(listed, state.sort, descending=state.is_descending)
+        shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
+        return {
+            "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
+            "listed": len(listed),
+            "hidden": len(named) - len(listed),
+            "pages": -(-len(listed) // _SIZE),
+            "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
+        }
 
-        So they are when they were read more than *age* milliseconds ago.
+    async def _ticks_of(self, workflows: list[WorkflowInWindow], viewer: Viewer) -> list[tuple[int, Markup]]:
+        """Return the number of the last runs of each workflow, and these runs, drawn.
+
+        While an import changes all workflows, not all are read again at once.
+        """
+        summaries = {each.workflow_id: each for each in await self.service.workflow_summaries()}
+        end, drawn = time.monotonic() + _READING_SECONDS, []
+        for each in workflows:
+            summary, age = summaries.get(each.workflow_id), _FRESH // 2 if time.monotonic() > end else 0
+            ticks = Markup("") if summary is None else await self._ticks_of_one(summary, viewer, age)
+            drawn.append((0 if summary is None else min(RUNS, summary.total), ticks))
+        return drawn
+
+    async def _ticks_of_one(self, summary: WorkflowSummary, viewer: Viewer, age: int) -> Markup:
+        """Return the last runs of a workflow; they are read again when the workflow has changed.
+
+        Unless they were read less than *age* milliseconds ago.
         """
         key = (summary.workflow_id, viewer.translate.language, viewer.zone)
-        known = self._lines.get(key)
-        if known is not None and known.summary == summary:
-            self._lines.move_to_end(key)
-            return known
-        if known is not None and viewer.now - known.read_at < age:
-            return replace(known, summary=summary)
+        known = self._ticks.get(key)
+        if known is not None and (known.summary == summary or viewer.now - known.read_at < age):
+            self._ticks.move_to_end(key)
+            return known.drawn
         found = await self.service.select(
             RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
         )
-        recent = recent_of(_lines(found, viewer.now))
-        ticks = ticks_drawn(recent, summary.workflow_id, viewer.translate, viewer.zone)
-        self._lines[key] = line = WorkflowLine(summary, recent, ticks, viewer.now)
-        while len(self._lines) > _REMEMBERED:
-            self._lines.popitem(last=False)
-        return line
+        lines = [line_of_run(each, viewer.now) for each in found.documents]
+        drawn = ticks_drawn(lines, summary.workflow_id, viewer.translate, viewer.zone)
+        self._ticks[key] = _Ticks(summary, drawn, viewer.now)
+        while len(self._ticks) > _REMEMBERED:
+            self._ticks.popitem(last=False)
+        return drawn
 
-    async def _attention_now(self, now: int) -> dict[str, Any]:
-        """Return what needs attention; read again when something has changed, but at most every second."""
-        revision = await self.service.revision()
-        if self._attention is not None:
-            read_at, seen, attention = self._attention
-            is_current = seen == revision and attention["reach"].is_complete
-            if (is_current and now - read_at < 6 * _FRESH) or now - read_at < _FRESH // 10:
-                return attention
-        attention = await self._read_attention(now)
-        self._attention = (now, revision, attention)
-        return attention
-
-    async def _read_attention(self, now: int) -> dict[str, Any]:
-        """Read what needs attention.
-
-        ``failed`` counts the runs that began in the last 24 hours and failed, ``failures`` are those of a new kind, and
-        ``forgotten`` counts the failures whose debug page at Coze expires within a day.
-        """
-        oldest = now - DEBUG_PAGE_LIVES
-        forgotten = RecordFilter(statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
-        lately = RecordFilter(statuses=("failed",), created_from=now - _DAY)
-        waiting = RecordFilter(statuses=("interrupted",), created_from=oldest)
-        wait = IndexWait()
-        found_running = await self._some(RecordFilter(statuses=("running",)), wait)
-        found_waiting = await self._some(waiting, wait)
-        found_forgotten = await self._some(forgotten, wait, MAX_SIZE)
-        statistics = await self.service.statistics(
-            StatisticsQuery(filter=lately, new_since=now - _DAY, wait_seconds=wait.seconds)
-        )
-        waiting_lines = [(line, await self._gist(line)) for line in _lines(found_waiting, now)]
-        debug_pages = sum(map(has_debug_page, map(orjson.loads, found_forgotten.documents)))
-        return {
-            # The last that is awaited: what a look says later makes what is kept of this void.
-            "problems": (await self._health_now()).problems,
-            "failed": Count(statistics.totals.runs, statistics.reach.is_complete),
-            "failures": [group for group in statistics.failures if group.is_new][:_SHOWN],
-            "waiting": waiting_lines,
-            "waiting_total": _count(found_waiting),
-            "forgotten": Count(debug_pages, is_exact=_count(found_forgotten).is_exact and not found_forgotten.has_more),
-            "running": _lines(found_running, now),
-            "running_total": _count(found_running),
-            "reach": _least([each.reach for each in (found_running, found_waiting, found_forgotten, statistics)]),
-        }
+    async def _overview(self, window: Window, viewer: Viewer) -> Overview:
+        """Return the overview; read again when something has changed, but not all the time."""
+        revision, key = await self.service.revision(), (window, viewer.zone.key)
+        async with self._reading[window]:
+            known = self._known.get(key)
+            if known is not None and viewer.now < (
+                known.until_unchanged if known.revision == revision else known.until
+            ):
+                return known.overview
+            await self._look_after_health()
+            begun = time.monotonic()
+            found = await self.service.overview(
+                OverviewQuery(window=window, zone=viewer.zone.key, wait_seconds=PAGE_SECONDS), health=self._health
+            )
+            spent = round(_SHARE * 1_000 * (time.monotonic() - begun))
+            until = viewer.now + min(_LONGEST_KEPT, max(_FRESH // 10, spent))
+            is_current = found.reach.is_complete
+            self._known[key] = _Known(found, revision, until, viewer.now + _LONGEST_KEPT if is_current else until)
+            self._known.move_to_end(key)
+            while len(self._known) > _MOST_OVERVIEWS:
+                self._known.popitem(last=False)
+            return found
 
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
         return None if last is None or last < now - _DAY else last
 
-    async def _health_now(self) -> StoreHealth:
-        """Return how the store is, or how it was when its writer, which an import keeps busy, last answered."""
+    async def _look_after_health(self) -> None:
+        """Learn how the store is; its writer, which an import keeps busy, may answer later."""
         looking = self._looking
         if looking is None or looking.done():
             looking = self._looking = asyncio.create_task(self._look())
         await asyncio.wait((looking,), timeout=_HEALTH_SECONDS)
         if looking.done():
             looking.result()
-        return self._health
 
     async def _look(self) -> None:
         health = await self.service.health()
         if health != self._health:
-            self._health, self._attention = health, None
-
-    async def _gist(self, line: RunLine) -> str:
-        """Return the question of an interrupted run, or why it broke off."""
-        body = None
-        with suppress(RecordDamaged):
-            body = await self.service.detail_bytes(line.workflow_id, line.execute_id)
-        return "" if body is None else gist(outline_of(body), _LONGEST_GIST)
-
-    async def _some(self, record_filter: RecordFilter, wait: IndexWait, size: int = _SHOWN) -> Selection:
-        query = RecordQuery(filter=record_filter, size=size, summaries=True, wait_seconds=wait.seconds)
-        return await self.service.select(query)
-
-
-def _count(found: Selection) -> Count:
-    return Count(found.total, found.total_is_exact and found.reach.is_complete)
-
-
-def _lines(found: Selection, now: int) -> list[RunLine]:
-    return [line_of_run(each, now) for each in found.documents]
-
-
-def _least(reaches: list[IndexReach]) -> IndexReach:
-    """Return the reach of an answer put together from answers with these *reaches*."""
-    return max(reaches, key=lambda each: left_of(each.revision, each.newest, each.missing))
+            self._health = health
+            self._known.clear()

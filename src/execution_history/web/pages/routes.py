@@ -17,14 +17,20 @@ from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
+from execution_history.web.pages.demo_page import DemoPages
 from execution_history.web.pages.facet_pages import FacetPages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
 from execution_history.web.pages.name_form import NameForm
+from execution_history.web.pages.nested_runs import NestedRuns
+from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
+from execution_history.web.pages.price_page import PricePages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
+from execution_history.web.pages.run_starter import RunStarter
+from execution_history.web.pages.start_page import TRIAL_INPUT, TRIAL_WORKFLOW, StartPages
 from execution_history.web.pages.statistics_page import FigurePages
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.view_pages import ViewPages
@@ -42,10 +48,10 @@ _TITLES: Final = {
 }
 
 
-def add_pages(app: FastAPI, application: Application) -> None:
-    """Add the pages to *app*, and show browsers its errors as pages."""
+def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False) -> None:
+    """Add the pages to *app*, and show browsers its errors as pages; a demo may stand beside a history."""
     service = application.service
-    renderer = Renderer(names=lambda: service.last_names)
+    renderer = Renderer(names=lambda: service.last_names, about=_about(application, is_beside=is_beside))
 
     class PageRoute(HistoryRoute):
         """A route of the pages: any text in its path, workflows with their names, and errors as pages."""
@@ -61,8 +67,10 @@ def add_pages(app: FastAPI, application: Application) -> None:
 
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     runs = RunPages(service, renderer)
-    OverviewPages(service, application.recorder, renderer, has_sandbox=application.sandbox is not None).add_to(router)
+    OverviewPages(service, application.recorder, renderer).add_to(router)
     FigurePages(service, renderer).add_to(router)
+    PricePages(service, renderer).add_to(router)
+    NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)
     ListPages(service, renderer, runs, facets).add_to(router)
@@ -72,7 +80,8 @@ def add_pages(app: FastAPI, application: Application) -> None:
     IndexPages(service, renderer).add_to(router)
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
-    RunActions(runs, application.runner).add_to(router)
+    NestedRuns(service, renderer).add_to(router)
+    _add_starts(router, application, renderer, runs)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 
     @router.get("/assets/{version}/{name}")
@@ -87,6 +96,28 @@ def add_pages(app: FastAPI, application: Application) -> None:
 
     app.include_router(router)
     app.add_exception_handler(HTTPException, answer_http_error)
+
+
+def _add_starts(router: APIRouter, application: Application, renderer: Renderer, runs: RunPages) -> None:
+    """Add what starts runs from a page, and the way into the demo."""
+    starter = RunStarter()
+    RunActions(runs, application.runner, starter).add_to(router)
+    accounts = tuple(application.upstream.account_names)
+    StartPages(application.service, application.runner, starter, renderer, accounts).add_to(router)
+    if application.demo is not None:
+        DemoPages(application.demo).add_to(router)
+
+
+def _about(application: Application, *, is_beside: bool) -> dict[str, object]:
+    """Return what every template may say about this server."""
+    sandbox = application.sandbox
+    return {
+        "demo": ("beside" if is_beside else "alone") if application.is_demo else None,
+        "has_demo": application.demo is not None,
+        "trial": None if sandbox is None else TRIAL_WORKFLOW,
+        "trial_token": None if sandbox is None else sandbox.token,
+        "trial_input": TRIAL_INPUT,
+    }
 
 
 async def _keep_preferences(request: Request) -> Response:

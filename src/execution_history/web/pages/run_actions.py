@@ -1,12 +1,9 @@
 """The actions of a run's page: run the workflow again, and answer the question of an interrupted run."""
 
-import asyncio
-import logging
 import sys
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,18 +11,15 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.coze import CozeRunner
 from execution_history.coze.protocol.answers import open_question
-from execution_history.errors import ExecutionHistoryError, InvalidInput, NotInterrupted
-from execution_history.records.json_text import read_json
+from execution_history.errors import ExecutionHistoryError, NotInterrupted
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.interrupt_form import answer_to, question_of
 from execution_history.web.pages.run_page import RUN, RunPages
+from execution_history.web.pages.run_starter import RunStarter, checked_input, input_of
 from execution_history.web.pages.run_view import edited, not_again
 
-_log = logging.getLogger("execution_history.web")
-
-Frame = dict[str, Any]
 _ANY: Final = sys.maxsize
 
 
@@ -36,11 +30,12 @@ class RunActions:
     Args:
         pages: show an error on the page of the run.
         runner: runs workflows.
+        starter: reads the runs to their end.
     """
 
     pages: RunPages
     runner: CozeRunner
-    _running: set["asyncio.Task[None]"] = field(default_factory=set)
+    starter: RunStarter
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -56,8 +51,8 @@ class RunActions:
         text, recorded = form.get("parameters", ""), record["input_parameters"]
         is_edited = "parameters" in form and text.replace("\r\n", "\n") != edited(record, _ANY)
         try:
-            parameters = _object(text) if is_edited else None if recorded is None else _checked(recorded)
-            new_id = await self._started(self.runner.stream_again(record, parameters))
+            parameters = input_of(text) if is_edited else None if recorded is None else checked_input(recorded)
+            new_id = await self.starter.started(self.runner.stream_again(record, parameters))
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
             if is_edited:
@@ -75,51 +70,12 @@ class RunActions:
             if question is None or question.event_id != form.get("event_id"):
                 raise NotInterrupted("This question is no longer open: the page of the run shows the current one.")
             answer = form.get("choice") or answer_to(question, form)
-            await self._started(self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n")))
+            await self.starter.started(
+                self.runner.stream_resumption(workflow_id, execute_id, answer.replace("\r\n", "\n"))
+            )
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
             return await self.pages.shown(
                 request, workflow_id, execute_id, notice=fault.message, answers=form, status=fault.status
             )
         return RedirectResponse(urls.run(workflow_id, execute_id), HTTPStatus.SEE_OTHER)
-
-    async def _started(self, frames: AsyncGenerator[Frame, None]) -> str:
-        """Return the id of the run that *frames* begin; read the rest of them in a task of its own."""
-        first = await anext(frames)
-        task = asyncio.create_task(_read(frames))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        return str(first["data"]["execution_id"])
-
-
-async def _read(frames: AsyncGenerator[Frame, None]) -> None:
-    """Read a run to its end, so that it is recorded whole; its frames go nowhere."""
-    try:
-        async for _ in frames:
-            pass
-    except ExecutionHistoryError as error:
-        _log.warning("A run that was started from the page could not be read to its end: %s", error)
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Return the input in *text*.
-
-    Raises:
-        InvalidInput: it is no JSON object.
-    """
-    try:
-        found = read_json(text or "{}")
-    except ValueError:
-        raise InvalidInput("The input is not JSON: write an object of names and values.") from None
-    return _checked(found)
-
-
-def _checked(found: object) -> dict[str, Any]:
-    """Return *found*, which has to be a JSON object.
-
-    Raises:
-        InvalidInput: it is no JSON object.
-    """
-    if not isinstance(found, dict):
-        raise InvalidInput("The input is a JSON object of names and values.")
-    return found

@@ -24,6 +24,7 @@ from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
+from execution_history.web.pages.nested_runs import folded, with_counts
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, viewer_for
@@ -92,7 +93,8 @@ class ListPages:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
-        lines = await self._lines(selection, viewer.now, state.words) if selection else []
+        listed = await self._lines(selection, viewer.now, state.words) if selection else []
+        lines = await with_counts(self.service, folded(listed, state), IndexWait().seconds)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -101,11 +103,12 @@ class ListPages:
             "named": named,
             "notice": notice,
             "lines": lines,
+            "folded": len(listed) - len(lines),
             "with_cost": state.sort == "cost" or any(line.cost for line in lines),
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
-            "newest": _newest(lines, state, viewer.now),
+            "newest": _newest(listed, state, viewer.now),
             "change": await self._change(query(request, "change")),
             "columns": _COLUMNS,
             **await self._bar(state, workflow_id, record_filter, selection),
@@ -132,6 +135,7 @@ class ListPages:
             for key in query(request, "rows").split(" ")[:_MOST_FOLLOWED]
             if (line := await self._row(key, viewer.now, wait))
         ]
+        lines = await with_counts(self.service, lines, wait.seconds)
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
         context["with_cost"] = query(request, "cost") == "1"
         return self.renderer.page(request, "news.html", context)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -12,20 +13,27 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import Message
+from execution_history.errors import ExecutionNotFound, Message
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.history.trace import Trace
+from execution_history.records.metadata import PARENT
 from execution_history.records.partial import outline_of
 from execution_history.web.api.records import no_such
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.json_pointer import NoSuchPart
 from execution_history.web.pages.run_view import Record, edited, not_again, parsed, run_view
 from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.trace_view import MOST_RUNS
 from execution_history.web.pages.value_view import part_view, raw_part
 
 _Result = TypeVar("_Result")
 
 RUN: Final = "/workflows/{workflow_id}/runs/{execute_id}"
+PARENT_MARK: Final = f'"{PARENT.name}"'.encode()
+"""What stands in the bytes of every record that may have a parent."""
+
 _LARGE: Final = 256_000
 _MOST: Final = 10**12
 _LARGEST_EDITED: Final = 100_000
@@ -91,7 +99,8 @@ class RunPages:
         """
         body = await self.body(workflow_id, execute_id) if body is None else body
         viewer, form = viewer_for(request), answers or {}
-        view = await run_in_thread_if_large(len(body), lambda: run_view(body, viewer))
+        trace = await self._trace(workflow_id, execute_id, body)
+        view = await run_in_thread_if_large(len(body), lambda: run_view(body, viewer, trace))
         return {
             "run": view,
             "run_address": urls.run(workflow_id, execute_id),
@@ -100,6 +109,18 @@ class RunPages:
             "answers": form,
             "notice": notice,
         }
+
+    async def _trace(self, workflow_id: str, execute_id: str, body: bytes) -> Trace | None:
+        """Return the tree of a run with these stored bytes; ``None`` where it stands alone, or has been deleted."""
+        wait = IndexWait()
+        if PARENT_MARK not in body:
+            counts = await self.service.count_children([(workflow_id, execute_id)], wait_seconds=wait.seconds)
+            if not counts:
+                return None
+        with suppress(ExecutionNotFound):
+            found = await self.service.trace(workflow_id, execute_id, limit=MOST_RUNS, wait_seconds=wait.seconds)
+            return None if found.is_single else found
+        return None
 
     async def live(self, request: Request, workflow_id: str, execute_id: str) -> Response:
         """Render the contents of a run's page as they are now; 204 where the record has not changed since ``since``."""

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from execution_history.history.nesting import parent_of
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
@@ -34,7 +35,11 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far."""
+    """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far.
+
+    ``parent`` names the run within which it began by workflow id, where that is known, and execute id; ``within``
+    counts the runs that began directly within it.
+    """
 
     workflow_id: str
     execute_id: str
@@ -48,6 +53,8 @@ class RunLine:
     tags: tuple[str, ...]
     is_pinned: bool
     passages: tuple[Passage, ...] = ()
+    parent: tuple[str | None, str] | None = None
+    within: int = 0
     cost: tuple[float, str] | None = None
 
 
@@ -60,13 +67,14 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         facts["execute_id"],
         facts["execute_status"],
         facts["create_time"],
-        elapsed_ms(facts["create_time"], facts["duration_ms"], now),
+        elapsed_ms(facts["create_time"], facts["duration_ms"], now, facts.get("waited_ms") or 0),
         facts["tokens"],
         one_line(facts["input_line"], _LONGEST_LINE),
         one_line(error or facts["output_line"], _LONGEST_LINE),
         bool(error),
         tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
         PINNED.of(facts) is True,
+        parent=parent_of(facts),
         cost=None if cost is None else (units_of(cost.amount), cost.currency),
     )
 

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
-from types import CodeType
+from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
@@ -16,6 +16,7 @@ from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import formatting, phrases
 from execution_history.presentation.change_sentence import change_sentence
+from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
@@ -68,13 +69,18 @@ class Renderer:
     Args:
         languages: the languages that a reader can choose from.
         names: returns the names of workflows, by their ids.
+        about: what all templates may say about this server.
     """
 
     def __init__(
-        self, languages: Languages = LANGUAGES, names: Callable[[], Mapping[str, WorkflowName]] = dict
+        self,
+        languages: Languages = LANGUAGES,
+        names: Callable[[], Mapping[str, WorkflowName]] = dict,
+        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None}),
     ) -> None:
         self.assets = Assets()
         self._names = names
+        self._about = about
         self._languages = languages
         self._environments: dict[str, Environment] = {}
         first = self._of(self._languages[self._languages.names[0]])
@@ -128,7 +134,9 @@ class Renderer:
             "translate": translate,
             "themes": THEMES,
             "words": phrases,
+            "speakers": SPEAKERS,
             "index_line": index_line,
+            **self._about,
             "name_of": self._name_of,
             "noted_of": self._noted_of,
             "called": self._called,

@@ -1,11 +1,13 @@
 """The addresses of all pages. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
+CHARTS: Final = "/charts"
+PRICES: Final = "/prices"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
@@ -16,8 +18,9 @@ UNDO: Final = "/runs/change/undo"
 STOP: Final = "/runs/change/stop"
 VIEWS: Final = "/views"
 EXPORT: Final = "/coze/export"
-
-_LONGEST_LINK: Final = 2_000
+START: Final = "/run"
+DEMO: Final = "/demo"
+DEMO_LEFT: Final = "/demo/leave"
 
 
 def segment(text: str) -> str:
@@ -38,6 +41,16 @@ def naming(workflow_id: str) -> str:
 def runs(workflow_id: str | None) -> str:
     """Return the address of the runs of a workflow, or of all."""
     return RUNS if workflow_id is None else f"{workflow(workflow_id)}/runs"
+
+
+def nodes(workflow_id: str, window: str = "") -> str:
+    """Return the address of the nodes of a workflow over its runs."""
+    return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
+
+
+def start(workflow_id: str) -> str:
+    """Return the address of the form that runs a workflow."""
+    return f"{workflow(workflow_id)}/run"
 
 
 def run(workflow_id: str, execute_id: str) -> str:
@@ -69,6 +82,11 @@ def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
     return f"{path}?{urlencode(present)}" if present else path
 
 
+def compare(keys: Sequence[str], baseline: int) -> str:
+    """Return the address that compares the runs that *keys* name with the one whose number, from 1, is *baseline*."""
+    return f"{COMPARE}?{urlencode([*(('run', key) for key in keys), ('baseline', baseline)])}"
+
+
 def key_of(workflow_id: str, execute_id: str) -> str:
     """Return a run as one value of a form or a query: ``workflow/execution``, both percent-encoded."""
     return f"{segment(workflow_id)}/{segment(execute_id)}"
@@ -97,14 +115,3 @@ def own(address: str) -> str:
     is_path = address.startswith("/") and not address.startswith(("//", "/\\"))
     is_clean = address.isascii() and address.isprintable() and "\\" not in address
     return address if is_path and is_clean and not parts.scheme and not parts.netloc else OVERVIEW
-
-
-def web_link(address: object) -> str | None:
-    """Return *address* when it is an absolute HTTP address, safe for a link; else ``None``."""
-    if not isinstance(address, str) or len(address) > _LONGEST_LINK or not address.isprintable():
-        return None
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    return address if parts.scheme.lower() in {"http", "https"} and parts.hostname else None

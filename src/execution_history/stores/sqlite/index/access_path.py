@@ -15,7 +15,7 @@ import apsw
 import orjson
 
 from execution_history.query.model import Sort
-from execution_history.query.predicates import Exists, HasTag, In, Prefix, Range, Suffix
+from execution_history.query.predicates import Exists, HasNode, HasTag, In, Prefix, Range, Suffix
 from execution_history.stores.sql_fragments import TAIL, ColumnPredicate, Fragment, together, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
@@ -23,6 +23,7 @@ from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
+_Indexed = In | Range | Exists | HasTag | Prefix | Suffix
 _JOINED: Final = "CROSS JOIN facets f ON f.seq = t.seq"
 
 # Of equal ones the first in this order is chosen. The indexes have create_time after these columns.
@@ -168,7 +169,7 @@ def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: Access
 
 def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath]:
     among = {each.attribute.column: each for each in predicates if isinstance(each, In)}
-    alone = (_alone(each, sort, among.get("workflow")) for each in predicates)
+    alone = (_alone(each, sort, among.get("workflow")) for each in predicates if not isinstance(each, HasNode))
     found = [path for path in alone if path is not None]
     for name, columns in _BY_COLUMNS:
         if all(column in among for column in columns):
@@ -177,7 +178,7 @@ def _paths(predicates: Sequence[ColumnPredicate], sort: Sort) -> list[AccessPath
     return [*found, *_in_order(among.get("workflow"), sort)]
 
 
-def _alone(predicate: ColumnPredicate, sort: Sort, workflow: In | None) -> AccessPath | None:
+def _alone(predicate: _Indexed, sort: Sort, workflow: In | None) -> AccessPath | None:
     """Return the path of an index that serves *predicate* alone, if there is one, unless it is that of the order."""
     by_time = sort == "create_time"
     if isinstance(predicate, HasTag):
@@ -193,9 +194,14 @@ def _alone(predicate: ColumnPredicate, sort: Sort, workflow: In | None) -> Acces
         return AccessPath(_BY_RANGE[column], decided=(predicate,), is_ordered=False) if has_index else None
     if predicate.attribute.stored_as == "several" and len(predicate.values) == 1:
         return AccessPath(column, listed=predicate, is_ordered=by_time)
-    if column == "pinned" and predicate.values == (True,):
-        return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time)
-    return None
+    is_pin = column == "pinned" and predicate.values == (True,)
+    return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time) if is_pin else None
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> AccessPath | None:
@@ -205,12 +211,6 @@ def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> Ac
     if workflow is None or in_workflow is None:
         return AccessPath(alone, decided=(predicate,), is_ordered=by_time)
     return AccessPath(in_workflow, (workflow,), decided=(predicate,), is_ordered=by_time)
-
-
-def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
-    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
-        return None
-    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _name_of(listed: HasTag | In) -> str:

@@ -18,7 +18,7 @@ from execution_history.query.rollups import DAY_HOURS, HOUR_MS, Piece, Stretch, 
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import TOKENS, counts_of, is_ended, sums_of
 from execution_history.stores.sqlite.index.connections import rows, statement, texts_at
-from execution_history.stores.sqlite.index.day_rollups import hours_of, lanes_of, unpacked
+from execution_history.stores.sqlite.index.day_rollups import OVERFLOW, hours_of, lanes_of, unpacked
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _DAY_MS: Final = DAY_HOURS * HOUR_MS
@@ -83,11 +83,23 @@ class DayGroups:
         return [number for (number,) in rows(self._index, _NUMBERS_OF, (listed,))]
 
     @cached_property
+    def _nodes(self) -> list[int]:
+        found: list[int] = []
+        for workflow in self._workflows[:1]:
+            found += (number for (number,) in rows(self._index, statement("nodes_with_days"), (workflow,)))
+        return found
+
+    @property
+    def has_all(self) -> bool:
+        """Whether all groups have rollups: not the nodes of a workflow that names them anew in each run."""
+        return not self._of_nodes or OVERFLOW not in self._nodes
+
+    @cached_property
     def _names(self) -> dict[int, str]:
         """The keys of all groups that there may be, by their numbers."""
         numbers: Sequence[int] = self._workflows
         if self._of_nodes:
-            numbers = [number for (number,) in rows(self._index, statement("nodes_with_days"), self._workflows)]
+            numbers = [number for number in self._nodes if number != OVERFLOW]
         return {number: name for number, name in texts_at(self._index, numbers).items() if number is not None}
 
     def groups(self, first: int, last: int) -> list[GroupSums]:

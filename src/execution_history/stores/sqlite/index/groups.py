@@ -10,7 +10,7 @@ import orjson
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, TrendPoint, key_of
 from execution_history.query.fields import ERROR_CODE, STATE
-from execution_history.query.grouping import GroupSums, break_down
+from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
 from execution_history.query.predicates import Exists, In, Range
 from execution_history.query.time_buckets import bucket_number
@@ -70,6 +70,7 @@ class GroupEngine:
         self._days = DayGroups(index, query)
         self._matches = text_matches(query.filter.predicate(), text)
         self.is_text_exact = self._spanning.is_text_exact
+        self.rolled_up = ROLLED_UP if self._days.has_all else ROLLED_UP - {query.by}
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -86,7 +87,8 @@ class GroupEngine:
         """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
         base, unit = self._base(most), gcd(*edges) if edges else 1
         figures = (
-            f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')})"
+            f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')}), "
+            f"coalesce(sum(g.duration) FILTER (WHERE {is_ended('g')}), 0)"
         )
         named = "g.title, g.type" if self._is_node else "NULL, NULL"
         cost = "json_array(g.currency, sum(g.cost))"
@@ -119,7 +121,7 @@ class GroupEngine:
         for arm, key, body in found:
             if arm != _FIGURES or key is None:
                 continue
-            *figures, last_run, timed, title, kind = body
+            *figures, last_run, timed, total_ms, title, kind = body
             text = key_of(self._query.by, names.get(key, key) if self._is_shared else self._plain(key))
             groups.append(
                 GroupSums(
@@ -131,6 +133,7 @@ class GroupEngine:
                     trends.get(key, {}),
                     names.get(kind),
                     timed if self._is_node else None,
+                    total_ms if self._is_node else None,
                 )
             )
         return groups, number
@@ -224,7 +227,12 @@ def breakdown(
     """
     engine = GroupEngine(index, query, text, limits)
     planned = break_down(
-        query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_grouped, most=limits.grouped
+        query,
+        reach,
+        is_text_exact=engine.is_text_exact,
+        rolled_up=engine.rolled_up,
+        exact_runs=limits.exact_grouped,
+        most=limits.grouped,
     )
     pages: list[PageEngine] = []
 

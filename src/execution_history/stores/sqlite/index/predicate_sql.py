@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from execution_history.query.fields import ATTRIBUTES
-from execution_history.query.predicates import And, Attribute, Exists, HasTag, In, Predicate, Prefix, Range, Suffix
+from execution_history.query.predicates import (
+    And,
+    Attribute,
+    Exists,
+    HasNode,
+    HasTag,
+    In,
+    Predicate,
+    Prefix,
+    Range,
+    Suffix,
+)
 from execution_history.stores.sql_fragments import LARGEST, TAIL, Fragment, fingerprint_number, together, whole
 from execution_history.stores.sqlite.queries import Value, past_prefix
 from execution_history.stores.status_numbers import STATUS_NUMBERS
@@ -46,8 +57,8 @@ def render(predicate: Predicate) -> Fragment:
             return Fragment(f"f.{attribute.column} IS {'NOT ' if is_there else ''}NULL")
         case Prefix() | Suffix():
             return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
-        case HasTag(tag):
-            return _is_listed(has_name("x", tag), "tags")
+        case HasTag() | HasNode():
+            return _has(predicate)
         case And(parts):
             return together([render(part) for part in parts])
     raise TypeError(f"No column decides {type(predicate).__name__}.")
@@ -62,6 +73,16 @@ def _is_listed(named: Fragment, table: str) -> Fragment:
     # Both columns, so that SQLite uses the primary key of the table.
     same = "x.create_time = f.create_time AND x.seq = f.seq"
     return Fragment(f"EXISTS (SELECT 1 FROM {table} x WHERE {named.sql} AND {same})", named.values)  # noqa: S608 - literals of ours
+
+
+def _has(predicate: HasTag | HasNode) -> Fragment:
+    if isinstance(predicate, HasTag):
+        return _is_listed(has_name("x", predicate.tag), "tags")
+    named = f"{_NUMBER_OF_TEXT} IN (x.node, x.title)"
+    test = f"SELECT 1 FROM nodes x WHERE x.seq = f.seq AND {named}"  # noqa: S608 - literals of ours
+    if predicate.least_ms is None:
+        return Fragment(f"EXISTS ({test})", (predicate.node,))
+    return Fragment(f"EXISTS ({test} AND x.duration >= ?)", (predicate.node, _number(predicate.least_ms)))
 
 
 def _numbers(values: Sequence[Value]) -> str:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from execution_history.history.annotations import Refusal
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.trace import TraceRun
 from execution_history.query.breakdown import Group
 from execution_history.query.model import Bucket, FailureGroup, Figures
 from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Reach, Text
@@ -109,8 +110,49 @@ class ComparisonAnswer(BaseModel):
     success: bool
     comparison: dict[str, Any] = Field(
         description="old and new (which runs), is_same, the differences of input, output, settings and ending, the "
-        "first node that differs (divergence), duration and tokens of both, and left_out: what was too large."
+        "first node that differs (divergence), what each node did in both (nodes), duration and tokens of both, and "
+        "left_out: what was too large."
     )
+
+
+class SeveralAnswer(BaseModel):
+    """How several runs compare with one of them."""
+
+    success: bool
+    runs: list[dict[str, Any]] = Field(description="The runs and their figures, the baseline first.")
+    comparisons: list[dict[str, Any]] = Field(
+        description="Of each other run with the baseline, in the same order, as for two runs."
+    )
+    nodes: list[dict[str, Any]] = Field(description="What each node did in every run, those that failed first.")
+    equal_values: dict[str, int] = Field(description="How many single values of input and output are alike in all.")
+
+
+class TracedRun(TraceRun):
+    """A run of a tree; times and durations are milliseconds.
+
+    The duration is how long it worked, without waited_ms, for which it waited for answers. depth counts the runs of the
+    tree around it, parent is the execute_id of the next of them, children counts those directly within it.
+    """
+
+
+class TraceAnswer(BaseModel):
+    """The tree of runs around a run."""
+
+    success: bool
+    runs: list[TracedRun] = Field(description="Each before those within it, which are in the order of their beginning.")
+    path: list[ExecutionName] = Field(description="From the outermost run down to the one of the address.")
+    missing_parent: dict[str, str | None] | None = Field(
+        description="The parent of the outermost run where it has one without a record: workflow_id, if known, and "
+        "execute_id."
+    )
+    is_circular: bool = Field(
+        description="Whether the parents lead round in a circle, so that no run is the outermost."
+    )
+    left_out: int = Field(description="How many further runs there are at least, beyond the limit or too deep.")
+    damaged: list[DamagedRecord] | None = Field(
+        None, description="Only present when records of the tree are damaged and cannot be read: these."
+    )
+    reach: Reach | None = Field(None, description="Only present while the index is behind the history.")
 
 
 class FiguresAnswer(Figures):

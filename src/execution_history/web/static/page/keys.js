@@ -25,7 +25,7 @@ const ACTIONS = {
     box.click();
   },
   Enter: (event) => {
-    if (event.target.closest("a, button, summary")) return false;
+    if (event.target.closest("a, button, summary, .open-run")) return false;
     const link = current()?.querySelector("a[data-open]");
     if (!link) return false;
     link.click();

@@ -2,6 +2,7 @@
 import { reveal } from "./copying.js";
 import { follow } from "./feed.js";
 import { current } from "./keys.js";
+import { nest } from "./nesting.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
@@ -15,7 +16,7 @@ export function startList() {
     const link = event.target.closest("[data-list] tr[data-row] a[data-open]");
     if (!link || !WIDE.matches || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    open(beside(link.closest("tr").dataset.row));
+    open(beside(link.closest("tr").dataset.row)).then(() => document.querySelector(".open-run")?.focus({ preventScroll: true }));
   });
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-escape]");
@@ -130,6 +131,8 @@ function renew(row) {
   row.querySelector("input").checked = old.querySelector("input").checked;
   const focused = old.contains(document.activeElement) ? document.activeElement.tagName : null;
   localise(row);
+  if (old.dataset.inside !== undefined) nest(row, old.dataset.inside);
+  if (old.querySelector("a.within[aria-expanded=true]")) row.querySelector("a.within")?.setAttribute("aria-expanded", "true");
   old.replaceWith(row);
   if (focused) row.querySelector(focused)?.focus({ preventScroll: true });
 }

@@ -5,7 +5,7 @@ import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
 const PAUSE = 1000;
-const FIELDS = "input, textarea, select";
+const FIELDS = "input:not([type=radio]), textarea, select";
 const PLACES = "[data-at], section, details, header, tr";
 
 export function startLive() {
@@ -14,18 +14,22 @@ export function startLive() {
 }
 
 function isShown(event) {
-  const address = document.querySelector("[data-run]")?.dataset.run.split("/").map(decodeURIComponent);
-  return event.kind === "put" && address?.[2] === event.workflow_id && address[4] === event.execute_id;
+  const article = document.querySelector("[data-run]");
+  const address = article?.dataset.run.split("/").map(decodeURIComponent);
+  if (event.kind !== "put" || !address) return false;
+  // Whatever begins or ends may be within a run of a program that goes on.
+  return article.dataset.family !== undefined || (address[2] === event.workflow_id && address[4] === event.execute_id);
 }
 
 async function refresh(isTold) {
   const article = document.querySelector("[data-run]");
   if (!article || (!isTold && article.dataset.live === undefined)) return false;
-  const piece = await fetchPiece(`${article.dataset.run}/live?since=${article.dataset.updated}`);
+  const piece = await fetchPiece(`${article.dataset.run}/live?since=${article.dataset.family === undefined ? article.dataset.updated : 0}`);
   const changed = piece.querySelector("article");
   if (!changed || !article.isConnected) return false;
   if (article.querySelector(`:is(${FIELDS}):focus`)) return undefined;
   keepOpen(article, changed);
+  keepChosen(article, changed);
   keepTyped(article, changed);
   reveal(changed);
   localise(changed);
@@ -47,6 +51,14 @@ function keepOpen(article, changed) {
     const at = details.dataset.at;
     const old = at === undefined ? before[number] : before.find((each) => each.dataset.at === at);
     if (old) details.open = old.open;
+  }
+}
+
+/** Keeps in `changed` how the reader has chosen to see the texts of nodes. */
+function keepChosen(article, changed) {
+  for (const chosen of article.querySelectorAll("input[type=radio]:checked")) {
+    const same = changed.querySelector(`input[name="${CSS.escape(chosen.name)}"][value="${CSS.escape(chosen.value)}"]`);
+    if (same) same.checked = true;
   }
 }
 
@@ -83,7 +95,7 @@ function placeOf(article) {
 function focusOf(article) {
   const focused = document.activeElement;
   if (!article.contains(focused) || focused === article) return () => {};
-  const all = (place) => [...place.querySelectorAll("a, button, summary, [tabindex]")];
+  const all = (place) => [...place.querySelectorAll("a, button, summary, input[type=radio], [tabindex]")];
   const same = likeness(all(article), focused);
   return (changed) => same(all(changed))?.focus({ preventScroll: true });
 }

@@ -1,4 +1,4 @@
-// Pages that are shown anew as a whole when something happens: the overview, and the charts of a workflow.
+// Pages that are shown anew as a whole when something happens: the overview, and the charts and nodes of a workflow.
 import { reveal } from "./copying.js";
 import { follow } from "./feed.js";
 import { current } from "./keys.js";
@@ -6,12 +6,19 @@ import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
 const PAUSE = 5000;
+const UNSEEN_PAUSE = 30000;
 
 export function startRenewal() {
   const main = document.querySelector("main[data-follows]");
   if (!main) return;
   const workflow = main.dataset.follows;
   follow((event) => !workflow || event.workflow_id === workflow, refresh, PAUSE, PAUSE);
+  // A tab in the background follows nothing, but its title tells how many runs have failed.
+  if (!workflow) setInterval(() => document.hidden && fetchPiece(location.href).then(retitle, () => {}), UNSEEN_PAUSE);
+}
+
+function retitle(page) {
+  document.title = page.querySelector("title").textContent;
 }
 
 async function refresh() {
@@ -20,21 +27,24 @@ async function refresh() {
   return (await showWholePage()) ? document.querySelector("main").textContent !== before : undefined;
 }
 
-/** Whether the reader types something there, has typed it, or has selected it: then it stays as it is. */
+/** Whether the reader types something there, has typed or selected it, or points at a chart: then it stays as it is. */
 export function isBusy() {
   const main = document.querySelector("main");
   const selection = getSelection();
   const fields = [...main.querySelectorAll("input:not([type=checkbox], [type=hidden]), textarea, select")];
   return (
     fields.some((each) => each === document.activeElement || (!each.options && each.value !== each.defaultValue)) ||
-    (!selection.isCollapsed && main.contains(selection.anchorNode))
+    (!selection.isCollapsed && main.contains(selection.anchorNode)) ||
+    main.querySelector(".chart .readout:not([hidden])") !== null
   );
 }
 
 /** Shows the page as it is now, with what was unfolded and focused; returns whether it could, as nobody was busy there. */
 export async function showWholePage() {
-  const changed = (await fetchPiece(location.href)).querySelector("main");
+  const page = await fetchPiece(location.href);
+  const changed = page.querySelector("main");
   if (isBusy()) return false;
+  retitle(page);
   const main = document.querySelector("main");
   const focused = main.contains(document.activeElement) && document.activeElement.getAttribute("href");
   const row = current()?.dataset.row;

@@ -1,0 +1,1 @@
+"""Thirty days of varied runs of workflows that do not exist, to look at everything with."""

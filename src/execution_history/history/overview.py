@@ -1,0 +1,187 @@
+"""The overview of a history: what failed in a window of time and how each workflow did in it, and what is open now.
+
+What is open – questions, runs that go on, debug pages that expire at Coze – does not depend on the window.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal, get_args
+
+from execution_history.errors import InvalidQuery, quoted
+from execution_history.history.keyword_query import damaged_of
+from execution_history.query.hints import hint
+from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
+
+Window = Literal["24h", "7d", "30d"]
+WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
+
+_HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
+
+SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
+WINDOWS: Final[dict[Window, tuple[int, BucketSize]]] = {
+    "24h": (_DAY, "hour"),
+    "7d": (7 * _DAY, "day"),
+    "30d": (30 * _DAY, "day"),
+}
+"""The length of each window in milliseconds, and of its buckets."""
+
+DEBUG_PAGE_LIVES: Final = 7 * _DAY
+"""How long Coze keeps a run's debug page (coze-protocol 1.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A number of runs; unless it is exact, at least so many."""
+
+    number: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverviewQuery:
+    """A query for the overview.
+
+    Attributes:
+        window: how far back it looks.
+        zone: the time zone of the days (an IANA name).
+        sort: the order of the workflows; those without runs in the window come last.
+        descending: the largest, or newest, first.
+        wait_seconds: how long the whole answer may wait for an index that follows; as in :class:`RecordQuery`.
+
+    Raises:
+        InvalidQuery: there is no such window, or no such order.
+    """
+
+    window: Window = "24h"
+    zone: str = "UTC"
+    sort: WorkflowSort = "failed"
+    descending: bool = True
+    wait_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.window not in WINDOWS:
+            raise InvalidQuery(
+                "%(window)s is not a window: %(hint)s.",
+                window=quoted(self.window),
+                hint=hint(str(self.window), WINDOWS),
+            )
+        if self.sort not in SORTS:
+            raise InvalidQuery(
+                "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(self.sort), names=", ".join(SORTS)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowInWindow:
+    """A workflow with its figures in the window; ``last_run`` (milliseconds) is the newest of all time.
+
+    ``figures`` is ``None`` where there are more than a thousand workflows and this one has not been counted.
+    """
+
+    workflow_id: str
+    name: str | None
+    is_starred: bool
+    is_hidden: bool
+    figures: Figures | None
+    last_run: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run that is not over; ``gist`` is its question or its output so far. Times are milliseconds."""
+
+    workflow_id: str
+    execute_id: str
+    create_time: int
+    gist: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRuns:
+    """The newest of some runs that are not over, and how many there are."""
+
+    runs: tuple[OpenRun, ...]
+    total: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The answer to an :class:`OverviewQuery`. Times are milliseconds since the epoch.
+
+    Attributes:
+        window: the window; it goes from ``since`` to ``until``, both included.
+        runs: how many runs began in it.
+        failed: how many of them failed, or were interrupted by an error.
+        broke_off: how many of these were interrupted.
+        failures: what failed, in groups of similar failures, the most frequent first; at most 100. Their ``buckets``
+            are in line with those of ``bucket_edges``.
+        bucket_edges: where the buckets of the window begin, and where the last one ends.
+        workflows: every workflow: the starred ones first, the hidden ones last, and among each in the chosen order.
+        waiting: runs of the last seven days that were interrupted by a question, or without an error.
+        running: the runs that go on.
+        expiring: how many unsuccessful runs have a debug page at Coze that expires within a day.
+        problems: a sentence for each reason that runs cannot be recorded or read now.
+        reach: how much of the history the answer covers.
+        percentiles_are_exact: whether durations come from the runs themselves rather than from histograms.
+        damaged: records that had to be read and cannot be.
+    """
+
+    window: Window
+    since: int
+    until: int
+    runs: int
+    failed: Count
+    broke_off: int
+    failures: Sequence[FailureGroup]
+    bucket_edges: Sequence[int]
+    workflows: Sequence[WorkflowInWindow]
+    waiting: OpenRuns
+    running: OpenRuns
+    expiring: Count
+    problems: Sequence[str]
+    reach: IndexReach
+    percentiles_are_exact: bool
+    damaged: tuple[RecordKey, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing in it, so that what it has not counted has not happened."""
+        return self.reach.is_complete and not self.problems and not self.damaged
+
+
+def in_order(
+    workflows: Iterable[WorkflowInWindow], sort: WorkflowSort, *, descending: bool = True
+) -> list[WorkflowInWindow]:
+    """Return *workflows* sorted: starred ones first, hidden ones last, those without the value behind the others.
+
+    Of equal values the one with the newest run comes first.
+    """
+    newest = sorted(workflows, key=lambda each: (-each.last_run, each.workflow_id))
+    value = _VALUES[sort]
+    known = [each for each in newest if value(each) is not None]
+    ordered = sorted(known, key=value, reverse=descending) + [each for each in newest if value(each) is None]
+    return sorted(ordered, key=lambda each: (each.is_hidden, not each.is_starred))
+
+
+def overview_json(found: Overview) -> dict[str, Any]:
+    """Return *found* as plain values; ``reach`` and ``damaged`` only where something is missing."""
+    content = asdict(found)
+    content["failures"] = [asdict(group) | {"state": group.state} for group in found.failures]
+    for name in ("reach", "damaged"):
+        del content[name]
+    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
+    return content | reach | damaged_of(found.damaged)
+
+
+_VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {
+    "name": lambda each: (each.name or each.workflow_id).casefold(),
+    "runs": lambda each: each.figures and (each.figures.runs or None),
+    "failed": lambda each: each.figures and (each.figures.counts["failed"] if each.figures.runs else None),
+    "success_rate": lambda each: each.figures and each.figures.success_rate,
+    "p95": lambda each: each.figures and each.figures.p95,
+    "tokens": lambda each: each.figures and (each.figures.tokens or None),
+    "cost": lambda each: each.figures and max(each.figures.costs.values(), default=None),
+    "last_run": lambda each: each.last_run,
+}
+"""What workflows are sorted by; ``None`` where a workflow has no such value."""

@@ -1,0 +1,91 @@
+"""The overview in a browser: what failed is seen at once, stays up to date, and can be tapped and sorted."""
+
+import re
+from typing import Final
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.web.pages.conftest import OpenContext, Site
+
+pytestmark = pytest.mark.anyio
+
+_LEAST_TAPPED: Final = 44
+"""Pixels that a finger needs (WCAG 2.5.5)."""
+
+
+async def _failed(site: Site, workflow_id: str, execute_id: str, message: str) -> None:
+    nodes = {
+        "Writer": {
+            "node_id": "7", "node_title": "Writer", "node_type": "LLM", "start_time": 1_764_000_000_000,
+            "update_time": 1_764_000_003_000, "is_finish": False, "error_message": message,
+        }
+    }  # fmt: skip
+    await site.record(
+        workflow_id, execute_id, execute_status="failed", error_message=message, node_execute_status=nodes
+    )
+
+
+async def _overview(open_context: OpenContext, address: str = "/", **options: object) -> Page:
+    page = await (await open_context(**options)).new_page()
+    await page.goto(address)
+    return page
+
+
+async def test_a_failure_is_seen_as_it_happens(site: Site, open_context: OpenContext) -> None:
+    """In the list and in the title of the tab, which say the same number."""
+    await site.record("watched", "first", execute_status="success")
+    page = await _overview(open_context)
+    await expect(page.locator("tr[data-row='watched']")).to_have_count(1)
+    await _failed(site, "watched", "second", "the ferry sank")
+    row = page.locator(".failures tr", has_text="the ferry sank")
+    await expect(row.locator(".count")).to_have_text("1×")
+    await expect(row.locator(".mark")).to_have_text("new")
+    await expect(row.locator(".in-node")).to_have_text("in Writer")
+    number = re.match(r"\s*(\d+) of \d+ runs? failed since yesterday", await page.locator("h1").inner_text())
+    assert number is not None
+    await expect(page).to_have_title(f"({number[1]}) Overview · execution-history")
+
+
+async def test_a_window_and_an_order_are_a_click_away(site: Site, open_context: OpenContext) -> None:
+    """Both stand in the address, each keeps the other, and a second click turns the order round."""
+    await site.record("some", "one", execute_status="success")
+    await site.record("some", "two", execute_status="success")
+    await site.record("more", "one", execute_status="success")
+    page = await _overview(open_context)
+    await page.get_by_role("link", name="7 days").click()
+    await expect(page).to_have_url(re.compile(r"/\?window=7d$"))
+    await page.locator(".workflows thead").get_by_role("link", name="Runs").click()
+    await expect(page).to_have_url(re.compile(r"/\?window=7d&sort=runs$"))
+    rows = page.locator(".workflows tbody tr[data-row]")
+    names = [await row.get_attribute("data-row") for row in await rows.all()]
+    assert names.index("some") < names.index("more")
+    await page.locator("th[aria-sort=descending] a").click()
+    await expect(page.locator("th[aria-sort=ascending]")).to_have_text("Runs")
+    names = [await row.get_attribute("data-row") for row in await rows.all()]
+    assert names.index("more") < names.index("some")
+
+
+async def test_a_failure_can_be_tapped_on_a_phone(site: Site, open_context: OpenContext) -> None:
+    """Its error is there to be read, and its whole row leads to the runs; nothing is wider than the screen."""
+    await _failed(site, "tapped", "one", "the ferry to the other side of the bay has not left the harbour yet")
+    page = await _overview(open_context, "/?failures=all", width=390)
+    row = page.locator(".failures tbody tr", has_text="the ferry to the other side")
+    await expect(row.locator(".what a")).to_be_visible()
+    box = await row.bounding_box()
+    assert box is not None
+    assert (True, True) == (box["height"] >= _LEAST_TAPPED, box["width"] > 300)
+    assert 390 == await page.evaluate("document.documentElement.scrollWidth")
+    await page.mouse.click(box["x"] + 60, box["y"] + 12)
+    await expect(page).to_have_url(re.compile(r"/runs\?fingerprint=[0-9a-f]+&since=24h$"))
+    await expect(page.locator("tr[data-row]")).to_have_count(1)
+
+
+async def test_it_can_be_read_without_scripts(site: Site, open_context: OpenContext) -> None:
+    """Failures, their bars and all links are made on the server."""
+    await _failed(site, "read", "one", "no script has run")
+    page = await _overview(open_context, "/?failures=all", java_script_enabled=False)
+    row = page.locator(".failures tbody tr", has_text="no script has run")
+    await expect(row.locator(".spark .failed")).to_have_count(1)
+    await row.locator(".wf a").click()
+    await expect(page).to_have_url(re.compile("/workflows/read/runs$"))
