@@ -163,3 +163,20 @@ def test_on_a_narrow_terminal_the_heads_of_workflows_are_shapes(call: Call, hist
     lines = [line.rstrip() for line in call("workflows", "--store", "history").out.splitlines()]
     assert "WORKFLOW             RUNS  ◐  ●  ✕  ◇  LAST RUN" == lines[0]
     assert "◐ running  ● success  ✕ failed  ◇ interrupted" == lines[-1]
+
+
+def test_a_filter_that_is_true_or_false_needs_no_value(call: Call, history: History) -> None:
+    """`--pinned` alone is true, wherever it stands; a workflow or an option behind it is not taken for its value."""
+    history.keep("plain", execute_status="success")
+    history.keep("kept", execute_status="success", metadata={"pinned": True})
+    store = ("--store", "history", "--json")
+    for words in (
+        ["--pinned"],
+        ["w", "--pinned"],
+        ["--pinned", "w"],
+        ["--pinned", "--page-size", "5"],
+        ["--pinned", "yes"],
+    ):
+        found = call("list", *words, *store).json()["histories"]
+        assert ["kept"] == [record["execute_id"] for record in found], words
+    assert 1 == call("list", "--pinned=false", *store).json()["total"]

@@ -94,6 +94,11 @@ def test_a_time_beyond_all_calendars_is_its_number() -> None:
     assert str(10**18) == clock(10**18)
 
 
+_FORM = (
+    '{"content": "[{\\"type\\": \\"string\\", \\"name\\": \\"city\\"}, {\\"name\\": \\"days\\"}, {\\"name\\": 7}, 1]"}'
+)
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -106,6 +111,7 @@ def test_a_time_beyond_all_calendars_is_its_number() -> None:
         ({"error_code": "E1"}, "(E1)"),
         ({"error_code": 0, "output": "fine"}, "fine"),
         ({"execute_status": "interrupted", "metadata": {"interrupt": {"data": "Which city?"}}}, "Which city?"),
+        ({"execute_status": "interrupted", "metadata": {"interrupt": {"data": _FORM}}}, "city, days?"),
     ],
 )
 def test_the_gist_is_the_error_the_question_or_the_output(fields: dict[str, Any], expected: str) -> None:

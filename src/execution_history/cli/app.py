@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from execution_history.cli.help_texts import APP, epilog_of, help_of
-from execution_history.cli.options import DebugOption, JsonOption, StoreOption
+from execution_history.cli.options import DebugOption, JsonOption, StoreOption, with_flag_values
 from execution_history.cli.session import PROGRAM, Session
 from execution_history.cli.usage_errors import TranslatedCommand, TranslatedGroup, translate_parameters
 from execution_history.errors import N_
@@ -65,7 +65,7 @@ class _Command(TyperCommand):
         command = typer.main.get_command(alone)
         command.help = self.help
         translate_parameters(command, self._translate)
-        return command.make_context(info_name, args, parent, **extra)
+        return command.make_context(info_name, with_flag_values(args), parent, **extra)
 
 
 def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGES) -> NoReturn:

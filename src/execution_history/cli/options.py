@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import Annotated, Any, Final
 
@@ -16,6 +16,7 @@ from execution_history.presentation.time_zone import local_zone
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
 from execution_history.query.model import MAX_SIZE
 from execution_history.query.parameters import filter_of
+from execution_history.query.values import FLAG_WORDS
 
 Filters = dict[str, list[str]]
 """The filters of one call, by name."""
@@ -132,6 +133,17 @@ def as_options(filters: Filters) -> list[str]:
     return [f"{_option_name(name)}={value}" for name, values in filters.items() for value in values]
 
 
+def with_flag_values(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a call with a value for each filter that is true or false: ``--pinned`` alone is true."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, rest = arguments[:end], arguments[end:]
+    following = [*options[1:], "--"]
+    is_alone = [
+        each in _FLAGS and after.lower() not in FLAG_WORDS for each, after in zip(options, following, strict=False)
+    ]
+    return [f"{each}=true" if alone else each for each, alone in zip(options, is_alone, strict=True)] + [*rest]
+
+
 def _option(row: FilterField) -> inspect.Parameter:
     info = typer.Option(
         _option_name(row.name),
@@ -146,6 +158,9 @@ def _option(row: FilterField) -> inspect.Parameter:
 
 def _option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
+
+
+_FLAGS: Final = frozenset(_option_name(row.name) for row in FILTERS if row.values.kind == "bool")
 
 
 def _as_list(value: str | list[str]) -> list[str]:

@@ -210,7 +210,7 @@ def gist(record: dict[str, Any], limit: int) -> str:
         line = record["output_line"]
         output = (_parsed(line) if line.startswith("{") else None) or line or None
     if record["execute_status"] == "interrupted" and (interrupt := INTERRUPT.of(record)) is not None:
-        output = question_text(interrupt) or output
+        output = question_text(interrupt) or asked_fields(interrupt) or output
     if output is None:
         return ""
     if isinstance(output, Unread):
@@ -222,16 +222,29 @@ def gist(record: dict[str, Any], limit: int) -> str:
 
 def question_text(interrupt: Mapping[str, Any]) -> str:
     """Return an interrupt's question, packed by Coze into JSON once or twice (coze-protocol 1.7); empty for a form."""
-    data = interrupt.get("data")
-    if not isinstance(data, str):
-        return ""
-    content = _parsed(data)
-    content = content.get("content") if isinstance(content, dict) else data
-    inner = _parsed(content) if isinstance(content, str) else content
+    content, inner = _unpacked(interrupt)
     if isinstance(inner, dict):
         inner = inner.get("question") or inner.get("content")
         return one_line(inner, 500) if isinstance(inner, str) else ""
     return one_line(content, 500) if isinstance(content, str) and not isinstance(inner, list) else ""
+
+
+def asked_fields(interrupt: Mapping[str, Any]) -> str:
+    """Return the names of the fields that an interrupt asks for, as ``city, days?``; empty where it asks for none."""
+    inner = _unpacked(interrupt)[1]
+    names = [each.get("name") for each in inner if isinstance(each, dict)] if isinstance(inner, list) else []
+    shown = ", ".join(one_line(name, 40) for name in names[:10] if isinstance(name, str) and name)
+    return f"{shown}?" if shown else ""
+
+
+def _unpacked(interrupt: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return the content of an interrupt's question, and what it is where that is JSON."""
+    data = interrupt.get("data")
+    if not isinstance(data, str):
+        return None, None
+    content = _parsed(data)
+    content = content.get("content") if isinstance(content, dict) else data
+    return content, _parsed(content) if isinstance(content, str) else content
 
 
 def _parsed(text: str) -> Any:  # noqa: ANN401 - JSON is any of six things

@@ -19,7 +19,9 @@ MODE_NAMES: Final = {0: "sync", 1: "stream", 2: "async"}
 """What the filter calls the run modes."""
 
 _MODES: Final = {word: mode for mode, name in MODE_NAMES.items() for word in (name, str(mode))}
-_FLAGS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+FLAG_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+"""How people write the value of a filter that is true or false."""
+
 _UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
@@ -132,11 +134,11 @@ def _mode(_name: str, value: str, _setting: Setting) -> int:
 
 
 def _flag(name: str, value: str, _setting: Setting) -> bool:
-    if value.lower() not in _FLAGS:
+    if value.lower() not in FLAG_WORDS:
         raise InvalidQuery(
             "The filter %(name)s is true or false, not %(value)s.", name=quoted(name), value=quoted(value)
         )
-    return _FLAGS[value.lower()]
+    return FLAG_WORDS[value.lower()]
 
 
 def _number(name: str, value: str, _setting: Setting) -> int:

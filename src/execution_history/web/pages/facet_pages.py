@@ -21,6 +21,7 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
 _SHOWN: Final = 8
+_COUNT_SECONDS: Final = 1.0
 _MOST_SHOWN: Final = 200
 _KEYWORDS: Final = {row.name: row.keyword for row in FILTERS}
 
@@ -70,14 +71,19 @@ class FacetPages:
         names = tuple(name for name in FACETS if name == asked) or FACETS
         found = await self._filter(state, viewer, workflow_id)
         limit = _SHOWN if len(names) > 1 else _MOST_SHOWN
-        breakdowns = await asyncio.gather(*(self._breakdown(found, name, limit) for name in names))
-        facets = [facet_of(state, name, each) for name, each in zip(names, breakdowns, strict=True)]
+        tasks = {name: asyncio.create_task(self._breakdown(found, name, limit)) for name in names}
+        # One of several that takes long to count holds up none of the others: it is counted when it is asked for alone.
+        _, late = await asyncio.wait(tasks.values(), timeout=_COUNT_SECONDS if len(names) > 1 else None)
+        for task in late:
+            task.cancel()
+        breakdowns = {name: task.result() for name, task in tasks.items() if task not in late}
+        facets = [facet_of(state, name, each) for name, each in breakdowns.items()]
         context = {
             "state": state,
             "workflow_id": workflow_id,
             "facets": [facet for facet in facets if facet.values],
-            "covers": min((each.covers for each in breakdowns if each.covers is not None), default=None),
-            "reach": breakdowns[0].reach,
+            "late": [name for name in names if name not in breakdowns],
+            "covers": min((each.covers for each in breakdowns.values() if each.covers is not None), default=None),
             "is_piece": query(request, "piece") == "1",
             "facets_address": f"{_base(workflow_id)}/facets",
         }
