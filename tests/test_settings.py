@@ -1,5 +1,6 @@
 """Settings: where each may stand, and what is said when one is wrong."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ EVERY: dict[str, tuple[object, object]] = {
     "lease_seconds": (1.0, 1.0),
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
+    "currency": ("usd", "USD"),
+    "budget": (250.5, Decimal("250.5")),
+    "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 
 
@@ -56,6 +60,8 @@ def as_toml(name: str, value: object) -> str:
             f"[{name}.{key}]\n" + "\n".join(f"{k} = {orjson.dumps(v).decode()}" for k, v in part.items())
             for key, part in value.items()
         )
+    if isinstance(value, list) and isinstance(value[0], dict):
+        return "\n".join(as_toml(name, {"": part}).replace(f"[{name}.]", f"[[{name}]]") for part in value)
     return f"{name} = {orjson.dumps(value).decode()}"
 
 
@@ -255,6 +261,12 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("ALLOWED_ORIGINS", '["http://a.test/page"]', "it must hold origins such as http://localhost:5173"),
         ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
+        ("BUDGET", "much", "The setting budget (variable EXECUTION_HISTORY_BUDGET) is wrong: it must be a number."),
+        ("CURRENCY", "¥", "is wrong: it must be a name of 1 to 12 letters such as CNY or USD."),
+        ("PRICES", '[{"input": 1}]', "must hold prices (The price of 1,000 tokens (output) is a number from 0"),
+        ("PRICES", '[{"input": 1, "output": 1, "in": 1}]', "A price has no 'in': it has account, currency, input"),
+        ("PRICES", '[{"input": 1, "output": 1}, {"input": 2, "output": 1}]', "for the same workflow and account."),
+        ("PRICES", "[1]", "The setting prices.0 (variable EXECUTION_HISTORY_PRICES) is wrong: it must be an object."),
         ("PROGRESS_INTERVAL_MS", "10", "EXECUTION_HISTORY_PROGRESS_INTERVAL_MS) is wrong"),
         (
             "ALLOWED_HOSTS",

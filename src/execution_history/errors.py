@@ -11,12 +11,15 @@
     │   ├── UnknownAccount             a Coze account that is not configured; also an AccountError
     │   └── ImportFailed               a source of an import cannot be read
     ├── ExecutionNotFound (LookupError) there is no such execution
+    ├── ViewNotFound (LookupError)     there is no such saved view
+    ├── ViewChanged                    somebody else has changed the view meanwhile
     ├── ExportFailed                   the export cannot be written there
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
+    ├── PriceChanged                   somebody else has changed the price meanwhile
     ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
         ├── StoreBusy                  another process held the store for too long
@@ -177,6 +180,28 @@ class ExecutionNotFound(ExecutionHistoryError, LookupError):
     """There is no execution of that id, or none that fits the request; nothing was changed."""
 
 
+class ViewNotFound(ExecutionHistoryError, LookupError):
+    """There is no saved view of that name; the message names those that there are."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        names = list(known)
+        if names:
+            super().__init__(
+                N_("There is no view %(name)s; there are %(known)s."), name=quoted(name), known=listed(names)
+            )
+        else:
+            super().__init__(N_("There is no view %(name)s; none is saved yet."), name=quoted(name))
+
+
+class ViewChanged(ExecutionHistoryError):
+    """Somebody else has changed the view meanwhile; it stays as they left it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            N_("Somebody else has changed the view %(name)s meanwhile: look at it again."), name=quoted(name)
+        )
+
+
 class ExportFailed(ExecutionHistoryError):
     """An export could not be written to its destination, where nothing of it is left."""
 
@@ -237,6 +262,10 @@ class UnknownAccount(AccountError, InvalidInput):
 
 class NotInterrupted(ExecutionHistoryError):
     """The execution does not wait for an answer; its record is unchanged."""
+
+
+class PriceChanged(ExecutionHistoryError):
+    """A price is not any more what the caller has seen; it is unchanged."""
 
 
 class UpstreamRefused(ExecutionHistoryError):

@@ -10,6 +10,7 @@ account's settings have variables of their own, such as ``EXECUTION_HISTORY_ACCO
 import os
 import re
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -27,6 +28,7 @@ from execution_history.account_settings import (
     missing_settings,
 )
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
+from execution_history.records.pricing import BUDGET_LIMIT, DEFAULT_CURRENCY, Price, Prices, currency_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import shown_store
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -43,7 +45,9 @@ _PROBLEMS: Final = {
     "greater_than": N_("must be more than %(gt)s"),
     "less_than_equal": N_("must be at most %(le)s"),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), _WHOLE),
-    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), N_("must be a number")),
+    **dict.fromkeys(
+        ("float_type", "float_parsing", "finite_number", "decimal_type", "decimal_parsing"), N_("must be a number")
+    ),
     **dict.fromkeys(("bool_type", "bool_parsing"), N_("must be true or false")),
     **dict.fromkeys(("list_type", "tuple_type"), N_("must be a list")),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), N_("must be an object")),
@@ -124,6 +128,12 @@ class Settings(BaseSettings):
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
     lease_seconds: float = Field(default=15, ge=1)
     """How long a recorder counts as alive after its last sign of life."""
+    currency: str | None = None
+    """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
+    budget: Decimal | None = Field(default=None, ge=0, le=BUDGET_LIMIT)
+    """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
+    prices: list[dict[str, Any]] = []
+    """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     keep_alive_seconds: int = Field(default=75, ge=1)
@@ -133,6 +143,30 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, values: list[str]) -> list[str]:
         return [_origin(value.strip().lower()) for value in values]
+
+    @field_validator("currency")
+    @classmethod
+    def _is_a_currency(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else currency_of(value)
+        except InvalidInput:
+            raise InvalidInput("must be a name of 1 to 12 letters such as CNY or USD") from None
+
+    @field_validator("prices")
+    @classmethod
+    def _are_prices(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        try:
+            found = [Price.of(each) for each in values]
+        except InvalidInput as error:
+            raise InvalidInput("must hold prices (%(reason)s)", reason=error.message) from None
+        if len(Prices(found)) < len(found):
+            raise InvalidInput("must have one price at most for the same workflow and account")
+        return values
+
+    @property
+    def token_prices(self) -> tuple[Price, ...]:
+        """The prices, each with its currency and version."""
+        return tuple(Price.of(each, self.currency or DEFAULT_CURRENCY) for each in self.prices)
 
     @property
     def reading_limits(self) -> ReadingLimits:

@@ -44,3 +44,47 @@ def test_clearing_is_not_done_where_nobody_can_be_asked(call: Call, history: His
     assert 2 == said.code
     assert "add --yes" in said.err
     assert 1 == len(history.read("w"))
+
+
+def test_all_that_match_are_deleted_and_brought_back(call: Call, history: History) -> None:
+    """A dry run counts; the deletion asks nothing, prints how many it removed and the call that undoes it."""
+    for number in range(3):
+        history.keep(f"bad-{number}", execute_status="failed")
+    history.keep("good", execute_status="success")
+    said = call("delete", "--status", "failed", "--dry-run", "--store", "history")
+    assert (0, "Found: 3.\n", "") == (said.code, said.out, said.err)
+    said = call("delete", "--status", "failed", "--store", "history")
+    assert (0, "3 runs deleted.\n") == (said.code, said.out)
+    assert ["good"] == [record["execute_id"] for record in history.read("w")]
+    undo = said.err.strip().removeprefix("To undo it: execution-history ").split()
+    said = call(*undo)
+    assert (0, "3 runs restored.\n", "") == (said.code, said.out, said.err)
+    assert 4 == len(history.read("w"))
+    said = call(*undo)
+    assert 2 == said.code
+    assert "cannot be undone any more" in said.err
+
+
+def test_all_that_match_are_tagged(call: Call, history: History) -> None:
+    """Every word is a tag then; the report has how many were changed, and how many were so already."""
+    for number in range(3):
+        history.keep(f"bad-{number}", execute_status="failed")
+    call("tag", "bad-1", "seen", "--store", "history")
+    change = call("tag", "seen", "--status", "failed", "--workflow", "w", "--json", "--store", "history").json()
+    assert ("done", 2, 1) == (change["state"], change["changed"], change["unchanged"])
+    assert 3 == call("list", "--tag", "seen", "--json", "--store", "history").json()["total"]
+
+
+def test_a_call_says_which_runs_it_means(call: Call, history: History) -> None:
+    """Neither a run nor filters, both, or nothing to note: nothing is changed, and the code is 2."""
+    history.keep("bad-1", execute_status="failed")
+    for words in (
+        ["delete"],
+        ["delete", "bad-1", "--status", "failed"],
+        ["delete", "--status", "failed", "--undo", "x"],
+        ["tag"],
+        ["tag", "--status", "failed"],
+    ):
+        said = call(*words, "--store", "history")
+        assert (2, True) == (said.code, said.err.startswith("Error: Say w")), words
+    assert 1 == len(history.read("w"))

@@ -12,7 +12,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput, StoreFull
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey
+from execution_history.query.model import RecordKey, Sort
 from execution_history.stores import MemoryStore, store_at
 from execution_history.stores.administration import EntryName
 from execution_history.stores.capabilities import Bin
@@ -121,9 +121,11 @@ class _InUse(ExecutionHistoryService):
         super().__init__(store)
         self._changes = list(changes)
 
-    async def batches(self, record_filter: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
+    async def batches(
+        self, record_filter: RecordFilter, *, sort: Sort = "create_time", descending: bool = False
+    ) -> AsyncGenerator[Batch]:
         """See :meth:`ExecutionHistoryService.batches`."""
-        async for batch in super().batches(record_filter, descending=descending):
+        async for batch in super().batches(record_filter, sort=sort, descending=descending):
             yield batch
         await self._changes.pop(0)(self.store)
 

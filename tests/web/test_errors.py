@@ -257,6 +257,7 @@ async def test_an_unexpected_error_is_a_500_with_a_sentence(
     [
         (errors.InvalidPage("x."), 422, "invalid_input"),
         (errors.AmbiguousName("x", [("w", None)]), 409, "ambiguous_name"),
+        (errors.PriceChanged("x."), 409, "price_changed"),
         (errors.ExecutionNotFound("x."), 404, "not_found"),
         (errors.ExportFailed("x."), 507, "export_failed"),
         (errors.ExecutionExists("w", "e"), 409, "execution_exists"),

@@ -35,6 +35,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
+        ("post", "/coze/history/reprice"),
         ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
@@ -45,7 +47,10 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/workflows/{workflow_id}/breakdown"), ("get", "/coze/export"),
         ("get", "/coze/workflows/{workflow_id}/statistics"), ("get", f"{history}/{{execute_id}}/compare"),
         ("patch", f"{history}/{{execute_id}}"), ("post", "/coze/history/annotate"), ("post", "/coze/history/delete"),
-        ("post", "/coze/import"),
+        ("get", "/coze/history/changes/{change_id}"), ("post", "/coze/history/changes/{change_id}/stop"),
+        ("post", "/coze/history/changes/{change_id}/undo"), ("post", "/coze/import"),
+        ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
+        ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/healthz"), ("get", "/readyz"),
     } == set(operations)  # fmt: skip
@@ -75,7 +80,10 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
+        "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
+        "ViewsAnswer",
         "BreakdownAnswer", "GroupAnswer", "TrendPoint",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",

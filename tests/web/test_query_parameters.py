@@ -185,6 +185,17 @@ async def test_what_is_exported_can_be_imported(filled: Served) -> None:
     assert (0, 2) == (again["added"], again["skipped"])
 
 
+async def test_an_export_has_the_order_of_a_list(filled: Served) -> None:
+    """By the key that lists are sorted by, in either direction; columns may be given one by one, for Excel too."""
+    query = {"format": "excel", "columns": ["execute_id", "duration_ms"], "sort": "duration", "order": "desc"}
+    table = await filled.client.get("/coze/export", params=query)
+    listed = await filled.client.get("/coze/history", params={"sort": "duration"})
+    assert table.content.startswith(b"\xef\xbb\xbfexecute_id,duration_ms")
+    assert _ids(listed) == [row[0] for row in list(csv.reader(io.StringIO(table.text)))[1:]]
+    assert 422 == (await filled.client.get("/coze/export", params={"order": "up"})).status_code
+    assert 422 == (await filled.client.get("/coze/export", params={"sort": "colour"})).status_code
+
+
 async def test_exports_have_their_formats(filled: Served) -> None:
     """CSV with chosen columns, JSON for one workflow, a zip file for several; an unknown one is refused."""
     client = filled.client

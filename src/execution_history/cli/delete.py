@@ -5,18 +5,40 @@ from typing import Annotated
 
 import typer
 
+from execution_history.cli.bulk import OF_WORKFLOW, RUN_ID, DryRunOption, counted, filters_of_call, followed
 from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import ExecuteId, WorkflowOption, command
+from execution_history.cli.options import Filters, command
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 
 
-@command()
-async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOption = None) -> None:
-    """Delete one record."""
+@command("workflow")
+async def delete(
+    session: Session,
+    execute_id: Annotated[str | None, RUN_ID] = None,
+    workflow: Annotated[str | None, OF_WORKFLOW] = None,
+    dry_run: DryRunOption = False,
+    undo: Annotated[
+        str | None,
+        typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion of the last 24 hours removed.")),
+    ] = None,
+    *,
+    filters: Filters,
+) -> ExitCode:
+    """Delete one record, or all that match; or restore what such a deletion removed."""
+    found = filters_of_call(execute_id, workflow, filters, or_else=undo)
     async with open_history(session) as history:
-        workflow_id, execute_id = await history.key_of_run(execute_id, workflow)
+        bulk = history.service.bulk
+        if found is not None:
+            found = await history.service.with_workflow_ids(found)
+        if undo is not None:
+            return await followed(session, bulk, await bulk.undo(undo))
+        if found is not None and dry_run:
+            return await counted(session, bulk, found)
+        if found is not None:
+            return await followed(session, bulk, await bulk.delete(found))
+        workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)
         is_deleted = await history.service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
         deleted = 1 if is_deleted else 0
@@ -27,6 +49,7 @@ async def delete(session: Session, execute_id: ExecuteId, workflow: WorkflowOpti
             execute_id=execute_id,
             workflow_id=workflow_id,
         )
+    return ExitCode.SUCCESS
 
 
 @command()

@@ -49,7 +49,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
     "name": (N_("Name, describe, star or hide a workflow, and show what is noted about it."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
-    "delete": (N_("Delete the record of one run."),),
+    "views": (
+        N_("Show the saved views with the number of their runs, or save, change or delete one."),
+        N_("list --view NAME shows the runs of a view. Times such as 24h are counted from when it is looked at."),
+    ),
+    "delete": (
+        N_("Delete the record of one run, or of all that match filters."),
+        N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
+    ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "list": (N_("List runs, newest first."),),
     "search": (
@@ -62,6 +69,18 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "follow": (N_("Show every change of a history as it happens, until Ctrl-C."),),
     "stats": (N_("Count runs over time: success rate, durations, tokens, error codes, failures of one kind."),),
     "diff": (N_("Show where two runs differ; a single run is compared with the last success of its workflow."),),
+    "prices": (
+        N_("Show what 1,000 tokens cost and what may be spent in a month; set or remove a price, or set the budget."),
+        N_(
+            "A run keeps what it cost when it ends, by the most specific price: that of its workflow and account, of "
+            "its workflow, of its account, or for all. A price that changes later changes no run that has ended. "
+            "Prices in the settings win, and can only be changed there."
+        ),
+    ),
+    "reprice": (
+        N_("Compute again what runs that have ended cost, with the prices that hold now."),
+        N_("Runs for which there is no price, or whose tokens are not known, keep what they have."),
+    ),
     "tag": (N_("Annotate a run with tags, a note, a rating or a pin. Without any of these, show what is annotated."),),
     "export": (
         N_("Write runs to a file, a folder or the standard output: completely, or not at all."),
@@ -138,7 +157,13 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "list 'Weather report'",
     ),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
-    "delete": (f"delete {_ID}",),
+    "views": (
+        "views",
+        'views "Failed today" --save --status failed --since 24h',
+        'views "Failed today" --star',
+        'list --view "Failed today"',
+    ),
+    "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "clear": ("clear 7000000000000000002 --yes",),
     "list": (
         "list",
@@ -159,9 +184,18 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
+    "prices": (
+        "prices",
+        "prices set --input 0.008 --output 0.02 --currency CNY",
+        "prices set --workflow 7321000000000000000 --account work --input 0.3 --output 1.2",
+        "prices remove --workflow 7321000000000000000 --account work",
+        "prices budget 2000 --currency CNY",
+    ),
+    "reprice": ("reprice --dry-run --since 30d", "reprice --workflow 7321000000000000000"),
     "tag": (
         f'tag {_ID} checked "for the report"',
         f"tag {_ID} --remove checked --rating 5 --pin",
+        "tag checked --status failed --since 7d",
         f'tag {_ID} --note "The plugin was down."',
     ),
     "export": (

@@ -28,6 +28,7 @@ from execution_history.cli.run_pages import (
     notice_damaged,
     run_lines,
     shape_of,
+    show_reach,
     size_option,
 )
 from execution_history.cli.session import Session
@@ -48,6 +49,12 @@ _LEAST_NAME: Final = 12
 """Columns that a workflow's name keeps on the narrowest terminal."""
 
 
+ViewOption = Annotated[
+    str | None,
+    typer.Option("--view", metavar="NAME", help=N_("The runs of a saved view; other filters narrow them down.")),
+]
+
+
 @command("workflow")
 async def list_runs(
     session: Session,
@@ -58,12 +65,17 @@ async def list_runs(
     ascending: Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))] = False,
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
+    view: ViewOption = None,
     *,
     filters: Filters,
 ) -> None:
     """Show one page of runs; a plain list is read without the index."""
-    is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
     async with open_history(session) as history:
+        if view is not None:
+            saved = await history.service.views.named(view)
+            filters = saved.words() | filters
+            sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
+        is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
         names = await history.service.names()
         if is_plain:
             named = None if workflow_id is None else await history.workflow(workflow_id)
@@ -80,6 +92,7 @@ async def list_runs(
         session.output.document({"histories": histories, **counts})
         notice_damaged(session, found.damaged)
         return
+    show_reach(session, found.reach)
     session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]

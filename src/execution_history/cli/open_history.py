@@ -13,15 +13,16 @@ from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
+from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
-from execution_history.stores.factory import store_at, store_of
+from execution_history.stores.factory import store_of
 from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown)
 
 _INDEXING_SECONDS: Final = 2.0
 
@@ -134,7 +135,9 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         StoreError: the store cannot be opened.
     """
     settings = session.settings()
-    store = store_of(settings) if await holds_history(settings.store) else store_at("memory:")
+    store = store_of(
+        settings if await holds_history(settings.store) else settings.model_copy(update={"store": "memory:"})
+    )
     async with ExecutionHistoryService(store) as service:
         yield History(service, place_of(settings.store), session.command("list"))
 

@@ -11,11 +11,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from execution_history.cli.session import Session
 from execution_history.errors import N_, StoreError
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.formatting import grouped, size
 from execution_history.presentation.index_notice import left_of
 from execution_history.query.model import IndexReach
 
 if TYPE_CHECKING:
+    from execution_history.history.bulk_changes import BulkChange
     from execution_history.transfer import Progress as Step
 
 
@@ -53,6 +55,11 @@ class ProgressBar:
             sentence, done=grouped(step.records), total=grouped(total), size=size(step.size)
         )
         self._update(description, total, step.records)
+
+    def of_change(self, change: "BulkChange") -> None:
+        """Show how many runs a change has reached."""
+        done = change.changed + change.unchanged + change.refused
+        self._update(change_sentence(self._session.translate, change), max(change.total, done), done)
 
     def of_index(self, reach: IndexReach) -> None:
         """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""

@@ -77,7 +77,6 @@ def counts_of(found: Selection) -> dict[str, Any]:
 def notice_counts(session: Session, found: Selection, place: str, next_call: str) -> None:
     """Print how many runs there are, as far as that is known, and the call for the next page."""
     notice_damaged(session, found.damaged)
-    notice_reach(session, found.reach)
     if found.total == 0 and not found.has_more:
         notice_none(session, found.reach, place)
         return
@@ -106,18 +105,28 @@ def notice_damaged(session: Session, damaged: Sequence[RecordKey], count: int | 
         session.output.remark(sentence, style="yellow")
 
 
+def show_reach(session: Session, reach: IndexReach, zone: tzinfo | None = None) -> None:
+    """Show, ahead of the answer, what the index lacks, with its time in *zone*; nothing where it is complete."""
+    if not reach.is_complete:
+        session.output.answer(_lack(session, reach, zone), style="yellow")
+
+
 def notice_reach(session: Session, reach: IndexReach, zone: tzinfo | None = None) -> None:
     """Print what the index lacks, with its time in *zone*, by default this machine's; nothing where it is complete."""
     if not reach.is_complete:
-        notice = index_notice(
-            revision=reach.revision,
-            newest=reach.newest,
-            since=reach.since,
-            missing=reach.missing,
-            moment=lambda moment: clock(moment, zone),
-            number=grouped,
-        )
-        session.output.remark(session.translate.message(notice), style="yellow")
+        session.output.remark(_lack(session, reach, zone), style="yellow")
+
+
+def _lack(session: Session, reach: IndexReach, zone: tzinfo | None) -> str:
+    notice = index_notice(
+        revision=reach.revision,
+        newest=reach.newest,
+        since=reach.since,
+        missing=reach.missing,
+        moment=lambda moment: clock(moment, zone),
+        number=grouped,
+    )
+    return session.translate.message(notice)
 
 
 def notice_none(session: Session, reach: IndexReach, place: str) -> None:

@@ -14,6 +14,7 @@ from execution_history.cli.run_pages import (
     counts_of,
     notice_counts,
     notice_damaged,
+    show_reach,
     size_option,
     status_cell,
 )
@@ -49,6 +50,7 @@ async def search(
         session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(found)})
         notice_damaged(session, found.damaged)
         return
+    show_reach(session, found.reach)
     if found.hits:
         for line, hit in zip(_run_lines(session, [hit.body for hit in found.hits], names), found.hits, strict=True):
             session.output.answer(line)

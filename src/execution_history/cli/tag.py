@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
+from execution_history.cli.bulk import OF_WORKFLOW, RUN_ID, DryRunOption, counted, filters_of_call, followed
 from execution_history.cli.open_history import open_history
-from execution_history.cli.options import ExecuteId, WorkflowOption, command
+from execution_history.cli.options import Filters, command
 from execution_history.cli.output import Cell, aligned
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.presentation.formatting import as_text
@@ -17,10 +18,10 @@ from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS
 
 
-@command()
+@command("workflow")
 async def tag(
     session: Session,
-    execute_id: ExecuteId,
+    execute_id: Annotated[str | None, RUN_ID] = None,
     tags: Annotated[list[str] | None, typer.Argument(metavar="TAG", help=N_("Tags to add."))] = None,
     remove: Annotated[
         list[str] | None, typer.Option("--remove", metavar="TAG", help=N_("A tag to remove; repeatable."))
@@ -30,12 +31,25 @@ async def tag(
         int | None, typer.Option(metavar="0-5", help=N_("From 1 (bad) to 5 (very good); 0 removes it."))
     ] = None,
     pin: Annotated[bool | None, typer.Option("--pin/--no-pin", help=N_("Pin the run, or unpin it."))] = None,
-    workflow: WorkflowOption = None,
-) -> None:
-    """Annotate one run, and show its annotations."""
+    workflow: Annotated[str | None, OF_WORKFLOW] = None,
+    dry_run: DryRunOption = False,
+    *,
+    filters: Filters,
+) -> ExitCode:
+    """Annotate one run, and show its annotations; or, with filters, annotate all that match."""
+    if filters and execute_id is not None:  # no run is named: all words are tags
+        tags, execute_id = [execute_id, *(tags or ())], None
+    found = filters_of_call(execute_id, workflow, filters)
     annotation = Annotation(tuple(tags or ()), tuple(remove or ()), note, rating, pin)
+    if found is not None and not dry_run and annotation == Annotation():
+        raise CommandFailed("Say what to note: tags, --remove, --note, --rating or --pin.")
     async with open_history(session) as history:
-        record = await history.run(execute_id, workflow)
+        if found is not None:
+            bulk, found = history.service.bulk, await history.service.with_workflow_ids(found)
+            if dry_run:
+                return await counted(session, bulk, found)
+            return await followed(session, bulk, await bulk.annotate(found, annotation))
+        record = await history.run(execute_id or "", workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = await history.service.annotate(workflow_id, execute_id, annotation)
     annotations: dict[str, Any] = {
@@ -48,11 +62,12 @@ async def tag(
     }
     if session.as_json:
         session.output.document(annotations)
-        return
+        return ExitCode.SUCCESS
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
     if not rows:
         session.output.answer(session.translate("This run has no tags, note, rating or pin."))
+    return ExitCode.SUCCESS
 
 
 def annotation_rows(_: Translator, record: Mapping[str, Any]) -> list[list[Cell]]:

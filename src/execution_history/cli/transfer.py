@@ -16,6 +16,7 @@ from execution_history.errors import N_, Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size, visible
 from execution_history.presentation.time_zone import local_zone
+from execution_history.query.model import Sort
 from execution_history.query.time_buckets import zone_of
 from execution_history.stores import store_of
 
@@ -61,6 +62,8 @@ async def export_runs(
     columns: _Columns = None,
     excel: _Excel = False,
     raw_cells: _RawCells = False,
+    sort: Annotated[Sort, typer.Option(help=N_("What to sort the runs by."))] = "create_time",
+    descending: Annotated[bool, typer.Option("--descending", help=N_("Newest, longest or dearest first."))] = False,
     *,
     filters: Filters,
 ) -> ExitCode:
@@ -73,7 +76,15 @@ async def export_runs(
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     async with open_history(session) as history:
         chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
-        export = transfer.Export(format=kind, record_filter=chosen, columns=names, defuse=not raw_cells, excel=excel)
+        export = transfer.Export(
+            format=kind,
+            record_filter=chosen,
+            columns=names,
+            defuse=not raw_cells,
+            excel=excel,
+            sort=sort,
+            descending=descending,
+        )
         if target == "-":
             with progress_bar(session, beside=sys.stdout.isatty()) as bar:
                 report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, bar.of_runs)

@@ -3,15 +3,20 @@
 from collections.abc import AsyncGenerator
 
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordQuery, Sort
 from execution_history.stores.capabilities import follow_index
 from execution_history.stores.protocol import Batch, HistoryStore
 
 
 async def selected(
-    store: HistoryStore, record_filter: RecordFilter, *, descending: bool, size: int = MAX_SIZE
+    store: HistoryStore,
+    record_filter: RecordFilter,
+    *,
+    descending: bool,
+    sort: Sort = "create_time",
+    size: int = MAX_SIZE,
 ) -> AsyncGenerator[Batch]:
-    """Yield the records that match *record_filter*, by ``create_time``, in batches of at most *size*.
+    """Yield the records that match *record_filter*, in the order of *sort*, in batches of at most *size*.
 
     Every record that was there at the beginning is yielded, however long the index takes to catch up. One that is
     created or changes meanwhile may be yielded or not; each is whole.
@@ -24,7 +29,7 @@ async def selected(
     await follow_index(store, has_texts=record_filter.text is not None)
     after: str | None = None
     while True:
-        query = RecordQuery(filter=record_filter, size=size, after=after, descending=descending)
+        query = RecordQuery(filter=record_filter, size=size, after=after, sort=sort, descending=descending)
         selection = await store.select(query)
         yield Batch(selection.documents, None, selection.damaged)
         after = selection.next

@@ -1,6 +1,7 @@
 """The arguments of a Python caller as keys or a query, and its result as plain dicts. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from decimal import Decimal
 from math import isfinite
 from typing import Final, NotRequired, TypedDict, cast
@@ -38,18 +39,19 @@ class HistoryPage(TypedDict):
     damaged: NotRequired[list[dict[str, str]]]
 
 
-def keyword_filter(words: Mapping[str, FilterValue], *, now: int) -> RecordFilter:
+def keyword_filter(words: Mapping[str, FilterValue], *, now: int, zone: tzinfo = UTC) -> RecordFilter:
     """Return the filter of these keyword arguments, named as in :data:`execution_history.query.fields.FILTERS`.
 
     Args:
         words: names to values; the numbers of times and durations are milliseconds.
         now: milliseconds since the epoch.
+        zone: where times without an offset are local.
 
     Raises:
         InvalidQuery: a name is unknown or a value cannot be read.
     """
-    texts = {name: _texts(name, value) for name, value in words.items() if value is not None}
-    return filter_of(texts, now=now)
+    texts = {name: texts_of(name, value) for name, value in words.items() if value is not None}
+    return filter_of(texts, now=now, zone=zone)
 
 
 def pairs_of_ids(given: Iterable[object]) -> list[RecordKey]:
@@ -92,7 +94,12 @@ def page_of(selection: Selection) -> HistoryPage:
     return page
 
 
-def _texts(name: str, value: FilterValue) -> list[str]:
+def texts_of(name: str, value: FilterValue) -> list[str]:
+    """Return the value of the filter *name* as the texts that stand for it.
+
+    Raises:
+        InvalidQuery: it is of another kind.
+    """
     if isinstance(value, (str, int, float)):
         return [_text(name, value)]
     if isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, memoryview)):

@@ -150,8 +150,10 @@ class HistoryReading:
             return page_of_hits(best_of(await self.select(replace(query, size=RANKED)), search, size), search)
         return page_of_hits(await self.select(query), search)
 
-    async def batches(self, record_filter: RecordFilter, *, descending: bool = False) -> AsyncGenerator[Batch]:
-        """Yield the records that match *record_filter* in batches, oldest first, or newest first where *descending*.
+    async def batches(
+        self, record_filter: RecordFilter, *, sort: Sort = "create_time", descending: bool = False
+    ) -> AsyncGenerator[Batch]:
+        """Yield the records that match *record_filter* in batches, in the order of *sort*, reversed where *descending*.
 
         Oldest first and without a filter the order is that of arrival, and the store is read from its beginning to
         its end, which is several times as fast as reading pages. A record that is created or changes meanwhile may
@@ -162,8 +164,8 @@ class HistoryReading:
             StoreError: the store could not be read.
         """
         await self.store.open()
-        if descending or record_filter.given():
-            async for batch in selected(self.store, record_filter, descending=descending):
+        if descending or sort != "create_time" or record_filter.given():
+            async for batch in selected(self.store, record_filter, descending=descending, sort=sort):
                 yield batch
             return
         batch = await self.store.scan(None, _SCANNED_AT_ONCE)

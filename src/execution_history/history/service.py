@@ -2,7 +2,7 @@
 
 Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
 :mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
-names of workflows in :mod:`execution_history.history.names`.
+names of workflows in :mod:`execution_history.history.names`, and prices in :mod:`execution_history.history.prices`.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
@@ -19,8 +19,8 @@ from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
+from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
@@ -39,14 +39,16 @@ from execution_history.stores.protocol import HistoryStore, MergeReport
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
+    from execution_history.history.bulk_changes import BulkChanges
     from execution_history.history.comparison import Run
     from execution_history.history.diff import Comparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
+    from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(RunLookup):
+class ExecutionHistoryService(HistoryPricing):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -80,6 +82,7 @@ class ExecutionHistoryService(RunLookup):
         self._new_id = new_id
         self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
+        self._bulk: BulkChanges | None = None
 
     async def open(self) -> Self:
         """Open the store now rather than at the first call; return the service."""
@@ -95,10 +98,12 @@ class ExecutionHistoryService(RunLookup):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """End whoever follows in this event loop, finish what is under way and close the store.
+        """End whoever follows or changes many runs in this event loop, finish what is under way and close the store.
 
         A second call does nothing.
         """
+        if self._bulk is not None:
+            await self._bulk.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()
@@ -114,6 +119,22 @@ class ExecutionHistoryService(RunLookup):
         from execution_history.history.live_feed import LiveFeed  # noqa: PLC0415 - only who follows waits
 
         return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
+
+    @property
+    def bulk(self) -> "BulkChanges":
+        """Return what changes everything that matches a filter, in the background."""
+        if self._bulk is None:
+            from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
+
+            self._bulk = BulkChanges(self.store, self._clock)
+        return self._bulk
+
+    @property
+    def views(self) -> "Views":
+        """Return the saved views of lists."""
+        from execution_history.history.views import Views  # noqa: PLC0415 - as above
+
+        return Views(self.store, self._clock)
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Any, Final
 
 import orjson
 
 from execution_history.records.attributes import error_code_of
+from execution_history.records.cost import cost_of, units_of
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import INTERRUPT
+from execution_history.records.metadata import COST, INTERRUPT
 from execution_history.records.partial import Unread
 
 _SECOND: Final = 1_000
@@ -23,6 +25,10 @@ _TAIL_OF_ID: Final = 8
 _SHORT_ID: Final = 12
 _LONGEST_NAME: Final = 32
 _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
+
+_SIGNS: Final = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
+_SMALL: Final = ((1, 2), (0.1, 3), (0.001, 4))
+_MOST_DECIMALS: Final = 6
 
 _BREAKS: Final = frozenset("\n\t")
 _DIRECTIONS: Final = (*range(0x200E, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -72,6 +78,42 @@ def grouped(number: int | None) -> str:
 def thin(number: int | None) -> str:
     """Return a number as ``12 345``, in groups with narrow no-break spaces; empty for ``None``."""
     return "" if number is None else f"{number:,}".replace(",", _THIN)
+
+
+def money(amount: float, currency: str) -> str:
+    """Return an amount as ``¥12.40``, ``$0.0031`` or ``3.00 CREDITS``: as many decimals as tell it from nothing."""
+    small = next((digits for least, digits in _SMALL if amount >= least), _MOST_DECIMALS)
+    return _in_currency("0" if not amount else f"{amount:,.{small}f}", currency)
+
+
+def cost_text(record: Mapping[str, Any]) -> str:
+    """Return what a run has cost and by which version of a price; empty where that is not known."""
+    kept = COST.of(record)
+    cost = cost_of(kept)
+    if cost is None or kept is None:
+        return ""
+    price, amount = kept.get("price"), money(units_of(cost.amount), cost.currency)
+    return f"{amount} ({one_line(price, _LONGEST_NAME)})" if isinstance(price, str) else amount
+
+
+def round_money(amount: float, currency: str) -> str:
+    """Return a round amount with no more decimals than it needs: ``¥1 000``, ``¥0.5``."""
+    return _in_currency(f"{amount:,.6f}".rstrip("0").rstrip("."), currency)
+
+
+def _in_currency(number: str, currency: str) -> str:
+    number, sign = number.replace(",", _THIN), _SIGNS.get(currency)
+    return f"{number}{_THIN}{visible(currency)}" if sign is None else f"{sign}{number}"
+
+
+def plain(number: Decimal) -> str:
+    """Return a number as it is written, without digits that say nothing: ``0.02``, ``2000``."""
+    return f"{number.normalize():f}"
+
+
+def sums(amounts: Mapping[str, float]) -> str:
+    """Return amounts by currency as ``¥12.40 + $3.00``; ``0`` for none."""
+    return " + ".join(money(amount, currency) for currency, amount in amounts.items()) or "0"
 
 
 def size(count: int) -> str:

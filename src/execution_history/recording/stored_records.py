@@ -57,7 +57,8 @@ class StoredRecords:
         """
         document = document.fitted(self._limit)
         await self._store.create(document)
-        return dict(orjson.loads(document.body))
+        stored = await self._store.get(document.workflow_id, document.execute_id)  # with what it cost
+        return dict(orjson.loads(document.body if stored is None else stored))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> dict[str, Any] | None:
         """Change a record now and return it; ``None`` where there is none, or *change* does not apply to it.

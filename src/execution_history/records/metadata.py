@@ -162,8 +162,8 @@ LOG_ID: Final = Key(
     "log_id", identifier, "The id under which Coze has logged the call.",
     "coze/transport, coze/tracking, transfer/coze_studio", _PLACED | _SEARCHED | _OF_RUN)
 COST: Final = Key(
-    "cost", _object, "What the run has cost: amount, in units of the currency, currency and price, the list's version.",
-    "recording", _PLACED | _SEARCHED | _SUMMARISED | _OURS)
+    "cost", _object, "What the run cost when it ended: amount, in units of the currency, and price, a version.",
+    "records, history", _PLACED | _SEARCHED | _SUMMARISED | _OURS)
 RECORDER: Final = Key(
     "recorder", _string, "The recorder that is, or was, recording the run.",
     "recording, coze/reconciler", _PLACED | _OURS)

@@ -14,8 +14,9 @@ import orjson
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.metadata import COZE_EXECUTE_ID, ENDED_AT, RECORDING_IS_CUT, metadata_of
+from execution_history.records.metadata import COST, COZE_EXECUTE_ID, ENDED_AT, RECORDING_IS_CUT, metadata_of
 from execution_history.records.partial import parts_of, read_record
+from execution_history.records.pricing import Costs, keep_cost, priced
 from execution_history.records.size_limit import fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
@@ -109,6 +110,11 @@ class Document:
         if self._plain is None:
             self._plain = read_record(self.body)
         return self._plain
+
+    def with_cost(self, costs: Costs) -> "Document":
+        """Return the record with what its run cost, where it has ended without saying so."""
+        record = None if self.status == "running" else priced(self.body, costs)
+        return self if record is None else Document.of(record, orjson.dumps(record))
 
     def fitted(self, largest: int | None) -> "Document":
         """Return the record as one of at most *largest* bytes; None is no limit (see ``records/size_limit``)."""
@@ -274,14 +280,14 @@ class RecordChange:
         """Return how many bytes the change brings, roughly."""
         return sum(map(len, self.fields.values())) + sum(map(len, self.metadata.values()))
 
-    def apply(self, body: bytes, parts: Mapping[str, Any] | None = None) -> Document | None:
+    def apply(self, body: bytes, parts: Mapping[str, Any] | None = None, costs: Costs | None = None) -> Document | None:
         """Return the changed document, or ``None`` when ``only_from`` or ``only_while`` excludes the record.
 
         ``update_time`` becomes *now*, or one more than it was where the clock has not moved: it always
         rises, so that of two versions of a record the later one can be told. The time at which a run ended stays
         known: the first later change of a record that is not running keeps it as ``metadata["ended_at"]``, and a change
         of the status drops that key. *parts* is what the record was written from (:attr:`Document.parts`), where that
-        is known.
+        is known. A change that ends the run, and one that brings its tokens afterwards, keeps what it cost by *costs*.
 
         Raises:
             IllegalTransition: the record has ended and another status was asked for.
@@ -305,6 +311,8 @@ class RecordChange:
             record[key] = orjson.Fragment(value)
         if self.metadata or RECORDING_IS_CUT.name in kept:
             record["metadata"] = kept = self._merged(kept)
+        asked = None if COST.name in self.metadata else costs
+        keep_cost(record, current, body, self.fields.get("usage"), asked)
         record["update_time"] = max(self.now, record["update_time"] + 1)
         written = self._written(record, body, is_ours=parts is not None)
         made = Document.of(record, written)

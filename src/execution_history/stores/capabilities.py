@@ -6,6 +6,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
+from execution_history.records.pricing import PriceBook, Prices
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
 
@@ -124,6 +125,15 @@ class Limited(Protocol):
         """The largest size of such a record in bytes; 1 MiB at least."""
 
 
+@runtime_checkable
+class Priced(Protocol):
+    """A store that keeps with a run that ends what it cost."""
+
+    @property
+    def prices(self) -> PriceBook:
+        """The prices that hold for the runs that end in this process."""
+
+
 async def reach_of(store: HistoryStore, *, has_texts: bool = True) -> IndexReach:
     """Return how far the index of ``select`` has followed the feed; to its end in a store without an index."""
     if isinstance(store, Indexed):
@@ -158,3 +168,8 @@ async def flush(store: HistoryStore) -> None:
 def record_limit_of(store: HistoryStore) -> int:
     """Return the largest size in bytes of a record that is made for *store*; see ``records/size_limit``."""
     return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD
+
+
+def fixed_prices_of(store: HistoryStore) -> Prices:
+    """Return the prices that the settings give for *store*; none where its registry has them."""
+    return store.prices.fixed if isinstance(store, Priced) else Prices()

@@ -9,9 +9,11 @@ from urllib.parse import unquote, urlsplit
 
 from execution_history.clock import now_ms
 from execution_history.errors import SettingsError, quoted
+from execution_history.records.pricing import Prices
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
+from execution_history.stores.capabilities import Priced
 from execution_history.stores.folder_place import followed_in
 from execution_history.stores.protocol import HistoryStore
 
@@ -184,10 +186,14 @@ def store_of(settings: "Settings") -> HistoryStore:
     Raises:
         SettingsError: they name none.
     """
-    return store_at(
+    store = store_at(
         settings.store,
         json_files=settings.json_files,
         search=settings.search,
         record_limit_bytes=settings.record_limit_bytes,
         limits=settings.reading_limits,
     )
+    if isinstance(store, Priced):
+        store.prices.fixed = Prices(settings.token_prices)
+        store.prices.currency, store.prices.budget = settings.currency, settings.budget
+    return store

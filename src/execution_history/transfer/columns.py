@@ -5,6 +5,7 @@
 | one of the record's 19 keys | the key's value |
 | ``input`` | ``input_parameters`` |
 | ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned`` … | an attribute of the record |
+| ``cost`` | what the run has cost, in units of ``currency`` |
 | ``workflow_name`` | what the record's workflow is called when the export is made |
 | ``output.score``, ``input.items[0].name``, ``metadata.account`` | the value at that path of the record |
 
@@ -24,7 +25,7 @@ from execution_history.records.record import KEYS
 
 DEFAULT_COLUMNS: Final = (
     "execute_id", "workflow_id", "create_time", "execute_status", "duration_ms", "tokens", "error_code",
-    "error_message", "input", "output", "workflow_name",
+    "error_message", "input", "output", "workflow_name", "cost", "currency",
 )  # fmt: skip
 
 WORKFLOW_NAME: Final = "workflow_name"
@@ -74,6 +75,8 @@ def _column(name: str, workflow_names: Mapping[str, str]) -> Column:
             longest_name=_LONGEST_NAME,
             count=len(name),
         )
+    if name == "cost":
+        return Column(name, lambda _, attributes: attributes.amount, needs_attributes=True)
     if name == WORKFLOW_NAME:
         return Column(name, lambda record, _: workflow_names.get(record["workflow_id"]))
     if name in _ATTRIBUTES:

@@ -19,7 +19,7 @@ from execution_history.errors import InvalidInput, quoted
 from execution_history.history.keyword_query import damaged_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey
+from execution_history.query.model import RecordKey, Sort
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch
 from execution_history.transfer.atomic_output import export_faults, new_file, new_folder
@@ -46,6 +46,8 @@ class Export:
         defuse: for CSV: keep spreadsheets from running texts as formulas.
         excel: for CSV: a table that Excel opens without changing it (:mod:`execution_history.transfer.excel`).
         zipped: for JSON: a zip file with the file of every workflow, instead of the file of one workflow.
+        sort: the order, as of a list; JSON has its own, newest first.
+        descending: reverse the order.
 
     Raises:
         InvalidInput: there is no such format, or no such column.
@@ -57,6 +59,8 @@ class Export:
     defuse: bool = True
     excel: bool = False
     zipped: bool = False
+    sort: Sort = "create_time"
+    descending: bool = False
 
     def __post_init__(self) -> None:
         if self.format not in EXPORT_FORMATS:
@@ -188,7 +192,8 @@ class _Exporter:
                 self._total = sum(each.total for each in await self._service.workflow_summaries())
             noted = await self._service.names()
             names = {workflow_id: each.name for workflow_id, each in noted.items() if each.name}
-            pieces = self._written(_writer(export, names), self._service.batches(export.record_filter))
+            source = self._service.batches(export.record_filter, sort=export.sort, descending=export.descending)
+            pieces = self._written(_writer(export, names), source)
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 if piece:

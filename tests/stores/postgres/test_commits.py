@@ -19,6 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, StoreBusy
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.records.pricing import PriceBook
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.commit import is_conflict
@@ -40,26 +41,40 @@ _STORES: Final = 3
 _ROLLUPS: Final = (
     (
         (
-            "SELECT workflow_id, hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "SELECT workflow_id, hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens), "
+            "sum(input_tokens) "
             "FROM execution_history.rollups GROUP BY workflow_id, hour "
             "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY workflow_id, hour"
         ),
         (
             "SELECT workflow_id, create_time / 3600000, count(*) FILTER (WHERE status = 0), "
             "count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2), "
-            "count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0), "
+            "coalesce(sum(input_tokens), 0) "
             "FROM execution_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
         ),
     ),
     (
         (
-            "SELECT hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "SELECT workflow_id, hour, currency, sum(runs), sum(cost) FROM execution_history.costs "
+            "GROUP BY 1, 2, 3 HAVING sum(runs) > 0 ORDER BY 1, 2, 3"
+        ),
+        (
+            "SELECT workflow_id, create_time / 3600000, currency, count(*), sum(cost) "
+            "FROM execution_history.executions WHERE cost IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ),
+    ),
+    (
+        (
+            "SELECT hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens), "
+            "sum(input_tokens) "
             "FROM execution_history.total_rollups GROUP BY hour "
             "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY hour"
         ),
         (
             "SELECT create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), "
-            "count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0), "
+            "coalesce(sum(input_tokens), 0) "
             "FROM execution_history.executions GROUP BY 1 ORDER BY 1"
         ),
     ),
@@ -316,7 +331,7 @@ async def test_who_waits_longer_gets_what_was_committed_meanwhile(postgres_url: 
         async with opened(way.url, wait_seconds=20.0) as store:
             await store.create(document("before"))
             connections = store._connections
-            commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None)
+            commits = GroupCommit(connections, Packer(shipped_dictionary()), 0, now_ms, lambda: None, PriceBook())
             made = [document("older"), document("newer")]
             group = [
                 Operation(partial(Batch.create, document=each), Caller.here(), (), (RecordKey("w", each.execute_id),),

@@ -99,8 +99,8 @@ async def test_of_a_group_only_the_operation_that_fails_is_refused(store: SQLite
     """The others are written."""
 
     class Failing(RecordChange):
-        def apply(self, body: bytes, parts: Any = None) -> Document | None:
-            del body, parts
+        def apply(self, body: bytes, parts: Any = None, costs: Any = None) -> Document | None:
+            del body, parts, costs
             raise error
 
     failing = Failing(2_000, None, {}, {})

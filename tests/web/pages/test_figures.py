@@ -37,7 +37,7 @@ async def test_approximate_percentiles_are_marked(*, is_exact: bool) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         page = (await client.get("/workflows/w")).text
         chinese = (await client.get("/workflows/w", headers={"cookie": "language=zh"})).text
-    assert (0 if is_exact else 5) == page.count("≈ 1.0")
+    assert (0 if is_exact else 11) == page.count("≈ 1.0")
     assert is_exact == ("approximate: the error is below 2 %" not in page)
     assert is_exact == ("近似值，误差小于 2 %" not in chinese)
 

@@ -5,18 +5,12 @@ import html
 import re
 from typing import Any
 
-import httpx
 import orjson
 import pytest
-from fastapi import APIRouter, FastAPI
 
-from execution_history.errors import StoreFull
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
 from execution_history.records.record import KEYS, Document
 from execution_history.web.pages import urls
-from execution_history.web.pages.bulk_actions import KEPT_FOR, RunChoices, Trash
-from tests.faulty_store import FaultyStore
 from tests.web.pages.conftest import FIRST, Site
 
 pytestmark = pytest.mark.anyio
@@ -339,48 +333,34 @@ async def test_what_is_deleted_can_be_brought_back(site: Site) -> None:
     runs = ["gone/one", "gone/two", "gone/never"]
     answer = await site.client.post("/runs/act", data={"run": runs, "do": "delete", "back": "/runs?status=success"})
     back = answer.headers["location"]
-    assert back.startswith("/runs?status=success&undo=")
+    assert back.startswith("/runs?status=success&change=")
     assert await site.application.service.detail_bytes("gone", "one") is None
-    assert "2 runs deleted." in (await site.client.get(back)).text
+    assert "2 runs deleted. 1 was not there." in (await site.client.get(back)).text
     word = back.rpartition("=")[2]
-    undone = await site.client.post("/runs/undo", data={"word": word, "back": "/runs"})
+    undone = await site.client.post("/runs/change/undo", data={"change": word, "back": "/runs"})
     assert 303 == undone.status_code
+    assert "2 runs restored." in (await site.client.get(undone.headers["location"])).text
     assert before == await site.application.service.detail_bytes("gone", "one")
-    assert 422 == (await site.client.post("/runs/undo", data={"word": word, "back": "/runs"})).status_code
+    assert 422 == (await site.client.post("/runs/change/undo", data={"change": word, "back": "/runs"})).status_code
 
 
-def test_deletions_are_not_kept_for_ever() -> None:
-    """Neither long nor in any size."""
-    now = [1_000]
-    trash = Trash(clock=lambda: now[0])
-    old = trash.put([b"a"])
-    assert old is not None
-    assert (b"a",) == trash.bodies(old)
-    now[0] += KEPT_FOR + 1
-    assert () == trash.bodies(old)
-    assert trash.put([b"x" * 64_000_001]) is None
-    first, second = trash.put([b"x" * 40_000_000]), trash.put([b"y" * 40_000_000])
-    assert first is not None
-    assert second is not None
-    assert (0, 1) == (len(trash.bodies(first)), len(trash.bodies(second)))
-
-
-async def test_an_undo_that_the_store_refuses_can_be_repeated() -> None:
-    """The deleted runs are not forgotten before they are back."""
-    store, app, router = FaultyStore(), FastAPI(), APIRouter()
-    service = ExecutionHistoryService(store)
-    RunChoices(service, Trash()).add_to(router)
-    app.include_router(router)
-    await service.create_execution_record("w", execute_id="e")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        deleted = await client.post("/runs/act", data={"run": "w/e", "do": "delete", "back": "/runs"})
-        undo = {"word": deleted.headers["location"].rpartition("=")[2]}
-        store.fill()
-        with pytest.raises(StoreFull):
-            await client.post("/runs/undo", data=undo)
-        store.fault = None
-        assert 303 == (await client.post("/runs/undo", data=undo)).status_code
-    assert await service.detail_bytes("w", "e") is not None
+async def test_all_that_match_are_changed_from_a_list(site: Site) -> None:
+    """What the filters of the list match is pinned, deleted and exported, on further pages too; nothing else."""
+    for number in range(60):
+        await site.application.service.create_execution_record("many", f"run-{number}", {})
+    await site.record("many", "other", execute_status="success")
+    page = (await site.client.get("/workflows/many/runs?status=running")).text
+    assert "All 60 that match" in page
+    view = re.search(r'name="view" value="([^"]*)"', page)
+    assert view is not None
+    form = {"all": "1", "view": html.unescape(view[1]), "run": "many/other", "back": "/runs"}
+    for action, count in (("pin", 60), ("unpin", 60), ("delete", 60)):
+        answer = await site.client.post("/runs/act", data={**form, "do": action})
+        assert f"{count} runs " in (await site.client.get(answer.headers["location"])).text
+    assert await site.application.service.detail_bytes("many", "other") is not None
+    exported = await site.client.post("/runs/act", data={**form, "do": "export"})
+    assert exported.headers["location"].startswith("/coze/export?workflow=many&status=running&")
+    assert "Undo" in (await site.client.get(answer.headers["location"])).text
 
 
 async def test_chosen_runs_are_exported_and_tagged(site: Site) -> None:
@@ -458,7 +438,7 @@ async def test_a_workflow_has_charts_with_a_table_behind(site: Site) -> None:
     await site.run(3)
     for name in ("24h", "7d", "30d", "1y", "odd"):
         page = (await site.client.get(f"/workflows/{FIRST + 3}?range={name}")).text
-        assert '<rect class="failed"' in page
+        assert '<path class="bars failed"' in page
         assert "As a table" in page
     assert "No runs in this period." in (await site.client.get("/workflows/none")).text
 

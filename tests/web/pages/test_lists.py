@@ -1,27 +1,21 @@
 """Lists, figures and comparisons as they are shown: pure views."""
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.diff import compare_records
-from execution_history.query.model import Bucket, Figures
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
-from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
 from execution_history.web.pages.compare_view import amounts_of, divergence_pair, same_parts, sections_of
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.sparkline import recent_of
 from execution_history.web.pages.viewer import viewer_of
-
-HOUR = 3_600_000
-ZONE = ZoneInfo("Asia/Shanghai")
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -36,12 +30,6 @@ def line(now: int = 9_000, **fields: Any) -> RunLine:
     """The line of a record with these fields."""
     known = record(**fields)
     return line_of_run(summary_of(known, attributes_of(known)), now)
-
-
-def figures(runs: int, failed: int = 0, p50: int | None = None, p95: int | None = None, tokens: int = 0) -> Figures:
-    """Some figures."""
-    counts = {"success": runs - failed, "failed": failed}
-    return Figures(runs=runs, counts=counts, success_rate=None, p50=p50, p95=p95, p99=None, tokens=tokens)
 
 
 def test_a_line_says_what_went_in_and_what_came_out() -> None:
@@ -101,37 +89,6 @@ def test_the_last_runs_are_ticks() -> None:
     assert "running" == recent.ticks[-1][0].status
     assert 1_900 == recent.p95
     assert recent_of([]).p95 is None
-
-
-def test_charts_are_drawn_on_a_time_axis() -> None:
-    """Failures below zero, on one scale; hours without runs stay empty."""
-    buckets = [
-        Bucket(0, HOUR, figures(4, failed=1, p50=10, p95=20, tokens=5)),
-        Bucket(HOUR, 2 * HOUR, figures(0)),
-        Bucket(2 * HOUR, 3 * HOUR, figures(3, p50=5, p95=5, tokens=10)),
-    ]
-    axis = axis_of(buckets, 0, 4 * HOUR, ZONE)
-    drawn = run_chart(buckets, axis)
-    assert (3, 1, 75.0) == (drawn.highest, drawn.lowest, drawn.zero)
-    assert [("runs", 0.0, 75.0), ("failed", 75.0, 25.0), ("runs", 0.0, 75.0)] == [
-        (bar.kind, bar.y, bar.height) for bar in drawn.bars
-    ]
-    assert [25.0, 200.0] == [drawn.bars[0].x, drawn.bars[0].width]
-    slow = duration_chart(buckets, axis)
-    assert ["p95", "p50"] == [curve.name for curve in slow.curves]
-    assert "M125.0 0.0M625.0 75.0" == slow.curves[0].path
-    assert "M125.0 0.0l0 0M625.0 75.0l0 0" == slow.curves[0].dots
-    assert [50.0, 100.0] == [bar.height for bar in token_chart(buckets, axis).bars]
-    assert "01-01 08:00" == bucket_name(buckets[0], ZONE)
-    assert "1970-01-01" == bucket_name(Bucket(0, 24 * HOUR, figures(0)), ZONE)
-    assert 7 == len(drawn.marks)
-
-
-def test_charts_of_nothing_are_empty() -> None:
-    """And divide by nothing."""
-    axis = axis_of([], 0, HOUR, ZONE)
-    for draw in (run_chart, duration_chart, token_chart):
-        assert ((), ()) == (draw([], axis).bars, draw([], axis).curves)
 
 
 def test_differences_come_in_pairs() -> None:

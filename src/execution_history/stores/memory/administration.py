@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from execution_history.errors import StoreClosed
+from execution_history.records.pricing import KIND, PriceBook
 from execution_history.stores.administration import FEED_KEPT_MS, AuditEntry, Entry, EntryName
 from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.protocol import Change
@@ -30,6 +31,10 @@ class MemoryAdministration(ChangeNotifier):
         self._entries: dict[EntryName, Entry] = {}
         self._audit: list[AuditEntry] = []
         self._held: dict[str, tuple[str, int]] = {}
+        self.prices = PriceBook()
+        self._costs = self.prices.costs(
+            lambda: [each.value for each in self._entries.values() if each.name.kind == KIND]
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[None]:
@@ -63,6 +68,7 @@ class MemoryAdministration(ChangeNotifier):
             # A removed entry exists again, and the feed has only its last change.
             self._deleted = [each for each in self._deleted if each[0].entry != name]
             self._revision += 1
+            self.prices.forget()
             entry = self._entries[name] = Entry(name, value, self._revision)
         self._notify()
         return entry
@@ -75,6 +81,7 @@ class MemoryAdministration(ChangeNotifier):
             if not version or expected not in (None, version):
                 return False
             del self._entries[name]
+            self.prices.forget()
             self._revision += 1
             self._deleted.append((Change(self._revision, "registry", entry=name), self._clock()))
         self._notify()

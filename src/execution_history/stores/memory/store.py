@@ -107,13 +107,13 @@ class MemoryStore(MemoryAdministration):
         with self._opened():
             if self._find(document.workflow_id, document.execute_id) is not None:
                 raise ExecutionExists(document.workflow_id, document.execute_id)
-            self._put(document)
+            self._put(document.with_cost(self._costs))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""
         with self._opened():
             stored = self._find(workflow_id, execute_id)
-            document = None if stored is None else change.apply(stored.document.body)
+            document = None if stored is None else change.apply(stored.document.body, None, self._costs)
             if document is not None:
                 self._put(document)
             return document

@@ -131,9 +131,9 @@ def _has_index(predicate: ColumnPredicate) -> bool:
         return _name(predicate) in _BY_RANGE
     if isinstance(predicate, In):
         return _name(predicate) in _BY_EQUALITY or (_name(predicate) == "pinned" and predicate.values == (True,))
-    if isinstance(predicate, Suffix):
-        return len(predicate.suffix) >= TAIL
-    return not isinstance(predicate, Exists) or predicate.is_there
+    if isinstance(predicate, Exists):
+        return predicate.is_there
+    return not isinstance(predicate, Suffix) or len(predicate.suffix) >= TAIL
 
 
 def _name(predicate: ColumnPredicate) -> str:

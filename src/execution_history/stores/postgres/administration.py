@@ -71,6 +71,7 @@ class PostgresAdministration(SharedStore):
             version = await self._run(save)
         except _Unchanged:
             return None
+        self.prices.forget()
         self._notify()
         with contextlib.suppress(StoreError):  # the entry is there; other processes find it when they look
             await self._rows("notify", self._connections.channel)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from execution_history.errors import ExecutionExists, RecordDamaged
 from execution_history.query.model import RecordKey
+from execution_history.records.pricing import Costs
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.protocol import MergeReport
@@ -100,10 +101,12 @@ class Batch:
     Args:
         place: the name of the store, for messages.
         states: the records that the operations name, as they are stored; ``None`` for one that is not there.
+        costs: returns what a run that ends costs.
     """
 
     place: str
     states: Mapping[RecordKey, StoredState | None]
+    costs: Costs
     _held: dict[RecordKey, _Held] = field(default_factory=dict)
 
     def create(self, document: Document) -> None:
@@ -112,7 +115,7 @@ class Batch:
         Raises:
             ExecutionExists: there is one with its ids.
         """
-        if not self.add(document):
+        if not self.add(document.with_cost(self.costs)):
             raise ExecutionExists(document.workflow_id, document.execute_id)
 
     def add(self, document: Document) -> bool:
@@ -137,7 +140,7 @@ class Batch:
         if body is None:
             raise RecordDamaged(self.place, *key)
         known = held.current or held.stored
-        document = change.apply(body, None if known is None else known.parts)
+        document = change.apply(body, None if known is None else known.parts, self.costs)
         if document is not None:
             self._put(held, document)
         return document

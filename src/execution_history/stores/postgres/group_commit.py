@@ -18,6 +18,7 @@ import psycopg
 
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError
 from execution_history.query.model import RecordKey
+from execution_history.records.pricing import PriceBook
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.batch import Batch, ChangedState, StoredState
 from execution_history.stores.postgres.change_log import was_committed
@@ -25,6 +26,7 @@ from execution_history.stores.postgres.commit import Conflict, Written, read_sta
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.error_mapping import as_store_error, is_lost, is_transient, reason_of
 from execution_history.stores.postgres.late_terms import LateTerms
+from execution_history.stores.postgres.prices import ReadPrices
 from execution_history.stores.status_numbers import OPEN_NUMBERS
 from execution_history.stores.write_queue import Caller
 
@@ -83,6 +85,7 @@ class GroupCommit:
         slot: the slot of this process for counters.
         clock: milliseconds since the epoch.
         committed: called after each commit.
+        prices: what tokens cost, for the runs that end.
     """
 
     def __init__(
@@ -92,12 +95,14 @@ class GroupCommit:
         slot: int,
         clock: Callable[[], int],
         committed: Callable[[], None],
+        prices: PriceBook,
     ) -> None:
         self._connections = connections
         self._packer = packer
         self._slot = slot
         self._clock = clock
         self._committed = committed
+        self._prices = ReadPrices(prices, connections.statements)
         self._terms = LateTerms(connections, clock)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
@@ -233,7 +238,7 @@ class GroupCommit:
         states: dict[RecordKey, StoredState | None] = dict.fromkeys(created)
         states |= {key: self._known[key] for key in (*created, *needed) if key in self._known}
         states |= read_states(self._connections, connection, missing)
-        batch = Batch(self._connections.location.name, states)
+        batch = Batch(self._connections.location.name, states, self._prices.costs(connection))
         return [_outcome(each, batch) for each in group], batch.changes()
 
     def _forget_unchecked(

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from execution_history.clock import now_ms
+from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.opened_store import OpenedStore
@@ -75,6 +76,7 @@ class SharedStore(OpenedStore[StoreParts]):
     ) -> None:
         super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self.prices = PriceBook()
         self._place = location
         self._statements = Statements(location.schema)
         self._search = search
@@ -143,7 +145,8 @@ class SharedStore(OpenedStore[StoreParts]):
             if (notify := told()) is not None:
                 notify()
 
-        commits = GroupCommit(connections, Packer(shipped_dictionary()), self._slot, self._clock, tell)
+        packer = Packer(shipped_dictionary())
+        commits = GroupCommit(connections, packer, self._slot, self._clock, tell, self.prices)
         threads = ThreadPoolExecutor(self._place.pool_size + _MORE_THREADS, "execution-history-postgres")
         return StoreParts(connections, Writer(commits), Notifications(connections, tell), threads)
 

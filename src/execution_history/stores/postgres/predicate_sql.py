@@ -29,10 +29,8 @@ def render(predicate: Predicate) -> Fragment:
             return _range(predicate)
         case Exists(attribute, is_there):
             return Fragment(f"e.{column_of(attribute)} IS {'NOT ' if is_there else ''}NULL")
-        case Prefix():
-            return _prefix(predicate)
-        case Suffix():
-            return _suffix(predicate)
+        case Prefix() | Suffix():
+            return _prefix(predicate) if isinstance(predicate, Prefix) else _suffix(predicate)
         case HasTag(tag):
             return Fragment("e.tags @> %s::text[]", ([stored_text(tag)],))
         case And(parts):

@@ -33,6 +33,7 @@ class SQLiteAdministration(EmbeddedStore):
                 return None
             version = t.next_revision()
             t.run("save_entry", kind, key, value, version, t.clock())
+            t.prices.forget()
             return Entry(EntryName(kind, key), value, version)
 
         return await self._write(put)
@@ -45,6 +46,7 @@ class SQLiteAdministration(EmbeddedStore):
             if not version or expected not in (None, version):
                 return False
             t.run("save_entry", kind, key, None, t.next_revision(), t.clock())
+            t.prices.forget()
             return True
 
         return await self._write(drop)

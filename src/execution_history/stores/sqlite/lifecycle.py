@@ -12,6 +12,7 @@ import apsw
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreClosed, StoreError
+from execution_history.records.pricing import PriceBook
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
@@ -135,6 +136,7 @@ class EmbeddedStore(OpenedStore[StoreParts]):
     ) -> None:
         super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
+        self.prices = PriceBook()
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search
@@ -214,7 +216,8 @@ class EmbeddedStore(OpenedStore[StoreParts]):
                 rows(connection, "add_dictionary", CURRENT, shipped_dictionary())
                 dictionaries = load_dictionaries(connection)
             reader = Reader(folder, dictionaries, recovered_from(folder) if self._json_files else nowhere)
-            transaction = WriteTransaction(connection, reader.stored, Packer(dictionaries[CURRENT]), self._clock)
+            packer = Packer(dictionaries[CURRENT])
+            transaction = WriteTransaction(connection, reader.stored, packer, self._clock, self.prices)
             mirror = Mirror()
             if self._json_files:
                 mirror = JSONFileMirror(

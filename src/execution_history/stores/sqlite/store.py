@@ -65,7 +65,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def create(self, document: Document) -> None:
         """See :meth:`HistoryStore.create`."""
         record = (document.workflow_id, document.execute_id)
-        await self._write(lambda t: t.create(document), record, size=len(document.body))
+        await self._write(lambda t: t.create(document.with_cost(t.costs)), record, size=len(document.body))
 
     async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """See :meth:`HistoryStore.update`."""

@@ -12,6 +12,7 @@ import apsw
 
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
+from execution_history.records.pricing import KIND, Costs, PriceBook
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
@@ -70,11 +71,18 @@ class WriteTransaction:
     """
 
     def __init__(
-        self, connection: apsw.Connection, documents: Documents, packer: Packer, clock: Callable[[], int]
+        self,
+        connection: apsw.Connection,
+        documents: Documents,
+        packer: Packer,
+        clock: Callable[[], int],
+        prices: PriceBook,
     ) -> None:
         self.clock = clock
         self.connection = connection
         self.documents = documents
+        self.prices = prices
+        self.costs: Costs = prices.costs(lambda: [value for _, value, _ in self.run("entries", KIND, "", -1)])
         self._packer = packer
         self._workflows: dict[str, WorkflowRow] = {}
         self._documents: dict[tuple[int, str], _Stored] = {}
@@ -129,6 +137,7 @@ class WriteTransaction:
         """Drop the cached rows, after a rollback or when another process has written."""
         self._workflows.clear()
         self._documents.clear()
+        self.prices.forget()
         self._kept = 0
         self._touched = {}
         self._version = -1
@@ -149,7 +158,7 @@ class WriteTransaction:
             return None
         if stored.packed is not None:
             stored.body = self.documents.body(self.connection, stored.packed)
-        document = change.apply(stored.body or b"", stored.parts)
+        document = change.apply(stored.body or b"", stored.parts, self.costs)
         if document is None:
             return None
         self._replace(row, stored, document)

@@ -86,12 +86,12 @@ def history_query(
     query = RecordQuery(
         filter=words.record_filter(now),
         sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
-        descending=_one_of("order", words.only("order") or "desc", _ORDERS),
+        descending=descending_of(words.only("order") or "desc"),
         size=size,
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
         summaries=_one_of("view", words.only("view") or "full", {view: view == "summary" for view in VIEWS}),
-        explain=_one_of("explain", words.only("explain") or "false", _FLAGS),
+        explain=truth("explain", words.only("explain") or "false"),
     )
     return query, is_ranked
 
@@ -167,6 +167,24 @@ def parameters_of(
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
+
+
+def truth(name: str, value: str) -> bool:
+    """Return whether *value* of the parameter *name* says so.
+
+    Raises:
+        InvalidQuery: it says nothing.
+    """
+    return _one_of(name, value, _FLAGS)
+
+
+def descending_of(order: str) -> bool:
+    """Return whether *order*, ``desc`` or ``asc``, is that of the largest or newest first.
+
+    Raises:
+        InvalidQuery: it is neither.
+    """
+    return _one_of("order", order, _ORDERS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

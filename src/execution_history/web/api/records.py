@@ -13,7 +13,6 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import HISTORY_PARAMETERS, documented, has_new_parameters
 from execution_history.web.api.schemas.executions import (
     ANNOTATING,
-    CHANGING,
     DELETING,
     FINDING,
     FINDING_HISTORY,
@@ -21,22 +20,13 @@ from execution_history.web.api.schemas.executions import (
     DoneAnswer,
     ExecuteId,
     ExecutionAnswer,
-    ExecutionName,
     FoundAnswer,
     PageIndex,
     PageSize,
     WorkflowId,
     described,
 )
-from execution_history.web.api.schemas.reports import (
-    AnnotateRequest,
-    AnnotationReportAnswer,
-    AnnotationRequest,
-    ComparisonAnswer,
-    DeleteReportAnswer,
-    DeleteRequest,
-    TagChange,
-)
+from execution_history.web.api.schemas.reports import AnnotationRequest, ComparisonAnswer, TagChange
 from execution_history.web.api.search import found
 from execution_history.web.responses import answer, detail_answer, page_answer
 
@@ -109,7 +99,7 @@ def add_comparing(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that annotate runs."""
+    """Add the route that annotates a run."""
 
     @router.patch(RECORD, **described("Tag, rate, pin or annotate a run", ExecutionAnswer, ANNOTATING))
     async def annotate(
@@ -120,20 +110,12 @@ def add_noting(router: APIRouter, service: ExecutionHistoryService) -> None:
         Tags are set with a list, or changed with `{"add": […], "remove": […]}`; when several people tag one run at
         once, no tag is lost. `null` removes a note or a rating.
         """
-        record = await service.annotate(workflow_id, execute_id, _annotation(request))
+        record = await service.annotate(workflow_id, execute_id, annotation_of(request))
         return answer({"success": True, "execution": record})
-
-    @router.post(
-        "/history/annotate", **described("Tag, rate, pin or annotate several runs", AnnotationReportAnswer, CHANGING)
-    )
-    async def annotate_several(request: AnnotateRequest) -> Response:
-        """Annotate all of them alike. One that cannot be annotated is reported and does not hold up the others."""
-        report = await service.annotate_many(_keys(request.executions), _annotation(request))
-        return answer({"success": True, **report.to_json()})
 
 
 def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
-    """Add the routes that delete one record, several, or a workflow's whole history."""
+    """Add the routes that delete one record, or a workflow's whole history."""
 
     @router.delete(RECORD, **described("Delete one record", DoneAnswer, DELETING))
     async def delete_execution(
@@ -151,14 +133,6 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
             return answer({"success": True})
         raise ExecutionNotFound("Workflow %(workflow)s has no history.", workflow=quoted(workflow_id))
 
-    @router.post("/history/delete", **described("Delete several records", DeleteReportAnswer, CHANGING))
-    async def delete_several(request: DeleteRequest) -> Response:
-        """Remove the records. Missing ones are reported; the call can be repeated."""
-        keys = _keys(request.executions)
-        deleted = set(await service.delete_execution_records(keys))
-        missing = [{"workflow_id": key[0], "execute_id": key[1]} for key in keys if key not in deleted]
-        return answer({"success": True, "deleted": len(deleted), "missing": missing})
-
 
 def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
     """Return the error for a record that does not exist."""
@@ -167,12 +141,7 @@ def no_such(workflow_id: str, execute_id: str) -> ExecutionNotFound:
     )
 
 
-def _keys(names: list[ExecutionName]) -> list[tuple[str, str]]:
-    """Return each of the executions once."""
-    return list(dict.fromkeys((name.workflow_id, name.execute_id) for name in names))
-
-
-def _annotation(request: AnnotationRequest) -> Annotation:
+def annotation_of(request: AnnotationRequest) -> Annotation:
     """Return the annotation that a request holds.
 
     Raises:
@@ -181,7 +150,7 @@ def _annotation(request: AnnotationRequest) -> Annotation:
     fields: dict[str, Any] = {
         name: _NOTHING.get(name, ()) if value is None else value
         for name, value in request
-        if name in request.model_fields_set and name != "executions"
+        if name in request.model_fields_set and name in AnnotationRequest.model_fields
     }
     if isinstance(tags := fields.get("tags"), TagChange):
         del fields["tags"]

@@ -14,13 +14,16 @@ from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.web.api.bulk import add_bulk
 from execution_history.web.api.live import add_live
+from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
 from execution_history.web.api.search import add_counting, add_finding
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
+from execution_history.web.api.views import add_views
 from execution_history.web.api.workflows import add_learning, add_workflows
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -66,7 +69,10 @@ def history_router(
     add_reading(router, service)
     add_comparing(router, service)
     add_noting(router, service)
+    add_prices(router, service)
     add_deleting(router, service)
+    add_bulk(router, service)
+    add_views(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)

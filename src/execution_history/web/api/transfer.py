@@ -10,18 +10,20 @@ from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.model import SORTS, sort_of
 from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
-from execution_history.web.api.query_parameters import documented, parameters_of
+from execution_history.web.api.query_parameters import descending_of, documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream
 
-_OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "zone", "account_id"})
+_OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "sort", "order", "zone", "account_id"})
 _NAMES: Final = {
     "jsonl": ("runs.jsonl", "application/x-ndjson"),
     "json": ("runs.json", "application/json"),
     "csv": ("runs.csv", "text/csv; charset=utf-8"),
     "parquet": ("runs.parquet", "application/vnd.apache.parquet"),
 }
+_EXCEL: Final = "excel"
 _ZIP: Final = ("runs.zip", "application/zip")
 _CONTENTS: Final = {
     media_type: {"schema": {"type": "string", "format": "binary"}} for _, media_type in (*_NAMES.values(), _ZIP)
@@ -29,9 +31,18 @@ _CONTENTS: Final = {
 _EXPORTING: Final[Responses] = {200: {"description": "The records.", "content": _CONTENTS}, **FINDING_HISTORY}
 
 Format = Annotated[
-    str, Query(alias="format", description=f"One of {', '.join(EXPORT_FORMATS)}; json of several workflows is a zip.")
+    str,
+    Query(
+        alias="format",
+        description=f"One of {', '.join(EXPORT_FORMATS)}, or excel for csv with excel=true; json of several workflows "
+        "is a zip.",
+    ),
 ]
-Columns = Annotated[str | None, Query(description="Of CSV: execute_id,input.city,output.score.")]
+Columns = Annotated[
+    list[str] | None, Query(description="Of CSV: execute_id,input.city,output.score; or the parameter several times.")
+]
+Order = Annotated[str | None, Query(alias="order", description="asc, the default, or desc.")]
+SortKey = Annotated[str | None, Query(alias="sort", description=f"One of {', '.join(SORTS)}; not of json.")]
 ForExcel = Annotated[
     bool,
     Query(description="Of CSV: for Excel: UTF-8, long numbers and dates as they are, cells cut at 32,767 characters."),
@@ -57,6 +68,8 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         columns: Columns = None,
         excel: ForExcel = False,
         strict: Strict = False,
+        _sort: SortKey = None,
+        _order: Order = None,
     ) -> Response:
         """Stream every record that matches the filters: JSON Lines byte for byte, JSON, CSV or Parquet.
 
@@ -66,19 +79,23 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
         record_filter = await service.with_workflow_ids(words.record_filter(now_ms()))
-        chosen = (
-            DEFAULT_COLUMNS if columns is None else tuple(each.strip() for each in columns.split(",") if each.strip())
-        )
+        named = DEFAULT_COLUMNS if columns is None else [part.strip() for each in columns for part in each.split(",")]
         zipped = kind == "json" and len(record_filter.workflow_ids) != 1
         export = Export(
-            format=cast("ExportFormat", kind), record_filter=record_filter, columns=chosen, excel=excel, zipped=zipped
+            format=cast("ExportFormat", "csv" if kind == _EXCEL else kind),
+            record_filter=record_filter,
+            columns=tuple(name for name in named if name),
+            excel=excel or kind == _EXCEL,
+            zipped=zipped,
+            sort=sort_of(words.only("sort") or "create_time"),
+            descending=descending_of(words.only("order") or "asc"),
         )
         if strict:
             await check_whole(service, record_filter)
         pieces = export_chunks(service, export)
         # An error before the first piece is an ordinary error answer, not a stream.
         first = await anext(pieces, b"")
-        name, media_type = _ZIP if zipped else _NAMES[kind]
+        name, media_type = _ZIP if zipped else _NAMES[export.format]
         headers = {"Content-Disposition": f'attachment; filename="{_dated(name)}"'}
         return ByteStream(_all(first, pieces), media_type, headers, pieces.aclose)
 

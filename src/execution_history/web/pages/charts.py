@@ -1,157 +1,172 @@
-"""Charts of a workflow as coordinates: bars and lines on a grid of a thousand by a hundred. Pure."""
+"""Charts as coordinates: bars and lines on a grid of a thousand by a hundred, with a scale of round numbers. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
 from typing import Final, NamedTuple
 
-from execution_history.query.model import Bucket
+from execution_history.web.pages.chart_axis import WIDTH, Slot, TimeAxis
 
-_WIDTH: Final = 1_000
 _HEIGHT: Final = 100
-_GAP: Final = 0.2
-_LABELS: Final = 7
-_TWO_HOURS: Final = 2 * 3_600_000
-_TWO_DAYS: Final = 24 * _TWO_HOURS
+_LEAST: Final = 1.2
+_ROOM: Final = 14
+"""How far apart numbers beside a chart are at least."""
+
+_ROUND: Final = (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10)
+_TIMES: Final = (
+    *(number * unit for unit in (1, 10, 100) for number in (1, 2, 5)),
+    *(number * 1_000 for number in (1, 2, 4, 6, 10, 20, 30, 40)),
+    *(number * 60_000 for number in (1, 2, 4, 6, 10, 20, 30, 40)),
+    *(number * 3_600_000 for number in (1, 2, 4, 12)),
+)
+_DAY: Final = 86_400_000
+
+Values = Sequence[float | None]
+"""A value for each bucket; ``None`` where there is none."""
 
 
-class Bar(NamedTuple):
-    """A rectangle and the name of its colour."""
+class Bars(NamedTuple):
+    """The bars of one kind, as the path of an SVG."""
 
-    x: float
-    y: float
-    width: float
-    height: float
     kind: str
+    path: str
 
 
 class Curve(NamedTuple):
-    """A line through the points of an SVG path, and where it ends: ``x`` in hundredths of the width, and ``y``.
+    """A line through the points of an SVG path.
 
-    ``dots`` is a path of the points that stand alone, which a thin line would not show; ``value`` is the last one's.
+    ``dots`` is a path of the points that stand alone, which a thin line would not show.
     """
 
+    kind: str
     path: str
     dots: str
-    name: str
-    x: float
+
+
+class Level(NamedTuple):
+    """A line across a chart at a round number: where it lies (0 at the top, 100 at the bottom), and the number."""
+
     y: float
-    value: int
-
-
-class Mark(NamedTuple):
-    """A time under the axis, in hundredths of its width."""
-
-    x: float
-    text: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart; ``zero`` is where the axis lies (0 at the top, 100 at the bottom).
+    """A chart; ``zero`` is where the axis lies (0 at the top, 100 at the bottom)."""
 
-    ``highest`` is the largest value above the axis, ``lowest`` the largest below it.
-    """
-
-    bars: tuple[Bar, ...]
-    curves: tuple[Curve, ...]
-    marks: tuple[Mark, ...]
-    zero: float
-    highest: int
-    lowest: int
+    bars: tuple[Bars, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    levels: tuple[Level, ...] = ()
+    zero: float = _HEIGHT
 
 
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """The stretch of time that a chart shows, from ``start`` to ``end`` (milliseconds), in the reader's zone."""
-
-    start: int
-    end: int
-    zone: tzinfo
-
-    def x(self, moment: int) -> float:
-        """Return where *moment* is drawn, within the chart."""
-        return min(_WIDTH, max(0.0, (moment - self.start) * _WIDTH / (self.end - self.start)))
-
-    def slot(self, bucket: Bucket) -> tuple[float, float]:
-        """Return where the bar of a bucket begins and how wide it is, with a gap to the next."""
-        begin, end = self.x(bucket.start), self.x(bucket.end)
-        gap = (bucket.end - bucket.start) * _WIDTH / (self.end - self.start) * _GAP
-        return round(begin + gap / 2, 1), round(max(1.0, end - begin - gap), 1)
-
-    def marks(self) -> tuple[Mark, ...]:
-        """Return times along the axis."""
-        length = self.end - self.start
-        style = "%H:%M" if length <= _TWO_DAYS else "%m-%d"
-        moments = [self.start + length * (2 * number + 1) // (2 * _LABELS) for number in range(_LABELS)]
-        return tuple(Mark(round(self.x(moment) / 10, 2), f"{_moment(moment, self.zone):{style}}") for moment in moments)
-
-
-def axis_of(buckets: Sequence[Bucket], since: int, now: int, zone: tzinfo) -> Axis:
-    """Return the axis from *since* to *now*, widened to hold the whole of every bucket."""
-    start = min([since, *(bucket.start for bucket in buckets)])
-    return Axis(start, max([now, start + 1, *(bucket.end for bucket in buckets)]), zone)
-
-
-def run_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Return a chart of runs above the axis and failures below it, on one scale."""
-    below = [bucket.figures.counts.get("failed", 0) for bucket in buckets]
-    above = [bucket.figures.runs - bad for bucket, bad in zip(buckets, below, strict=True)]
+def two_sided(axis: TimeAxis, above: Sequence[int], below: Sequence[int], kinds: tuple[str, str]) -> Chart:
+    """Return bars above the axis and bars below it, on one scale."""
     highest, lowest = max(above, default=0), max(below, default=0)
-    unit = _HEIGHT / max(1, highest + lowest)
-    zero = highest * unit if lowest else float(_HEIGHT)
-    bars: list[Bar] = []
-    for bucket, good, bad in zip(buckets, above, below, strict=True):
-        x, width = axis.slot(bucket)
-        sides = (Bar(x, zero - good * unit, width, good * unit, "runs"), Bar(x, zero, width, bad * unit, "failed"))
-        bars += (bar for bar in sides if bar.height)
-    return Chart(tuple(bars), (), axis.marks(), zero, highest, lowest)
-
-
-def duration_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Return a chart of the median and the 95th percentile of durations, as lines that break where nothing ended."""
-    highest = max((bucket.figures.p95 or 0 for bucket in buckets), default=0)
-    curves = (
-        _curve(buckets, axis, lambda bucket: bucket.figures.p95, "p95", highest),
-        _curve(buckets, axis, lambda bucket: bucket.figures.p50, "p50", highest),
+    top = round_up(highest, is_whole=True) if highest or not lowest else 0.0
+    bottom = round_up(lowest, is_whole=True) if lowest else 0.0
+    unit = _HEIGHT / (top + bottom)
+    zero = top * unit
+    slots = axis.slots()
+    up, down = [_high(value * unit) for value in above], [_high(value * unit) for value in below]
+    bars = (
+        Bars(kinds[0], _path((slot, zero - high, high) for slot, high in zip(slots, up, strict=True))),
+        Bars(kinds[1], _path((slot, zero, high) for slot, high in zip(slots, down, strict=True))),
     )
-    return Chart((), tuple(curve for curve in curves if curve.path), axis.marks(), _HEIGHT, highest, 0)
+    levels = [Level(zero - top * unit * part, top * part) for part in (1, 0.5, 0) if top and _is_whole(top * part)]
+    levels += [Level(_HEIGHT, bottom)] if _HEIGHT - zero > _ROOM else []
+    return Chart(bars, (), tuple(levels), zero)
 
 
-def token_chart(buckets: Sequence[Bucket], axis: Axis) -> Chart:
-    """Return a chart of the tokens of each bucket."""
-    highest = max((bucket.figures.tokens for bucket in buckets), default=0)
-    bars: list[Bar] = []
-    for bucket in buckets:
-        x, width = axis.slot(bucket)
-        height = bucket.figures.tokens * _HEIGHT / max(1, highest)
-        bars += [Bar(x, _HEIGHT - height, width, height, "tokens")] if height else []
-    return Chart(tuple(bars), (), axis.marks(), _HEIGHT, highest, 0)
+def stacked(axis: TimeAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is_whole: bool = False) -> Chart:
+    """Return bars of several kinds that stand on each other; *is_whole* says that they are counted in whole numbers."""
+    slots = axis.slots()
+    sums = [sum(values) for values in zip(*(values for _, values in parts), strict=True)] or [0.0]
+    top = round_up(max(sums), is_whole=is_whole)
+    bars, base = [], [0.0] * len(slots)
+    for kind, values in parts:
+        heights = [value * _HEIGHT / top for value in values]
+        bars.append(Bars(kind, _path(
+            (slot, _HEIGHT - below - high, high) for slot, below, high in zip(slots, base, heights, strict=True)
+        )))  # fmt: skip
+        base = [below + high for below, high in zip(base, heights, strict=True)]
+    return Chart(tuple(bars), (), _levels(top, is_whole=is_whole))
 
 
-def bucket_name(bucket: Bucket, zone: tzinfo) -> str:
-    """Return when a bucket began: with the time for short buckets, else the date alone."""
-    moment = _moment(bucket.start, zone)
-    return f"{moment:%m-%d %H:%M}" if bucket.end - bucket.start <= _TWO_HOURS else f"{moment:%Y-%m-%d}"
+def lines(
+    axis: TimeAxis,
+    parts: Sequence[tuple[str, Values]],
+    *,
+    is_time: bool = False,
+    at_ends: bool = False,
+    budget: float | None = None,
+) -> Chart:
+    """Return lines that break where there is no value.
+
+    Args:
+        axis: the time.
+        parts: the kind of each line, and its values.
+        is_time: whether the values are milliseconds, whose round numbers are seconds, minutes and hours.
+        at_ends: whether a value belongs to the end of its bucket, as sums up to there do, rather than to its middle.
+        budget: a value at which another line goes all across.
+    """
+    highest = max([budget or 0, *(value for _, values in parts for value in values if value is not None)])
+    top = round_up_time(highest) if is_time else round_up(highest)
+    slots = axis.slots()
+    places = [slot.x + slot.width * (1 if at_ends else 0.5) for slot in slots]
+    curves = [_curve(kind, places, values, top) for kind, values in parts]
+    if budget is not None:
+        curves.append(Curve("budget", f"M0 {_HEIGHT - budget * _HEIGHT / top:.4g}h{WIDTH}", ""))
+    return Chart((), tuple(curves), _levels(top))
 
 
-def _curve(
-    buckets: Sequence[Bucket], axis: Axis, value_of: Callable[[Bucket], int | None], name: str, highest: int
-) -> Curve:
-    path, dots, last, end_x, end_y = "", "", 0, 0.0, 0.0
-    values = [value_of(bucket) for bucket in buckets]
-    for number, (bucket, value) in enumerate(zip(buckets, values, strict=True)):
+def round_up(value: float, *, is_whole: bool = False) -> float:
+    """Return the smallest round number that is not below *value*, such as 1, 12, 0.15 or 3000; 1 for 0."""
+    if value <= 0:
+        return 1.0
+    unit = 1.0
+    while unit < value:
+        unit *= 10
+    while unit / 10 >= value:
+        unit /= 10
+    found = (round(unit / 10 * number, 12) for number in _ROUND)
+    return next(each for each in found if each >= value * (1 - 1e-9) and (_is_whole(each) or not is_whole))
+
+
+def round_up_time(milliseconds: float) -> float:
+    """Return the shortest round time that is not below *milliseconds*."""
+    found = next((each for each in _TIMES if each >= milliseconds), None)
+    return float(found) if found else _DAY * round_up(milliseconds / _DAY)
+
+
+def _levels(top: float, *, is_whole: bool = False) -> tuple[Level, ...]:
+    middle = () if is_whole and not _is_whole(top / 2) else (Level(_HEIGHT / 2, top / 2),)
+    return (Level(0, top), *middle, Level(_HEIGHT, 0))
+
+
+def _is_whole(number: float) -> bool:
+    return number == round(number)
+
+
+def _high(height: float) -> float:
+    """Return a height that can be seen, where there is any."""
+    return max(height, _LEAST) if height else 0.0
+
+
+def _path(boxes: Iterable[tuple[Slot, float, float]]) -> str:
+    return "".join(
+        f"M{slot.bar_x:g} {y:.4g}h{slot.bar_width:g}v{height:.4g}h-{slot.bar_width:g}z"
+        for slot, y, height in boxes
+        if height
+    )
+
+
+def _curve(kind: str, places: Sequence[float], values: Values, top: float) -> Curve:
+    path, dots = "", ""
+    for x, before, value, after in zip(places, (None, *values[:-1]), values, (*values[1:], None), strict=True):
         if value is None:
             continue
-        end_x = axis.x((bucket.start + bucket.end) // 2)
-        end_y, last = _HEIGHT - value * _HEIGHT / max(1, highest), value
-        continues = number > 0 and values[number - 1] is not None
-        path += f"{'L' if continues else 'M'}{end_x:.1f} {end_y:.1f}"
-        if not continues and not any(each is not None for each in values[number + 1 : number + 2]):
-            # A line of no length is drawn as a dot: it has round ends.
-            dots += f"M{end_x:.1f} {end_y:.1f}l0 0"
-    return Curve(path, dots, name, round(end_x / 10, 2), end_y, last)
-
-
-def _moment(milliseconds: int, zone: tzinfo) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+        y = _HEIGHT - value * _HEIGHT / top
+        path += f"{'M' if before is None else 'L'}{x:g} {y:.4g}"
+        if before is None and after is None:
+            dots += f"M{x:g} {y:.4g}l0 0"  # a line of no length is drawn as a dot: it has round ends
+    return Curve(kind, path, dots)

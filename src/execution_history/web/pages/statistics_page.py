@@ -1,30 +1,53 @@
-"""The page of a workflow: its runs over time."""
+"""The charts of all workflows and of one: runs, durations, tokens and costs over time."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import N_
+from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import BucketSize, StatisticsQuery
-from execution_history.web.pages.charts import axis_of, bucket_name, duration_chart, run_chart, token_chart
+from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import TimeAxis, axis_of
+from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.viewer import Viewer
 
 _HOUR: Final = 3_600_000
+_DAY: Final = 24 * _HOUR
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": (24 * _HOUR, "hour"),
-    "7d": (7 * 24 * _HOUR, "day"),
-    "30d": (30 * 24 * _HOUR, "day"),
-    "1y": (365 * 24 * _HOUR, "week"),
+    "24h": (23 * _HOUR, "hour"),
+    "7d": (6 * _DAY, "day"),
+    "30d": (29 * _DAY, "day"),
+    "1y": (364 * _DAY, "week"),
 }
+"""How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
+
 _RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
+_BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
+_MOST_GROUPS: Final = 30
+_MOST_YEARS: Final = 40
+
+
+class Stretch(NamedTuple):
+    """The time that a page is about: the name of its range, or none for days that were chosen, and these days."""
+
+    axis: TimeAxis
+    name: str
+    first: str
+    last: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +64,111 @@ class FigurePages:
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
+        router.add_api_route(urls.CHARTS, self.figures, methods=["GET", "HEAD"])
         router.add_api_route("/workflows/{workflow_id}", self.figures, methods=["GET", "HEAD"])
 
-    async def figures(self, request: Request, workflow_id: str) -> Response:
-        """Render runs, failures, durations and tokens of a workflow over a range of time."""
+    async def figures(self, request: Request, workflow_id: str | None = None) -> Response:
+        """Render runs, failures, durations, tokens and costs of a workflow, or of all, over a range of time."""
         viewer = viewer_for(request)
-        name = query(request, "range")
-        name = name if name in _RANGES else _DEFAULT
-        length, bucket = _RANGES[name]
-        since = viewer.now - length
-        statistics = await self.service.statistics(
+        stretch = stretch_of(request, viewer)
+        named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
+        statistics = await self._counted(named, stretch.axis, viewer)
+        counted = Counted.of(
+            stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
+        )
+        prices = await self.service.price_list()
+        kinds: tuple[By, ...] = ("workflow", "account", "caller") if workflow_id is None else ("account", "caller")
+        by: By | None = next((name for name in kinds if name == query(request, "by")), None)
+        context: dict[str, Any] = {
+            "workflow_id": workflow_id,
+            "place": urls.CHARTS if workflow_id is None else urls.workflow(workflow_id),
+            "statistics": statistics,
+            "range": stretch,
+            "since": stretch.axis.start,
+            "ranges": _RANGE_NAMES,
+            "rows": counted.rows(),
+            "cards": cards_of(counted, viewer.translate),
+            "spent": await self._spent(named, prices, statistics.totals, viewer),
+            "has_prices": bool(len(prices.in_force)),
+            "currencies": currencies(statistics.totals),
+            "by": by or "time",
+            "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
+            "groups": None if by is None else await self._groups(named, stretch.axis, by, statistics.totals, viewer),
+        }
+        return self.renderer.page(request, "figures.html", context)
+
+    async def _counted(self, named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
+        """Return the statistics of the runs that began in the time of *axis*, until now."""
+        return await self.service.statistics(
             StatisticsQuery(
-                filter=RecordFilter(workflow_ids=(workflow_id,), created_from=since, created_before=viewer.now + 1),
-                bucket=bucket,
+                filter=_within(named, axis, viewer),
+                bucket=axis.size,
                 zone=viewer.zone.key,
-                new_since=since,
+                new_since=axis.start,
                 wait_seconds=IndexWait().seconds,
             )
         )
-        buckets = statistics.buckets
-        axis = axis_of(buckets, since, viewer.now, viewer.zone)
-        context: dict[str, Any] = {
-            "workflow_id": workflow_id,
-            "statistics": statistics,
-            "range": name,
-            "ranges": _RANGE_NAMES,
-            "rows": [(bucket_name(each, viewer.zone), each.figures) for each in buckets],
-            "runs": run_chart(buckets, axis),
-            "durations": duration_chart(buckets, axis),
-            "tokens": token_chart(buckets, axis),
-        }
-        return self.renderer.page(request, "figures.html", context)
+
+    async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
+        """Return the figures of each group, the one that costs most first."""
+        return await self.service.breakdown(
+            BreakdownQuery(
+                filter=_within(named, axis, viewer),
+                by=by,
+                sort="cost" if totals.costs else "tokens",
+                limit=_MOST_GROUPS,
+                zone=viewer.zone.key,
+                wait_seconds=IndexWait().seconds,
+            )
+        )
+
+    async def _spent(self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer) -> list[Spent]:
+        """Return what was spent in this month, for each currency; nothing where no run can have cost anything."""
+        if not (prices.in_force or totals.costs):
+            return []
+        months = months_of(viewer.now, viewer.zone)
+        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        days, budget = _by_start(counted), prices.budget
+        # A budget is for everything, not for one workflow.
+        limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
+        return [
+            spent_of(months, days, each, limit if each == budget.currency else None, viewer.zone, viewer.translate)
+            for each in currencies(counted.totals)
+        ]
+
+
+def stretch_of(request: Request, viewer: Viewer) -> Stretch:
+    """Return the time that the address names: a range until now, or whole days of the reader's."""
+    zone, today = viewer.zone, datetime.fromtimestamp(viewer.now / 1000, viewer.zone).date()
+    first, last = _day(query(request, "from"), today), _day(query(request, "to"), today)
+    if first or last:
+        first, last = sorted((first or last or today, last or today))
+        axis = axis_of(_midnight(first, zone), _midnight(last + timedelta(days=1), zone), zone)
+        return Stretch(axis, "", f"{first}", f"{last}")
+    name = query(request, "range")
+    name = name if name in _RANGES else _DEFAULT
+    ago, size = _RANGES[name]
+    axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
+    return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
+
+
+def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
+    """Return the filter of the runs that began in the time of *axis*, until now."""
+    return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
+
+
+def _day(text: str, today: date) -> date | None:
+    """Return the day that *text* names, none later than *today*; ``None`` where it names none."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return min(max(found, today - timedelta(days=366 * _MOST_YEARS)), today)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> int:
+    return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def _by_start(statistics: Statistics) -> dict[int, Figures]:
+    return {bucket.start: bucket.figures for bucket in statistics.buckets}

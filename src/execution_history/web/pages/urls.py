@@ -6,12 +6,18 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
+CHARTS: Final = "/charts"
+PRICES: Final = "/prices"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
 INDEXING: Final = "/indexing"
 ACT: Final = "/runs/act"
-UNDO: Final = "/runs/undo"
+CHANGE: Final = "/runs/change"
+UNDO: Final = "/runs/change/undo"
+STOP: Final = "/runs/change/stop"
+VIEWS: Final = "/views"
+EXPORT: Final = "/coze/export"
 
 _LONGEST_LINK: Final = 2_000
 
@@ -39,6 +45,11 @@ def runs(workflow_id: str | None) -> str:
 def run(workflow_id: str, execute_id: str) -> str:
     """Return the address of the page of one run."""
     return f"{runs(workflow_id)}/{segment(execute_id)}"
+
+
+def view(view_id: str) -> str:
+    """Return the address to which changes of a saved view are sent."""
+    return f"{VIEWS}/{segment(view_id)}"
 
 
 def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str:

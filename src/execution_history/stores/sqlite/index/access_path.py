@@ -113,7 +113,8 @@ class AccessPath:
     def bounded(self, tests: Sequence[Fragment], source: str | None = None) -> Fragment:
         """Return the statement that selects a 1 for each row that passes *tests*; its last parameter is the limit."""
         arms = [together([walk, *tests]) for walk in self.walks()]
-        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or self.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
+        counted = self if self.decided else self.without_value()
+        sql = " UNION ALL ".join(f"SELECT 1 FROM {source or counted.source()} WHERE {arm.sql}" for arm in arms)  # noqa: S608 - literals of ours
         return Fragment(f"{sql or 'SELECT 1 WHERE 0'} LIMIT ?", values_of(arms))
 
     def without_value(self) -> "AccessPath":
@@ -182,11 +183,8 @@ def _alone(predicate: ColumnPredicate, sort: Sort, workflow: In | None) -> Acces
     if isinstance(predicate, HasTag):
         return AccessPath("tags", listed=predicate, is_ordered=by_time)
     column = predicate.attribute.column
-    if isinstance(predicate, Suffix) and len(predicate.suffix) < TAIL:
-        return None
     if isinstance(predicate, (Prefix, Suffix)):
-        index = "by_id" if isinstance(predicate, Prefix) else "by_id_end"
-        return AccessPath(index, decided=(predicate,), is_ordered=False)
+        return _by_part_of_id(predicate)
     if isinstance(predicate, Exists):
         return _by_presence(predicate, workflow, by_time=by_time)
     if isinstance(predicate, Range):
@@ -207,6 +205,12 @@ def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> Ac
     if workflow is None or in_workflow is None:
         return AccessPath(alone, decided=(predicate,), is_ordered=by_time)
     return AccessPath(in_workflow, (workflow,), decided=(predicate,), is_ordered=by_time)
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _name_of(listed: HasTag | In) -> str:

@@ -6,9 +6,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from execution_history.history.annotations import Refusal
+from execution_history.history.bulk_changes import BulkChange
 from execution_history.query.breakdown import Group
 from execution_history.query.model import Bucket, FailureGroup, Figures
 from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Reach, Text
+
+FilterWords = Text | int | bool | list[Text | int]
+"""The value of a filter: what the parameter of that name takes, several as a list."""
 
 
 class TagChange(BaseModel):
@@ -31,18 +35,51 @@ class AnnotationRequest(BaseModel):
     pinned: bool | None = None
 
 
-class AnnotateRequest(AnnotationRequest):
-    """Annotations to set on several runs."""
-
-    executions: list[ExecutionName] = Field(min_length=1, max_length=10_000)
-
-
-class DeleteRequest(BaseModel):
-    """The records to delete."""
+class RunsRequest(BaseModel):
+    """Runs to change: those that are named, or all that match."""
 
     model_config = ConfigDict(extra="forbid")
 
-    executions: list[ExecutionName] = Field(min_length=1, max_length=10_000)
+    executions: list[ExecutionName] | None = Field(None, min_length=1, max_length=10_000, description="These runs.")
+    filters: dict[str, FilterWords] | None = Field(
+        None, description='All runs that match, such as {"status": "failed", "since": "7d"}; at least one filter.'
+    )
+    zone: Text = Field("UTC", description="The time zone of times in filters that have none.")
+    dry_run: bool = Field(default=False, description="With filters: change nothing, count what matches.")
+    wait_seconds: float = Field(
+        default=10.0, ge=0, le=60, description="With filters: how long to wait for the end; it goes on afterwards."
+    )
+
+
+class AnnotateRequest(RunsRequest, AnnotationRequest):
+    """Annotations to set on several runs."""
+
+
+class DeleteRequest(RunsRequest):
+    """The records to delete."""
+
+
+class BulkChangeAnswer(BulkChange):
+    """A change of many runs, as far as it has come; times are milliseconds since 1970-01-01 UTC.
+
+    Its state is running, done, stopped or undone. The total is at least so many where it is not exact. A deletion can
+    be undone until it ends.
+    """
+
+
+class ChangeAnswer(BaseModel):
+    """How far a change of many runs has come."""
+
+    success: bool
+    change: BulkChangeAnswer
+
+
+class MatchesAnswer(BaseModel):
+    """How many runs match."""
+
+    success: bool
+    matches: int
+    matches_are_exact: bool = Field(description="Otherwise at least so many match.")
 
 
 class RefusalAnswer(Refusal):

@@ -1,0 +1,78 @@
+"""Commands on one run, or on all that match filters: their options, and how far a change is."""
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from execution_history.cli.options import Filters, read_filters
+from execution_history.cli.progress_bar import progress_bar
+from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.errors import N_
+from execution_history.presentation.change_sentence import change_sentence
+from execution_history.presentation.formatting import grouped
+from execution_history.query.fields import RecordFilter
+
+if TYPE_CHECKING:
+    from execution_history.history.bulk_changes import BulkChange, BulkChanges
+
+RUN_ID: Final = typer.Argument(
+    metavar="[EXECUTE_ID]",
+    help=N_(
+        "The run's id as list shows it, or its first characters (8 or more), or its id at Coze; none with filters."
+    ),
+)
+OF_WORKFLOW: Final = typer.Option(
+    "--workflow",
+    metavar="ID",
+    help=N_("The workflow, where several have a run with this id; with filters, only runs of this workflow."),
+)
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help=N_("With filters: change nothing, show how many runs match."))
+]
+
+_LOOK_SECONDS: Final = 0.2
+
+
+def filters_of_call(
+    execute_id: str | None, workflow: str | None, filters: Filters, *, or_else: object = None
+) -> RecordFilter | None:
+    """Return the filter of a call; ``None`` where it names one run, or has the other option *or_else*.
+
+    Raises:
+        CommandFailed: the call says neither which run nor which filters, or both.
+        InvalidQuery: a filter is invalid.
+    """
+    ways = [execute_id is not None, bool(filters), or_else is not None]
+    if execute_id is None and or_else is None and workflow is not None:
+        filters, ways[1] = {"workflow": [workflow], **filters}, True
+    if ways.count(True) != 1:
+        raise CommandFailed("Say which runs: the id of one, or filters such as --status failed --since 7d.")
+    return read_filters(filters) if ways[1] else None
+
+
+async def counted(session: Session, bulk: "BulkChanges", record_filter: RecordFilter) -> ExitCode:
+    """Show how many runs match."""
+    total, is_exact = await bulk.count(record_filter)
+    if session.as_json:
+        session.output.document({"matches": total, "matches_are_exact": is_exact})
+    else:
+        sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
+        session.output.answer(session.translate(sentence, total=grouped(total)))
+    return ExitCode.SUCCESS
+
+
+async def followed(session: Session, bulk: "BulkChanges", change: "BulkChange") -> ExitCode:
+    """Show how far a change is, until it is over; then what it has changed, and how to undo it."""
+    with progress_bar(session) as bar:
+        while change.is_running:
+            bar.of_change(change)
+            change = await bulk.wait(change.id, _LOOK_SECONDS) or change
+    if session.as_json:
+        session.output.document(change.to_json())
+    else:
+        session.output.answer(change_sentence(session.translate, change))
+        if change.reason is not None:
+            session.output.remark(session.translate.message(change.reason), style="yellow")
+        if change.can_be_undone(change.updated):
+            session.notice("To undo it: %(command)s", command=session.command("delete", "--undo", change.id))
+    return ExitCode.SOME_REFUSED if change.refused or change.state == "stopped" else ExitCode.SUCCESS

@@ -1,0 +1,170 @@
+"""The commands ``prices`` and ``reprice``: what tokens cost, and costs computed again."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from execution_history.cli.open_history import open_history
+from execution_history.cli.options import Filters, command, read_filters
+from execution_history.cli.output import Cell, aligned
+from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.errors import N_
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.formatting import day, grouped, money, one_line, plain, sums
+from execution_history.records.pricing import EVERY
+from execution_history.stores import store_of
+
+if TYPE_CHECKING:
+    from execution_history.history.names import WorkflowName
+    from execution_history.history.prices import PriceLine, PriceList
+    from execution_history.history.repricing import RepriceReport
+
+_LONGEST: int = 40
+
+
+@command()
+async def prices(
+    session: Session,
+    action: Annotated[
+        Literal["set", "remove", "budget"] | None,
+        typer.Argument(help=N_("What to do; without it the prices are shown.")),
+    ] = None,
+    amount: Annotated[
+        str | None,
+        typer.Argument(metavar="AMOUNT", help=N_("Of budget: what may be spent in a month; none for no limit.")),
+    ] = None,
+    workflow: Annotated[
+        str, typer.Option(metavar="ID", help=N_("The workflow for whose runs the price holds."))
+    ] = EVERY,
+    account: Annotated[
+        str, typer.Option(metavar="NAME", help=N_("The account for whose runs the price holds."))
+    ] = EVERY,
+    read: Annotated[
+        str | None, typer.Option("--input", metavar="PRICE", help=N_("Of 1,000 tokens that are read."))
+    ] = None,
+    written: Annotated[
+        str | None, typer.Option("--output", metavar="PRICE", help=N_("Of 1,000 tokens that are written."))
+    ] = None,
+    total: Annotated[
+        str | None,
+        typer.Option(metavar="PRICE", help=N_("Of 1,000 tokens of runs that do not tell read and written apart.")),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(metavar="NAME", help=N_("The currency, such as CNY."))] = None,
+) -> ExitCode:
+    """Show the prices, or change them."""
+    if (amount is None) is (action == "budget"):
+        raise CommandFailed(
+            "An amount belongs to budget, and to nothing else: prices budget 2000, or prices budget none."
+        )
+    values = {"workflow": workflow, "account": account, "input": read, "output": written, "total": total,
+              "currency": currency}  # fmt: skip
+    async with _opened(session, makes=action in ("set", "budget")) as service:
+        if action == "set":
+            await service.set_price({name: value for name, value in values.items() if value is not None})
+        elif action == "remove" and not await service.remove_price(workflow, account):
+            raise CommandFailed(
+                "There is no price for workflow %(workflow)s and account %(account)s.",
+                code=ExitCode.NOT_FOUND,
+                workflow=one_line(workflow, _LONGEST),
+                account=one_line(account, _LONGEST),
+            )
+        elif action == "budget":
+            await service.set_budget(None if amount == "none" else amount, currency)
+        known, names = await service.price_list(), await service.names()
+    if session.as_json:
+        session.output.document(known.to_json())
+    else:
+        _show(session, known, names)
+    return ExitCode.SUCCESS
+
+
+@command()
+async def reprice(
+    session: Session,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help=N_("Only tell what would change; nothing is written."))
+    ] = False,
+    *,
+    filters: Filters,
+) -> None:
+    """Compute costs again, and tell the sums before and after."""
+    async with open_history(session) as history:
+        record_filter = await history.service.with_workflow_ids(read_filters(filters))
+        report = await history.service.reprice(record_filter, dry_run=dry_run)
+    if session.as_json:
+        session.output.document(report.to_json())
+    else:
+        session.output.answer(_sentence(session, report))
+
+
+def _sentence(session: Session, report: "RepriceReport") -> str:
+    sentence = N_("%(changed)s of %(matched)s runs would cost something else: %(before)s before, %(after)s now.")
+    if not report.is_dry:
+        sentence = N_("%(changed)s of %(matched)s runs cost something else: %(before)s before, %(after)s now.")
+    line = session.translate(
+        sentence,
+        changed=grouped(report.changed),
+        matched=grouped(report.matched),
+        before=sums(report.before),
+        after=sums(report.after),
+    )
+    if report.unpriced:
+        more = session.translate(
+            "For %(count)s of them no price holds, or their tokens are not known: they keep what they have.",
+            count=grouped(report.unpriced),
+        )
+        line = f"{line} {more}"
+    return line
+
+
+@asynccontextmanager
+async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
+    """Yield the history; only what is to be written makes one where there is none."""
+    if makes:
+        async with ExecutionHistoryService(store_of(session.settings())) as service:
+            yield service
+    else:
+        async with open_history(session) as history:
+            yield history.service
+
+
+def _show(session: Session, known: "PriceList", names: "Mapping[str, WorkflowName]") -> None:
+    """Show a line for each price, and the budget."""
+    _ = session.translate
+    heads = (
+        _("Workflow"),
+        _("Account"),
+        _("Read"),
+        _("Written"),
+        _("Not split"),
+        _("Currency"),
+        _("Since"),
+        _("Version"),
+    )
+    rows = [[Cell(head.upper(), "dim", right=number in (2, 3, 4)) for number, head in enumerate(heads)]]
+    rows += [_cells(session, line, names) for line in known.lines if not line.is_removed]
+    if len(rows) > 1:
+        session.output.lines(aligned(rows), are_cut=True)
+        session.notice("Prices are of 1,000 tokens.", style="dim")
+    else:
+        session.notice("There are no prices yet; set one: %(command)s",
+                       command=session.command("prices", "set", "--input", "0.008", "--output", "0.02"))  # fmt: skip
+    budget = known.budget
+    if budget.amount is not None:
+        amount = money(float(budget.amount), budget.currency)
+        session.output.answer(_("Budget of a month: %(amount)s", amount=amount))
+    if known.is_fixed:
+        session.notice("The prices are in the settings, and are changed there.", style="dim")
+
+
+def _cells(session: Session, line: "PriceLine", names: "Mapping[str, WorkflowName]") -> list[Cell]:
+    price, _ = line.price, session.translate
+    name = names[price.workflow].name if price.workflow in names else None
+    workflow = price.workflow if name is None else f"{name} ({price.workflow})"
+    amounts: list[Any] = [price.input, price.output, price.total]
+    numbers = [Cell("" if each is None else plain(each), right=True) for each in amounts]
+    since = _("settings") if line.since is None else day(line.since)
+    whose = [Cell(_("all") if each == EVERY else one_line(each, _LONGEST)) for each in (workflow, price.account)]
+    return [*whose, *numbers, Cell(price.currency), Cell(since), Cell(price.version, "dim")]

@@ -1,0 +1,69 @@
+"""The runs that a bulk change touches, batch by batch."""
+
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import orjson
+
+from execution_history.errors import N_
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
+from execution_history.stores.capabilities import follow_index
+from execution_history.stores.protocol import HistoryStore
+
+_CHANGES_AT_ONCE: Final = 2_000
+_DAMAGED: Final = N_("The data of a run is damaged, so it is not known whether it matches.")
+
+
+class Changed(NamedTuple):
+    """A batch of runs to change; the ``damaged`` are to be left alone, because of ``reason``."""
+
+    keys: list[RecordKey]
+    damaged: tuple[RecordKey, ...] = ()
+    reason: str | None = None
+
+
+async def keys_named(keys: Iterable[RecordKey]) -> AsyncGenerator[Changed]:
+    """Yield *keys* in batches, each once."""
+    named = [RecordKey(*key) for key in dict.fromkeys(keys)]
+    for start in range(0, len(named), MAX_SIZE):
+        yield Changed(named[start : start + MAX_SIZE])
+
+
+async def keys_matching(store: HistoryStore, record_filter: RecordFilter, since: int) -> AsyncGenerator[Changed]:
+    """Yield the runs that match, oldest first, but none that was begun or changed by others after revision *since*.
+
+    Whoever takes a batch changes the runs in it before the next: those changes count as one's own.
+
+    Raises:
+        InvalidQuery: the filter has a text, and the store has no text search.
+        StoreBusy: the index does not catch up.
+        StoreError: the store could not be read.
+    """
+    await follow_index(store, has_texts=record_filter.text is not None)
+    others: set[RecordKey] = set()
+    own: list[RecordKey] = []
+    query = RecordQuery(filter=record_filter, size=MAX_SIZE, descending=False, summaries=True, wait_seconds=0.0)
+    after: str | None = None
+    while True:
+        found = await store.select(replace(query, after=after))
+        keys = [_key_of(summary) for summary in found.documents]
+        while changes := await store.changes(since, _CHANGES_AT_ONCE):
+            since = changes[-1].revision
+            others |= {
+                RecordKey(change.workflow_id, change.execute_id)
+                for change in changes
+                if change.kind in {"created", "updated"} and change.workflow_id and change.execute_id
+            }
+        others.difference_update(own)
+        own = [key for key in keys if key not in others]
+        yield Changed(own, found.damaged, _DAMAGED if found.damaged else None)
+        after = found.next
+        if after is None:
+            return
+
+
+def _key_of(summary: bytes) -> RecordKey:
+    read = orjson.loads(summary)
+    return RecordKey(read["workflow_id"], read["execute_id"])

@@ -1,0 +1,63 @@
+"""What page and command line say of a change of many runs. Pure."""
+
+from typing import Final, Protocol
+
+from execution_history.errors import N_
+from execution_history.presentation.formatting import thin
+from execution_history.presentation.translator import Translator
+
+_GOING_ON: Final = {
+    "delete": (N_("Deleting: %(done)s of %(total)s"), N_("Deleting: %(done)s of at least %(total)s")),
+    "annotate": (N_("Changing: %(done)s of %(total)s"), N_("Changing: %(done)s of at least %(total)s")),
+    "restore": (N_("Restoring: %(done)s of %(total)s"), N_("Restoring: %(done)s of at least %(total)s")),
+}
+
+
+class _Change(Protocol):
+    """The change of many runs that :mod:`execution_history.history.bulk_changes` defines."""
+
+    @property
+    def action(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def total_is_exact(self) -> bool: ...
+    @property
+    def changed(self) -> int: ...
+    @property
+    def unchanged(self) -> int: ...
+    @property
+    def refused(self) -> int: ...
+
+
+def change_sentence(_: Translator, change: _Change) -> str:
+    """Return how far a change is, or what has become of it, in a sentence or a few."""
+    if change.state == "running":
+        done = change.changed + change.unchanged + change.refused
+        exactly, at_least = _GOING_ON[change.action]
+        return _(exactly if change.total_is_exact else at_least, done=thin(done), total=thin(max(done, change.total)))
+    if change.state == "undone":
+        return _.plural(
+            "%(num)s run was deleted; that was undone.", "%(num)s runs were deleted; that was undone.", change.changed
+        )
+    return " ".join(_parts(_, change))
+
+
+def _parts(_: Translator, change: _Change) -> list[str]:
+    changed = change.changed
+    match change.action:
+        case "delete":
+            parts = [_.plural("%(num)s run deleted.", "%(num)s runs deleted.", changed)]
+        case "restore":
+            parts = [_.plural("%(num)s run restored.", "%(num)s runs restored.", changed)]
+        case _:
+            parts = [_.plural("%(num)s run changed.", "%(num)s runs changed.", changed)]
+    if change.unchanged and change.action == "annotate":
+        parts.append(_.plural("%(num)s was so already.", "%(num)s were so already.", change.unchanged))
+    elif change.unchanged:
+        parts.append(_.plural("%(num)s was not there.", "%(num)s were not there.", change.unchanged))
+    if change.refused:
+        parts.append(_.plural("%(num)s was left out.", "%(num)s were left out.", change.refused))
+    return parts

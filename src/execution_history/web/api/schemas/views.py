@@ -1,0 +1,61 @@
+"""Models of saved views."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from execution_history.web.api.schemas.executions import Text
+from execution_history.web.api.schemas.reports import FilterWords
+
+_FILTERS = 'Filters by name, such as {"status": "failed", "since": "24h"}; several values as a list.'
+
+
+class ViewRequest(BaseModel):
+    """A view to save."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text = Field(description="At most 100 characters; no two views have the same.")
+    filters: dict[str, FilterWords] = Field(default_factory=dict, description=_FILTERS)
+    sort: Text = Field("create_time", description="As of lists.")
+    ascending: bool = Field(default=False, description="The smallest or oldest first.")
+    is_starred: bool = Field(default=False, description="Before those without a star.")
+
+
+class ViewChange(BaseModel):
+    """What to change of a view."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Text | None = None
+    filters: dict[str, FilterWords] | None = Field(None, description=_FILTERS)
+    sort: Text | None = None
+    ascending: bool | None = None
+    is_starred: bool | None = None
+    position: int | None = Field(None, ge=0, le=1_000_000, description="Its place; the smaller the sooner.")
+    version: int | None = Field(None, description="Refuse the change where the view has another version.")
+
+
+class ViewShape(ViewRequest):
+    """A saved view."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str
+    position: int
+    version: int = Field(description="Of its last change.")
+    count: int | None = Field(None, description="With counts=true: how many runs are in it.")
+    count_is_exact: bool | None = Field(None, description="Otherwise at least so many are.")
+
+
+class ViewAnswer(BaseModel):
+    """One view."""
+
+    success: bool
+    view: ViewShape
+
+
+class ViewsAnswer(BaseModel):
+    """The saved views."""
+
+    success: bool
+    views: list[ViewShape]
+    total: int = Field(description="How many there are.")

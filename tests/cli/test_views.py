@@ -1,0 +1,31 @@
+"""The command ``views``, and lists of a view."""
+
+from tests.cli.conftest import Call, History
+
+
+def test_a_view_is_saved_shown_and_deleted(call: Call, history: History) -> None:
+    """With its filters and the number of its runs; `list --view` shows them, and other filters narrow them down."""
+    history.keep("bad", execute_status="failed")
+    history.keep("worse", "v", execute_status="failed")
+    history.keep("good", execute_status="success")
+    store = ("--store", "history")
+    assert "No view is saved yet. Save one: execution-history views" in call("views", *store).err
+    saved = call("views", "Failed runs", "--save", "--status", "failed", "--ascending", "--json", *store).json()
+    assert ({"status": "failed"}, True, 2) == tuple(saved["views"][0][key] for key in ("filters", "ascending", "count"))
+    assert "Failed runs 2 --status=failed --ascending" == " ".join(call("views", *store).out.splitlines()[1].split())
+    listed = call("list", "--view", "failed runs", "--json", *store).json()
+    assert ["bad", "worse"] == [record["execute_id"] for record in listed["histories"]]
+    assert 1 == call("list", "v", "--view", "Failed runs", "--json", *store).json()["total"]
+    call("views", "Failed runs", "--rename", "Bad", "--star", *store)
+    assert "★ Bad" in call("views", *store).out
+    assert (0, "Deleted the view 'Bad'.\n") == ((said := call("views", "Bad", "--delete", *store)).code, said.err)
+
+
+def test_what_is_no_view_is_refused(call: Call, history: History) -> None:
+    """A view that is not there ends with 5; filters without --save, or a change without a name, with 2."""
+    history.keep("bad", execute_status="failed")
+    store = ("--store", "history")
+    assert 5 == call("list", "--view", "none", *store).code
+    assert 2 == call("views", "--status", "failed", *store).code
+    assert 2 == call("views", "--delete", *store).code
+    assert 2 == call("views", "x", "--save", "--since", "never", *store).code

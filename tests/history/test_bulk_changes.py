@@ -1,0 +1,191 @@
+"""Changes of everything that matches: which runs they touch, how far they say they are, and that they can be undone."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from execution_history.errors import InvalidInput, StoreFull
+from execution_history.history.annotations import Annotation
+from execution_history.history.bulk_changes import KEPT_MS, BulkChange
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey
+from execution_history.stores import MemoryStore
+
+pytestmark = pytest.mark.anyio
+
+FAILED = RecordFilter(statuses=("failed",))
+WORKFLOW = "w"
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000_000
+
+    def __call__(self) -> int:
+        """Return the time in milliseconds."""
+        self.now += 1
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that goes on by a millisecond with each look."""
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def service(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
+) -> AsyncIterator[ExecutionHistoryService]:
+    """A history with 250 failed and three successful runs."""
+    place = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'history'}"
+    async with ExecutionHistoryService(place, clock=clock) as service:
+        await asyncio.gather(*(_run(service, f"f{number:03}", "failed") for number in range(250)))
+        await asyncio.gather(*(_run(service, f"s{number}", "success") for number in range(3)))
+        yield service
+
+
+async def _run(service: ExecutionHistoryService, execute_id: str, status: str) -> None:
+    await service.create_execution_record(WORKFLOW, execute_id, {"city": "Paris"})
+    await service.update_execution_record(WORKFLOW, execute_id, status, output="x")
+
+
+async def _over(service: ExecutionHistoryService, change: BulkChange) -> BulkChange:
+    found = await service.bulk.wait(change.id)
+    assert found is not None
+    return found
+
+
+async def _total(service: ExecutionHistoryService, record_filter: RecordFilter) -> int:
+    await service.follow_index()
+    return (await service.bulk.count(record_filter))[0]
+
+
+async def test_what_matches_is_deleted_and_comes_back_byte_for_byte(service: ExecutionHistoryService) -> None:
+    """A deletion of more than a batch removes what matches and nothing else; undoing it restores the same bytes."""
+    before = await service.detail_bytes(WORKFLOW, "f007")
+    deleted = await _over(service, await service.bulk.delete(FAILED))
+    assert ("done", 250, 250, True) == (deleted.state, deleted.changed, deleted.total, deleted.total_is_exact)
+    assert (0, 3) == (await _total(service, FAILED), await _total(service, RecordFilter()))
+    restored = await _over(service, await service.bulk.undo(deleted.id))
+    assert ("restore", "done", 250) == (restored.action, restored.state, restored.changed)
+    assert 250 == await _total(service, FAILED)
+    assert before == await service.detail_bytes(WORKFLOW, "f007")
+    again = await service.bulk.find(deleted.id)
+    assert again is not None
+    assert "undone" == again.state
+
+
+async def test_a_deletion_is_undone_once_and_for_a_day(service: ExecutionHistoryService, clock: Clock) -> None:
+    """An unknown deletion, one that was undone, one of more than a day ago and an annotation cannot be undone."""
+    first = await _over(service, await service.bulk.delete(RecordFilter(statuses=("success",))))
+    await _over(service, await service.bulk.undo(first.id))
+    second = await _over(service, await service.bulk.delete([RecordKey(WORKFLOW, "f001")]))
+    tagged = await _over(service, await service.bulk.annotate(FAILED, Annotation(pinned=True)))
+    clock.now += KEPT_MS
+    for change_id in (first.id, second.id, tagged.id, "nothing", ""):
+        with pytest.raises(InvalidInput, match="cannot be undone any more"):
+            await service.bulk.undo(change_id)
+
+
+async def test_what_matches_is_annotated(service: ExecutionHistoryService) -> None:
+    """Tags and pins are set for all that match; what was so already counts as unchanged."""
+    await service.annotate(WORKFLOW, "f000", Annotation(add_tags=("seen",)))
+    await service.follow_index()
+    change = await _over(service, await service.bulk.annotate(FAILED, Annotation(add_tags=("seen",))))
+    assert ("done", 249, 1) == (change.state, change.changed, change.unchanged)
+    assert 250 == await _total(service, RecordFilter(tags=("seen",)))
+
+
+async def test_runs_that_come_or_change_afterwards_are_left_alone(service: ExecutionHistoryService) -> None:
+    """Whatever begins, or is changed by somebody else, between the call and its batch stays as it is."""
+    await service.follow_index()
+    change = await service.bulk.delete(FAILED)
+    await _run(service, "late", "failed")
+    await service.annotate(WORKFLOW, "f249", Annotation(note="keep it"))
+    done = await _over(service, change)
+    assert 249 == done.changed
+    assert await service.detail_bytes(WORKFLOW, "late") is not None
+    assert await service.detail_bytes(WORKFLOW, "f249") is not None
+
+
+async def test_one_that_refuses_does_not_hold_up_the_others(service: ExecutionHistoryService) -> None:
+    """A run whose tags are somebody else's is counted and named with the reason, and all others are tagged."""
+    await service.update_execution_record(WORKFLOW, "f100", metadata={"tags": "mine"})
+    await service.follow_index()
+    change = await _over(service, await service.bulk.annotate(FAILED, Annotation(add_tags=("seen",))))
+    assert ("done", 249, 1) == (change.state, change.changed, change.refused)
+    assert "metadata.tags" in str(change.reason)
+
+
+async def test_another_process_knows_how_a_change_ended_and_undoes_it(tmp_path: Path, clock: Clock) -> None:
+    """What was deleted can be restored after the program that deleted it has gone."""
+    place = f"sqlite:{tmp_path / 'history'}"
+    async with ExecutionHistoryService(place, clock=clock) as first:
+        await _run(first, "one", "failed")
+        await first.follow_index()
+        deleted = await _over(first, await first.bulk.delete(FAILED))
+    async with ExecutionHistoryService(place, clock=clock) as second:
+        assert deleted == await second.bulk.find(deleted.id)
+        await _over(second, await second.bulk.undo(deleted.id))
+        assert await second.detail_bytes(WORKFLOW, "one") is not None
+
+
+async def test_a_change_ends_with_its_service_and_says_so(tmp_path: Path, clock: Clock) -> None:
+    """A service that is closed stops its changes after the batch under way; what was deleted can be undone."""
+    place = f"sqlite:{tmp_path / 'history'}"
+    async with ExecutionHistoryService(place, clock=clock) as first:
+        await asyncio.gather(*(_run(first, f"f{number:03}", "failed") for number in range(250)))
+        await first.follow_index()
+        change = await first.bulk.delete(FAILED)
+    async with ExecutionHistoryService(place, clock=clock) as second:
+        found = await second.bulk.find(change.id)
+        assert found is not None
+        assert "stopped" == found.state
+        if found.can_be_undone(clock()):
+            await _over(second, await second.bulk.undo(change.id))
+        assert 250 == await _total(second, FAILED)
+
+
+async def test_a_change_can_be_stopped(service: ExecutionHistoryService, clock: Clock) -> None:
+    """Whoever stops it leaves what is not changed yet as it is, and can undo what was deleted."""
+    await service.follow_index()
+    change = await service.bulk.delete(FAILED)
+    await service.bulk.stop(change.id)
+    clock.now += 10_000
+    stopped = await _over(service, change)
+    assert "stopped" == stopped.state
+    assert 250 - stopped.changed == await _total(service, FAILED)
+    if stopped.changed:
+        await _over(service, await service.bulk.undo(stopped.id))
+    assert 250 == await _total(service, FAILED)
+
+
+class _Refusing(MemoryStore):
+    """A store that cannot restore anything while it is full."""
+
+    is_full = True
+
+    async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
+        """See :meth:`Bin.restore`."""
+        if self.is_full:
+            raise StoreFull("The disk is full.")
+        return await super().restore(keys)
+
+
+async def test_an_undo_that_the_store_refuses_can_be_repeated(clock: Clock) -> None:
+    """It says why it stopped, and what was deleted is not forgotten before it is back."""
+    store = _Refusing()
+    async with ExecutionHistoryService(store, clock=clock) as service:
+        await _run(service, "one", "failed")
+        deleted = await _over(service, await service.bulk.delete(FAILED))
+        refused = await _over(service, await service.bulk.undo(deleted.id))
+        assert ("stopped", "The disk is full.") == (refused.state, refused.reason)
+        store.is_full = False
+        await _over(service, await service.bulk.undo(deleted.id))
+        assert await service.detail_bytes(WORKFLOW, "one") is not None

@@ -1,0 +1,78 @@
+"""Saved views: kept under a name, looked at again, changed by several people."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from execution_history.errors import InvalidInput, InvalidQuery, ViewChanged, ViewNotFound
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.fields import RecordFilter
+
+pytestmark = pytest.mark.anyio
+
+FILTERS = (("status", "failed"), ("since", "24h"), ("tag", "a"), ("tag", "b"))
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
+    """An empty history."""
+    place = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'history'}"
+    async with ExecutionHistoryService(place) as service:
+        yield service
+
+
+async def test_a_view_keeps_filters_as_they_are_written(service: ExecutionHistoryService) -> None:
+    """Times stay relative to when it is looked at; blank values and repeated ones are left out."""
+    view = await service.views.save(" Failed  today ", [*FILTERS, ("bot", " "), FILTERS[0]], sort="duration")
+    assert ("Failed today", FILTERS, "duration") == (view.name, view.filters, view.sort)
+    assert view == await service.views.named("failed TODAY") == await service.views.named(view.id)
+    day = 86_400_000
+    expected = RecordFilter(statuses=("failed",), created_from=9 * day, tags=("a", "b"))
+    assert expected == view.record_filter(10 * day)
+    assert {"status": "failed", "since": "24h", "tag": ["a", "b"]} == view.to_json()["filters"]
+
+
+async def test_what_is_no_view_is_refused(service: ExecutionHistoryService) -> None:
+    """A name that is empty, too long, odd or taken; a filter or an order that there is not."""
+    await service.views.save("One", ())
+    for name in ("", " ", "x" * 101, "a\x00b", "one"):
+        with pytest.raises(InvalidInput):
+            await service.views.save(name, ())
+    with pytest.raises(InvalidQuery, match="stat"):
+        await service.views.save("two", [("stat", "failed")])
+    with pytest.raises(InvalidQuery, match="colour"):
+        await service.views.save("two", (), sort="colour")
+    assert ["One"] == [view.name for view in await service.views.all()]
+
+
+async def test_views_have_an_order(service: ExecutionHistoryService) -> None:
+    """Stars come first, then what people arranged, then the order in which views were saved."""
+    ids = {name: (await service.views.save(name, ())).id for name in ("a", "b", "c", "d")}
+    await service.views.arrange([ids["c"], ids["a"]])
+    assert ["c", "a", "b", "d"] == [view.name for view in await service.views.all()]
+    await service.views.change(ids["d"], is_starred=True)
+    assert ["d", "c", "a", "b"] == [view.name for view in await service.views.all()]
+    assert await service.views.drop(ids["a"])
+    assert not await service.views.drop(ids["a"])
+    with pytest.raises(ViewNotFound, match="'d', 'c', 'b'"):
+        await service.views.named("a")
+
+
+async def test_several_people_change_a_view(service: ExecutionHistoryService) -> None:
+    """Nobody's change is lost; who names the version that he saw is told when it is another one by now."""
+    view = await service.views.save("a", ())
+    await asyncio.gather(
+        service.views.change(view.id, name="b"),
+        service.views.change(view.id, filters=FILTERS),
+        service.views.change(view.id, is_starred=True),
+    )
+    [found] = await service.views.all()
+    assert ("b", FILTERS, True) == (found.name, found.filters, found.is_starred)
+    with pytest.raises(ViewChanged, match="'b'"):
+        await service.views.change(view.id, expected=view.version, name="c")
+    renamed = await service.views.change(view.id, expected=found.version, name="c")
+    assert renamed.version > found.version
+    with pytest.raises(InvalidInput, match="already"):
+        await service.views.change((await service.views.save("z", ())).id, name="C")

@@ -1,0 +1,126 @@
+"""What runs cost, on the pages: charts of all workflows, and prices."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from tests.web.pages.conftest import FIRST, OpenContext, Site
+
+pytestmark = pytest.mark.anyio
+
+USAGE = {"input_count": 1_000, "output_count": 500, "token_count": 1_500}
+
+
+async def form(site: Site, **fields: str) -> int:
+    """Send the form of the page of prices; the status of the answer."""
+    return (await site.client.post("/prices", data=fields, headers={"origin": site.base})).status_code
+
+
+async def test_a_price_is_set_changed_and_removed_by_forms(site: Site) -> None:
+    """A price that somebody else has changed meanwhile stays; what is wrong is said above the form as it was filled."""
+    assert "There are no prices yet" in (await site.client.get("/prices")).text
+    assert 303 == await form(site, action="set", workflow="form", input="0.25", output="1", total="", currency="usd")
+    page = (await site.client.get("/prices")).text
+    assert all(text in page for text in ("0.25", "USD", "Remove"))
+    entry = re.findall(r'name="entry" value="(\d+)"', page)[0]
+    await form(site, action="set", workflow="form", input="0.5", output="1", currency="usd")
+    assert 409 == await form(site, action="remove", workflow="form", account="*", entry=entry)
+    assert 303 == await form(site, action="remove", workflow="form", account="*")
+    assert "Set again" in (await site.client.get("/prices")).text
+    wrong = await site.client.post(
+        "/prices", data={"action": "set", "account": "<b>", "input": "x", "output": "1"}, headers={"origin": site.base}
+    )
+    assert 422 == wrong.status_code
+    assert "not &#39;x&#39;" in wrong.text
+    assert 'name="account" value="&lt;b&gt;"' in wrong.text
+    assert 422 == await form(site, action="burn")
+    assert 303 == await form(site, action="budget", amount="100", currency="cny")
+    assert 422 == await form(site, action="budget", amount="much")
+
+
+async def test_charts_of_all_workflows_have_costs_and_the_month(site: Site) -> None:
+    """Tokens read and written apart, the budget, and tables by workflow, account and caller."""
+    await form(site, action="set", input="1", output="2", currency="cny")
+    await form(site, action="budget", amount="100", currency="cny")
+    await site.record("costly", "c1", execute_status="success", usage=USAGE, metadata={"caller": "nightly"})
+    await site.record("costly", "c2", execute_status="failed", error_message="no <b>", usage=USAGE,
+                      node_execute_status={"Writer": {"node_type": "LLM", "error_message": "no"}})  # fmt: skip
+    page = (await site.client.get("/charts?range=24h")).text
+    assert 'href="/charts"' in page
+    assert all(text in page for text in ("Tokens", "read", "written", "¥4.00", "This month, until today", "¥100.00"))
+    assert re.search(r"no &lt;b&gt;.*?Writer", page, re.DOTALL)
+    by_workflow = (await site.client.get("/charts?by=workflow")).text
+    assert 'href="/workflows/costly?range=7d"' in by_workflow
+    assert "nightly" in (await site.client.get("/charts?by=caller")).text
+    alone = (await site.client.get("/workflows/costly")).text
+    assert "¥4.00" in alone
+    assert "¥100.00" not in alone, "a budget is for everything"
+    chosen = (await site.client.get("/charts?from=2020-03-01&to=2020-01-01")).text
+    assert 'name="from" value="2020-01-01"' in chosen
+    assert "No runs in this period." in chosen
+    assert 200 == (await site.client.get("/charts?from=0001-01-01&to=9999-12-31")).status_code
+    assert 200 == (await site.client.get("/charts?from=x&range=y&by=z")).status_code
+
+
+async def test_costs_are_computed_again_by_a_button(site: Site) -> None:
+    """First only what would change is told."""
+    await form(site, action="remove", workflow="*", account="*")
+    await site.record("again", "a1", execute_status="success", usage=USAGE)
+    await form(site, action="set", workflow="again", input="1", output="2", currency="cny")
+    await site.indexed()
+    answers = [
+        (await site.client.post("/prices", data={"action": action, "range": "24h"}, headers={"origin": site.base})).text
+        for action in ("try", "reprice", "try")
+    ]
+    found = [re.search(r'<p role="status">(\d+) of', answer) for answer in answers]
+    assert ["1", "1", "0"] == [each[1] for each in found if each]
+
+
+async def test_a_chart_shows_the_values_of_a_bucket(site: Site, open_context: OpenContext) -> None:
+    """Where one points, taps or walks with the arrow keys; without scripts they are titles, and stand in the table."""
+    await site.run(3)
+    address = f"/workflows/{FIRST + 3}?range=24h"
+    page = await (await open_context(has_touch=True)).new_page()
+    await page.goto(address)
+    chart = page.locator(".chart").first
+    values, readout, last = chart.locator(".values"), chart.locator(".readout"), chart.locator(".spot").last
+    await last.hover()
+    await expect(readout).to_contain_text("Failed 1")
+    await expect(values).to_be_hidden()
+    await page.mouse.move(0, 0)
+    await expect(values).to_be_visible()
+    await last.tap()
+    await expect(readout).to_contain_text("Failed 1")
+    field = page.locator(".chart .field").nth(1)
+    await field.focus()
+    await field.press("ArrowLeft")
+    await expect(page.locator(".chart .readout").nth(1)).to_contain_text("p95")
+    await field.press("Escape")
+    await expect(page.locator(".chart .values").nth(1)).to_be_visible()
+    plain = await (await open_context(java_script_enabled=False)).new_page()
+    await plain.goto(address)
+    assert "Failed 1" in (await plain.locator(".chart .spot title").nth(23).text_content() or "")
+    await expect(plain.locator("table.list").first).to_contain_text("1")
+
+
+@pytest.mark.parametrize(("language", "theme"), [("en-GB", "light"), ("zh-CN", "dark")])
+async def test_pages_of_money_are_accessible_and_fit_a_phone(
+    site: Site, open_context: OpenContext, language: str, theme: str
+) -> None:
+    """By axe's rules, and nothing is wider than the screen."""
+    from tests.web.pages.test_browser import faults_of  # noqa: PLC0415 - its tests are not collected here
+
+    await form(site, action="set", input="1", output="2", currency="cny")
+    await site.record("wide", language, execute_status="success", usage=USAGE)
+    found: dict[str, list[str]] = {}
+    for width in (1440, 390):
+        page = await (await open_context(locale=language, color_scheme=theme, width=width)).new_page()
+        for address in ("/charts?range=24h&by=workflow", "/charts?range=30d", "/charts?range=1y", "/prices"):
+            await page.goto(address)
+            faults = await faults_of(page)
+            if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+                faults.append("wider than the screen")
+            if faults:
+                found[f"{width} {address}"] = faults
+    assert {} == found

@@ -1,0 +1,36 @@
+"""Saved views over HTTP."""
+
+import pytest
+
+from tests.web.conftest import Served
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_view_is_saved_counted_changed_and_deleted(web: Served) -> None:
+    """By its id or its name; somebody else's change in between is a conflict."""
+    service, client = web.application.service, web.client
+    await service.create_execution_record("w", "e", {})
+    await service.update_execution_record("w", "e", "failed")
+    await service.follow_index()
+    saved = await client.post("/coze/views", json={"name": "Failed", "filters": {"status": "failed", "tag": []}})
+    assert 201 == saved.status_code
+    view = saved.json()["view"]
+    assert ({"status": "failed"}, "create_time", False) == (view["filters"], view["sort"], view["ascending"])
+    [listed] = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert (1, True, "Failed") == (listed["count"], listed["count_is_exact"], listed["name"])
+    changed = (await client.patch("/coze/views/Failed", json={"name": "Bad", "is_starred": True})).json()["view"]
+    assert ("Bad", True, {"status": "failed"}) == (changed["name"], changed["is_starred"], changed["filters"])
+    late = await client.patch(f"/coze/views/{view['id']}", json={"position": 3, "version": view["version"]})
+    assert (409, "view_changed") == (late.status_code, late.json()["error"]["code"])
+    assert 200 == (await client.delete(f"/coze/views/{view['id']}")).status_code
+    assert 0 == (await client.get("/coze/views")).json()["total"]
+
+
+async def test_what_is_no_view_is_refused(web: Served) -> None:
+    """A wrong filter, an unknown field and a view that is not there have their own errors."""
+    wrong = await web.client.post("/coze/views", json={"name": "x", "filters": {"stat": "failed"}})
+    assert (422, "invalid_input") == (wrong.status_code, wrong.json()["error"]["code"])
+    assert 422 == (await web.client.post("/coze/views", json={"name": "x", "colour": 1})).status_code
+    assert 404 == (await web.client.patch("/coze/views/none", json={"name": "x"})).status_code
+    assert 404 == (await web.client.delete("/coze/views/none")).status_code
