@@ -118,7 +118,7 @@ def test_a_damaged_run_is_deleted_by_its_id(call: Call, holed: History, word: st
     """Unless another may be meant: by a beginning, or in another workflow."""
     if word == "run-0000":
         answer = call("delete", word, *_STORE)
-        assert (2, True) == (answer.code, "run-00002 (w)" in answer.err)
+        assert (2, True) == (answer.code, "run-00002  -  damaged  w" in answer.err)
         return
     holed.keep("run-00002", "v")
     answer = call("delete", word, *_STORE)

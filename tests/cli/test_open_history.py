@@ -17,9 +17,12 @@ def two(history: History) -> History:
 
 
 @pytest.mark.usefixtures("two")
-@pytest.mark.parametrize("words", [[_SECOND[:13]], [_SECOND[:-1]], ["7531347208"], [_SECOND[:13], "--workflow", "w"]])
-def test_the_beginning_of_an_id_is_enough(call: Call, words: list[str]) -> None:
-    """To show, note, compare and delete a run; so is the id at Coze."""
+@pytest.mark.parametrize(
+    "words",
+    [[_SECOND[:13]], [_SECOND[:-1]], ["7531347208"], [_SECOND[:13], "--workflow", "w"], [_SECOND[-8:]], [_SECOND[1:]]],
+)
+def test_a_part_of_an_id_is_enough(call: Call, words: list[str]) -> None:
+    """To show, note, compare and delete a run: its beginning or its end, which lists show; so is the id at Coze."""
     assert _SECOND == call("show", *words, "--json", *_STORE).json()["execute_id"]
     assert _SECOND == call("tag", *words, "seen", "--json", *_STORE).json()["execute_id"]
     assert _SECOND == call("diff", _FIRST[:13], words[0], "--json", *_STORE).json()["new"]["execute_id"]
@@ -30,9 +33,9 @@ def test_the_beginning_of_an_id_is_enough(call: Call, words: list[str]) -> None:
 def test_a_beginning_of_several_is_refused_with_all_of_them(call: Call, two: History, command: list[str]) -> None:
     """It is a wrong call, and nothing is done."""
     said = call(*command, _FIRST[:8], *(["Paris"] if command == ["resume"] else []), *_STORE)
-    candidates = f"{_SECOND} (w), {_FIRST} (w)"
-    sentence = f"'01a212e1' matches several runs: {candidates}. Write more of the id."
-    assert (2, "", f"Error: {sentence}\n") == (said.code, said.out, said.err)
+    lines = [f"  {each}  2023-11-14 22:13:20  success  w\n" for each in (_SECOND, _FIRST)]
+    sentence = "Error: '01a212e1' matches several runs; write more of the id:\n"
+    assert (2, "", sentence + "".join(lines)) == (said.code, said.out, said.err)
     assert 2 == len(two.read("w"))
 
 

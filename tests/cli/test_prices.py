@@ -1,5 +1,6 @@
 """``prices`` and ``reprice``."""
 
+import re
 from typing import Any
 
 import orjson
@@ -61,6 +62,19 @@ def test_prices_of_the_settings_are_shown_and_not_changed(
     history.keep()
     said = call("prices", "set", "--input", "1", "--output", "1", "--store", "history")
     assert (2, "Error: The prices are in the settings: change them there.\n") == (said.code, said.err)
+
+
+def test_a_cost_is_shown_exported_and_sorted_by(call: Call, history: History) -> None:
+    """With the version of its price; in units of the currency."""
+    call("prices", "set", "--input", "1", "--output", "1", "--store", "history")
+    history.keep(execute_status="success", usage=USAGE)
+    history.keep("run-2", execute_status="success", usage={"input_tokens": 1, "output_tokens": 0})
+    shown = call("show", "run-1", "--store", "history").out
+    assert re.search(r"Cost +¥3\.00 \(\d{4}-\d\d-\d\d-[0-9a-f]{6}\)", shown)
+    table = call("export", "--format", "csv", "--columns", "execute_id,cost,currency", "--store", "history").out
+    assert {"run-1,3.0,CNY", "run-2,0.001,CNY"} <= set(table.split())
+    found = call("list", "--sort", "cost", "--min-cost", "0.5", "--json", "--store", "history").json()
+    assert ["run-1"] == [record["execute_id"] for record in found["histories"]]
 
 
 def test_costs_are_computed_again(call: Call, history: History) -> None:

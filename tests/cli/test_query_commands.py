@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.web.api.schemas.reports import StatisticsAnswer
+from execution_history.web.api.schemas.reports import BreakdownAnswer, StatisticsAnswer
 from tests.cli.conftest import Call, History, Said
 from tests.cli.processes import started
 
@@ -313,6 +313,28 @@ def test_statistics_fit_the_terminal_and_cut_no_id(
     assert [execute_id] == re.findall(execute_id, "\n".join(lines))
     assert columns < 60 or any("SUCCESS" in line for line in lines)
     assert any("插件没有响应" in line for line in lines)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize(
+    ("words", "head", "row"),
+    [
+        (["--by", "workflow"], "WORKFLOW", "w"),
+        (["--by", "error"], "ERROR CODE", "5000"),
+        (["--by", "status", "--sort", "failed"], "STATUS", "failed"),
+        (["w", "--by", "mode"], "RUN MODE", "stream"),
+    ],
+)
+def test_runs_are_counted_by_group(call: Call, words: list[str], head: str, row: str) -> None:
+    """As a table, and as the JSON of the API; nodes need a workflow, which a sentence says."""
+    lines = call("stats", *words, *_STORE).out.splitlines()
+    assert lines[0].startswith(head)
+    assert lines[1].split()[0] == row
+    counted = call("stats", *words, "--json", *_STORE).json()
+    expected = {"success": True, **counted}
+    assert set(BreakdownAnswer.model_validate(expected).model_dump(exclude_unset=True)) == {*expected} - {"zone"}
+    refused = call("stats", "--by", "node", *_STORE)
+    assert (2, True) == (refused.code, "within one workflow" in refused.err)
 
 
 @pytest.mark.usefixtures("filled")

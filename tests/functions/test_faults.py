@@ -148,6 +148,35 @@ async def test_a_run_is_refused_where_recording_is_required(tmp_path: Path) -> N
     assert out.startswith("refused: The history cannot be kept in")
 
 
+@pytest.mark.parametrize(
+    ("store", "port", "sentence"),
+    [
+        ("mysql://db", "8765", "There is no store for 'mysql'"),
+        ("history", "none", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
+    ],
+)
+async def test_a_run_is_refused_where_recording_is_required_and_a_setting_is_wrong(
+    tmp_path: Path, store: str, port: str, sentence: str
+) -> None:
+    """A store that cannot be named keeps no record either."""
+    out, _ = run(
+        tmp_path,
+        """
+        from execution_history import recorded
+        from execution_history.errors import SettingsError
+
+        try:
+            recorded("call")(lambda: print("ran"))()
+        except SettingsError as error:
+            print(f"refused: {error}")
+        """,
+        EXECUTION_HISTORY_REQUIRE_RECORDING="true",
+        EXECUTION_HISTORY_STORE=store,
+        EXECUTION_HISTORY_PORT=port,
+    )
+    assert out.startswith(f"refused: {sentence}")
+
+
 async def test_a_run_whose_settings_are_wrong_is_said_to_be_lost(tmp_path: Path) -> None:
     """It goes on; nothing of it waits anywhere, and the log does not promise that."""
     source = "from execution_history import recorded\nprint(recorded('call')(lambda: 'ran')())"

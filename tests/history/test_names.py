@@ -66,20 +66,22 @@ async def test_what_was_learned_already_is_not_written_again(service: ExecutionH
     assert await service.revision() == revision
 
 
-async def test_whatever_an_upstream_says_is_made_harmless(service: ExecutionHistoryService) -> None:
-    """Learned names are one visible line of bounded length; what can be no id and no name is left out."""
+async def test_whatever_an_upstream_says_is_made_a_name(service: ExecutionHistoryService) -> None:
+    """Learned names are one line of bounded length; what can be no id and no name is left out."""
     heard: list[tuple[str, str, str | None]] = [
         (_ONE, "a\x1b[31m\nb\u202ec" + "x" * 500, None),
         ("", "nobody", None),
         (_TWO, " \n", None),
         ("\ud800", "x", None),
+        (_TWO, "half \ud83d", None),
     ]
 
-    assert await service.learn_names(heard, "coze") == 1
+    assert await service.learn_names(heard, "coze") == 2
 
-    [named] = (await service.names()).values()
-    assert named.name is not None
-    assert named.name.startswith("a␛[31m b\\u202ec")
+    names = await service.names()
+    assert (named := names[_ONE]).name is not None
+    assert names[_TWO].name == "half ?"
+    assert named.name.startswith("a\x1b[31m b\u202ec")
     assert len(named.name) == 200
 
 

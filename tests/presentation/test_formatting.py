@@ -1,6 +1,7 @@
 """Times, durations, tokens, and text from runs made harmless."""
 
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,8 +12,12 @@ from execution_history.presentation.formatting import (
     exact,
     gist,
     grouped,
+    money,
     one_line,
+    plain,
     question_text,
+    round_money,
+    sums,
     visible,
 )
 
@@ -123,3 +128,27 @@ def test_the_gist_is_the_error_the_question_or_the_output(fields: dict[str, Any]
 def test_a_question_is_unpacked(data: object, expected: str) -> None:
     """Coze packs it into JSON once or twice; a form has no question of its own."""
     assert expected == question_text({"data": data})
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (1234.5, "CNY", "¥1\u202f234.50"),
+        (0.12345, "USD", "$0.123"),
+        (0.00281, "EUR", "€0.0028"),
+        (0.000012, "CNY", "¥0.000012"),
+        (0.0, "CNY", "¥0"),
+        (3, "CREDITS", "3.00\u202fCREDITS"),
+        (1, "\u202eX", "1.00\u202f\\u202eX"),
+    ],
+)
+def test_money_has_as_many_decimals_as_tell_it_from_nothing(amount: float, currency: str, text: str) -> None:
+    """With the sign of a currency that is well known, else its name."""
+    assert text == money(amount, currency)
+
+
+def test_round_amounts_are_short() -> None:
+    """As they stand beside a chart."""
+    assert ["¥1\u202f000", "¥0.5", "$0"] == [round_money(1_000, "CNY"), round_money(0.5, "CNY"), round_money(0, "USD")]
+    assert ["0.02", "2000", "0"] == [plain(Decimal(text)) for text in ("0.020", "2E+3", "0.00")]
+    assert "¥1.00 + $2.00" == sums({"CNY": 1.0, "USD": 2.0})

@@ -80,11 +80,11 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
+        "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
+        "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
+        "ViewsAnswer",
         "BreakdownAnswer", "GroupAnswer", "TrendPoint",
-        "BudgetRequest", "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "PriceAnswer", "PriceRequest",
-        "PriceVersion",
-        "PricesAnswer", "RepriceAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape", "ViewsAnswer",
         "Count", "LearnedNamesAnswer", "NamingAnswer", "NamingRequest", "OpenRun", "OpenRunsAnswer", "OverviewAnswer",
         "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",

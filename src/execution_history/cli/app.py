@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "mirror": "mirror.mirror",
     "views": "views.views",
     "workflows": "list.list_workflows",
+    "name": "name.name",
     "show": "show.show",
     "delete": "delete.delete",
     "clear": "delete.clear",

@@ -34,12 +34,14 @@ _VALUES: Final = {
 
 
 def complete_workflow(context: typer.Context, incomplete: str) -> list[Offer]:
-    """Return the ids of the history's workflows that begin so."""
+    """Return the ids and names of the history's workflows that begin so."""
 
     async def find() -> list[Offer]:
         async with _history(context) as history:
-            summaries = await history.service.workflow_summaries()
-        return _beginning(incomplete, ((each.workflow_id, f"{each.total} ×") for each in summaries))
+            workflows = await history.service.listed_workflows()
+        by_id = ((each.workflow_id, f"{each.name or ''} {each.total} ×".strip()) for each in workflows)
+        by_name = ((each.name, f"{each.workflow_id} {each.total} ×") for each in workflows if each.name)
+        return _beginning(incomplete, (*by_id, *by_name))
 
     return _answered(find)
 

@@ -58,13 +58,16 @@ async def clear(
     workflow_id: Annotated[
         str,
         typer.Argument(
-            metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow whose history is deleted.")
+            metavar="WORKFLOW",
+            autocompletion=complete_workflow,
+            help=N_("The workflow whose history is deleted, by its whole id or its name."),
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
 ) -> ExitCode:
     """Delete a workflow's whole history, after confirmation."""
     async with open_history(session) as history:
+        workflow_id = await history.service.workflow_named(workflow_id, parts=False)
         count = (await history.service.page_bytes(workflow_id, page_size=1)).total
         if count == 0:
             raise CommandFailed(

@@ -11,15 +11,16 @@ from rich.text import Text
 
 from execution_history.cli.open_history import open_history, place_of
 from execution_history.cli.options import WorkflowArgument, command
-from execution_history.cli.output import Cell, aligned, cropped, padded
-from execution_history.cli.run_pages import LONGEST_GIST, LONGEST_ID, status_cell
+from execution_history.cli.output import Cell, aligned, cropped, padded, shortened_to
+from execution_history.cli.run_pages import LONGEST_GIST, status_cell
 from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.signals import stops_call
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreError
 from execution_history.history.live_feed import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import brief_clock, clock, duration, gist, one_line, short_id
+from execution_history.presentation.formatting import brief_clock, clock, duration, gist, short_id
 from execution_history.stores.factory import place_named
 from execution_history.stores.presence import holds_history
 
@@ -31,6 +32,7 @@ _COLUMNS: Final = (13, 11, 11)
 """Of the status, the time and the duration, so that lines which come one by one stand under each other."""
 
 _ID_COLUMNS: Final = 9
+_NAME_COLUMNS: Final = 16
 
 
 @command()
@@ -53,7 +55,8 @@ async def follow(
             async with open_history(session) as history:
                 if not session.as_json:
                     session.notice("Following %(store)s; press Ctrl-C to stop.", store=history.place, style="dim")
-                async with history.service.follow(since, [] if workflow_id is None else [workflow_id]) as events:
+                followed = [] if workflow_id is None else [await history.workflow(workflow_id)]
+                async with history.service.follow(since, followed) as events:
                     async for event in events:
                         await _show(session, history.service, event)
         except asyncio.CancelledError:
@@ -96,15 +99,19 @@ async def _show(session: Session, service: ExecutionHistoryService, event: LiveE
                 with suppress(StoreError):  # the question is in the record; without it the summary will do
                     record |= orjson.loads(await service.detail_bytes(workflow_id, execute_id) or b"{}")
             text = gist(record, LONGEST_GIST) or record["input_line"]
-        session.output.lines(_lines(session, facts, workflow_id, execute_id, text))
+        names = await service.names()
+        session.output.lines(_lines(session, facts, (workflow_id, execute_id), text, names))
 
 
-def _lines(session: Session, facts: list[Cell], workflow_id: str, execute_id: str, text: str) -> list[Text]:
+def _lines(session: Session, facts: list[Cell], ids: tuple[str, str], text: str, names: Names) -> list[Text]:
     """Return a change on one line: on a terminal as wide as that, with short ids, elsewhere with all there is."""
-    width = session.output.width
+    width, (workflow_id, execute_id) = session.output.width, ids
     if width is None:
-        return aligned([[*facts, Cell(one_line(workflow_id, LONGEST_ID)), Cell(execute_id), Cell(text, "dim")]])
+        workflow = workflow_text(workflow_id, names, is_brief=False)
+        return aligned([[*facts, Cell(workflow), Cell(execute_id), Cell(text, "dim")]])
+    name = names[workflow_id].name if workflow_id in names else None
+    workflow = short_id(workflow_id) if name is None else shortened_to(name, _NAME_COLUMNS)
     row = [padded(fact, columns) for fact, columns in zip(facts, _COLUMNS, strict=False)]
     row += [padded(Cell(""), columns) for columns in _COLUMNS[len(facts) :]]
-    row += [padded(Cell(short_id(workflow_id)), _ID_COLUMNS), Cell(short_id(execute_id)), Cell(text, "dim")]
+    row += [padded(Cell(workflow), _ID_COLUMNS), Cell(short_id(execute_id)), Cell(text, "dim")]
     return [cropped(line, width) for line in aligned([row])]

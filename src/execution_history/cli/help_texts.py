@@ -47,6 +47,7 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "fetch": (N_("Record a run that happened elsewhere, while Coze still has it (an output for one to seven days)."),),
     "workflows": (N_("List the workflows that have history, with counts and the last run."),),
+    "name": (N_("Name, describe, star or hide a workflow, and show what is noted about it."),),
     "show": (N_("Show one run: its status and the proof of it, its input and output, and what every node did."),),
     "views": (
         N_("Show the saved views with the number of their runs, or save, change or delete one."),
@@ -153,7 +154,12 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "fetch 7321000000000000000 7432100000000000000",
         "fetch 7000000000000000001 7432100000000000000 --sandbox",
     ),
-    "workflows": ("workflows", "workflows --json"),
+    "workflows": ("workflows", "workflows --learn", "workflows --json"),
+    "name": (
+        "name 7000000000000000002 'Weather report' --star",
+        "name 'Weather report' --description 'Tells the weather of a city'",
+        "list 'Weather report'",
+    ),
     "show": (f"show {_ID}", f"show {_ID} --json | jq .output"),
     "views": (
         "views",

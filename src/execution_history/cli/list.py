@@ -23,7 +23,6 @@ from execution_history.cli.options import (
 from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
-    LONGEST_ID,
     counts_of,
     notice_counts,
     notice_damaged,
@@ -33,15 +32,16 @@ from execution_history.cli.run_pages import (
     size_option,
 )
 from execution_history.cli.session import Session
+from execution_history.cli.workflow_text import LONGEST_ID
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
+from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection, Sort
 from execution_history.records.record import STATUSES
-from execution_history.stores.protocol import WorkflowSummary
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
 
@@ -76,10 +76,12 @@ async def list_runs(
             filters = saved.words() | filters
             sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
         is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
+        names = await history.service.names()
         if is_plain:
-            found = await history.service.page_bytes(workflow_id, page_size, page)
+            named = None if workflow_id is None else await history.workflow(workflow_id)
+            found = await history.service.page_bytes(named, page_size, page)
         else:
-            chosen = read_filters(filters, workflow_id)
+            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))
@@ -91,7 +93,7 @@ async def list_runs(
         notice_damaged(session, found.damaged)
         return
     show_reach(session, found.reach)
-    session.output.lines(run_lines(session, found.documents, of_all=workflow_id is None))
+    session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
     options = [*as_options(filters), *order, *position, *size_option(page_size)]
@@ -106,16 +108,45 @@ async def list_runs(
 
 
 @command()
-async def list_workflows(session: Session) -> None:
+async def list_workflows(
+    session: Session,
+    learn: Annotated[
+        bool, typer.Option("--learn", help=N_("Ask Coze for the names of the account's workflows first."))
+    ] = False,
+    account: Annotated[
+        str | None, typer.Option(metavar="NAME", help=N_("The configured Coze account that asks, with --learn."))
+    ] = None,
+    sandbox: Annotated[
+        bool, typer.Option("--sandbox", help=N_("Use the sandbox started by `serve --sandbox` as the account default."))
+    ] = False,
+) -> None:
     """Show every workflow that has history."""
+    if learn:
+        await _learn_names(session, account, sandbox=sandbox)
     async with open_history(session) as history:
-        summaries = await history.service.workflow_summaries()
+        workflows = await history.service.listed_workflows()
     if session.as_json:
-        session.output.document({"workflows": summaries, "total": len(summaries)})
-    elif not summaries:
+        session.output.document({"workflows": workflows, "total": len(workflows)})
+    elif not workflows:
         _notice_empty(session, None, history.place)
     else:
-        _show_workflows(session, summaries)
+        _show_workflows(session, sorted(workflows, key=lambda each: (each.hidden, not each.starred)))
+
+
+async def _learn_names(session: Session, account: str | None, *, sandbox: bool) -> None:
+    """Ask an account's upstream for names, and print how many there were."""
+    # What calls Coze is slow to import, and other commands need not wait for it.
+    from execution_history.cli.accounts import account_named, opened  # noqa: PLC0415
+
+    settings, name = account_named(session.settings(), account, sandbox=sandbox)
+    async with opened(settings) as application:
+        found = await application.names.learn(name)
+    session.notice(
+        "Coze named %(listed)s workflows; %(learned)s of these names are new or changed.",
+        listed=grouped(found.listed),
+        learned=grouped(found.learned),
+        style="dim",
+    )
 
 
 def _next_call(session: Session, workflow_id: str, options: list[str]) -> str:
@@ -168,18 +199,23 @@ def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None
         )
 
 
-def _show_workflows(session: Session, summaries: list[WorkflowSummary]) -> None:
+def _show_workflows(session: Session, workflows: list[ListedWorkflow]) -> None:
     """Show a line for each workflow; a narrow terminal has shapes as heads, short times, and names as they fit."""
     _, width = session.translate, session.output.width
-    has_other = any(summary.counts.get("other") for summary in summaries)
+    has_other = any(each.counts.get("other") for each in workflows)
     names: list[str] = [*STATUSES, *(["other"] if has_other else [])]
     marks = [_mark(_, name) for name in names]
-    lines = aligned([_workflow_heads(_, marks), *(_workflow_cells(each, names, clock) for each in summaries)])
+    with_ids = any(each.name for each in workflows)
+    heads, cells = (
+        partial(_workflow_heads, _, with_ids=with_ids),
+        partial(_workflow_cells, names=names, with_ids=with_ids),
+    )
+    lines = aligned([heads(marks), *(cells(each, time=clock) for each in workflows)])
     if width is not None and (excess := natural_width(lines) - width) > 0:
         brief = partial(brief_clock, now=now_ms())
         rows = [
-            _workflow_heads(_, [Cell(mark.text[0], mark.style, right=True) for mark in marks]),
-            *(_workflow_cells(each, names, brief) for each in summaries),
+            heads([Cell(mark.text[0], mark.style, right=True) for mark in marks]),
+            *(cells(each, time=brief) for each in workflows),
         ]
         excess = natural_width(aligned(rows)) - width
         if excess > 0:
@@ -196,12 +232,17 @@ def _mark(_: Translator, name: str) -> Cell:
     return Cell(f"{shape} {word}", colour, right=True)
 
 
-def _workflow_heads(_: Translator, marks: list[Cell]) -> list[Cell]:
-    first = [Cell(_("Workflow").upper(), "dim"), Cell(_("Runs").upper(), "dim", right=True)]
+def _workflow_heads(_: Translator, marks: list[Cell], *, with_ids: bool) -> list[Cell]:
+    own_id = [Cell(_("Id").upper(), "dim")] if with_ids else []
+    first = [Cell(_("Workflow").upper(), "dim"), *own_id, Cell(_("Runs").upper(), "dim", right=True)]
     return [*first, *marks, Cell(_("Last run").upper(), "dim")]
 
 
-def _workflow_cells(summary: WorkflowSummary, names: list[str], time: Callable[[int], str]) -> list[Cell]:
-    counts = [Cell(grouped(summary.counts.get(name) or None), right=True) for name in names]
-    first = [Cell(one_line(summary.workflow_id, LONGEST_ID)), Cell(grouped(summary.total), right=True)]
-    return [*first, *counts, Cell(time(summary.last_create_time))]
+def _workflow_cells(
+    workflow: ListedWorkflow, names: list[str], time: Callable[[int], str], *, with_ids: bool
+) -> list[Cell]:
+    counts = [Cell(grouped(workflow.counts.get(name) or None), right=True) for name in names]
+    called = one_line(workflow.name or workflow.workflow_id, LONGEST_ID)
+    first = Cell(f"★ {called}" if workflow.starred else called, "dim" if workflow.hidden else "")
+    own_id = [Cell(one_line(workflow.workflow_id, LONGEST_ID), "dim")] if with_ids else []
+    return [first, *own_id, Cell(grouped(workflow.total), right=True), *counts, Cell(time(workflow.last_create_time))]

@@ -5,26 +5,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeVar
 
-import orjson
-
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_, RecordDamaged, StoreError
+from execution_history.cli.workflow_text import Names, workflow_text
+from execution_history.errors import N_, Message, StoreError
+from execution_history.history.names import SHORTEST_PART
 from execution_history.history.overview import Overview
+from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.phrases import enumerated, remarked
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection, Statistics
-from execution_history.records.record import ExecutionRecord, is_identifier
+from execution_history.presentation.formatting import clock
+from execution_history.presentation.phrases import STATUSES, enumerated
+from execution_history.query.breakdown import Breakdown
+from execution_history.query.model import RecordKey, Selection, Statistics
+from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
 from execution_history.stores.factory import store_of
 from execution_history.stores.presence import holds_history
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics | Overview)
+_DAMAGED: Final = N_("damaged")
 
-SHORTEST_PREFIX: Final = 8
-"""Characters of an id's beginning that are enough to name a run; fewer would often match several."""
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown | Overview)
 
-_MOST_CANDIDATES: Final = 8
 _INDEXING_SECONDS: Final = 2.0
 
 
@@ -58,48 +58,56 @@ class History:
                 await self.service.follow_index()
         return await ask()
 
-    async def run(self, execute_id: str, workflow_id: str | None) -> ExecutionRecord:
+    async def workflow(self, text: str) -> str:
+        """Return the id of the workflow that a person names by *text*: by its id, its name, or a part of its id.
+
+        Raises:
+            AmbiguousName: several are called so; the message lists them.
+            StoreError: the store could not be read.
+        """
+        return await self.service.workflow_named(text)
+
+    async def run(self, execute_id: str, workflow: str | None) -> ExecutionRecord:
         """Return the one record that *execute_id* names, in the workflow where one is named, else in any.
 
         Args:
-            execute_id: the record's id, its beginning from 8 characters on, or the id that the run has at Coze.
-            workflow_id: the workflow, where one is named.
+            execute_id: the record's id, its beginning or its end from 8 characters on, the id that the run has at
+                Coze, or its log id there.
+            workflow: the workflow, where one is named.
 
         Raises:
+            AmbiguousName: several workflows are called so.
             CommandFailed: there is none, or there are several; the message names them.
+            RecordDamaged: it cannot be read.
             StoreError: the store could not be read.
         """
-        if workflow_id is not None:
-            named = await self.service.get_execution_detail(workflow_id, execute_id)
-            found = [] if named is None else [named]
-        else:
-            found = await self.service.find_execution(execute_id)
-        if len(found) > 1:
-            raise _ambiguous(execute_id, [record["workflow_id"] for record in found])
-        record = found[0] if found else await _find_by_prefix(self.service, execute_id, workflow_id)
-        if record is None:
-            raise self._not_found(execute_id, workflow_id)
+        key = await self.key_of_run(execute_id, workflow)
+        record = await self.service.get_execution_detail(*key)
+        if record is None:  # deleted meanwhile
+            raise self._not_found(execute_id, workflow)
         return record
 
-    async def key_of_run(self, execute_id: str, workflow_id: str | None) -> RecordKey:
+    async def key_of_run(self, execute_id: str, workflow: str | None) -> RecordKey:
         """Return the ids of the record that :meth:`run` returns, also where it cannot be read."""
-        try:
-            return _key_of(await self.run(execute_id, workflow_id))
-        except RecordDamaged as error:
-            key = RecordKey(error.workflow_id, error.execute_id)
-        if workflow_id is None:
-            record_filter = RecordFilter(execute_id_prefix=key.execute_id)
-            alike = await self.service.select(RecordQuery(filter=record_filter, size=MAX_SIZE))
-            keys = [*alike.damaged, *(_key_of(orjson.loads(body)) for body in alike.documents)]
-            workflows = [each.workflow_id for each in keys if each.execute_id == key.execute_id]
-            if len(workflows) > 1:
-                raise _ambiguous(key.execute_id, workflows)
-        return key
+        workflow_id = None if workflow is None else await self.workflow(workflow)
+        found = await self.service.find_runs(execute_id, workflow_id)
+        if not found.runs:
+            raise self._not_found(execute_id, workflow)
+        if len(found.runs) == 1 and (found.is_certain or found.runs[0].execute_id == execute_id):
+            return found.runs[0].key
+        if len(found.runs) == 1:
+            raise CommandFailed(
+                "The index is still being built, so it is not known yet which runs have '%(part)s' in their id: write "
+                "the whole id, or wait a moment.",
+                part=execute_id,
+            )
+        names = await self.service.names()
+        raise _ambiguous(execute_id, found, names)
 
     def _not_found(self, execute_id: str, workflow_id: str | None) -> CommandFailed:
         if workflow_id is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
-        elif len(execute_id) < SHORTEST_PREFIX:
+        elif len(execute_id) < SHORTEST_PART:
             sentence = N_(
                 "There is no run '%(execute_id)s' in %(store)s, and the beginning of an id needs at least %(least)s "
                 "characters; `%(command)s` lists the runs there are."
@@ -113,7 +121,7 @@ class History:
             execute_id=execute_id,
             store=self.place,
             command=self._listing,
-            least=SHORTEST_PREFIX,
+            least=SHORTEST_PART,
         )
 
 
@@ -140,53 +148,26 @@ def place_of(store: str) -> str:
     return shown_store(store)
 
 
-async def _find_by_prefix(
-    service: ExecutionHistoryService, text: str, workflow_id: str | None
-) -> ExecutionRecord | None:
-    """Return the record whose id begins with *text* or whose id at Coze is *text*; ``None`` where there is none.
-
-    Raises:
-        CommandFailed: several match.
-        RecordDamaged: the one that matches cannot be read.
-    """
-    if len(text) < SHORTEST_PREFIX or not is_identifier(text):
-        return None
-    workflows = () if workflow_id is None or not is_identifier(workflow_id) else (workflow_id,)
-    for record_filter in (
-        RecordFilter(workflow_ids=workflows, execute_id_prefix=text),
-        RecordFilter(workflow_ids=workflows, upstream_ids=(text,)),
-    ):
-        found = await service.select(RecordQuery(filter=record_filter, size=_MOST_CANDIDATES))
-        if found.documents and not found.reach.is_complete:
-            raise CommandFailed(
-                "The index is still being built, so it is not known yet which runs begin with "
-                "'%(beginning)s': write the whole id, or wait a moment.",
-                beginning=text,
-            )
-        records: list[ExecutionRecord] = [orjson.loads(document) for document in found.documents]
-        keys = [*(_key_of(record) for record in records), *found.damaged]
-        if len(keys) > 1:
-            candidates: list[str] = [remarked(key.execute_id, key.workflow_id) for key in keys]
-            candidates += ["…"] if found.has_more else []
-            raise CommandFailed(
-                "'%(beginning)s' matches several runs: %(candidates)s. Write more of the id.",
-                beginning=text,
-                candidates=enumerated(candidates),
-            )
-        if records:
-            return records[0]
-        if found.damaged:
-            return await service.get_execution_detail(*found.damaged[0])  # raises with what is wrong
-    return None
-
-
-def _key_of(record: ExecutionRecord) -> RecordKey:
-    return RecordKey(record["workflow_id"], record["execute_id"])
-
-
-def _ambiguous(execute_id: str, workflows: list[str]) -> CommandFailed:
+def _ambiguous(text: str, found: FoundRuns, names: Names) -> CommandFailed:
+    """Return the error for a text that names several runs; each is listed with its time, status and workflow."""
+    if all(run.execute_id == text for run in found.runs):
+        return CommandFailed(
+            "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
+            execute_id=text,
+            workflows=enumerated(workflow_text(run.workflow_id, names) for run in found.runs),
+        )
     return CommandFailed(
-        "Several workflows have a run '%(execute_id)s' (%(workflows)s): name one with --workflow.",
-        execute_id=execute_id,
-        workflows=enumerated(workflows),
+        "'%(text)s' matches several runs; write more of the id:",
+        text=text,
+        listing=[*(_described(run, names) for run in found.runs), *(["…"] if found.has_more else [])],
+    )
+
+
+def _described(run: FoundRun, names: Names) -> Message:
+    return Message(
+        "%(run)s  %(time)s  %(status)s  %(workflow)s",
+        run=run.execute_id,
+        time="-" if run.create_time is None else clock(run.create_time),
+        status=Message(STATUSES.get(run.status or "", run.status or _DAMAGED)),
+        workflow=workflow_text(run.workflow_id, names),
     )

@@ -37,18 +37,24 @@ ExecuteId = Annotated[
     typer.Argument(
         metavar="EXECUTE_ID",
         autocompletion=complete_run,
-        help=N_("The run's id as list shows it, or its first characters (8 or more), or its id at Coze."),
+        help=N_(
+            "The run's id as list shows it, or its first or last characters (8 or more), or its id or log id at Coze."
+        ),
     ),
 ]
 WorkflowArgument = Annotated[
     str | None,
-    typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("Only the runs of this workflow.")),
+    typer.Argument(
+        metavar="WORKFLOW",
+        autocompletion=complete_workflow,
+        help=N_("Only the runs of this workflow, by its id or its name."),
+    ),
 ]
 WorkflowOption = Annotated[
     str | None,
     typer.Option(
         "--workflow",
-        metavar="ID",
+        metavar="WORKFLOW",
         autocompletion=complete_workflow,
         help=N_("The workflow, where several have a run with this id."),
     ),

@@ -42,7 +42,10 @@ _CODES: Final = {
 }
 
 _Workflow = Annotated[
-    str, typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow to run."))
+    str,
+    typer.Argument(
+        metavar="WORKFLOW", autocompletion=complete_workflow, help=N_("The workflow to run, by its id or its name.")
+    ),
 ]
 _Parameters = Annotated[
     list[str] | None,
@@ -110,6 +113,8 @@ async def run(
     # A free port for the sandbox: a server with its own may be running beside this.
     settings = session.settings(sandbox_port=0 if sandbox else None)
     name = account_of_sandbox(account) if sandbox else account_named(settings, account)[1]
+    async with open_history(session) as history:
+        workflow_id = await history.workflow(workflow_id)
 
     def start(runner: "CozeRunner") -> Any:  # noqa: ANN401 - frames or a result
         call = runner.execute_workflow if no_stream else runner.stream_workflow
@@ -156,7 +161,10 @@ async def resume(
 async def fetch(
     session: Session,
     workflow_id: Annotated[
-        str, typer.Argument(metavar="WORKFLOW_ID", autocompletion=complete_workflow, help=N_("The workflow."))
+        str,
+        typer.Argument(
+            metavar="WORKFLOW", autocompletion=complete_workflow, help=N_("The workflow, by its id or its name.")
+        ),
     ],
     execute_id: Annotated[
         str, typer.Argument(metavar="EXECUTE_ID", help=N_("The run's id at Coze, as its debug page shows it."))
@@ -169,6 +177,7 @@ async def fetch(
 
     settings, name = account_named(session.settings(), account, sandbox=sandbox)
     async with opened(settings) as application:
+        workflow_id = await application.service.workflow_named(workflow_id)
         record = cast("ExecutionRecord", await application.reconciler.fetch(workflow_id, execute_id, name))
     if session.as_json:
         session.output.document(record)

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.session import Session
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import clock, duration, gist, grouped, one_line
+from execution_history.presentation.formatting import clock, duration, gist, grouped
 from execution_history.presentation.index_notice import index_notice
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
@@ -21,7 +22,6 @@ from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 
 DEFAULT_PAGE_SIZE: Final = 20
-LONGEST_ID: Final = 60
 LONGEST_GIST: Final = 200
 _SHAPES: Final = {
     "success": ("●", "green"),
@@ -48,13 +48,13 @@ def status_cell(_: Translator, status: str) -> Cell:
     return Cell(f"{shape} {status_word(_, status)}", colour)
 
 
-def run_lines(session: Session, documents: Sequence[bytes], *, of_all: bool) -> list[Text]:
+def run_lines(session: Session, documents: Sequence[bytes], names: Names, *, of_all: bool) -> list[Text]:
     """Return a head and a line for each run; nothing where there are no runs."""
     if not documents:
         return []
     _, now = session.translate, now_ms()
     records = [outline_of(document) for document in documents]
-    facts = [_heads(_), *(_facts(_, record, now) for record in records)]
+    facts = [_heads(_), *(_facts(session, record, now, names) for record in records)]
     ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
     gists = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
     rows = [row if of_all else row[:-1] for row in facts]
@@ -142,12 +142,12 @@ def _heads(_: Translator) -> list[Cell]:
     return [Cell(name.upper(), "dim", right=right) for name, right in (*names, (_("Workflow"), False))]
 
 
-def _facts(_: Translator, record: dict[str, Any], now: int) -> list[Cell]:
-    known = attributes_of(record)
+def _facts(session: Session, record: dict[str, Any], now: int, names: Names) -> list[Cell]:
+    _, known = session.translate, attributes_of(record)
     return [
         status_cell(_, record["execute_status"]),
         Cell(clock(known.create_time)),
         Cell(duration(known.elapsed_ms(now)), right=True),
         Cell(grouped(known.tokens), right=True),
-        Cell(one_line(record["workflow_id"], LONGEST_ID)),
+        Cell(workflow_text(record["workflow_id"], names, is_brief=session.output.width is not None)),
     ]

@@ -11,7 +11,6 @@ from execution_history.cli.options import CursorOption, Filters, PageSizeOption,
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
-    LONGEST_ID,
     counts_of,
     notice_counts,
     notice_damaged,
@@ -20,8 +19,9 @@ from execution_history.cli.run_pages import (
     status_cell,
 )
 from execution_history.cli.session import Session
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
-from execution_history.presentation.formatting import clock, one_line, visible
+from execution_history.presentation.formatting import clock, visible
 from execution_history.query.search_results import Hit
 from execution_history.query.text import Snippet
 from execution_history.records.partial import outline_of
@@ -41,18 +41,18 @@ async def search(
 ) -> None:
     """Show the runs that contain a text, each with the places where it occurs."""
     async with open_history(session) as history:
+        chosen = await history.service.with_workflow_ids(read_filters(filters))
         found = await history.answer(
-            lambda: history.service.search(
-                text, record_filter=read_filters(filters), size=page_size, cursor=cursor, is_ranked=best
-            )
+            lambda: history.service.search(text, record_filter=chosen, size=page_size, cursor=cursor, is_ranked=best)
         )
+        names = await history.service.names()
     if session.as_json:
         session.output.document({"hits": [_as_json(hit) for hit in found.hits], **counts_of(found)})
         notice_damaged(session, found.damaged)
         return
     show_reach(session, found.reach)
     if found.hits:
-        for line, hit in zip(_run_lines(session, [hit.body for hit in found.hits]), found.hits, strict=True):
+        for line, hit in zip(_run_lines(session, [hit.body for hit in found.hits], names), found.hits, strict=True):
             session.output.answer(line)
             for snippet in hit.snippets:
                 name = Text(f"  {visible(snippet.field)}: ", style="dim")
@@ -68,13 +68,13 @@ def _as_json(hit: Hit) -> dict[str, Any]:
     return {"execution": orjson.Fragment(hit.body), "snippets": snippets}
 
 
-def _run_lines(session: Session, documents: list[bytes]) -> list[Text]:
+def _run_lines(session: Session, documents: list[bytes], names: Names) -> list[Text]:
     records = [outline_of(document) for document in documents]
     facts = [
         [
             status_cell(session.translate, record["execute_status"]),
             Cell(clock(record["create_time"])),
-            Cell(one_line(record["workflow_id"], LONGEST_ID)),
+            Cell(workflow_text(record["workflow_id"], names, is_brief=session.output.width is not None)),
         ]
         for record in records
     ]

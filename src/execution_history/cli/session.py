@@ -7,7 +7,7 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -52,11 +52,15 @@ class CommandFailed(Exception):  # noqa: N818 - named as the errors of this pack
     Args:
         sentence: the msgid of one sentence for people.
         code: the exit code.
+        listing: what the sentence is about, a line for each.
         arguments: the values of its placeholders.
     """
 
-    def __init__(self, sentence: str, /, code: ExitCode = ExitCode.WRONG_CALL, **arguments: object) -> None:
+    def __init__(
+        self, sentence: str, /, code: ExitCode = ExitCode.WRONG_CALL, listing: Sequence[str] = (), **arguments: object
+    ) -> None:
         self.code = code
+        self.listing = listing
         self.message = Message(sentence, **arguments)
         super().__init__(self.message)
 
@@ -178,6 +182,8 @@ class Session:
                 )
         with suppress(OSError):
             self.output.remark(self.translate("Error: ") + self.translate.message(message, longest), style="red")
+            for line in error.listing if isinstance(error, CommandFailed) else ():
+                self.output.remark(f"  {self.translate.message(line, longest)}")
         return code
 
     def _has_folder(self) -> bool:

@@ -16,7 +16,16 @@ from execution_history.cli.tag import annotation_rows
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation import phrases
-from execution_history.presentation.formatting import as_text, duration, error_text, exact, grouped, one_line, visible
+from execution_history.presentation.formatting import (
+    as_text,
+    cost_text,
+    duration,
+    error_text,
+    exact,
+    grouped,
+    one_line,
+    visible,
+)
 from execution_history.presentation.phrases import enumerated, labelled, remarked
 from execution_history.presentation.translator import Translator
 from execution_history.recording.process_identity import is_dead
@@ -104,6 +113,7 @@ def _facts(session: Session, record: Record) -> list[list[Cell]]:
         else _.message(labelled(proof, phrases.proof_sentence(_, record))),
         "run_mode": _(phrases.RUN_MODES[mode]) if mode in phrases.RUN_MODES else record["run_mode"],
         "tokens": _tokens(session, known),
+        "cost": cost_text(record),
         "account": metadata.ACCOUNT.raw(record),
         "caller": caller_text(record),
         "bot_id": record["bot_id"],

@@ -3,44 +3,40 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import typer
 
+from execution_history.cli.figure_table import show_figures
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
-from execution_history.cli.output import Cell, aligned, natural_width, on_one_line_or_two
+from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
 from execution_history.cli.session import Session
+from execution_history.cli.stats_groups import show_groups
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.keyword_query import damaged_of
-from execution_history.presentation.formatting import duration, grouped, one_line
+from execution_history.presentation.formatting import grouped, one_line
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.query.model import BucketSize, FailureGroup, Figures, Statistics, StatisticsQuery
+from execution_history.query.breakdown import MOST_GROUPS, BreakdownQuery, By, GroupSort
+from execution_history.query.model import BUCKETS, BucketSize, FailureGroup, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, zone_of
 from execution_history.query.values import read_time
 
+RowsBy = Literal[
+    "day", "hour", "week", "month", "workflow", "node", "account", "caller", "error", "failed_node", "tag", "status",
+    "mode", "bot",
+]  # fmt: skip
 _FORMATS: Final[dict[BucketSize, str]] = {
     "hour": "%Y-%m-%d %H:00",
     "day": "%Y-%m-%d",
     "week": "%Y-%m-%d",
     "month": "%Y-%m",
 }
-_HEADS: Final = {
-    "when": N_("Time"),
-    "runs": N_("Runs"),
-    "failed": N_("Failed"),
-    "open": N_("Unfinished"),
-    "success_rate": N_("Success rate"),
-    "p50": "p50",
-    "p95": "p95",
-    "p99": "p99",
-    "tokens": N_("Tokens"),
-}
-_DISPENSABLE: Final = ("p99", "tokens", "p50", "open", "p95")
+_BUCKETS: Final = frozenset(BUCKETS)
 _MOST_FAILURES: Final = 10
 _MOST_CODES: Final = 10
 
@@ -50,11 +46,19 @@ async def stats(
     session: Session,
     workflow_id: WorkflowArgument = None,
     by: Annotated[
-        BucketSize | None,
+        RowsBy | None,
         typer.Option(
-            "--by", help=N_("The time span of each row; by default a day, or more where there are many days.")
+            "--by",
+            help=N_(
+                "What each row is of: a time span, by default a day or more; or a workflow, a node of one workflow, an "
+                "account and so on."
+            ),
         ),
     ] = None,
+    sort: Annotated[
+        GroupSort, typer.Option(help=N_("The order of rows that are no time spans: the largest or newest first."))
+    ] = "runs",
+    limit: Annotated[int, typer.Option(min=1, max=MOST_GROUPS, help=N_("How many of these rows are shown."))] = 20,
     zone: Annotated[
         str | None,
         typer.Option(
@@ -69,13 +73,20 @@ async def stats(
 ) -> None:
     """Show totals, buckets of time, error codes and groups of similar failures."""
     rows_zone = zone_of(zone or local_zone_name())
-    query = StatisticsQuery(
-        filter=read_filters(filters, workflow_id, rows_zone),
-        bucket=by,
-        zone=rows_zone.key,
-        new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
-    )
     async with open_history(session) as history:
+        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone))
+        if by is not None and by not in _BUCKETS:
+            groups = BreakdownQuery(filter=chosen, by=cast("By", by), sort=sort, limit=limit, zone=rows_zone.key)
+            broken_down = await history.answer(lambda: history.service.breakdown(groups))
+            names = await history.service.names() if by == "workflow" else {}
+            show_groups(session, broken_down, groups.by, names, groups.zone, history.place)
+            return
+        query = StatisticsQuery(
+            filter=chosen,
+            bucket=by,
+            zone=rows_zone.key,
+            new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
+        )
         found = await history.answer(lambda: history.service.statistics(query))
     notice_damaged(session, found.damaged)
     if session.as_json:
@@ -106,34 +117,12 @@ def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
-    """Show a row for each bucket and one for all; on a narrow terminal the least needed columns are left out."""
-    _, width = session.translate, session.output.width
-    about = "" if found.percentiles_are_exact else "≈ "
-    rows = [{name: Cell(_(head).upper(), "dim", right=name != "when") for name, head in _HEADS.items()}]
-    rows += [
-        _row(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}", each.figures, about)
+    rows = [
+        (Cell(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}"), each.figures)
         for each in found.buckets
     ]
-    total = _row(_("all"), found.totals, about)
-    rows.append({name: Cell(cell.text, "bold", right=cell.right) for name, cell in total.items()})
-    names = list(_HEADS)
-    lines = aligned([[row[name] for name in names] for row in rows])
-    for name in _DISPENSABLE:
-        if width is None or natural_width(lines) <= width:
-            break
-        names.remove(name)
-        lines = aligned([[row[name] for name in names] for row in rows])
-    session.output.lines(lines, are_cut=True)
-
-
-def _row(name: str, figures: Figures, about: str) -> dict[str, Cell]:
-    rate = "" if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
-    times = ["" if each is None else f"{about}{duration(each)}" for each in (figures.p50, figures.p95, figures.p99)]
-    failed = Cell(grouped(figures.counts["failed"] or None), "red" if figures.counts["failed"] else "", right=True)
-    unfinished = Cell(grouped(figures.counts["running"] + figures.counts["interrupted"] or None), right=True)
-    others = [Cell(text, right=True) for text in (rate, *times, grouped(figures.tokens or None))]
-    cells = [Cell(name), Cell(grouped(figures.runs), right=True), failed, unfinished, *others]
-    return dict(zip(_HEADS, cells, strict=True))
+    head = session.translate(N_("Time"))
+    show_figures(session, head, rows, found.totals, is_exact=found.percentiles_are_exact)
 
 
 def _show_codes(session: Session, found: Statistics) -> None:

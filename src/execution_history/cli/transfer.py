@@ -74,16 +74,17 @@ async def export_runs(
     names: tuple[str, ...] = transfer.DEFAULT_COLUMNS
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
-    export = transfer.Export(
-        format=kind,
-        record_filter=read_filters(filters, workflow_id),
-        columns=names,
-        defuse=not raw_cells,
-        excel=excel,
-        sort=sort,
-        descending=descending,
-    )
     async with open_history(session) as history:
+        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
+        export = transfer.Export(
+            format=kind,
+            record_filter=chosen,
+            columns=names,
+            defuse=not raw_cells,
+            excel=excel,
+            sort=sort,
+            descending=descending,
+        )
         if target == "-":
             with progress_bar(session, beside=sys.stdout.isatty()) as bar:
                 report = await transfer.export_to_stream(history.service, sys.stdout.buffer, export, bar.of_runs)

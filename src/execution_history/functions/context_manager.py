@@ -36,6 +36,7 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
     Raises:
         InvalidIdentifier: the workflow id cannot be one.
         StoreError: at the beginning of the block, where recording is required and cannot be done.
+        SettingsError: there, too, where recording is required and a setting is wrong.
     """
 
     def __init__(

@@ -5,10 +5,12 @@ A forked child has its own.
 
 import asyncio
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Final, Protocol
 
 from execution_history.background_loop import END_SECONDS, Bridge, the_bridge
+from execution_history.errors import SettingsError
 
 if TYPE_CHECKING:
     from execution_history.history.service import ExecutionHistoryService
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
 _SAVE_SECONDS: Final = END_SECONDS * 0.4
+_TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 
 class OpenRun(Protocol):
@@ -71,6 +74,19 @@ class RecordingProcess:
 def this_process() -> RecordingProcess:
     """Return what this process records with, as long as its bridge lives."""
     return the_bridge().kept(RecordingProcess)
+
+
+def is_recording_required() -> bool:
+    """Return whether a run that cannot be recorded is refused, by the settings in force.
+
+    Where these are wrong, the variable decides.
+    """
+    from execution_history.settings import PREFIX, load_settings  # noqa: PLC0415 - as above
+
+    try:
+        return load_settings().require_recording
+    except SettingsError:
+        return os.environ.get(f"{PREFIX}REQUIRE_RECORDING", "").strip().lower() in _TRUE
 
 
 def default_recorder() -> "Recorder":

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import StoreError, quoted
+from execution_history.errors import SettingsError, StoreError, quoted
 from execution_history.functions.arguments import Redaction
 from execution_history.functions.endings import PROGRAM_ENDED, NeverUsed, said_of, status_of
 from execution_history.functions.foreign import comes_from_outside, reason_of
 from execution_history.functions.messages import Messages
 from execution_history.functions.places import Place, nearest, parentage
 from execution_history.functions.plan import MODE_STREAM, Plan
-from execution_history.functions.process_recorder import RecordingProcess, this_process
+from execution_history.functions.process_recorder import RecordingProcess, is_recording_required, this_process
 from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
 from execution_history.records.proof import Proof
@@ -336,10 +336,15 @@ class Run:
 
         What comes from outside, such as Ctrl-C, is handed on. While the block is waiting, nothing foreign is called in
         it, so that all but exceptions does.
+
+        Raises:
+            SettingsError: recording is required, and there is no store to record in.
         """
         try:
             yield
         except BaseException as error:
+            if self._recorder is None and isinstance(error, SettingsError) and is_recording_required():
+                raise
             if (is_waiting and not isinstance(error, Exception)) or comes_from_outside(error):
                 raise
             outcome = "could not be recorded" if self._recorder else "will not be recorded"

@@ -20,7 +20,6 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import StoreBusy, quoted
-from execution_history.presentation.formatting import one_line
 from execution_history.records.values import text
 from execution_history.records.values import time as moment_of
 from execution_history.stores.administration import Entry
@@ -175,7 +174,14 @@ def _learned_of(value: object) -> LearnedName | None:
 
 
 def _kept(value: object, longest: int) -> str | None:
-    return (one_line(value, longest) or None) if isinstance(value, str) else None
+    return (flat(value, longest) or None) if isinstance(value, str) else None
+
+
+def flat(words: str, longest: int) -> str:
+    """Return *words* on one line of at most *longest* characters; what may not be shown as it is stays in it."""
+    line = " ".join(words[: 4 * longest].split())
+    line = line if len(line) <= longest else line[: longest - 1] + "…"
+    return line.encode("utf-8", "replace").decode()
 
 
 def _value_of(name: WorkflowName) -> dict[str, Any]:

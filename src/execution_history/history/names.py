@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from execution_history.errors import AmbiguousName, InvalidInput, StoreError, quoted
+from execution_history.history.keyword_query import FilterValue
 from execution_history.history.name_book import (
     LONGEST_DESCRIPTION,
     LONGEST_NAME,
@@ -14,9 +15,9 @@ from execution_history.history.name_book import (
     LearnedName,
     NameBook,
     WorkflowName,
+    flat,
 )
 from execution_history.history.replication import HistoryReplication
-from execution_history.presentation.formatting import one_line
 from execution_history.query.fields import RecordFilter
 from execution_history.records.metadata import WORKFLOW_NAME
 from execution_history.records.record import Document, check_identifier, is_identifier
@@ -126,8 +127,8 @@ class HistoryNaming(HistoryReplication):
         """
         known, changed = await self.names(), 0
         for _, (workflow_id, name, description) in zip(range(_MOST_AT_ONCE), heard, strict=False):
-            called = one_line(name, LONGEST_NAME).strip()
-            about = one_line(description or "", LONGEST_DESCRIPTION) or None
+            called = flat(name, LONGEST_NAME)
+            about = flat(description or "", LONGEST_DESCRIPTION) or None
             before = known.get(workflow_id)
             news = LearnedName(called, source, self._clock(), about)
             if not called or not is_identifier(workflow_id) or (before and before.knows(news)):
@@ -147,21 +148,26 @@ class HistoryNaming(HistoryReplication):
             with suppress(StoreError):  # the runs are there
                 await self.learn_names(heard, OF_RUNS)
 
-    async def workflow_named(self, text: str) -> str:
+    async def workflow_named(self, text: str, *, parts: bool = True) -> str:
         """Return the id of the workflow that a person names by *text*; *text* itself where nothing is called so.
 
         In this order: the id; the name; the name in small or capital letters; the beginning or the end of an id, 8
         characters at least.
+
+        Args:
+            text: what the person wrote.
+            parts: whether a part of an id is enough.
 
         Raises:
             AmbiguousName: several workflows are called so; the message lists them.
             StoreError: the store could not be read.
         """
         names = await self.names()
-        if text in names or not text:
+        if text in names or not is_identifier(text):
             return text
         store = await self._opened()
-        if is_identifier(text) and any(each.workflow_id == text for each in await store.workflows(text)):
+        beginning = [each.workflow_id for each in await store.workflows(text)]
+        if text in beginning:
             return text
         folded = _folded(text)
         tests: list[Callable[[WorkflowName], bool]] = [
@@ -171,13 +177,18 @@ class HistoryNaming(HistoryReplication):
         for test in tests:
             if found := [each.workflow_id for each in names.values() if test(each)]:
                 return _only(text, found, names)
-        if len(text) < SHORTEST_PART:
+        if len(text) < SHORTEST_PART or not parts:
             return text
+        beginning += [each for each in names if each.startswith(text) and each not in beginning]
+        if beginning:
+            return _only(text, beginning, names)
         ids = dict.fromkeys([*(each.workflow_id for each in await store.workflows()), *names])
-        for part in (str.startswith, str.endswith):
-            if found := [each for each in ids if part(each, text)]:
-                return _only(text, found, names)
-        return text
+        ending = [each for each in ids if each.endswith(text)]
+        return _only(text, ending, names) if ending else text
+
+    async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
+        """Return the filter of keyword arguments, of which ``workflow`` may be a name."""
+        return await self.with_workflow_ids(await super()._filter_of(words))
 
     async def with_workflow_ids(self, record_filter: RecordFilter) -> RecordFilter:
         """Return *record_filter* with an id for each workflow that it calls by its name.

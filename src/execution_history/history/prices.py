@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from execution_history.errors import InvalidInput, PriceChanged, StoreBusy, quoted
-from execution_history.history.names import HistoryNaming
+from execution_history.history.run_lookup import RunLookup
 from execution_history.query.fields import RecordFilter
 from execution_history.records.pricing import (
     BUDGET_LIMIT,
@@ -107,7 +107,7 @@ class PriceList:
         }
 
 
-class HistoryPricing(HistoryNaming):
+class HistoryPricing(RunLookup):
     """The part of a history that knows what runs cost; the first call opens the store."""
 
     async def price_list(self) -> PriceList:

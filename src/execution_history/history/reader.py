@@ -3,7 +3,7 @@
 Existing deployments rely on ``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows``.
 """
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -85,7 +85,7 @@ class HistoryReading:
         if workflow_id is None or may_exist(workflow_id=workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            record_filter = record_filter or keyword_filter(words, now=self._clock())
+            record_filter = record_filter or await self._filter_of(words)
             named = record_filter.workflow_ids
             if workflow_id is not None:
                 record_filter = replace(record_filter, workflow_ids=(workflow_id,))
@@ -98,6 +98,14 @@ class HistoryReading:
         if is_plain:
             del page["next_cursor"], page["total_is_exact"]
         return page
+
+    async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
+        """Return the filter of keyword arguments.
+
+        Raises:
+            InvalidQuery: a name is unknown or a value cannot be read.
+        """
+        return keyword_filter(words, now=self._clock())
 
     async def select(self, query: RecordQuery) -> Selection:
         """Return one page of the records that *query* selects, as stored bytes or summaries; see its fields.

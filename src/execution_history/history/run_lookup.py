@@ -8,7 +8,7 @@ import orjson
 from execution_history.errors import RecordDamaged
 from execution_history.history.names import SHORTEST_PART, HistoryNaming
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection
 from execution_history.records.record import is_identifier
 
 MOST_FOUND: Final = 8
@@ -71,15 +71,14 @@ class RunLookup(HistoryNaming):
                 RecordFilter(workflow_ids=workflows, execute_id_prefix=text),
                 RecordFilter(workflow_ids=workflows, execute_id_suffix=text),
             ]
+        filters.append(RecordFilter(workflow_ids=workflows, log_ids=(text,)))
         is_certain = True
         for record_filter in filters:
             query = RecordQuery(filter=record_filter, size=MOST_FOUND, summaries=True, wait_seconds=wait_seconds)
             selection = await self.select(query)
             is_certain = is_certain and selection.reach.is_complete
-            runs = [_found(body) for body in selection.documents]
-            runs += [FoundRun(*key) for key in selection.damaged]
-            if runs:
-                return FoundRuns(tuple(runs), selection.has_more, is_certain)
+            if runs := _runs(selection):
+                return FoundRuns(runs, selection.has_more, is_certain)
         return FoundRuns(is_certain=is_certain)
 
     async def _with_id(self, execute_id: str, workflow_id: str | None) -> tuple[FoundRun, ...]:
@@ -89,8 +88,18 @@ class RunLookup(HistoryNaming):
                 return tuple(_found(body) for body in await self.store.find(execute_id))
             body = await self.detail_bytes(workflow_id, execute_id)
         except RecordDamaged as error:
-            return (FoundRun(error.workflow_id, error.execute_id),)
+            damaged = FoundRun(error.workflow_id, error.execute_id)
+            if workflow_id is not None:
+                return (damaged,)
+            # Other workflows may have a run with this id, which were not read any more.
+            query = RecordQuery(filter=RecordFilter(execute_id_prefix=execute_id), size=MAX_SIZE, summaries=True)
+            alike = [run for run in _runs(await self.select(query)) if run.execute_id == execute_id]
+            return tuple(dict.fromkeys(run if run.key != damaged.key else damaged for run in (*alike, damaged)))
         return () if body is None else (_found(body),)
+
+
+def _runs(selection: Selection) -> tuple[FoundRun, ...]:
+    return (*map(_found, selection.documents), *(FoundRun(*key) for key in selection.damaged))
 
 
 def _found(body: bytes) -> FoundRun:

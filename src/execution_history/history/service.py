@@ -21,7 +21,6 @@ from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
 from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
-from execution_history.history.run_lookup import RunLookup
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.partial import read_record
@@ -50,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(RunLookup, HistoryPricing):
+class ExecutionHistoryService(HistoryPricing):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and

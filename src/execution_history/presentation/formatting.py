@@ -9,8 +9,9 @@ from typing import Any, Final
 import orjson
 
 from execution_history.records.attributes import error_code_of
+from execution_history.records.cost import cost_of, units_of
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import INTERRUPT
+from execution_history.records.metadata import COST, INTERRUPT
 from execution_history.records.partial import Unread
 
 _SECOND: Final = 1_000
@@ -83,6 +84,16 @@ def money(amount: float, currency: str) -> str:
     """Return an amount as ``¥12.40``, ``$0.0031`` or ``3.00 CREDITS``: as many decimals as tell it from nothing."""
     small = next((digits for least, digits in _SMALL if amount >= least), _MOST_DECIMALS)
     return _in_currency("0" if not amount else f"{amount:,.{small}f}", currency)
+
+
+def cost_text(record: Mapping[str, Any]) -> str:
+    """Return what a run has cost and by which version of a price; empty where that is not known."""
+    kept = COST.of(record)
+    cost = cost_of(kept)
+    if cost is None or kept is None:
+        return ""
+    price, amount = kept.get("price"), money(units_of(cost.amount), cost.currency)
+    return f"{amount} ({one_line(price, _LONGEST_NAME)})" if isinstance(price, str) else amount
 
 
 def round_money(amount: float, currency: str) -> str:

@@ -86,6 +86,7 @@ FACTS: Final = {
     "update_time": N_("Last changed"),
     "run_mode": N_("Run mode"),
     "tokens": N_("Tokens"),
+    "cost": N_("Cost"),
     "error_code": N_("Error code"),
     "proof": N_("Proof"),
     "debug_url": N_("Debug page"),

@@ -30,7 +30,7 @@ from execution_history.query.model import (
     StatisticsQuery,
 )
 from execution_history.query.predicates import And, JsonPath, Text
-from execution_history.query.rollups import EXACT_RUNS, is_rolled_up, percentiles_in
+from execution_history.query.rollups import EXACT_RUNS, Percentiles, is_counted, is_rolled_up, percentiles_in
 from execution_history.query.statistics import (
     Counted,
     Sums,
@@ -262,7 +262,12 @@ def count(
     first, last, runs = span
     edges = bucket_edges(first, last, query.bucket, zone)
     is_exact = not is_rolled_up(query.filter, first) or runs <= exact_runs
-    if is_exact:
+    percentiles: Percentiles = (None, None, None)
+    parts: dict[int, Percentiles] = {}
+    if query.counts_only and is_counted(query.filter, first):
+        is_exact, rolled = True, (yield steps.RollupCounts(first, last, tuple(edges), has_durations=False))
+        sums = {number: _only(each, query.filter.statuses) for number, each, _ in rolled}
+    elif is_exact:
         percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
         sums = {number: each for number, each, _ in counted}
         parts = {number: each for number, _, each in counted}
@@ -274,8 +279,11 @@ def count(
         for *_, durations in rolled:
             histogram.update(durations)
         percentiles = percentiles_in(histogram)
-    costs = yield steps.Costs(first, last, tuple(edges))
-    sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
+    if query.counts_only:
+        percentiles, parts, sums = (None, None, None), {}, {number: Sums(each.counts) for number, each in sums.items()}
+    else:
+        costs = yield steps.Costs(first, last, tuple(edges))
+        sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
     nothing = Sums({})
     return Statistics(
         totals=sum_of(sums.values()).figures(percentiles),
@@ -288,6 +296,11 @@ def count(
         reach=reach,
         percentiles_are_exact=is_exact,
     )
+
+
+def _only(sums: Sums, statuses: Sequence[str]) -> Sums:
+    """Return the counts of some statuses, or of all."""
+    return Sums({status: runs for status, runs in sums.counts.items() if not statuses or status in statuses})
 
 
 def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: Reading) -> steps.Steps[Statistics]:

@@ -198,7 +198,7 @@ def break_down(
     reach: IndexReach,
     *,
     is_text_exact: bool,
-    reads_documents: bool = False,
+    rolled_up: frozenset[By] = ROLLED_UP,
     exact_runs: int = EXACT_RUNS,
     most: int = MOST_RUNS,
 ) -> steps.Steps[Breakdown]:
@@ -208,7 +208,7 @@ def break_down(
         query: the query.
         reach: how far the rows have followed the history.
         is_text_exact: whether rows that match the text need no check of their documents.
-        reads_documents: whether records are counted by their documents in any case.
+        rolled_up: what the engine has rollups by.
         exact_runs: up to so many runs percentiles are exact, though rollups could count them.
         most: so many of the newest runs are counted where rollups cannot count them.
 
@@ -217,14 +217,14 @@ def break_down(
     """
     zone = zone_of(query.zone)
     reading = reading_of(query.filter, is_text_exact=is_text_exact)
-    if reading.checks_documents or reads_documents:
+    if reading.checks_documents:
         return (yield from _by_documents(query, reach, reading, most))
     span = yield steps.Span()
     if span is None:
         return breakdown_of(query, [], reach)
     first, last, runs = span
     edges = tuple(bucket_edges(first, last, query.bucket, zone)) if query.bucket else ()
-    may_roll_up, covers = _may_roll_up(query, first), None
+    may_roll_up, covers = query.by in rolled_up and _may_roll_up(query, first), None
     is_rolled = may_roll_up and runs > exact_runs
     if is_rolled:
         found, total = yield from _rolled_groups(query, first, last, edges)

@@ -156,6 +156,7 @@ class StatisticsQuery:
             or weeks, would be too many.
         zone: the time zone of the hours, days, weeks and months (an IANA name).
         now: the present (milliseconds), where a window without an end ends; ``None``: the last run's time.
+        counts_only: leave percentiles, tokens and costs out, so that fewer rows have to be read.
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
         wait_seconds: as in :class:`RecordQuery`.
     """
@@ -165,6 +166,7 @@ class StatisticsQuery:
     zone: str = "UTC"
     new_since: int | None = None
     now: int | None = None
+    counts_only: bool = False
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -187,7 +189,7 @@ class Figures:
             without any.
         tokens: the sum over the runs that have a count.
         input_tokens, output_tokens: of those that are known to have been read and written.
-        costs: what they have cost, in units of each currency, by its name.
+        costs: what they have cost, in units of each currency, by its name; not where that is nothing.
     """
 
     runs: int

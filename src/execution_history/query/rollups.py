@@ -75,6 +75,11 @@ def is_rolled_up(record_filter: RecordFilter, first: int) -> bool:
     return first >= 0 and record_filter.given() <= _ROLLED_UP
 
 
+def is_counted(record_filter: RecordFilter, first: int) -> bool:
+    """Return whether rollups tell the number of records of *record_filter*: besides these it may have statuses."""
+    return first >= 0 and record_filter.given() <= _ROLLED_UP | {"statuses"}
+
+
 def hours_within(first: int, last: int) -> tuple[int, int]:
     """Return the first hour that begins at *first* (ms) or later, and the first that ends after *last* (ms, included).
 

@@ -44,7 +44,7 @@ class Sums(NamedTuple):
             tokens=self.tokens,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs)},
+            costs={currency: units_of(self.costs[currency]) for currency in sorted(self.costs) if self.costs[currency]},
         )
 
 
@@ -173,11 +173,11 @@ def statistics_of(
         _group(similar, query, seen_before, edges, times_before.get(each, []) if period else None, (period or (0,))[0])
         for each, similar in failures.items()
     )
-    is_exact = len(runs) <= exact_runs or not is_rolled_up(query.filter, min(times))
+    is_exact = query.counts_only or len(runs) <= exact_runs or not is_rolled_up(query.filter, min(times))
     return Statistics(
-        totals=totals.figures(is_exact=is_exact),
+        totals=_figures(totals, query, is_exact=is_exact),
         buckets=[
-            Bucket(start, end, tally.figures(is_exact=is_exact))
+            Bucket(start, end, _figures(tally, query, is_exact=is_exact))
             for start, end, tally in zip(edges, edges[1:], tallies, strict=False)
         ],
         error_codes=most_frequent(codes),
@@ -185,6 +185,10 @@ def statistics_of(
         reach=reach,
         percentiles_are_exact=is_exact,
     )
+
+
+def _figures(tally: Tally, query: StatisticsQuery, *, is_exact: bool) -> Figures:
+    return Sums(tally.counts).figures() if query.counts_only else tally.figures(is_exact=is_exact)
 
 
 def period_before(query: StatisticsQuery, last: int) -> tuple[int, int] | None:

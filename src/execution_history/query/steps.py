@@ -97,12 +97,14 @@ class RollupCounts(NamedTuple):
     """Count the rows from *first* to *last* (ms) between each two of *edges*, from rollups where hours are whole.
 
     The answer is, for each bucket that has rows, its number, its :class:`~.statistics.Sums` without costs and a dict
-    from the bucket of a duration (``rollups.bucket_of``) to the runs that ended after it.
+    from the bucket of a duration (``rollups.bucket_of``) to the runs that ended after it,
+    which is empty unless it *has_durations*.
     """
 
     first: int
     last: int
     edges: tuple[int, ...]
+    has_durations: bool = True
 
 
 class Costs(NamedTuple):

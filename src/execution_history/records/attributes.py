@@ -6,7 +6,7 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from execution_history.records.cost import cost_of
+from execution_history.records.cost import cost_of, units_of
 from execution_history.records.metadata import (
     ACCOUNT,
     CALLER,
@@ -94,6 +94,11 @@ class RunAttributes(NamedTuple):
     fingerprint: str | None
     error_title: str | None
     failed_node: str | None
+
+    @property
+    def amount(self) -> float | None:
+        """What it has cost, in units of the currency."""
+        return None if self.cost is None else units_of(self.cost)
 
     def elapsed_ms(self, now: int) -> int:
         """Return how long the run took or, while it runs, has taken at *now*; both in milliseconds."""

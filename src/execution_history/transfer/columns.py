@@ -5,6 +5,7 @@
 | one of the record's 19 keys | the key's value |
 | ``input`` | ``input_parameters`` |
 | ``duration_ms``, ``tokens``, ``account``, ``caller``, ``tags``, ``pinned`` … | an attribute of the record |
+| ``cost`` | what the run has cost, in units of ``currency`` |
 | ``output.score``, ``input.items[0].name``, ``metadata.account`` | the value at that path of the record |
 
 A path continues inside a text that is itself JSON, as Coze sends nested values. A missing value is null.
@@ -23,7 +24,7 @@ from execution_history.records.record import KEYS
 
 DEFAULT_COLUMNS: Final = (
     "execute_id", "workflow_id", "create_time", "execute_status", "duration_ms", "tokens", "error_code",
-    "error_message", "input", "output",
+    "error_message", "input", "output", "cost", "currency",
 )  # fmt: skip
 
 _ATTRIBUTES: Final = frozenset(RunAttributes._fields) - set(KEYS)
@@ -67,6 +68,8 @@ def _column(name: str) -> Column:
             longest_name=_LONGEST_NAME,
             count=len(name),
         )
+    if name == "cost":
+        return Column(name, lambda _, attributes: attributes.amount, needs_attributes=True)
     if name in _ATTRIBUTES:
         return Column(name, lambda _, attributes: getattr(attributes, name), needs_attributes=True)
     found = _ROOT.match(name)

@@ -52,6 +52,8 @@ _COLUMNS: Final[tuple[tuple[str, str, _Value], ...]] = (
     ("caller", "string", _attribute("caller")),
     ("upstream_id", "string", _attribute("upstream_id")),
     ("tokens", "int64", _attribute("tokens")),
+    ("cost", "float64", _attribute("amount")),
+    ("currency", "string", _attribute("currency")),
     ("tags", "strings", lambda _, attributes: list(attributes.tags)),
     ("pinned", "bool", _attribute("pinned")),
     ("rating", "int64", _attribute("rating")),
@@ -84,6 +86,7 @@ class ParquetWriter(RecordWriter):
             "string": pa.string(),
             "time": pa.timestamp("ms", tz="UTC"),
             "int64": pa.int64(),
+            "float64": pa.float64(),
             "bool": pa.bool_(),
             "strings": pa.list_(pa.string()),
         }

@@ -6,14 +6,17 @@ from contextlib import closing, contextmanager
 from execution_history.records.record import Document
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres import schema
-from execution_history.stores.postgres.commit import ADD_LONG_TEXTS
+from execution_history.stores.postgres.commit import ADD_LONG_TEXTS, ADD_NODES
 from execution_history.stores.postgres.connections import Connections
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.queries import DEFAULT_SCHEMA, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, row_of
 
-_TABLES = ("executions", "long_texts", "counters", "rollups", "durations", "total_counters", "total_rollups")
+_TABLES = (
+    "executions", "nodes", "long_texts", "counters", "rollups", "durations", "costs", "total_counters",
+    "total_rollups", "total_durations", "total_costs",
+)  # fmt: skip
 
 
 @contextmanager
@@ -32,11 +35,12 @@ def fill(connections: Connections, documents: Iterable[Document]) -> None:
     marks = ", ".join(["%s"] * len(COLUMNS))
     insert = f"INSERT INTO {DEFAULT_SCHEMA}.executions ({', '.join(COLUMNS)}) VALUES ({marks})"  # noqa: S608 - names of ours
     with connections.connect() as connection:
-        for table in (*_TABLES, "total_durations"):
+        for table in _TABLES:
             connection.execute(statements.placed(f"DELETE FROM {DEFAULT_SCHEMA}.{table}"))  # noqa: S608 - likewise
         for seq, document in enumerate(kept.values(), 1):
             row = row_of(document, packer, document.create_time)
             connection.execute(statements.placed(insert), row.values(seq, seq << 20))
             insert_rows(connection, statements, ADD_LONG_TEXTS, sorted(row.long_texts.items()))
+            insert_rows(connection, statements, ADD_NODES, [(*row.key, *node) for node in row.nodes])
             deltas.count(row.key.workflow_id, row.counted, 1)
         deltas.write(connection, statements)

@@ -41,26 +41,40 @@ _STORES: Final = 3
 _ROLLUPS: Final = (
     (
         (
-            "SELECT workflow_id, hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "SELECT workflow_id, hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens), "
+            "sum(input_tokens) "
             "FROM execution_history.rollups GROUP BY workflow_id, hour "
             "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY workflow_id, hour"
         ),
         (
             "SELECT workflow_id, create_time / 3600000, count(*) FILTER (WHERE status = 0), "
             "count(*) FILTER (WHERE status = 1), count(*) FILTER (WHERE status = 2), "
-            "count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0), "
+            "coalesce(sum(input_tokens), 0) "
             "FROM execution_history.executions GROUP BY 1, 2 ORDER BY 1, 2"
         ),
     ),
     (
         (
-            "SELECT hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens) "
+            "SELECT workflow_id, hour, currency, sum(runs), sum(cost) FROM execution_history.costs "
+            "GROUP BY 1, 2, 3 HAVING sum(runs) > 0 ORDER BY 1, 2, 3"
+        ),
+        (
+            "SELECT workflow_id, create_time / 3600000, currency, count(*), sum(cost) "
+            "FROM execution_history.executions WHERE cost IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        ),
+    ),
+    (
+        (
+            "SELECT hour, sum(running), sum(success), sum(failed), sum(interrupted), sum(tokens), "
+            "sum(input_tokens) "
             "FROM execution_history.total_rollups GROUP BY hour "
             "HAVING sum(running + success + failed + interrupted + other) > 0 ORDER BY hour"
         ),
         (
             "SELECT create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FILTER (WHERE status = 1), "
-            "count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0) "
+            "count(*) FILTER (WHERE status = 2), count(*) FILTER (WHERE status = 3), coalesce(sum(tokens), 0), "
+            "coalesce(sum(input_tokens), 0) "
             "FROM execution_history.executions GROUP BY 1 ORDER BY 1"
         ),
     ),

@@ -9,11 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
+from execution_history.query.breakdown import BYS, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, StatisticsQuery
 from execution_history.records.record import Document
 from execution_history.stores.memory import select as specification
 from execution_history.stores.postgres.connections import Connections
+from execution_history.stores.postgres.groups import breakdown
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.select import keys_of, select
 from execution_history.stores.postgres.statistics import statistics
@@ -21,6 +23,7 @@ from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import changed, document
 from tests.stores.postgres.filled import empty_history, fill
+from tests.stores.test_breakdown import untitled
 
 _LIMITS = st.sampled_from(
     [
@@ -142,6 +145,44 @@ def test_counts_are_those_of_the_specification(
         assert replace(counted, reach=found.reach) == found
         return
     assert _without_percentiles(counted) == _without_percentiles(found)
+
+
+@given(
+    records=_RECORDS,
+    wanted=filters(),
+    by=st.sampled_from([*BYS, "workflow"]),
+    sort=st.sampled_from(["runs", "p95", "cost"]),
+    bucket=st.sampled_from([None, "hour", "day"]),
+    zone=st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kolkata"]),
+    limits=st.sampled_from(
+        [
+            USUAL,
+            Limits(exact_grouped=0),
+            Limits(few=-1, exact_grouped=3, grouped=12),
+            Limits(exact_grouped=0, grouped=4),
+        ]
+    ),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_groups_are_those_of_the_specification(
+    history: Connections,
+    records: list[Document],
+    wanted: RecordFilter,
+    by: Any,
+    sort: Any,
+    bucket: Any,
+    zone: str,
+    limits: Limits,
+) -> None:
+    """From rollups of hours, or from the newest rows; nodes from rows only."""
+    fill(history, records)
+    if by == "node":
+        wanted, limits = replace(wanted, workflow_ids=("w",)), USUAL
+    query = BreakdownQuery(filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=2)
+    reach, numbers = IndexReach(0, 0), (limits.exact_grouped, limits.grouped)
+    counted = specification.breakdown(query, _arrived(records), reach, *numbers)
+    found = breakdown(history, query, has_text=True, limits=limits)
+    assert untitled(counted) == untitled(replace(found, reach=reach))
 
 
 def _without_percentiles(found: Any) -> Any:

@@ -24,6 +24,7 @@ from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.day_rollups import Day
 from execution_history.stores.sqlite.index.limits import Limits
 from tests.sample_filters import BASE, HOUR, documents
+from tests.sample_records import change, document
 from tests.stores.test_breakdown import untitled
 
 _TIMES = st.none() | st.integers(0, 240).map(lambda step: BASE + step * HOUR // 8)
@@ -56,6 +57,8 @@ def test_longer_durations_have_larger_buckets() -> None:
     bucket=st.sampled_from([None, "hour", "day", "week"]),
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "Asia/Kolkata", "Australia/Lord_Howe"]),
     exact_runs=st.sampled_from([0, 5, 20]),
+    statuses=st.sampled_from([(), (), ("failed", "interrupted")]),
+    counts_only=st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
 def test_statistics_from_rollups_are_those_of_the_specification(
@@ -66,10 +69,12 @@ def test_statistics_from_rollups_are_those_of_the_specification(
     bucket: Any,
     zone: str,
     exact_runs: int,
+    statuses: tuple[str, ...],
+    counts_only: bool,
 ) -> None:
     """The same counts, sums and percentiles of the same histograms, whole hours or not, and they say so."""
-    wanted = RecordFilter(workflow_ids=workflow_ids, created_from=times[0], created_before=times[1])
-    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone)
+    wanted = RecordFilter(workflow_ids=workflow_ids, statuses=statuses, created_from=times[0], created_before=times[1])
+    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, counts_only=counts_only)
 
     async def compare() -> None:
         folder = tmp_path_factory.mktemp("h")
@@ -138,6 +143,29 @@ SELECT w, create_time / 3600000, count(*) FILTER (WHERE status = 0), count(*) FI
     coalesce(sum(tokens), 0), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
 FROM (SELECT workflow AS w, * FROM facets UNION ALL SELECT 0 AS w, * FROM facets) GROUP BY 1, 2 ORDER BY 1, 2
 """
+
+
+@pytest.mark.anyio
+async def test_a_workflow_that_names_its_nodes_anew_is_counted_from_rows(tmp_path: Path) -> None:
+    """All of them; their daily rollups, which would be as many as runs, are bounded, and nothing is left of them."""
+    store = SQLiteStore(tmp_path, json_files=False)
+    await store.open()
+    index = RecordIndex(tmp_path, store._parts.reader, None, Limits(exact_grouped=0))
+    for number in range(3):
+        nodes = {f"{number}-{each}": {"node_title": "x"} for each in range(90)}
+        await store.create(document(f"e{number}", now=BASE))
+        await store.update("w", f"e{number}", change(BASE + 1, "success", node_execute_status=nodes))
+    query = BreakdownQuery(filter=RecordFilter(workflow_ids=("w",)), by="node", limit=1_000)
+    found = await index.breakdown(query)
+    assert (270, True) == (found.total_groups, found.percentiles_are_exact)
+    days = "SELECT count(*) FROM days WHERE node > 0"
+    assert 200 == await asyncio.to_thread(index.answer, lambda read, _h, _r: read.execute(days).fetchone()[0])
+    for number in range(3):
+        await store.delete("w", f"e{number}")
+    assert 0 == (await index.breakdown(query)).total_groups
+    assert 0 == await asyncio.to_thread(index.answer, lambda read, _h, _r: read.execute(days).fetchone()[0])
+    index.close()
+    await store.aclose()
 
 
 _COSTS_RECOUNT = """
@@ -227,8 +255,6 @@ async def _nodes(store: SQLiteStore) -> list[Any]:
 @pytest.mark.anyio
 async def test_every_node_of_a_run_that_has_ended_has_a_row(tmp_path: Path) -> None:
     """With its times and tokens where they are known; the rows change and go with the record."""
-    from tests.sample_records import change, document  # noqa: PLC0415
-
     nodes = {
         "Start": {"node_id": "1", "node_title": "Start", "node_type": "Start", "is_finish": True,
                   "start_time": BASE, "update_time": BASE + 5},

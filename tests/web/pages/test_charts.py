@@ -9,10 +9,10 @@ import pytest
 
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.model import BucketSize, Figures
+from execution_history.web.pages.chart_axis import TimeAxis, axis_of
 from execution_history.web.pages.chart_view import Card, Counted, cards_of, round_duration, short
 from execution_history.web.pages.charts import lines, round_up, round_up_time, stacked, two_sided
 from execution_history.web.pages.month_view import months_of, spent_of
-from execution_history.web.pages.time_axis import TimeAxis, axis_of
 
 HOUR = 3_600_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -159,8 +159,8 @@ def test_every_bucket_can_be_asked_for_its_values() -> None:
     ]
     assert "p95 12.4 s · p50 900 ms" == times.spots[0].text
     assert "read 20 · written 10" == tokens.spots[0].text
-    assert "CNY ¥0.5000" == cost.spots[0].text
-    assert ["¥0.5000"] == [value.text for value in cost.values]
+    assert "¥0.500" == cost.spots[0].text
+    assert ["¥0.500"] == [value.text for value in cost.values]
     assert "运行 4 · 失败 1" == cards(shown, first, first, language="zh")[0].spots[0].text
 
 

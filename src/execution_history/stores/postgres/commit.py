@@ -209,7 +209,7 @@ def _write_beside(connection: Connection, statements: Statements, planned: Seque
     if old:
         connection.execute(statements["drop_nodes"], _columns(old))
     nodes = sorted((*each.key, *node) for each in planned if each.row is not None for node in each.row.nodes)
-    insert_rows(connection, statements, _ADD_NODES, nodes)
+    insert_rows(connection, statements, ADD_NODES, nodes)
     gone = sorted((*each.key, each.version, now) for each in planned if each.row is None)
     insert_rows(connection, statements, _ADD_DELETIONS, gone)
 
@@ -225,7 +225,9 @@ _INSERT: Final = f"INSERT INTO execution_history.executions ({', '.join(COLUMNS)
 ADD_LONG_TEXTS: Final = "INSERT INTO execution_history.long_texts VALUES {} ON CONFLICT DO NOTHING"
 """Adds texts that columns have shortened, sorted by their keys."""
 
-_ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
+ADD_NODES: Final = "INSERT INTO execution_history.nodes VALUES {}"
+"""Adds the nodes of runs that have ended, sorted."""
+
 _ADD_TO_BIN: Final = (
     "INSERT INTO execution_history.bin VALUES {} ON CONFLICT (workflow_id, execute_id) DO UPDATE SET "
     "deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time, "

@@ -18,9 +18,11 @@ _TABLES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ("counters", ("workflow_id", "slot"), STATUS_NAMES),
     ("rollups", ("workflow_id", "hour", "slot"), (*STATUS_NAMES, *TOKENS)),
     ("durations", ("workflow_id", "hour", "bucket", "slot"), ("runs",)),
+    ("costs", ("workflow_id", "hour", "currency", "slot"), ("runs", "cost")),
     ("total_counters", ("slot",), STATUS_NAMES),
     ("total_rollups", ("hour", "slot"), (*STATUS_NAMES, *TOKENS)),
     ("total_durations", ("hour", "bucket", "slot"), ("runs",)),
+    ("total_costs", ("hour", "currency", "slot"), ("runs", "cost")),
 )
 """Each table with its key and what is added up in it. All transactions write them in this order."""
 
@@ -41,7 +43,7 @@ class Deltas:
 
     def count(self, workflow_id: str, counted: Counted, sign: int) -> None:
         """Count a record once more, or once less where *sign* is -1; *workflow_id* is as it is stored."""
-        create_time, status, duration, *tokens = counted
+        create_time, status, duration, *tokens, cost, currency = counted
         hour, slot = hour_of(create_time), self._slot
         self._add("counters", (workflow_id, slot), status, sign)
         self._add("total_counters", (slot,), status, sign)
@@ -54,6 +56,11 @@ class Deltas:
             bucket = bucket_of(duration)
             self._add("durations", (workflow_id, hour, bucket, slot), 0, sign)
             self._add("total_durations", (hour, bucket, slot), 0, sign)
+
+        if cost is not None and currency is not None:
+            for name, key in (("costs", (workflow_id, hour)), ("total_costs", (hour,))):
+                self._add(name, (*key, currency, slot), 0, sign)
+                self._add(name, (*key, currency, slot), 1, sign * cost)
 
     def updated(self, workflow_id: str, update_time: int) -> None:
         """Note that a record of a workflow was written with this update time (ms)."""

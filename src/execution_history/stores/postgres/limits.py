@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from execution_history.query import grouping
 from execution_history.query.rollups import EXACT_RUNS
 
 
@@ -21,6 +22,8 @@ class Limits:
         largest_portion: rows of the largest portion.
         counted: rows up to which a total is counted.
         exact_runs: runs up to which percentiles are exact, though rollups could count them.
+        exact_grouped: the same of breakdowns by workflow.
+        grouped: the newest runs that are counted by group where rollups cannot count them.
     """
 
     few: int = 4_000
@@ -33,6 +36,8 @@ class Limits:
     largest_portion: int = 10_000
     counted: int = 10_000
     exact_runs: int = EXACT_RUNS
+    exact_grouped: int = grouping.EXACT_RUNS
+    grouped: int = grouping.MOST_RUNS
 
 
 USUAL: Final = Limits()

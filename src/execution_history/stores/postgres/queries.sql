@@ -33,7 +33,7 @@ SELECT 1 FROM execution_history.changes WHERE token = %s;
 
 -- name: states
 SELECT e.workflow_id, e.execute_id, e.seq, e.version, e.create_time, e.update_time, e.size, e.packing, e.document,
-    e.status, e.duration, e.tokens, e.input_tokens, e.output_tokens
+    e.status, e.duration, e.tokens, e.input_tokens, e.output_tokens, e.cost, e.currency
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 
@@ -248,7 +248,8 @@ WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
 -- store.py
 
 -- name: clear_executions
-DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING create_time, status, duration, tokens;
+DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING
+    create_time, status, duration, tokens, input_tokens, output_tokens, cost, currency;
 
 -- name: clear_nodes
 DELETE FROM execution_history.nodes WHERE workflow_id = %s;

@@ -42,7 +42,7 @@ _LISTS: Final = slice(COLUMNS.index("tags"), _TERMS + 1)
 
 
 class Counted(NamedTuple):
-    """What counters and rollups count of a record: its create time and duration (ms), its status and its tokens."""
+    """What counters and rollups count of a record: its create time and duration (ms), status, tokens and cost."""
 
     create_time: int
     status: int
@@ -50,6 +50,8 @@ class Counted(NamedTuple):
     tokens: int | None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cost: int | None = None
+    currency: str | None = None
 
 
 def array_text(values: Sequence[int | str]) -> str:
@@ -127,8 +129,9 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         record = outline_of(document.body)
         attributes = attributes_of(record)
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
-        figures = (attributes.duration_ms, *(getattr(attributes, name) for name in TOKENS))
-        counted = Counted(document.create_time, status, *map(whole, figures))
+        figures = [whole(getattr(attributes, name)) for name in ("duration_ms", *TOKENS, "cost")]
+        currency = None if attributes.currency is None else texts[attributes.currency]
+        counted = Counted._make([document.create_time, status, *figures, currency])
         is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
         has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [
@@ -162,14 +165,13 @@ def _failed_nodes(texts: _Texts, record: Mapping[str, Any], attributes: RunAttri
 
 
 def _nodes(texts: _Texts, record: Mapping[str, Any], create_time: int) -> list[tuple[Any, ...]]:
-    return [
-        (
-            place, create_time, texts[node.node_id or node.name], texts[node.label],
-            None if node.node_type is None else texts[node.node_type],
-            STATUS_NUMBERS[node.status], whole(node.known_ms), whole(usage_of(node.usage).total),
-        )
-        for place, node in enumerate(nodes_of(record["node_execute_status"]))
-    ]  # fmt: skip
+    found: list[tuple[Any, ...]] = []
+    for place, node in enumerate(nodes_of(record["node_execute_status"])):
+        usage = usage_of(node.usage)
+        kind = None if node.node_type is None else texts[node.node_type]
+        figures = STATUS_NUMBERS[node.status], whole(node.known_ms), usage.total, usage.input, usage.output
+        found.append((place, create_time, texts[node.node_id or node.name], texts[node.label], kind, *figures))
+    return found
 
 
 def _stored(texts: _Texts, form: str, value: Any) -> Any:  # noqa: ANN401 - of any attribute

@@ -52,7 +52,7 @@ class RollupSQL:
         found = self._moment.rows(Fragment(" UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
         return sum(count for (count,) in found)
 
-    def counts(self, first: int, last: int, edges: Sequence[int]) -> list[RolledUp]:
+    def counts(self, first: int, last: int, edges: Sequence[int], *, has_durations: bool = True) -> list[RolledUp]:
         """Count the runs between each two of *edges*; see ``steps.RollupCounts``."""
         hours, ends = pieces_within(first, last, edges)
         of_times = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at")
@@ -60,9 +60,20 @@ class RollupSQL:
         rollups, durations = (f"execution_history.{self._of}{name} r" for name in ("rollups", "durations"))
         rows = self._of_hours(_ROLLED, rollups, hours)
         rows += self._of_rows(counts_of("e"), of_times, ends)
+        if not has_durations:
+            return _gathered(rows, [])
         long = self._of_hours("r.bucket, sum(r.runs)::bigint", durations, hours, by="r.bucket")
         short = self._of_rows("e.duration, count(*)", ended, ends, by="e.duration")
         return _gathered(rows, [*long, *((number, bucket_of(duration), runs) for number, duration, runs in short)])
+
+    def costs(self, first: int, last: int, edges: Sequence[int]) -> Rows:
+        """Add up the costs between each two of *edges*: the number of the bucket, currency, millionths."""
+        hours, ends = pieces_within(first, last, edges)
+        priced = Fragment("e.create_time >= j.begin_at AND e.create_time < j.end_at AND e.cost IS NOT NULL")
+        rolled = f"execution_history.{self._of}costs r"
+        found = self._of_hours("r.currency, sum(r.cost)::bigint", rolled, hours, by="r.currency")
+        found += self._of_rows("e.currency, sum(e.cost)::bigint", priced, ends, by="e.currency")
+        return found
 
     def _of_hours(self, figures: str, source: str, pieces: Sequence[Piece], by: str = "") -> Rows:
         """Return *figures* of the rollups for each piece, and for each value of *by*, from one range of hours."""

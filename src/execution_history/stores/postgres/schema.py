@@ -30,6 +30,8 @@ SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE, USAGE') FROM pg_catal
 
 _DISTRIBUTED: Final = ("executions", "nodes", "counters", "rollups", "durations", "deletions", "bin")
 _REFERENCE: Final = ("long_texts",)
+_DISTRIBUTED_SINCE: Final = {1: _DISTRIBUTED, 4: ("costs",)}
+"""The tables that a migration makes and that are spread over the nodes of a cluster, beside those of the first one."""
 
 
 def prepare(connection: Connection, statements: Statements) -> None:
@@ -128,19 +130,24 @@ def _take(connection: Connection, statements: Statements, step: Migration) -> No
     connection.execute(statements.placed(step.script))
     if step.number == 1:
         connection.execute(statements["add_dictionary"], (CURRENT, shipped_dictionary()))
-        _distribute(connection, statements)
+    if step.number in _DISTRIBUTED_SINCE:
+        _distribute(connection, statements, _DISTRIBUTED_SINCE[step.number])
     connection.execute(statements["add_migration"], (step.number, step.name, step.oldest_code))
 
 
-def _distribute(connection: Connection, statements: Statements) -> None:
-    """Spread the tables over the nodes of a cluster, where the database has the extension Citus."""
+def _distribute(connection: Connection, statements: Statements, tables: Sequence[str]) -> None:
+    """Spread *tables* over the nodes of a cluster, where the database has the extension Citus."""
     if not connection.execute("SELECT 1 FROM pg_catalog.pg_extension WHERE extname = 'citus'").fetchone():
         return
-    first, *others = (sql.Identifier(statements.schema, table).as_string(connection) for table in _DISTRIBUTED)
-    connection.execute("SELECT create_distributed_table(%s, 'workflow_id')", (first,))
-    for table in others:
-        connection.execute("SELECT create_distributed_table(%s, 'workflow_id', colocate_with => %s)", (table, first))
-    for table in _REFERENCE:
-        connection.execute(
-            "SELECT create_reference_table(%s)", (sql.Identifier(statements.schema, table).as_string(connection),)
-        )
+
+    def named(table: str) -> str:
+        return sql.Identifier(statements.schema, table).as_string(connection)
+
+    for table in tables:
+        if table == _DISTRIBUTED[0]:
+            connection.execute("SELECT create_distributed_table(%s, 'workflow_id')", (named(table),))
+            continue
+        values = (named(table), named(_DISTRIBUTED[0]))
+        connection.execute("SELECT create_distributed_table(%s, 'workflow_id', colocate_with => %s)", values)
+    for table in _REFERENCE if tables is _DISTRIBUTED else ():
+        connection.execute("SELECT create_reference_table(%s)", (named(table),))

@@ -1,5 +1,6 @@
 """Statistics: carries out the steps of a finder, each in one or two statements."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -37,9 +38,10 @@ from execution_history.stores.sql_fragments import (
 _TOKENS: Final = ", ".join(f"e.{name}" for name in TOKENS)
 # The place of a percentile of n values in order is int(part * (n - 1)), computed in the same numbers as in Python.
 _NEVER: Final = (0, None)
-_PERCENTILES: Final = ", ".join(
+PERCENTILES: Final = ", ".join(
     f"g.durations[1 + floor({part}::float8 * (cardinality(g.durations) - 1))::integer]" for part in (0.5, 0.95, 0.99)
 )
+"""The percentiles of the durations of ``g``, which are an array in order."""
 
 
 class StatisticsEngine:
@@ -66,8 +68,8 @@ class StatisticsEngine:
                 return self._span()
             case steps.BucketCounts(first, last, edges):
                 return self._buckets(first, last, edges)
-            case steps.RollupCounts(first, last, edges):
-                return self._rollups.counts(first, last, edges)
+            case steps.RollupCounts(first, last, edges, has_durations):
+                return self._rollups.counts(first, last, edges, has_durations=has_durations)
             case steps.Costs(first, last, edges):
                 return self._costs(first, last, edges)
             case steps.ErrorCodes(first, last):
@@ -104,7 +106,7 @@ class StatisticsEngine:
             f"g AS (SELECT r.bucket, ARRAY[{counts}] AS counts, "
             "array_agg(r.duration ORDER BY r.duration) FILTER (WHERE r.duration IS NOT NULL) AS durations "
             "FROM r GROUP BY GROUPING SETS ((r.bucket), ())) "
-            f"SELECT g.bucket, g.counts, {_PERCENTILES} FROM g"
+            f"SELECT g.bucket, g.counts, {PERCENTILES} FROM g"
         )
         rows = self._moment.rows(Fragment(sql, (list(edges), *source.values, *where.values)))
         percentiles: Percentiles = (None, None, None)
@@ -117,14 +119,18 @@ class StatisticsEngine:
         return percentiles, found
 
     def _costs(self, first: int, last: int, edges: Sequence[int]) -> dict[int, dict[str, int]]:
-        source, where = self._within(first, last, Fragment("e.cost IS NOT NULL"))
-        sql = (
-            "SELECT width_bucket(e.create_time, %s::bigint[]) - 1, e.currency, sum(e.cost)::bigint "  # noqa: S608 - literals of ours
-            f"FROM {source.sql} WHERE {where.sql} GROUP BY 1, 2"
-        )
-        found: dict[int, dict[str, int]] = {}
-        for number, currency, cost in self._moment.rows(Fragment(sql, (list(edges), *values_of([source, where])))):
-            found.setdefault(number, {})[currency] = cost
+        if is_rolled_up(self._query.filter, first):
+            rows = self._rollups.costs(first, last, edges)
+        else:
+            source, where = self._within(first, last, Fragment("e.cost IS NOT NULL"))
+            sql = (
+                "SELECT width_bucket(e.create_time, %s::bigint[]) - 1, e.currency, sum(e.cost)::bigint "  # noqa: S608 - literals of ours
+                f"FROM {source.sql} WHERE {where.sql} GROUP BY 1, 2"
+            )
+            rows = self._moment.rows(Fragment(sql, (list(edges), *values_of([source, where]))))
+        found: dict[int, Counter[str]] = {}
+        for number, currency, cost in rows:
+            found.setdefault(number, Counter())[currency] += cost
         texts = texts_of(self._moment, {currency for costs in found.values() for currency in costs})
         return {n: {texts[currency]: cost for currency, cost in costs.items()} for n, costs in found.items()}
 

@@ -1,6 +1,6 @@
 """The changes of a history as server-sent events."""
 
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
@@ -31,12 +31,17 @@ LastEventId = Annotated[str | None, Header(alias="Last-Event-ID", description="T
 Workflows = Annotated[list[str] | None, Query(alias="workflow", description="Only of this workflow; repeatable.")]
 
 
-def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], FeedSubscription]) -> None:
+def add_live(
+    router: APIRouter,
+    follow: Callable[[int | None, Collection[str]], FeedSubscription],
+    workflow_named: Callable[[str], Awaitable[str]],
+) -> None:
     """Add the route of the change feed.
 
     Args:
         router: gets the route.
         follow: returns a subscription, as :meth:`ExecutionHistoryService.follow` does.
+        workflow_named: returns the id of a workflow that is called by its name, as the service does.
     """
 
     @router.get(
@@ -52,7 +57,8 @@ def add_live(router: APIRouter, follow: Callable[[int | None, Collection[str]], 
         because the history is another one or an older copy: read it again, and go on from there.
         """
         parameters_of(request.query_params.multi_items(), _WORDS, filters=False)
-        following = follow(_revision(last_event_id or since), workflow_ids or ())
+        named = [await workflow_named(each) for each in workflow_ids or ()]
+        following = follow(_revision(last_event_id or since), named)
         # An error before the first event is an ordinary error answer, not a stream.
         await following.begin()
         return ByteStream(events(following), "text/event-stream", NOT_HELD_BACK, following.end)

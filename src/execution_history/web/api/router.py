@@ -60,7 +60,7 @@ def history_router(
             DeprecationWarning,
             stacklevel=2,
         )
-    add_live(router, service.follow if live is None else live.follow)
+    add_live(router, service.follow if live is None else live.follow, service.workflow_named)
     add_finding(router, service)
     add_counting(router, service)
     add_overview(router, service)

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 from execution_history.presentation.formatting import duration, money, round_money, thin
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
+from execution_history.web.pages.chart_axis import Tick, TimeAxis
 from execution_history.web.pages.charts import Chart, Level, lines, stacked, two_sided
-from execution_history.web.pages.time_axis import Tick, TimeAxis
 
 _TOP: Final = 8
 _PIXELS: Final = 1.12

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from execution_history.web.pages.time_axis import WIDTH, Slot, TimeAxis
+from execution_history.web.pages.chart_axis import WIDTH, Slot, TimeAxis
 
 _HEIGHT: Final = 100
 _LEAST: Final = 1.2

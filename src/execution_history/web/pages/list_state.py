@@ -32,11 +32,13 @@ class ListState:
     sort: Sort = "create_time"
     is_ascending: bool = False
     after: str | None = None
+    view: str = ""
 
     @property
     def address(self) -> str:
         """The address."""
         query = [*self.pairs, *self._order(), *([("after", self.after)] if self.after else [])]
+        query += [("view", self.view)] if self.view else []
         return f"{self.path}?{urlencode(query)}" if query else self.path
 
     @property
@@ -53,17 +55,37 @@ class ListState:
         """Return the value of a filter; empty when it is off."""
         return next((value for key, value in self.pairs if key == name), "")
 
+    def values(self, name: str) -> list[str]:
+        """Return all values of a filter."""
+        return [value for key, value in self.pairs if key == name]
+
     def chips(self) -> list[Chip]:
         """Return the filters that are on, in the order of the address."""
-        first, pairs = replace(self, after=None), self.pairs
-        return [
-            Chip(*pair, replace(first, pairs=(*pairs[:number], *pairs[number + 1 :])).address)
-            for number, pair in enumerate(pairs)
-        ]
+        return [Chip(*pair, self.without(*pair)) for pair in self.pairs]
+
+    def without(self, name: str, value: str) -> str:
+        """Return the address of the list without one value of a filter."""
+        return replace(self, pairs=tuple(pair for pair in self.pairs if pair != (name, value)), after=None).address
+
+    def also(self, name: str, value: str) -> str:
+        """Return the address of the list with one more value of a filter, or without it where it is on."""
+        if (name, value) in self.pairs:
+            return self.without(name, value)
+        return replace(self, pairs=(*self.pairs, (name, value)), after=None).address
+
+    def only(self, pairs: Pairs, *names: str) -> str:
+        """Return the address of the list with *pairs* in place of all values of the filters *names*."""
+        kept = tuple(pair for pair in self.pairs if pair[0] not in names)
+        return replace(self, pairs=(*kept, *pairs), after=None).address
+
+    def besides(self, *names: str) -> "ListState":
+        """Return the first page of the list without the filters *names*."""
+        return replace(self, pairs=tuple(pair for pair in self.pairs if pair[0] not in names), after=None)
 
     def hidden(self, *but: str) -> list[tuple[str, str]]:
         """Return the hidden fields of a form that sets the filters *but*."""
-        return [*(pair for pair in self.pairs if pair[0] not in but), *self._order()]
+        view = [("view", self.view)] if self.view else []
+        return [*(pair for pair in self.pairs if pair[0] not in but), *self._order(), *view]
 
     def sorted_by(self, sort: Sort) -> str:
         """Return the address of the same list sorted by *sort*, or reversed where it is sorted so already."""
@@ -78,13 +100,22 @@ class ListState:
         """Return the filters as a query string."""
         return urlencode(list(self.pairs))
 
+    def kept(self, workflow_id: str | None) -> str:
+        """Return what a saved view keeps of the list, as a query string: the filters and the order."""
+        workflow = [] if workflow_id is None else [("workflow", workflow_id)]
+        return urlencode([*workflow, *self.pairs, *self._order()])
+
+    def query_with(self, name: str, value: str) -> str:
+        """Return the filters and the order as a query string, with one more parameter."""
+        return urlencode([*self.hidden(), (name, value)])
+
     def exported(self, viewer: Viewer, workflow_id: str | None) -> list[tuple[str, str]]:
         """Return the parameters with which the API exports the same runs in the same order."""
         workflow = [] if workflow_id is None else [("workflow", workflow_id)]
         order = [("sort", self.sort), ("order", "asc" if self.is_ascending else "desc")]
         return [*workflow, *self.pairs, *order, ("zone", viewer.zone.key)]
 
-    def view(self, viewer: Viewer, workflow_id: str | None) -> str:
+    def export_query(self, viewer: Viewer, workflow_id: str | None) -> str:
         """Return those parameters as a query string."""
         return urlencode(self.exported(viewer, workflow_id))
 
@@ -113,4 +144,6 @@ def list_state(path: str, parameters: Sequence[tuple[str, str]]) -> ListState:
     others = dict(parameters)
     pairs = dict.fromkeys((name, value.strip()) for name, value in parameters if is_filter(name) and value.strip())
     sort = sort_of(others.get("sort") or "create_time")
-    return ListState(path, tuple(pairs), sort, others.get("order") == "asc", others.get("after") or None)
+    return ListState(
+        path, tuple(pairs), sort, others.get("order") == "asc", others.get("after") or None, others.get("view", "")
+    )

@@ -10,9 +10,9 @@ from execution_history.presentation.formatting import money, round_money
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
 from execution_history.query.time_buckets import bucket_edges
+from execution_history.web.pages.chart_axis import TimeAxis
 from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, said
 from execution_history.web.pages.charts import lines
-from execution_history.web.pages.time_axis import TimeAxis
 
 
 @dataclass(frozen=True, slots=True)

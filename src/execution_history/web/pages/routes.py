@@ -17,6 +17,7 @@ from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
+from execution_history.web.pages.facet_pages import FacetPages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
 from execution_history.web.pages.name_form import NameForm
@@ -28,6 +29,7 @@ from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
 from execution_history.web.pages.statistics_page import FigurePages
 from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.view_pages import ViewPages
 from execution_history.web.pages.viewer import THEMES
 
 _YEAR: Final = 365 * 24 * 3600
@@ -65,7 +67,10 @@ def add_pages(app: FastAPI, application: Application) -> None:
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
-    ListPages(service, renderer, runs).add_to(router)
+    facets = FacetPages(service, renderer)
+    facets.add_to(router)
+    ListPages(service, renderer, runs, facets).add_to(router)
+    ViewPages(service, renderer).add_to(router)
     RunChoices(service, renderer).add_to(router)
     NameForm(service).add_to(router)
     IndexPages(service, renderer).add_to(router)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -18,12 +19,15 @@ from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
+from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.run_page import RunPages, run_in_thread_if_large
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.view_pages import is_changed
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
 
@@ -46,11 +50,13 @@ class ListPages:
         service: where the records are.
         renderer: renders pages.
         runs: shows the run beside the list.
+        facets: counts the runs of the tabs.
     """
 
     service: ExecutionHistoryService
     renderer: Renderer
     runs: RunPages
+    facets: FacetPages
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes: each for all workflows, and for one."""
@@ -70,7 +76,7 @@ class ListPages:
                 return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
             named = found.runs
         path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
-        notice, status, selection = "", HTTPStatus.OK, None
+        notice, status, selection, record_filter = "", HTTPStatus.OK, None, RecordFilter()
         with_words, _ = choose_workflows(
             await self.service.workflow_summaries() if words and workflow_id is None else (),
             await self.service.names(),
@@ -78,7 +84,10 @@ class ListPages:
         )
         try:
             state = list_state(path, pairs)
-            selection = await self._selected(await self._filter(state, viewer, workflow_id), state)
+            if has_blanks(pairs):
+                return RedirectResponse(state.address, HTTPStatus.SEE_OTHER)
+            record_filter = await self._filter(state, viewer, workflow_id)
+            selection = await self._selected(record_filter, state)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -92,12 +101,14 @@ class ListPages:
             "named": named,
             "notice": notice,
             "lines": lines,
+            "with_cost": state.sort == "cost" or any(line.cost for line in lines),
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
-            "newest": max((line.create_time for line in lines), default=viewer.now) if state.after is None else None,
+            "newest": _newest(lines, state, viewer.now),
             "change": await self._change(query(request, "change")),
             "columns": _COLUMNS,
+            **await self._bar(state, workflow_id, record_filter, selection),
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
@@ -122,7 +133,32 @@ class ListPages:
             if (line := await self._row(key, viewer.now, wait))
         ]
         context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
+        context["with_cost"] = query(request, "cost") == "1"
         return self.renderer.page(request, "news.html", context)
+
+    async def _bar(
+        self, state: ListState, workflow_id: str | None, record_filter: RecordFilter, selection: Selection | None
+    ) -> dict[str, Any]:
+        """Return what the filter bar shows; numbers that take a while to count are asked for by the page itself."""
+        counts: dict[str, Count] = {}
+        if selection is not None and is_counted(state):
+            counts = await self.facets.counts(record_filter)
+        elif selection is not None and (current := current_tab(state)):
+            is_exact = selection.total_is_exact and selection.reach.is_complete
+            counts = {current: Count(selection.total, is_exact)}
+        base = urls.RUNS if workflow_id is None else urls.workflow(workflow_id)
+        views = await self.service.views.all() if state.view else []
+        view = next((each for each in views if each.id == state.view), None)
+        return {
+            "tabs": tabs_of(state, counts),
+            "is_counted": selection is None or is_counted(state),
+            "tabs_address": f"{base}/tabs?{urlencode(state.hidden())}",
+            "facets_address": f"{base}/facets",
+            "chips": chips_shown(state),
+            "view": view,
+            "is_changed": view is not None and is_changed(view, state),
+            "kept": state.kept(workflow_id),
+        }
 
     async def _change(self, change_id: str) -> BulkChange | None:
         """Return the change of many runs to show: the one that is named, or one that goes on."""
@@ -167,3 +203,11 @@ class ListPages:
         return await run_in_thread_if_large(
             sum(map(len, found)), lambda: [line_of_hit(body, now, search) for body in found]
         )
+
+
+def _newest(lines: list[RunLine], state: ListState, now: int) -> int | None:
+    """Return the time (ms) after which runs are news to a list; ``None`` on a page further back."""
+    if state.after is not None:
+        return None
+    is_by_time = state.sort == "create_time" and not state.is_ascending
+    return max((line.create_time for line in lines), default=now) if is_by_time else now

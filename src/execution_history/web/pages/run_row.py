@@ -9,7 +9,8 @@ import orjson
 from execution_history.presentation.formatting import error_text, one_line
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
-from execution_history.records.metadata import PINNED, TAGS
+from execution_history.records.cost import cost_of, units_of
+from execution_history.records.metadata import COST, PINNED, TAGS
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 
@@ -47,12 +48,13 @@ class RunLine:
     tags: tuple[str, ...]
     is_pinned: bool
     passages: tuple[Passage, ...] = ()
+    cost: tuple[float, str] | None = None
 
 
 def line_of_run(summary: bytes, now: int) -> RunLine:
     """Return the line of the run whose *summary* this is (see :mod:`execution_history.records.summary`)."""
     facts: dict[str, Any] = orjson.loads(summary)
-    error = error_text(facts)
+    error, cost = error_text(facts), cost_of(COST.of(facts))
     return RunLine(
         facts["workflow_id"],
         facts["execute_id"],
@@ -65,6 +67,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         bool(error),
         tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
         PINNED.of(facts) is True,
+        cost=None if cost is None else (units_of(cost.amount), cost.currency),
     )
 
 

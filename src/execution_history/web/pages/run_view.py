@@ -12,7 +12,7 @@ from execution_history.errors import Message
 from execution_history.history.annotations import RATINGS
 from execution_history.history.overview import DEBUG_PAGE_LIVES
 from execution_history.presentation.coze_error_codes import explanation
-from execution_history.presentation.formatting import one_line
+from execution_history.presentation.formatting import cost_text, one_line
 from execution_history.presentation.phrases import RUN_MODES, proof_sentence
 from execution_history.presentation.web_link import web_link
 from execution_history.records.attributes import RunAttributes, attributes_of, caller_text, node_of_failure
@@ -146,6 +146,7 @@ def _facts(record: Record, known: RunAttributes) -> tuple[Fact, ...]:
         Fact("update_time", record["update_time"], "time"),
         Fact("run_mode", known.run_mode if known.run_mode in RUN_MODES else None),
         Fact("tokens", None if known.tokens is None else known),
+        Fact("cost", cost_text(record), "text", "/metadata/cost"),
         Fact("error_code", known.error_code, "text", "/error_code"),
     ]
     return tuple(_shortened(fact) if fact.pointer else fact for fact in facts if fact.value not in (None, ""))

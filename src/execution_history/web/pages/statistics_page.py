@@ -16,12 +16,12 @@ from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
 from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import TimeAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
-from execution_history.web.pages.time_axis import TimeAxis, axis_of
 from execution_history.web.pages.viewer import Viewer
 
 _HOUR: Final = 3_600_000

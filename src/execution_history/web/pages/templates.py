@@ -19,9 +19,11 @@ from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS
+from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.index_lag import index_line
+from execution_history.web.pages.list_filters import PRESETS, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
 
 _POLICY: Final = (
@@ -135,7 +137,11 @@ class Renderer:
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
-            "offered_filters": [row for row in FILTERS if row.example is not None],
+            "all_filters": FILTERS,
+            "modes": tuple(MODE_NAMES.values()),
+            "presets": PRESETS,
+            "shown_value": shown_value,
+            "local_time": local_time,
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment

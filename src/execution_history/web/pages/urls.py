@@ -16,6 +16,7 @@ ACT: Final = "/runs/act"
 CHANGE: Final = "/runs/change"
 UNDO: Final = "/runs/change/undo"
 STOP: Final = "/runs/change/stop"
+VIEWS: Final = "/views"
 EXPORT: Final = "/coze/export"
 
 
@@ -47,6 +48,11 @@ def nodes(workflow_id: str, window: str = "") -> str:
 def run(workflow_id: str, execute_id: str) -> str:
     """Return the address of the page of one run."""
     return f"{runs(workflow_id)}/{segment(execute_id)}"
+
+
+def view(view_id: str) -> str:
+    """Return the address to which changes of a saved view are sent."""
+    return f"{VIEWS}/{segment(view_id)}"
 
 
 def part(workflow_id: str, execute_id: str, pointer: str, start: int = 0) -> str:

@@ -13,3 +13,24 @@ ALTER TABLE execution_history.rollups
     ADD COLUMN input_tokens bigint NOT NULL DEFAULT 0, ADD COLUMN output_tokens bigint NOT NULL DEFAULT 0;
 ALTER TABLE execution_history.total_rollups
     ADD COLUMN input_tokens bigint NOT NULL DEFAULT 0, ADD COLUMN output_tokens bigint NOT NULL DEFAULT 0;
+ALTER TABLE execution_history.nodes ADD COLUMN input_tokens bigint, ADD COLUMN output_tokens bigint;
+CREATE INDEX executions_with_error ON execution_history.executions (create_time, seq) WHERE error_code IS NOT NULL;
+CREATE INDEX executions_tagged ON execution_history.executions (create_time, seq) WHERE tags IS NOT NULL;
+-- What the runs of an hour that have a price have cost, in millionths of a currency; runs counts them.
+CREATE TABLE execution_history.costs (
+    workflow_id text COLLATE "C" NOT NULL,
+    hour bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    slot smallint NOT NULL,
+    runs bigint NOT NULL,
+    cost bigint NOT NULL,
+    PRIMARY KEY (workflow_id, hour, currency, slot)
+);
+CREATE TABLE execution_history.total_costs (
+    hour bigint NOT NULL,
+    currency text COLLATE "C" NOT NULL,
+    slot smallint NOT NULL,
+    runs bigint NOT NULL,
+    cost bigint NOT NULL,
+    PRIMARY KEY (hour, currency, slot)
+);

@@ -14,12 +14,11 @@ import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
 from execution_history.query.grouping import GroupSums
-from execution_history.query.rollups import DAY_HOURS, HOUR_MS, Stretch, bucket_of, stretches_of
-from execution_history.query.statistics import sum_of
+from execution_history.query.rollups import DAY_HOURS, HOUR_MS, Piece, Stretch, bucket_of, stretches_of
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import TOKENS, counts_of, is_ended, sums_of
 from execution_history.stores.sqlite.index.connections import rows, statement, texts_at
-from execution_history.stores.sqlite.index.day_rollups import hours_of, lanes_of, unpacked
+from execution_history.stores.sqlite.index.day_rollups import OVERFLOW, hours_of, lanes_of, unpacked
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _DAY_MS: Final = DAY_HOURS * HOUR_MS
@@ -56,10 +55,10 @@ _OF_NODE: Final = {
 _COSTS: Final = {
     "day": "SELECT json_group_array(json(s.costs)) FILTER (WHERE s.costs IS NOT NULL) FROM days s "
     "WHERE s.workflow = j.value AND s.node = 0 AND s.day",
-    "hour": "SELECT json_group_array(json_object(s.currency, s.cost)) FROM costs s "
+    "hour": "SELECT json_group_array(json_object(CAST(s.currency AS TEXT), s.cost)) FROM costs s "
     "WHERE s.workflow = j.value AND s.hour",
-    "row": "SELECT json_group_array(json_object(s.currency, s.cost)) FROM facets s INDEXED BY priced_of_workflow "
-    "WHERE s.cost IS NOT NULL AND s.workflow = j.value AND s.create_time",
+    "row": "SELECT json_group_array(json_object(CAST(s.currency AS TEXT), s.cost)) FROM facets s "
+    "INDEXED BY priced_of_workflow WHERE s.cost IS NOT NULL AND s.workflow = j.value AND s.create_time",
 }
 
 
@@ -84,11 +83,23 @@ class DayGroups:
         return [number for (number,) in rows(self._index, _NUMBERS_OF, (listed,))]
 
     @cached_property
+    def _nodes(self) -> list[int]:
+        found: list[int] = []
+        for workflow in self._workflows[:1]:
+            found += (number for (number,) in rows(self._index, statement("nodes_with_days"), (workflow,)))
+        return found
+
+    @property
+    def has_all(self) -> bool:
+        """Whether all groups have rollups: not the nodes of a workflow that names them anew in each run."""
+        return not self._of_nodes or OVERFLOW not in self._nodes
+
+    @cached_property
     def _names(self) -> dict[int, str]:
         """The keys of all groups that there may be, by their numbers."""
         numbers: Sequence[int] = self._workflows
         if self._of_nodes:
-            numbers = [number for (number,) in rows(self._index, statement("nodes_with_days"), self._workflows)]
+            numbers = [number for number in self._nodes if number != OVERFLOW]
         return {number: name for number, name in texts_at(self._index, numbers).items() if number is not None}
 
     def groups(self, first: int, last: int) -> list[GroupSums]:
@@ -107,28 +118,31 @@ class DayGroups:
         ]
         columns.append(newest.format("json_array(s.title, s.type)") if self._of_nodes else "NULL")
         found = [
-            (number, [sums_of(each) for each in orjson.loads(figures)], orjson.loads(costs), last_run, title)
+            (
+                number,
+                [sum(column) for column in zip(*orjson.loads(figures), strict=True)],
+                _spent(costs),
+                last_run,
+                title,
+            )
             for number, figures, costs, last_run, title in self._each(columns, self._names)
         ]
+        found = [each for each in found if any(each[1][: len(STATUS_NAMES)])]
         titles = {number: orjson.loads(title) for number, *_, title in found if title is not None}
-        texts = texts_at(self._index, {each for title in titles.values() for each in title})
-        currencies = texts_at(
-            self._index, {int(each) for _, _, costs, *_ in found for part in costs for c in part for each in c}
-        )
-        groups = []
-        for number, sums, costs, last_run, _ in found:
-            whole = sum_of(sums)
-            if not any(whole.counts.values()):
-                continue
-            spent = Counter[str]()
-            for each in (each for part in costs for each in part):
-                spent.update({currencies[int(currency)]: cost for currency, cost in each.items()})
-            key = self._names[number]
-            title, kind = titles.get(number, (None, None))
-            groups.append(
-                GroupSums(key, texts.get(title, key), whole._replace(costs=spent), last_run, type=texts.get(kind))
+        numbers = {each for title in titles.values() for each in title} | {
+            each for _, _, costs, *_ in found for each in costs
+        }
+        texts = texts_at(self._index, numbers)
+        return [
+            GroupSums(
+                key := self._names[number],
+                texts[titles[number][0]] if number in titles else key,
+                sums_of(figures)._replace(costs={texts[currency]: cost for currency, cost in costs.items()}),
+                last_run,
+                type=texts.get(titles[number][1]) if number in titles else None,
             )
-        return groups
+            for number, figures, costs, last_run, _ in found
+        ]
 
     def details(self, keys: Sequence[str], first: int, last: int, edges: Sequence[int]) -> _Details:
         """Read histograms and trends of some groups; see ``steps.RolledDetails``."""
@@ -151,10 +165,13 @@ class DayGroups:
             f"SELECT j.value, s.day, s.hours, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
             f"{self._sources['day'].table} AND s.day {_range(stretch)}"
         )
+        parts: dict[int, list[Piece]] = {}
         for number, day, hours, durations in rows(self._index, sql, (orjson.dumps(list(made)).decode(),)):
             made[number].lanes += lanes_of(durations)
-            if has_trend:
-                made[number].add_day(day, hours_of(hours))
+            if has_trend and made[number].has_trend:
+                if day not in parts:
+                    parts[day] = made[number].parts_of(day)
+                made[number].add_day(parts[day], hours_of(hours))
 
     def _read_ends(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
         """Read hours or rows."""
@@ -180,7 +197,7 @@ class DayGroups:
                     making.durations[bucket] += runs
             else:
                 making.durations.update(map(bucket_of, found))
-            if points is not None:
+            if points is not None and making.has_trend:
                 for at, runs, failed in zip(*orjson.loads(points), strict=True):
                     making.add(at * HOUR_MS if is_hour else at, runs, failed)
 
@@ -241,20 +258,27 @@ class _Making:
 
     def add(self, time: int, runs: int, failed: int) -> None:
         """Add runs that began in one bucket, in which *time* (ms) is."""
-        if self._edges and runs:
-            point = self._points.setdefault(bucket_number(self._edges, time), [0, 0])
-            point[0] += runs
-            point[1] += failed
+        self._add(bucket_number(self._edges, time), runs, failed)
 
-    def add_day(self, day: int, hours: Sequence[int]) -> None:
-        """Add the runs of a day: those of each hour, then how many of them failed."""
-        begin, at = day * _DAY_MS, 0
-        while self._edges and at < DAY_HOURS:
-            number = bucket_number(self._edges, begin + at * HOUR_MS)
-            following = self._edges[number + 1] if number + 1 < len(self._edges) else begin + _DAY_MS
-            end = min(DAY_HOURS, max(at + 1, (following - begin) // HOUR_MS))
-            self.add(begin + at * HOUR_MS, sum(hours[at:end]), sum(hours[DAY_HOURS + at : DAY_HOURS + end]))
-            at = end
+    def add_day(self, parts: Sequence[Piece], hours: Sequence[int]) -> None:
+        """Add the runs of a day: those of each hour, then how many of them failed; *parts* are its hours by bucket."""
+        for number, begin, end in parts:
+            self._add(number, sum(hours[begin:end]), sum(hours[DAY_HOURS + begin : DAY_HOURS + end]))
+
+    def _add(self, number: int, runs: int, failed: int) -> None:
+        point = self._points.setdefault(number, [0, 0])
+        point[0] += runs
+        point[1] += failed
+
+    @property
+    def has_trend(self) -> bool:
+        """Whether there are buckets."""
+        return bool(self._edges)
+
+    def parts_of(self, day: int) -> list[Piece]:
+        """Return the hours of a day by the buckets that they are in."""
+        numbers = [bucket_number(self._edges, day * _DAY_MS + hour * HOUR_MS) for hour in range(DAY_HOURS)]
+        return [(number, numbers.index(number), DAY_HOURS - numbers[::-1].index(number)) for number in set(numbers)]
 
     def histogram(self) -> dict[int, int]:
         """Return how many ended after which duration, by its bucket."""
@@ -264,6 +288,16 @@ class _Making:
     def trend(self) -> dict[int, TrendPoint]:
         """Return the points by the numbers of buckets."""
         return {number: TrendPoint(*point) for number, point in self._points.items()}
+
+
+def _spent(costs: str) -> Counter[int]:
+    """Return the sums by currency of JSON lists of objects."""
+    spent = Counter[int]()
+    for part in orjson.loads(costs):
+        for each in part:
+            for currency, cost in each.items():
+                spent[int(currency)] += cost
+    return spent
 
 
 def _range(stretch: Stretch) -> str:

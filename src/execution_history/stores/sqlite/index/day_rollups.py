@@ -21,6 +21,12 @@ from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 SIZE: Final = len(STATUS_NAMES) + len(TOKENS)
 """How many figures a rollup has: counts per status, then sums of tokens."""
 
+OVERFLOW: Final = 0
+"""Stands among the nodes of a workflow that has more of them than are counted; as a node, for the workflow itself."""
+
+MOST_NODES: Final = 200
+"""So many nodes of a workflow have days. One with more names them anew in each run: days would be as many as runs."""
+
 _HOURS: Final = Struct(f"<{2 * DAY_HOURS}I")
 _LANE: Final = 4
 _FAILED: Final = STATUS_NUMBERS["failed"]
@@ -101,15 +107,42 @@ def _packed(durations: Mapping[int, int]) -> bytes:
     return pack(f"<{last - first + 2}I", first, *(durations.get(bucket, 0) for bucket in range(first, last + 1)))
 
 
-def write(index: apsw.Connection, changes: Mapping[DayKey, Day]) -> None:
-    """Add *changes* to the days that they name, and remove those in which nothing is left."""
-    if not changes:
-        return
+def write(index: apsw.Connection, changes: dict[DayKey, Day], *, adds: bool) -> None:
+    """Add *changes* to the days that they name, and remove those in which nothing is left.
+
+    Args:
+        index: in a transaction.
+        changes: by how much days change.
+        adds: whether they add, rather than take away.
+    """
+    counted = _counted_nodes(index, {key[:2] for key in changes if key[1] != OVERFLOW}, adds=adds)
+    changes = {key: day for key, day in changes.items() if key[1] == OVERFLOW or key[:2] in counted}
     keys = orjson.dumps(list(changes)).decode()
     for workflow, node, day, *columns in rows(index, statement("days_at"), (keys,)):
         *figures, costs, hours, durations = columns
         changes[workflow, node, day].add(figures, hours, durations, costs)
     kept = sorted((key, day) for key, day in changes.items() if not day.is_empty)
     add_rows(index, statement("put_days"), [(*key, *day.packed()) for key, day in kept])
-    emptied = [key for key, day in changes.items() if day.is_empty]
-    add_rows(index, statement("drop_days"), emptied)
+    add_rows(index, statement("drop_days"), [key for key, day in changes.items() if day.is_empty])
+
+
+def _counted_nodes(index: apsw.Connection, nodes: set[tuple[int, int]], *, adds: bool) -> set[tuple[int, int]]:
+    """Return those of *nodes* that have days, or get them where there is room for more."""
+    if not nodes:
+        return set()
+    found = rows(index, statement("which_have_days"), (orjson.dumps(list(nodes)).decode(),))
+    counted = {(workflow, node) for workflow, node in found}
+    missing = sorted(nodes - counted) if adds else []
+    if missing:
+        workflows = orjson.dumps(sorted({workflow for workflow, _ in missing})).decode()
+        room = Counter(
+            {workflow: -count for workflow, count in rows(index, statement("count_day_nodes"), (workflows,))}
+        )
+        noted = set()
+        for workflow, node in missing:
+            has_room = room[workflow] + MOST_NODES > 0
+            room[workflow] -= has_room
+            noted.add((workflow, node if has_room else OVERFLOW))
+        add_rows(index, statement("add_day_nodes"), sorted(noted))
+        counted |= noted
+    return counted

@@ -10,7 +10,7 @@ import orjson
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, TrendPoint, key_of
 from execution_history.query.fields import ERROR_CODE, STATE
-from execution_history.query.grouping import GroupSums, break_down
+from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
 from execution_history.query.predicates import Exists, In, Range
 from execution_history.query.time_buckets import bucket_number
@@ -70,6 +70,7 @@ class GroupEngine:
         self._days = DayGroups(index, query)
         self._matches = text_matches(query.filter.predicate(), text)
         self.is_text_exact = self._spanning.is_text_exact
+        self.rolled_up = ROLLED_UP if self._days.has_all else ROLLED_UP - {query.by}
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -226,7 +227,12 @@ def breakdown(
     """
     engine = GroupEngine(index, query, text, limits)
     planned = break_down(
-        query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_grouped, most=limits.grouped
+        query,
+        reach,
+        is_text_exact=engine.is_text_exact,
+        rolled_up=engine.rolled_up,
+        exact_runs=limits.exact_grouped,
+        most=limits.grouped,
     )
     pages: list[PageEngine] = []
 

@@ -12,10 +12,10 @@ CREATE INDEX by_workflow_cost ON facets (workflow, cost, create_time) WHERE cost
 CREATE INDEX priced ON facets (create_time, currency, cost) WHERE cost IS NOT NULL;
 CREATE INDEX priced_of_workflow ON facets (workflow, create_time, currency, cost) WHERE cost IS NOT NULL;
 CREATE INDEX by_mode ON facets (run_mode, create_time);
-CREATE INDEX by_error ON facets (error_code, create_time) WHERE error_code IS NOT NULL;
-CREATE INDEX by_fingerprint ON facets (fingerprint, create_time) WHERE fingerprint IS NOT NULL;
-CREATE INDEX by_workflow_error ON facets (workflow, create_time, error_code) WHERE error_code IS NOT NULL;
-CREATE INDEX by_workflow_failure ON facets (workflow, create_time, fingerprint) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_error ON facets (error_code, create_time, status) WHERE error_code IS NOT NULL;
+CREATE INDEX by_fingerprint ON facets (fingerprint, create_time, status, workflow) WHERE fingerprint IS NOT NULL;
+CREATE INDEX by_workflow_error ON facets (workflow, create_time, error_code, status) WHERE error_code IS NOT NULL;
+CREATE INDEX by_workflow_failure ON facets (workflow, create_time, fingerprint, status) WHERE fingerprint IS NOT NULL;
 CREATE INDEX by_bot ON facets (bot, create_time) WHERE bot IS NOT NULL;
 CREATE INDEX by_account ON facets (account, create_time) WHERE account IS NOT NULL;
 CREATE INDEX by_caller ON facets (caller, create_time) WHERE caller IS NOT NULL;

@@ -174,13 +174,21 @@ WITH RECURSIVE w (workflow) AS (
 SELECT workflow FROM w WHERE workflow IS NOT NULL;
 
 -- name: nodes_with_days
--- The nodes of a workflow that have days.
-WITH RECURSIVE n (node) AS (
-    SELECT min(node) FROM days WHERE workflow = ?1 AND node > 0
-    UNION ALL SELECT (SELECT min(d.node) FROM days d WHERE d.workflow = ?1 AND d.node > n.node) FROM n
-    WHERE n.node IS NOT NULL
-)
-SELECT node FROM n WHERE node IS NOT NULL;
+-- The nodes of a workflow that have days; 0 among them where it has others.
+SELECT node FROM day_nodes WHERE workflow = ?;
+
+-- name: which_have_days
+-- Of nodes, a JSON list of (workflow, node): those that have days.
+SELECT n.workflow, n.node FROM json_each(?) j CROSS JOIN day_nodes n
+ON n.workflow = j.value ->> 0 AND n.node = j.value ->> 1;
+
+-- name: count_day_nodes
+-- How many nodes of each workflow of a JSON list have days.
+SELECT workflow, count(*) FROM day_nodes WHERE workflow IN (SELECT value FROM json_each(?)) AND node > 0 GROUP BY 1;
+
+-- name: add_day_nodes
+-- Notes that nodes have days: a JSON list of (workflow, node).
+INSERT OR IGNORE INTO day_nodes SELECT value ->> 0, value ->> 1 FROM jsonb_each(?);
 
 -- name: seqs_of
 -- The rows of a record that is older than a revision.

@@ -52,7 +52,13 @@ def number_of_runs(workflow_ids: Sequence[str]) -> Fragment:
 
 
 def rollup_counts(
-    index: apsw.Connection, workflow_ids: Sequence[str], first: int, last: int, edges: Sequence[int]
+    index: apsw.Connection,
+    workflow_ids: Sequence[str],
+    first: int,
+    last: int,
+    edges: Sequence[int],
+    *,
+    has_durations: bool = True,
 ) -> list[RolledUp]:
     """Count the runs of some workflows, or of all, between each two of *edges*; see ``steps.RollupCounts``."""
     of_rollups, of_rows, by = _of(workflow_ids)
@@ -69,7 +75,8 @@ def rollup_counts(
         Fragment(f"SELECT {_KEY}, {histograms}, NULL, {_NOTHING}, 0 FROM json_each(?) j", (*listed, whole)),  # noqa: S608 - literals of ours
         Fragment(_counted("f.duration", f"{_NOTHING}, count(*)", facets, of_durations), (rest, *listed)),
     )
-    return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in arms), values_of(arms)))
+    read = arms if has_durations else arms[:2]
+    return _gathered(rows(index, " UNION ALL ".join(arm.sql for arm in read), values_of(read)))
 
 
 def rollup_costs(

@@ -85,4 +85,4 @@ class Rollups:
             index.executemany(statement("drop_empty_rollup"), [key for key, _ in hours])
             index.executemany(statement("drop_empty_durations"), [key for key, _ in durations])
             index.executemany(statement("drop_empty_costs"), [key for key, _ in costs])
-        day_rollups.write(index, self._days)
+        day_rollups.write(index, self._days, adds=not self._has_fewer)

@@ -150,6 +150,14 @@ CREATE TABLE days (
     PRIMARY KEY (workflow, node, day)
 ) STRICT, WITHOUT ROWID;
 
+-- The nodes that have days; of a workflow with more than 200 of them, which is one that names them anew in each run, only
+-- so many, and node 0 besides.
+CREATE TABLE day_nodes (
+    workflow INTEGER NOT NULL,
+    node INTEGER NOT NULL,
+    PRIMARY KEY (workflow, node)
+) STRICT, WITHOUT ROWID;
+
 -- What lists show of records that are too large to be read for every list.
 CREATE TABLE summaries (
     seq INTEGER PRIMARY KEY,

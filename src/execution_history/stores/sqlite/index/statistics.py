@@ -86,8 +86,9 @@ class StatisticsEngine:
                 return self._span()
             case steps.BucketCounts(first, last, edges):
                 return self._buckets(first, last, edges)
-            case steps.RollupCounts(first, last, edges):
-                return rollup_counts(self._index, self._filter.workflow_ids, first, last, edges)
+            case steps.RollupCounts(first, last, edges, has_durations):
+                of = self._filter.workflow_ids
+                return rollup_counts(self._index, of, first, last, edges, has_durations=has_durations)
             case steps.Costs(first, last, edges):
                 return self._costs(first, last, edges)
             case steps.ErrorCodes(first, last):
@@ -140,7 +141,7 @@ class StatisticsEngine:
             unit, where = gcd(*edges), self._within(first, last, "f.cost IS NOT NULL")
             sql = (
                 f"SELECT f.create_time / {unit}, f.currency, sum(f.cost) FROM facets f "  # noqa: S608 - literals of ours
-                f"INDEXED BY {'priced_of_workflow' if self._of_workflows else 'priced'} WHERE {where.sql} GROUP BY 1, 2"
+                f"WHERE {where.sql} GROUP BY 1, 2"
             )
             priced = rows(self._index, sql, where.values)
             found = [(bucket_number(edges, at * unit), currency, cost) for at, currency, cost in priced]

@@ -68,6 +68,7 @@ async function show(address) {
     if (!current() && row) changed.querySelector(`tr[data-row="${CSS.escape(row)}"]`)?.classList.add("current");
     current()?.querySelector("a[data-open]")?.focus({ preventScroll: true });
     changed.querySelector(".open-run")?.scrollTo(0, 0);
+    document.dispatchEvent(new CustomEvent("shown"));
     return true;
   } catch {
     location.href = address;

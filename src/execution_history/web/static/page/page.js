@@ -2,6 +2,7 @@
 import { startBulk } from "./bulk.js";
 import { startCharts } from "./charts.js";
 import { startCopying } from "./copying.js";
+import { startFacets } from "./facets.js";
 import { startIndexing } from "./indexing.js";
 import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
@@ -12,7 +13,7 @@ import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
-  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startBulk,
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startBulk, startFacets,
   startCharts,
 ];
 for (const start of starts) start();

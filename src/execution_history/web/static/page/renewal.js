@@ -27,14 +27,15 @@ async function refresh() {
   return (await showWholePage()) ? document.querySelector("main").textContent !== before : undefined;
 }
 
-/** Whether the reader types something there, has typed it, or has selected it: then it stays as it is. */
+/** Whether the reader types something there, has typed or selected it, or points at a chart: then it stays as it is. */
 export function isBusy() {
   const main = document.querySelector("main");
   const selection = getSelection();
   const fields = [...main.querySelectorAll("input:not([type=checkbox], [type=hidden]), textarea, select")];
   return (
     fields.some((each) => each === document.activeElement || (!each.options && each.value !== each.defaultValue)) ||
-    (!selection.isCollapsed && main.contains(selection.anchorNode))
+    (!selection.isCollapsed && main.contains(selection.anchorNode)) ||
+    main.querySelector(".chart .readout:not([hidden])") !== null
   );
 }
 

@@ -1,0 +1,122 @@
+"""What a list tells of its runs beside them, when it is asked for: the numbers of its tabs, and facets with counts."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
+from execution_history.query.fields import FILTERS, RecordFilter
+from execution_history.query.model import RecordQuery
+from execution_history.web.pages import urls
+from execution_history.web.pages.forms import query
+from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.list_filters import FACETS, TAB_FILTERS, Count, counts_of, facet_of, tabs_of
+from execution_history.web.pages.list_state import ListState, list_state
+from execution_history.web.pages.templates import Renderer, viewer_for
+from execution_history.web.pages.viewer import Viewer
+
+_SHOWN: Final = 8
+_MOST_SHOWN: Final = 200
+_KEYWORDS: Final = {row.name: row.keyword for row in FILTERS}
+
+
+@dataclass(frozen=True, slots=True)
+class FacetPages:
+    """Counts the runs of lists.
+
+    Args:
+        service: where the records are.
+        renderer: renders pages.
+    """
+
+    service: ExecutionHistoryService
+    renderer: Renderer
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add the routes: each for all workflows, and for one."""
+        for path in (urls.RUNS, "/workflows/{workflow_id}"):
+            router.add_api_route(f"{path}/tabs", self.tabs, methods=["GET"])
+            router.add_api_route(f"{path}/facets", self.facets, methods=["GET", "HEAD"])
+
+    async def tabs(self, request: Request) -> Response:
+        """Render the tabs of a list with their numbers."""
+        state, viewer, workflow_id = _asked(request)
+        found = await self._filter(state, viewer, workflow_id)
+        counts = await self.counts(found)
+        return self.renderer.page(request, "list_tabs.html", {"tabs": tabs_of(state, counts), "is_counted": True})
+
+    async def counts(self, record_filter: RecordFilter) -> dict[str, Count]:
+        """Return the numbers of the tabs of a list with this filter."""
+        wait, among = IndexWait(), replace(record_filter, statuses=(), pinned=None)
+        if not replace(among, workflow_ids=()).given():
+            counts = await self._counters(among.workflow_ids)
+        else:
+            counts = counts_of(
+                await self.service.breakdown(BreakdownQuery(filter=among, by="status", wait_seconds=wait.seconds))
+            )
+        pins = RecordQuery(filter=replace(among, pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
+        pinned = await self.service.select(pins)
+        return {**counts, "pinned": Count(pinned.total, pinned.total_is_exact and pinned.reach.is_complete)}
+
+    async def facets(self, request: Request) -> Response:
+        """Render the values of a list's filters with their counts; of one filter all that can be shown."""
+        state, viewer, workflow_id = _asked(request)
+        asked = query(request, "of")
+        names = tuple(name for name in FACETS if name == asked) or FACETS
+        found = await self._filter(state, viewer, workflow_id)
+        limit = _SHOWN if len(names) > 1 else _MOST_SHOWN
+        breakdowns = await asyncio.gather(*(self._breakdown(found, name, limit) for name in names))
+        facets = [facet_of(state, name, each) for name, each in zip(names, breakdowns, strict=True)]
+        context = {
+            "state": state,
+            "workflow_id": workflow_id,
+            "facets": [facet for facet in facets if facet.values],
+            "covers": min((each.covers for each in breakdowns if each.covers is not None), default=None),
+            "reach": breakdowns[0].reach,
+            "is_piece": query(request, "piece") == "1",
+            "facets_address": f"{_base(workflow_id)}/facets",
+        }
+        return self.renderer.page(request, "facets.html", context)
+
+    async def _breakdown(self, record_filter: RecordFilter, by: By, limit: int) -> Breakdown:
+        """Count the runs of a list by one filter, without the values of that filter that are on."""
+        among = record_filter if by == "tag" else replace(record_filter, **cast("dict[str, Any]", {_KEYWORDS[by]: ()}))
+        return await self.service.breakdown(
+            BreakdownQuery(filter=among, by=by, limit=limit, wait_seconds=IndexWait().seconds)
+        )
+
+    async def _counters(self, workflow_ids: tuple[str, ...]) -> dict[str, Count]:
+        """Return the numbers per status of some workflows, or of all, which are counted with each change."""
+        summaries = await self.service.workflow_summaries()
+        if workflow_ids:
+            summaries = [each for each in summaries if each.workflow_id in workflow_ids]
+        totals: dict[str, int] = {"all": 0}
+        for summary in summaries:
+            totals["all"] += summary.total
+            for status, count in summary.counts.items():
+                totals[status] = totals.get(status, 0) + count
+        return {key: Count(totals.get(key, 0)) for key in ("failed", "running", "interrupted", "success", *totals)}
+
+    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
+        record_filter = state.record_filter(viewer, workflow_id)
+        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+
+
+def is_counted(state: ListState) -> bool:
+    """Return whether the numbers of a list's tabs are counters, and need not be asked for."""
+    return not state.besides(*TAB_FILTERS, "workflow").pairs
+
+
+def _base(workflow_id: str | None) -> str:
+    return urls.RUNS if workflow_id is None else urls.workflow(workflow_id)
+
+
+def _asked(request: Request) -> tuple[ListState, Viewer, str | None]:
+    workflow_id = request.path_params.get("workflow_id")
+    state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
+    return replace(state, after=None), viewer_for(request), workflow_id
