@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -38,10 +38,11 @@ _LARGE: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """So many *runs* of the thirty days before *end*, in milliseconds since the epoch."""
+    """So many *runs* of the thirty days before *end*, in milliseconds since the epoch; their documents may be short."""
 
     runs: int
     end: int
+    is_short: bool = False
 
     def records(self, first: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records in the order of their time, from the chunk that the number *first* is in."""
@@ -51,7 +52,7 @@ class Fixture:
     def chunk(self, begin: int) -> Iterator[dict[str, Any]]:
         """Yield the records of the chunk that begins with this number; each chunk is made from a seed of its own."""
         chance = random.Random(begin)
-        made = runs(min(CHUNK, self.runs - begin), seed=begin + 1, first=begin)
+        made = runs(min(CHUNK, self.runs - begin), seed=begin + 1, first=begin, is_short=self.is_short)
         return (self._varied(run, number, chance) for number, run in enumerate(made, begin))
 
     def write(self, path: Path) -> str:
@@ -97,7 +98,7 @@ def known(folder: Path) -> Fixture | None:
     return Fixture(**orjson.loads(path.read_bytes())) if path.exists() else None
 
 
-async def make(folder: Path, count: int) -> None:
+async def make(folder: Path, count: int, *, is_short: bool = False, json_files: bool = True) -> None:
     """Make a history of *count* runs in *folder* / ``history``, or go on with it.
 
     Raises:
@@ -105,7 +106,7 @@ async def make(folder: Path, count: int) -> None:
     """
     from execution_history import ExecutionHistoryService  # noqa: PLC0415 - this module describes records without it
 
-    fixture, place, began = _begun(folder, count), folder / "history", time.monotonic()
+    fixture, place, began = begun(folder, count, is_short=is_short), folder / "history", time.monotonic()
     async with ExecutionHistoryService(place, json_files=False) as service:
         there = sum(each.total for each in await service.workflow_summaries())
         progress = Progress("records", count, there)
@@ -114,9 +115,10 @@ async def make(folder: Path, count: int) -> None:
             progress.add(report.added)
         progress.end()
     step = time.monotonic()
-    async with ExecutionHistoryService(place) as service:
+    async with ExecutionHistoryService(place, json_files=json_files) as service:
         await service.flush()
-        print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
+        if json_files:
+            print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
         step = time.monotonic()
         await service.follow_index()
         print(f"index: {time.monotonic() - step:,.0f} s", flush=True)
@@ -124,17 +126,18 @@ async def make(folder: Path, count: int) -> None:
     print(f"{count:,} runs, {size / 1e9:,.1f} GB, {time.monotonic() - began:,.0f} s in all")
 
 
-def _begun(folder: Path, count: int) -> Fixture:
+def begun(folder: Path, count: int, *, is_short: bool = False) -> Fixture:
     """Note in *folder* what is made there, or read it.
 
     Raises:
         SystemExit: it is another one.
     """
-    fixture = known(folder) or Fixture(count, int(time.time() * 1000))
-    if fixture.runs != count:
-        raise SystemExit(f"{folder} has a history of {fixture.runs:,} runs: give another folder, or remove it.")
+    fixture = known(folder) or Fixture(count, int(time.time() * 1000), is_short)
+    if (fixture.runs, fixture.is_short) != (count, is_short):
+        kind = "short" if fixture.is_short else "usual"
+        raise SystemExit(f"{folder} has a history of {fixture.runs:,} {kind} runs: give another folder, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "fixture.json").write_bytes(orjson.dumps({"runs": fixture.runs, "end": fixture.end}))
+    (folder / "fixture.json").write_bytes(orjson.dumps(asdict(fixture)))
     return fixture
 
 

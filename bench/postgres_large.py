@@ -1,11 +1,14 @@
 """``python -m bench database FOLDER``: the same history in PostgreSQL and in the embedded store, and the same questions.
 
-Both are made where they are missing, in FOLDER. The servers of both answer over HTTP and take turns.
+Both are made where they are missing, in FOLDER and beside each other, without JSON files. The servers of both answer over
+HTTP and take turns.
 """
 
 import asyncio
+import multiprocessing
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +18,7 @@ from bench import questions
 from bench.figures import Goal, Measure, Sample
 from bench.fixture import Fixture
 from bench.postgres_load import load
-from bench.postgres_server import served
+from bench.postgres_server import Postgres, served
 from bench.search import asked
 from bench.setup import Code, Setup
 
@@ -49,23 +52,34 @@ DATABASE: Final = (
 """Median milliseconds: of calls in a process of its own, and of questions over HTTP. What has no mark is PostgreSQL."""
 
 
-def database(setup: Setup, folder: Path, runs: int) -> Iterator[Sample]:
+def database(setup: Setup, folder: Path, runs: int, *, is_short: bool) -> Iterator[Sample]:
     """Measure reading and questions in both."""
-    asyncio.run(fixtures.make(folder, runs))
-    fixture, code = fixtures.known(folder), setup.codes[0]
-    assert fixture is not None
+    fixture, code = fixtures.begun(folder, runs, is_short=is_short), setup.codes[0]
     with served(folder / "pg", "stop") as server:
-        stores: dict[str, Path | str] = {_SHARED: load(server, fixture), _EMBEDDED: folder / "history"}
+        stores: dict[str, Path | str] = {_SHARED: _made(server, folder, fixture), _EMBEDDED: folder / "history"}
         for number in setup.turns():
             for name, store in setup.in_turn(list(stores.items()), number):
                 yield from (replace(each, name=each.name + name) for each in _turn(setup, code, store, fixture))
 
 
+def _made(server: Postgres, folder: Path, fixture: Fixture) -> str:
+    """Make both at once, as the embedded one keeps a single core busy; the URL of the other."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        embedded = pool.submit(_make_embedded, folder, fixture)
+        url = load(server, fixture)
+        embedded.result()
+    return url
+
+
+def _make_embedded(folder: Path, fixture: Fixture) -> None:
+    asyncio.run(fixtures.make(folder, fixture.runs, is_short=fixture.is_short, json_files=False))
+
+
 def _turn(setup: Setup, code: Code, store: Path | str, fixture: Fixture) -> Iterator[Sample]:
-    found = setup.call(code, "read", folder=store, times=setup.size(500, 20))
+    found = setup.call(code, "read", folder=store, times=setup.size(500, 20), json_files=False)
     for name, key in zip(_CALLS, ("page", "get", "counts"), strict=True):
         yield Sample(name, found[key]["p50"], found[key]["cpu"], code.name)
-    with setup.serving(code, store) as server:
+    with setup.serving(code, store, EXECUTION_HISTORY_JSON_FILES="false") as server:
         server.get("/coze/workflows")
         began = time.monotonic()
         yield from asked(server, fixture, setup.size(5, 2), code.name)
