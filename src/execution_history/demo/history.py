@@ -28,7 +28,7 @@ _SLOW_MS: Final = 12_000
 
 
 async def fill(service: ExecutionHistoryService, upstream: str, now: int) -> None:
-    """Write the runs, the names and the prices of the demo; the runs went to *upstream* and end at *now* (milliseconds).
+    """Write runs, names and prices of the demo; the runs went to *upstream* and end at *now* (milliseconds).
 
     Raises:
         StoreError: they could not be written.
