@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import AmbiguousName, InvalidQuery
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
@@ -21,6 +22,7 @@ from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
 from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
+from execution_history.web.pages.chip_titles import titles_of
 from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.index_lag import IndexWait
@@ -112,6 +114,7 @@ class ListPages:
             "newest": _newest(listed, state, viewer.now),
             "change": await self._change(query(request, "change")),
             "columns": _COLUMNS,
+            "most_compared": MOST_RUNS,
             **await self._bar(state, workflow_id, record_filter, selection),
             "base": str(request.base_url).rstrip("/"),
         }
@@ -168,6 +171,7 @@ class ListPages:
             "tabs_address": f"{base}/tabs?{urlencode(state.hidden())}",
             "facets_address": f"{base}/facets",
             "chips": chips_shown(state),
+            "titles": await titles_of(self.service, state, record_filter.workflow_ids, IndexWait().seconds),
             "view": view,
             "is_changed": view is not None and is_changed(view, state),
             "kept": state.kept(workflow_id),
