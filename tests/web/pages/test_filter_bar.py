@@ -200,6 +200,7 @@ async def test_a_list_by_cost_shows_costs(site: Site) -> None:
     assert ["¥2.00", "¥0.500", "¥0.0031"] == re.findall(r"¥[0-9.]+", page)
 
 
+@pytest.mark.anyio
 async def test_a_kind_of_failure_is_shown_by_its_title(site: Site) -> None:
     """The address keeps the value; the chip has what the failure says; what no run has stays as it is."""
     timeline = {

@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from execution_history.clock import now_ms
+from execution_history.records.record import RecordChange
 from tests.web.pages.conftest import OpenContext, Site
 
 pytestmark = pytest.mark.anyio
@@ -83,3 +85,20 @@ async def test_the_bar_says_how_many_are_selected_and_what_cannot_be_done(open_c
     await page.get_by_role("button", name="Compare").click()
     await page.get_by_role("link", name="Back to the list").click()
     await expect(page).to_have_url(re.compile(r"/workflows/rows/runs\?status=success$"))
+
+
+async def test_what_is_folded_is_known_by_its_name(site: Site, open_context: OpenContext) -> None:
+    """While a run changes, its Details stay open and its Metadata folded; the title of the tab keeps the workflow."""
+    await site.record("folds", "one", execute_status="running", metadata={"note": "x"})
+    page = await (await open_context()).new_page()
+    await page.goto("/workflows/folds/runs/one")
+    await expect(page.locator("#facts")).to_have_attribute("open", "")
+    # What a live update brings may have further details before those that are there already.
+    node = {"name": "Write", "content": "text", "node_title": "Write", "is_finish": True, "packets": [[0, 5, 4]]}
+    service = site.application.service
+    change = RecordChange.of(now_ms(), "success", None, fields={"node_execute_status": {"Write": node}, "output": "ok"})
+    await service.store.update("folds", "one", change)
+    await expect(page.locator("article.is-success")).to_be_visible()
+    await expect(page).to_have_title(re.compile("^Succeeded.* · folds · execution-history$"))
+    await expect(page.locator("#facts")).to_have_attribute("open", "")
+    await expect(page.locator("#metadata")).not_to_have_attribute("open", "")

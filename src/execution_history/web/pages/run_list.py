@@ -171,7 +171,7 @@ class ListPages:
             "tabs_address": f"{base}/tabs?{urlencode(state.hidden())}",
             "facets_address": f"{base}/facets",
             "chips": chips_shown(state),
-            "titles": await titles_of(self.service, state, record_filter.workflow_ids, IndexWait().seconds),
+            "titles": await titles_of(self.service, state, record_filter, IndexWait().seconds),
             "view": view,
             "is_changed": view is not None and is_changed(view, state),
             "kept": state.kept(workflow_id),
