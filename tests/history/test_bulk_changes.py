@@ -210,3 +210,14 @@ async def test_what_is_no_change_is_passed_over(service: ExecutionHistoryService
     assert await service.bulk.find("odd") is None
     await service.bulk.stop("odd")
     assert 250 == (await _over(service, await service.bulk.annotate(FAILED, Annotation(add_tags=("a",))))).changed
+
+
+async def test_undoing_restores_nothing_that_was_deleted_before(service: ExecutionHistoryService) -> None:
+    """A list that was open for long names runs that somebody else has deleted: those stay deleted."""
+    keys = [RecordKey(WORKFLOW, f"f{number:03}") for number in range(3)]
+    await _over(service, await service.bulk.delete(keys[:1]))
+    deletion = await _over(service, await service.bulk.delete(keys))
+    assert (2, 1) == (deletion.changed, deletion.unchanged)
+    assert 2 == (await _over(service, await service.bulk.undo(deletion.id))).changed
+    assert await service.get_execution_detail(WORKFLOW, "f000") is None
+    assert await service.get_execution_detail(WORKFLOW, "f001") is not None

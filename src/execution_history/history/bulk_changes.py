@@ -156,8 +156,11 @@ class BulkChanges:
             nonlocal number
             if isinstance(store, Bin):
                 number += 1
-                await store.put_entry(_KEYS, f"{change.id}/{number:08}", orjson.dumps([tuple(key) for key in keys]))
+                name = f"{change.id}/{number:08}"
+                await store.put_entry(_KEYS, name, _bytes_of(keys))
                 gone = await store.discard(keys, KEPT_MS)
+                if len(gone) < len(keys):  # what others deleted before is theirs to restore
+                    await store.put_entry(_KEYS, name, _bytes_of(gone))
             else:
                 gone = await store.delete_many(keys, len(keys))
             return Tally(len(gone), len(keys) - len(gone))
@@ -345,6 +348,10 @@ class BulkChanges:
                 while chunks := await self._chunks(change.id, f"{change.id}/"):
                     await asyncio.gather(*(self._store.drop_entry(_KEYS, name) for name, _ in chunks))
                 await self._store.drop_entry(_CHANGES, change.id)
+
+
+def _bytes_of(keys: Iterable[RecordKey]) -> bytes:
+    return orjson.dumps([tuple(key) for key in keys])
 
 
 def _change_of(value: bytes) -> BulkChange | None:
