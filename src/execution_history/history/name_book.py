@@ -154,7 +154,10 @@ class NameBook:
 
 def _name_of(entry: Entry) -> WorkflowName:
     """Return what an entry of the registry has, whoever wrote it."""
-    found = orjson.loads(entry.value)
+    try:
+        found = orjson.loads(entry.value)
+    except ValueError:
+        found = None
     value: dict[str, Any] = found if isinstance(found, dict) else {}
     return WorkflowName(
         entry.name.key,
