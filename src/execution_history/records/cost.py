@@ -20,7 +20,7 @@ class Cost(NamedTuple):
 def cost_of(value: Any) -> Cost | None:  # noqa: ANN401 - whatever a record has there
     """Return the cost in *value*, the object ``metadata.cost``: ``amount`` in units of the ``currency``.
 
-    It is ``None`` where the amount is no number from 0 to 1,000,000, or the currency no name of 1 to 12 capital letters.
+    It is ``None`` where the amount is no number from 0 to 1,000,000, or the currency no name (1 to 12 capital letters).
     """
     if not isinstance(value, dict):
         return None
