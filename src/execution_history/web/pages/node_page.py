@@ -118,7 +118,7 @@ class NodePages:
             "state": state,
             "nodes": [(each, _trend_drawn(each, found, edges, viewer.zone)) for each in nodes],
             "more": found.total_groups - len(nodes),
-            "runs": sum(group.figures.runs for group in whole.groups),
+            "runs": sum(group.figures.runs for group in whole.groups) if found.covers is None else found.covers,
             "total_ms": sum(each.total_ms or 0 for each in found.groups),
             "timed": max((each.timed or 0 for each in nodes), default=0),
             "found": found,
