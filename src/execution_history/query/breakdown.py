@@ -135,7 +135,7 @@ class Breakdown:
         total_groups: how many there are.
         bucket_edges: the starts (ms) of the buckets of trends and the end of the last; empty without a bucket.
         reach: how much of the history the answer covers.
-        covers: of how many of the newest runs that are in a group; ``None``: of all. Others are too many to be counted.
+        covers: of how many of the newest runs that match; ``None``: of all. Others are too many to be counted.
         percentiles_are_exact: as in :class:`~.model.Statistics`.
         damaged: as in :class:`~.model.Statistics`.
     """
