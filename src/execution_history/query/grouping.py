@@ -166,7 +166,8 @@ def _may_roll_up(query: BreakdownQuery, first: int) -> bool:
 
 def _most(query: BreakdownQuery, most: int) -> int:
     """Return how many runs are counted one by one: each has several nodes."""
-    return max(1, most // 4) if query.by == "node" else most
+    most = max(1, most // 4) if query.by == "node" else most
+    return most if query.most_runs is None else max(1, min(most, query.most_runs))
 
 
 def _keys(by: By, run: Groupable) -> tuple[str, ...]:
