@@ -31,7 +31,7 @@ from execution_history.records.record import OPEN_STATUSES
 from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
 
-EXACT_RUNS: Final = 5_000
+EXACT_RUNS: Final = 2_500
 """Up to so many runs the percentiles of workflows and nodes are exact, though rollups could count them."""
 
 MOST_RUNS: Final = 10_000
@@ -225,8 +225,9 @@ def break_down(
     if is_rolled:
         found, total = yield from _rolled_groups(query, first, last, edges)
     else:
-        counted, number = yield steps.GroupRows(first, last, edges, _most(query, most))
-        covers = number if number >= _most(query, most) and not may_roll_up else None
+        limit = exact_runs if may_roll_up else _most(query, most)
+        counted, number = yield steps.GroupRows(first, last, edges, limit)
+        covers = number if number >= limit and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
         groups=in_order(found, query.sort)[: query.limit],
