@@ -34,7 +34,7 @@ from execution_history.records.usage import usage_of
 EXACT_RUNS: Final = 2_500
 """Up to so many runs the percentiles of workflows and nodes are exact, though rollups could count them."""
 
-MOST_RUNS: Final = 10_000
+MOST_RUNS: Final = 8_000
 """So many of the newest runs are counted where rollups cannot count them; by node a quarter of them."""
 
 ROLLED_UP: Final[frozenset[By]] = frozenset({"workflow", "node"})

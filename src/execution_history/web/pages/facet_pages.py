@@ -32,7 +32,7 @@ from execution_history.web.pages.viewer import Viewer
 _SHOWN: Final = 8
 _COUNT_SECONDS: Final = 1.0
 _MOST_SHOWN: Final = 200
-_MOST_RUNS: Final = 4_000
+_MOST_RUNS: Final = 2_000
 """So many runs are counted by each of several facets: all of them together take no longer than one page."""
 _KEYWORDS: Final = {row.name: row.keyword for row in FILTERS}
 
