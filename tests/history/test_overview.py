@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
+from execution_history.history.answers import json_of
 from execution_history.history.overview import (
     SORTS,
     WINDOWS,
@@ -15,7 +16,6 @@ from execution_history.history.overview import (
     WorkflowInWindow,
     WorkflowSort,
     in_order,
-    overview_json,
 )
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
@@ -188,7 +188,7 @@ async def test_debug_pages_that_expire_are_counted(service: ExecutionHistoryServ
 async def test_it_is_json_as_it_is(service: ExecutionHistoryService) -> None:
     """Plain values, with the state of each group, and without what is missing where nothing is."""
     await service.merge([_ended("a", _HOUR, error_message="no")])
-    said = json.loads(orjson.dumps(overview_json(await _overview(service))))
+    said = json.loads(orjson.dumps(json_of(await _overview(service))))
     assert ("24h", 1, "new") == (said["window"], said["failed"]["number"], said["failures"][0]["state"])
     assert not {"reach", "damaged"} & said.keys()
 

@@ -35,7 +35,7 @@ from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import LONGEST_ID
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import status_word

@@ -11,14 +11,8 @@ from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_
 from execution_history.cli.session import Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.overview import (
-    Overview,
-    OverviewQuery,
-    Window,
-    WorkflowInWindow,
-    WorkflowSort,
-    overview_json,
-)
+from execution_history.history.answers import json_of
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
 from execution_history.presentation.formatting import duration, grouped, money, one_line, percent, short_id
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
@@ -61,7 +55,7 @@ async def overview(
     notice_damaged(session, found.damaged)
     if session.as_json:
         problems = [*map(session.translate.message, found.problems)]
-        session.output.document(overview_json(found) | {"problems": problems})
+        session.output.document(json_of(found) | {"problems": problems})
         return
     sentence = failures_sentence(
         session.translate,

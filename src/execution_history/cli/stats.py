@@ -1,9 +1,8 @@
 """The command ``stats``: totals, rates, durations and failures of runs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import typer
@@ -17,7 +16,7 @@ from execution_history.cli.session import Session
 from execution_history.cli.stats_groups import show_groups
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import json_of
 from execution_history.presentation.formatting import grouped, one_line
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
@@ -90,7 +89,7 @@ async def stats(
         found = await history.answer(lambda: history.service.statistics(query))
     notice_damaged(session, found.damaged)
     if session.as_json:
-        session.output.document(_as_json(found, rows_zone))
+        session.output.document({"zone": rows_zone.key, **json_of(found)})
         return
     if found.totals.runs == 0:
         notice_none(session, found.reach, history.place)
@@ -106,14 +105,6 @@ async def stats(
                 style="dim",
             )
     notice_reach(session, found.reach, rows_zone)
-
-
-def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
-    """Return the same JSON as over HTTP, with the time zone used."""
-    content = asdict(found)
-    del content["reach"], content["damaged"]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return {"zone": zone.key, **content, **reach, **damaged_of(found.damaged)}
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:

@@ -1,7 +1,6 @@
 """The groups of the command ``stats``: a row for each workflow, node, account and so on."""
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from execution_history.cli.figure_table import show_figures
 from execution_history.cli.output import Cell
@@ -9,7 +8,7 @@ from execution_history.cli.run_pages import notice_damaged, notice_none, notice_
 from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import json_of
 from execution_history.presentation.formatting import grouped, one_line
 from execution_history.query.breakdown import Breakdown, By, Group
 from execution_history.query.time_buckets import zone_of
@@ -42,7 +41,7 @@ def show_groups(session: Session, found: Breakdown, by: By, names: Names, zone: 
     """
     notice_damaged(session, found.damaged)
     if session.as_json:
-        session.output.document(_as_json(found, zone))
+        session.output.document({"zone": zone, **json_of(found)})
         return
     if not found.groups:
         notice_none(session, found.reach, place)
@@ -76,10 +75,3 @@ def _remark(session: Session, found: Breakdown, by: By) -> None:
         session.notice(
             "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.", error="2 %", style="dim"
         )
-
-
-def _as_json(found: Breakdown, zone: str) -> dict[str, Any]:
-    content = asdict(found)
-    del content["reach"], content["damaged"]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return {"zone": zone, **content, **reach, **damaged_of(found.damaged)}

@@ -4,11 +4,10 @@ What is open – questions, runs that go on, debug pages that expire at Coze –
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.history.keyword_query import damaged_of
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
 
@@ -162,16 +161,6 @@ def in_order(
     known = [each for each in newest if value(each) is not None]
     ordered = sorted(known, key=value, reverse=descending) + [each for each in newest if value(each) is None]
     return sorted(ordered, key=lambda each: (each.is_hidden, not each.is_starred))
-
-
-def overview_json(found: Overview) -> dict[str, Any]:
-    """Return *found* as plain values; ``reach`` and ``damaged`` only where something is missing."""
-    content = asdict(found)
-    content["failures"] = [asdict(group) | {"state": group.state} for group in found.failures]
-    for name in ("reach", "damaged"):
-        del content[name]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return content | reach | damaged_of(found.damaged)
 
 
 _VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery, overview_json
+from execution_history.history.answers import json_of
+from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import descending_of, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, described
@@ -47,5 +48,5 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         found = await service.overview(query)
         translate = translator_for(request.headers)
-        content = overview_json(found) | {"problems": [*map(translate.message, found.problems)]}
+        content = json_of(found) | {"problems": [*map(translate.message, found.problems)]}
         return json_answer(encode_shapes({"success": True, **content}))
