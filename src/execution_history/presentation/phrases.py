@@ -112,8 +112,9 @@ LOST_RESULT: Final = (
     ),
 )
 """What it means that a run may have happened unseen, and what to do."""
+
 WINDOWS: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days")}
-"""The windows of the overview."""
+"""The windows of time that the page offers everywhere; some places have a shorter or a longer one too."""
 
 SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "30d": N_("in the last 30 days")}
 """The same in sentences about what happened in them."""

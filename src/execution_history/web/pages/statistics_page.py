@@ -12,6 +12,7 @@ from starlette.responses import Response
 from execution_history.errors import N_
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
@@ -34,7 +35,7 @@ _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
 }
 """How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
 
-_RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
+_RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
 _BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
 _MOST_GROUPS: Final = 30
