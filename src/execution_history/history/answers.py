@@ -17,14 +17,14 @@ def damaged_of(keys: "Sequence[RecordKey]") -> dict[str, list[dict[str, str]]]:
     return {"damaged": [key._asdict() for key in keys]} if keys else {}
 
 
-def reach_of(reach: "IndexReach") -> dict[str, dict[str, int | None]]:
+def reach_entry(reach: "IndexReach") -> dict[str, dict[str, int | None]]:
     """Return the ``reach`` entry of an answer; empty while the index has everything."""
     return {} if reach.is_complete else {"reach": asdict(reach)}
 
 
 def remarks_of(found: "Selection | Statistics | Breakdown | Overview") -> dict[str, Any]:
     """Return what an answer has only where something is missing in it: ``reach`` and ``damaged``."""
-    return {**reach_of(found.reach), **damaged_of(found.damaged)}
+    return {**reach_entry(found.reach), **damaged_of(found.damaged)}
 
 
 def json_of(found: "Statistics | Breakdown | Overview") -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
-from execution_history.history.answers import damaged_of, reach_of
+from execution_history.history.answers import damaged_of, reach_entry
 from execution_history.history.nesting import Summary, parent_among, parent_of, query_within
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey
 from execution_history.records.attributes import attributes_of
@@ -114,7 +114,7 @@ class Trace:
             "is_circular": self.is_circular,
             "left_out": self.left_out,
             **damaged_of(self.damaged),
-            **reach_of(self.reach),
+            **reach_entry(self.reach),
         }
 
 
