@@ -17,11 +17,12 @@ pytestmark = pytest.mark.anyio
 
 _NOW = 1_796_086_735_831
 _DAY = 86_400_000
+_PRICES = {each.workflow_id: "2026-12" for each in WORKFLOWS}
 
 
 def test_the_demo_is_the_same_each_time() -> None:
     """So that pictures and texts about it stay true."""
-    first, second = ([each.body for each in DemoRuns(_NOW, "http://up").documents()] for _ in range(2))
+    first, second = ([each.body for each in DemoRuns(_NOW, "http://up", _PRICES).documents()] for _ in range(2))
     assert first == second
     assert 1_500 < len(first) < 3_000
     assert sum(map(len, first)) < 10_000_000
@@ -29,7 +30,7 @@ def test_the_demo_is_the_same_each_time() -> None:
 
 def test_the_demo_has_everything_there_is_to_look_at() -> None:
     """Statuses, ways to run, accounts, callers, nested runs, tags, ratings, pins, costs, chats, tracebacks."""
-    records = [each.plain() for each in DemoRuns(_NOW, "http://up").documents()]
+    records = [each.plain() for each in DemoRuns(_NOW, "http://up", _PRICES).documents()]
     known = [attributes_of(each) for each in records]
     assert set(STATUSES) - {"running"} == {each["execute_status"] for each in records}
     assert {0, 1, 2} == {each["run_mode"] for each in records}
@@ -48,7 +49,7 @@ def test_the_demo_has_everything_there_is_to_look_at() -> None:
 def test_one_failure_is_new_one_is_back_and_others_go_on() -> None:
     """Within the last day, the days before it, and the weeks before those."""
     days: dict[str, Counter[int]] = {}
-    for document in DemoRuns(_NOW, "http://up").documents():
+    for document in DemoRuns(_NOW, "http://up", _PRICES).documents():
         record = document.plain()
         assert 0 <= _NOW - record["create_time"] < (DAYS + 1) * _DAY
         if record["execute_status"] == "failed":

@@ -72,6 +72,7 @@ async def overview_of(
             bucket=bucket,
             zone=query.zone,
             new_since=within.created_from,
+            counts_only=True,
             wait_seconds=wait.left(),
         )
     )

@@ -195,4 +195,4 @@ async def test_a_list_by_cost_shows_costs(site: Site) -> None:
         cost = {"amount": amount, "currency": "CNY", "price": "1"}
         await site.record("dear", f"dear-{number}", execute_status="success", metadata={"cost": cost})
     page = (await site.client.get("/workflows/dear/runs?sort=cost")).text
-    assert ["¥2.00", "¥0.5000", "¥0.003100"] == re.findall(r"¥[0-9.]+", page)
+    assert ["¥2.00", "¥0.500", "¥0.0031"] == re.findall(r"¥[0-9.]+", page)

@@ -69,7 +69,8 @@ class GroupEngine(StatisticsEngine):
         arms = [
             Fragment(
                 f"SELECT {_FIGURES} AS arm, g.k, json_build_array(g.counts, {PERCENTILES}, g.last_run, "  # noqa: S608 - literals of ours
-                "coalesce(cardinality(g.durations), 0), g.names) AS body FROM ("
+                "coalesce(cardinality(g.durations), 0), "
+                "(SELECT coalesce(sum(d), 0)::bigint FROM unnest(g.durations) d), g.names) AS body FROM ("
                 f"SELECT g.k, ARRAY[{counts_of('g')}] AS counts, {durations} AS durations, max(g.at) AS last_run, "
                 f"json_build_array({named}) AS names FROM g GROUP BY g.k) g"
             ),
@@ -135,7 +136,7 @@ class GroupEngine(StatisticsEngine):
         for arm, key, body in found:
             if arm != _FIGURES:
                 continue
-            counts, p50, p95, p99, last_run, timed, (title, kind) = body
+            counts, p50, p95, p99, last_run, timed, total_ms, (title, kind) = body
             text = self._text(key, texts)
             sums = sums_of(counts)._replace(costs=costs.get(key, {}))
             is_node = self._by == "node"
@@ -149,6 +150,7 @@ class GroupEngine(StatisticsEngine):
                     trends.get(key, {}),
                     texts.get(kind),
                     timed if is_node else None,
+                    total_ms if is_node else None,
                 )
             )
         return groups, number

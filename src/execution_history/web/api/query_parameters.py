@@ -169,15 +169,6 @@ def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
     return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
 
 
-def descending_of(order: str) -> bool:
-    """Return whether *order*, ``desc`` or ``asc``, is that of the largest or newest first.
-
-    Raises:
-        InvalidQuery: it is neither.
-    """
-    return _one_of("order", order, _ORDERS)
-
-
 def truth(name: str, value: str) -> bool:
     """Return whether *value* of the parameter *name* says so.
 
@@ -185,6 +176,15 @@ def truth(name: str, value: str) -> bool:
         InvalidQuery: it says nothing.
     """
     return _one_of(name, value, _FLAGS)
+
+
+def descending_of(order: str) -> bool:
+    """Return whether *order*, ``desc`` or ``asc``, is that of the largest or newest first.
+
+    Raises:
+        InvalidQuery: it is neither.
+    """
+    return _one_of("order", order, _ORDERS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

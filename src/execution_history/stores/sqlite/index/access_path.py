@@ -198,12 +198,6 @@ def _alone(predicate: _Indexed, sort: Sort, workflow: In | None) -> AccessPath |
     return AccessPath("by_pin", decided=(predicate,), is_ordered=by_time) if is_pin else None
 
 
-def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
-    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
-        return None
-    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
-
-
 def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> AccessPath | None:
     if not predicate.is_there or predicate.attribute.column not in _BY_PRESENCE:
         return None
@@ -211,6 +205,12 @@ def _by_presence(predicate: Exists, workflow: In | None, *, by_time: bool) -> Ac
     if workflow is None or in_workflow is None:
         return AccessPath(alone, decided=(predicate,), is_ordered=by_time)
     return AccessPath(in_workflow, (workflow,), decided=(predicate,), is_ordered=by_time)
+
+
+def _by_part_of_id(part: Prefix | Suffix) -> AccessPath | None:
+    if isinstance(part, Suffix) and len(part.suffix) < TAIL:
+        return None
+    return AccessPath("by_id" if isinstance(part, Prefix) else "by_id_end", decided=(part,), is_ordered=False)
 
 
 def _name_of(listed: HasTag | In) -> str:

@@ -26,6 +26,7 @@ _IS_FAILED: Final = f"s.status = {STATUS_NUMBERS['failed']}"
 _RUNS: Final = " + ".join(f"s.{name}" for name in STATUS_NAMES)
 _ROLLED: Final = ", ".join(f"coalesce(sum(s.{name}), 0)" for name in (*STATUS_NAMES, *TOKENS))
 _HISTOGRAM: Final = "json_array(json_group_array(s.bucket), json_group_array(s.runs))"
+_ANY_LATER: Final = "SELECT 1 FROM facets f INDEXED BY by_time WHERE f.create_time >= ? LIMIT 1"
 _NUMBERS_OF: Final = "SELECT id FROM texts WHERE text IN (SELECT value FROM json_each(?))"
 
 _Details = dict[str, tuple[dict[int, int], dict[int, TrendPoint]]]
@@ -216,8 +217,9 @@ class DayGroups:
         begin, end = first // _DAY_MS * _DAY_MS, (last // _DAY_MS + 1) * _DAY_MS
         if self._filter.created_from is not None:
             begin = max(begin, self._filter.created_from)
-        if self._filter.created_before is not None:
-            end = min(end, self._filter.created_before)
+        before = self._filter.created_before
+        if before is not None and rows(self._index, _ANY_LATER, (before,)):
+            end = min(end, before)
         found = stretches_of(begin, end)
         if not self._of_nodes:
             return found
