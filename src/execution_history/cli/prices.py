@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 40
 
+_Workflow = Annotated[str, typer.Option(metavar="ID", help=N_("The workflow for whose runs the price holds."))]
+_Account = Annotated[str, typer.Option(metavar="NAME", help=N_("The account for whose runs the price holds."))]
+_Input = Annotated[str | None, typer.Option("--input", metavar="PRICE", help=N_("Of 1,000 tokens that are read."))]
+_Output = Annotated[str | None, typer.Option("--output", metavar="PRICE", help=N_("Of 1,000 tokens that are written."))]
+_Total = Annotated[
+    str | None,
+    typer.Option(metavar="PRICE", help=N_("Of 1,000 tokens of runs that do not tell read and written apart.")),
+]
+
 
 @command()
 async def prices(
@@ -35,22 +44,11 @@ async def prices(
         str | None,
         typer.Argument(metavar="AMOUNT", help=N_("Of budget: what may be spent in a month; none for no limit.")),
     ] = None,
-    workflow: Annotated[
-        str, typer.Option(metavar="ID", help=N_("The workflow for whose runs the price holds."))
-    ] = EVERY,
-    account: Annotated[
-        str, typer.Option(metavar="NAME", help=N_("The account for whose runs the price holds."))
-    ] = EVERY,
-    read: Annotated[
-        str | None, typer.Option("--input", metavar="PRICE", help=N_("Of 1,000 tokens that are read."))
-    ] = None,
-    written: Annotated[
-        str | None, typer.Option("--output", metavar="PRICE", help=N_("Of 1,000 tokens that are written."))
-    ] = None,
-    total: Annotated[
-        str | None,
-        typer.Option(metavar="PRICE", help=N_("Of 1,000 tokens of runs that do not tell read and written apart.")),
-    ] = None,
+    workflow: _Workflow = EVERY,
+    account: _Account = EVERY,
+    read: _Input = None,
+    written: _Output = None,
+    total: _Total = None,
     currency: Annotated[str | None, typer.Option(metavar="NAME", help=N_("The currency, such as CNY."))] = None,
 ) -> ExitCode:
     """Show the prices, or change them."""

@@ -87,12 +87,17 @@ async def stats(
             new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
         )
         found = await history.answer(lambda: history.service.statistics(query))
+    _show(session, found, rows_zone, history.place)
+
+
+def _show(session: Session, found: Statistics, rows_zone: ZoneInfo, place: str) -> None:
+    """Show the totals, or print the same JSON as over HTTP."""
     notice_damaged(session, found.damaged)
     if session.as_json:
         session.output.document({"zone": rows_zone.key, **json_of(found)})
         return
     if found.totals.runs == 0:
-        notice_none(session, found.reach, history.place)
+        notice_none(session, found.reach, place)
     else:
         _show_buckets(session, found, rows_zone)
         _show_codes(session, found)

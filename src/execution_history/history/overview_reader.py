@@ -22,7 +22,7 @@ from execution_history.presentation.formatting import error_text, gist
 from execution_history.presentation.index_notice import left_of
 from execution_history.presentation.web_link import web_link
 from execution_history.query.breakdown import MOST_GROUPS as MOST_WORKFLOWS
-from execution_history.query.breakdown import Breakdown, BreakdownQuery
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, GroupSort
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     MAX_SIZE,
@@ -66,38 +66,27 @@ async def overview_of(
     edges = bucket_edges(max(0, now - length), now, bucket, zone_of(query.zone))
     wait = _Wait(query.wait_seconds)
     within = RecordFilter(created_from=max(0, now - length), created_before=now + 1)
-    failed = await service.statistics(
-        StatisticsQuery(
-            filter=replace(within, statuses=("failed", "interrupted")),
-            bucket=bucket,
-            zone=query.zone,
-            new_since=within.created_from,
-            counts_only=True,
-            wait_seconds=wait.left(),
-        )
+    failing = StatisticsQuery(
+        filter=replace(within, statuses=("failed", "interrupted")),
+        bucket=bucket,
+        zone=query.zone,
+        new_since=within.created_from,
+        counts_only=True,
     )
-    found = await service.breakdown(
-        BreakdownQuery(
-            filter=within,
-            by="workflow",
-            sort="key" if query.sort == "name" else query.sort,
-            limit=MOST_WORKFLOWS,
-            wait_seconds=wait.left(),
-        )
-    )
+    failed = await service.statistics(replace(failing, wait_seconds=wait.left()))
+    sort: GroupSort = "key" if query.sort == "name" else query.sort
+    by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
+    found = await service.breakdown(replace(by_workflow, wait_seconds=wait.left()))
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
     workflows = _every_workflow(await service.workflow_summaries(), found, await service.names())
     health = await service.health() if health is None else health
     counted = sum(group.count for group in failed.failures)
     reach = least_reach([failed.reach, found.reach, *reaches])
-    runs = sum(group.figures.runs for group in found.groups)
-    if found.total_groups > len(found.groups):
-        runs = (await service.select(RecordQuery(filter=within, size=1, summaries=True))).total
     return Overview(
         window=query.window,
         since=max(0, now - length),
         until=now,
-        runs=runs,
+        runs=await _runs_in(service, found, within),
         failed=Count(
             max(counted, failed.totals.counts["failed"]), reach.is_complete and len(failed.failures) < MOST_FAILURES
         ),
@@ -113,6 +102,13 @@ async def overview_of(
         percentiles_are_exact=found.percentiles_are_exact,
         damaged=tuple(dict.fromkeys((*failed.damaged, *found.damaged))),
     )
+
+
+async def _runs_in(service: "HistoryNaming", found: Breakdown, within: RecordFilter) -> int:
+    """Return how many runs match *within*, of which *found* has the workflows."""
+    if found.total_groups > len(found.groups):
+        return (await service.select(RecordQuery(filter=within, size=1, summaries=True))).total
+    return sum(group.figures.runs for group in found.groups)
 
 
 class _Wait:

@@ -114,6 +114,10 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
         """Return the statistics of one workflow; one without history has no buckets."""
         return await _counted(service, request.query_params.multi_items(), workflow_id)
 
+
+def add_grouping(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes of figures by group."""
+
     @router.get(
         "/breakdown",
         **described("Figures by workflow, account, tag and so on", BreakdownAnswer, FINDING_HISTORY),

@@ -44,10 +44,19 @@ class FacetPages:
             router.add_api_route(f"{path}/tabs", self.tabs, methods=["GET"])
             router.add_api_route(f"{path}/facets", self.facets, methods=["GET", "HEAD"])
 
+    async def record_filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
+        """Return the filter of a list; workflows may be called by their names, unless the address has one's id.
+
+        Raises:
+            InvalidQuery: a filter is invalid, or several workflows are called so.
+        """
+        record_filter = state.record_filter(viewer, workflow_id)
+        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+
     async def tabs(self, request: Request) -> Response:
         """Render the tabs of a list with their numbers."""
         state, viewer, workflow_id = _asked(request)
-        found = await self._filter(state, viewer, workflow_id)
+        found = await self.record_filter(state, viewer, workflow_id)
         counts = await self.counts(found)
         return self.renderer.page(request, "list_tabs.html", {"tabs": tabs_of(state, counts), "is_counted": True})
 
@@ -69,7 +78,7 @@ class FacetPages:
         state, viewer, workflow_id = _asked(request)
         asked = query(request, "of")
         names = tuple(name for name in FACETS if name == asked) or FACETS
-        found = await self._filter(state, viewer, workflow_id)
+        found = await self.record_filter(state, viewer, workflow_id)
         limit = _SHOWN if len(names) > 1 else _MOST_SHOWN
         tasks = {name: asyncio.create_task(self._breakdown(found, name, limit)) for name in names}
         # One of several that takes long to count holds up none of the others: it is counted when it is asked for alone.
@@ -107,10 +116,6 @@ class FacetPages:
             for status, count in summary.counts.items():
                 totals[status] = totals.get(status, 0) + count
         return {key: Count(totals.get(key, 0)) for key in ("failed", "running", "interrupted", "success", *totals)}
-
-    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
-        record_filter = state.record_filter(viewer, workflow_id)
-        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
 
 
 def is_counted(state: ListState) -> bool:
