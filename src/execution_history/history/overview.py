@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, get_args
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
+from execution_history.query.ordering import known_first
 
 Window = Literal["24h", "7d", "30d"]
 WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
@@ -157,9 +158,7 @@ def in_order(
     Of equal values the one with the newest run comes first.
     """
     newest = sorted(workflows, key=lambda each: (-each.last_run, each.workflow_id))
-    value = _VALUES[sort]
-    known = [each for each in newest if value(each) is not None]
-    ordered = sorted(known, key=value, reverse=descending) + [each for each in newest if value(each) is None]
+    ordered = known_first(newest, _VALUES[sort], descending=descending)
     return sorted(ordered, key=lambda each: (each.is_hidden, not each.is_starred))
 
 

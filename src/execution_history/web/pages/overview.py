@@ -124,16 +124,14 @@ class OverviewPages:
 
     async def _workflows(self, found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the workflows of one page, with the words in their name or id and in the chosen order."""
-        words = state.find.casefold()
-        named = [each for each in found.workflows if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
-        # As in the switcher, words find hidden ones too.
-        listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
-        listed = in_order(listed, state.sort, descending=state.is_descending)
+        names = await self.service.names()
+        chosen, hidden = choose_workflows(found.workflows, names, state.find, with_hidden=state.has_hidden)
+        listed = in_order(chosen, state.sort, descending=state.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
         return {
             "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
             "listed": len(listed),
-            "hidden": len(named) - len(listed),
+            "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
