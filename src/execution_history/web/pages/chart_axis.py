@@ -50,7 +50,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TimeAxis:
+class ChartAxis:
     """The time from the first of *edges* to the last (milliseconds), in buckets of one *size* in the reader's zone."""
 
     edges: Sequence[int]
@@ -117,7 +117,7 @@ class TimeAxis:
         ]
 
 
-def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = None) -> TimeAxis:
+def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = None) -> ChartAxis:
     """Return the axis of the whole buckets from the one with *since* to the one before *until* (milliseconds).
 
     Without a *size* it is hours up to two days, days up to two months, weeks up to a year, else months.
@@ -126,7 +126,7 @@ def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = No
         InvalidQuery: that would be more than 5,000 buckets, or the year 9999.
     """
     chosen = _fitting(until - since) if size is None else size
-    return TimeAxis(bucket_edges(since, max(since, until - 1), chosen, zone), chosen, zone)
+    return ChartAxis(bucket_edges(since, max(since, until - 1), chosen, zone), chosen, zone)
 
 
 def _fitting(length: int) -> BucketSize:

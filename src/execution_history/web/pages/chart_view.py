@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from execution_history.presentation.formatting import duration, money, round_money, thin
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
-from execution_history.web.pages.chart_axis import Tick, TimeAxis
+from execution_history.web.pages.chart_axis import ChartAxis, Tick
 from execution_history.web.pages.charts import Chart, Level, lines, stacked, two_sided
 
 _TOP: Final = 8
@@ -59,13 +59,13 @@ class Card:
 class Counted:
     """The figures of a stretch of time: of each bucket of *axis*, and of all of it."""
 
-    axis: TimeAxis
+    axis: ChartAxis
     totals: Figures
     buckets: tuple[Figures, ...]
     is_exact: bool = True
 
     @classmethod
-    def of(cls, axis: TimeAxis, totals: Figures, buckets: Mapping[int, Figures], *, is_exact: bool) -> "Counted":
+    def of(cls, axis: ChartAxis, totals: Figures, buckets: Mapping[int, Figures], *, is_exact: bool) -> "Counted":
         """Return the figures of *buckets*, which are known by the time at which they begin; others are empty."""
         return cls(axis, totals, tuple(buckets.get(start, _EMPTY) for start in axis.edges[:-1]), is_exact)
 

@@ -10,7 +10,7 @@ from execution_history.presentation.formatting import money, round_money
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
 from execution_history.query.time_buckets import bucket_edges
-from execution_history.web.pages.chart_axis import TimeAxis
+from execution_history.web.pages.chart_axis import ChartAxis
 from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, said
 from execution_history.web.pages.charts import lines
 
@@ -67,7 +67,7 @@ def spent_of(
     ]
     this: list[float | None] = [*sums[0][: months.days], *[None] * (len(sums[0]) - months.days)]
     last: list[float | None] = [sums[1][min(day, len(sums[1]) - 1)] for day in range(len(this))]
-    axis = TimeAxis(months.this, "day", zone)
+    axis = ChartAxis(months.this, "day", zone)
     chart = lines(axis, [("last", last), ("this", this)], at_ends=True, budget=budget)
 
     def values(number: int) -> tuple[Value, ...]:

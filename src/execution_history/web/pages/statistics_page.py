@@ -17,7 +17,7 @@ from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
 from execution_history.web.pages import urls
-from execution_history.web.pages.chart_axis import TimeAxis, axis_of
+from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.index_lag import IndexWait
@@ -45,7 +45,7 @@ _MOST_YEARS: Final = 40
 class Stretch(NamedTuple):
     """The time that a page is about: the name of its range, or none for days that were chosen, and these days."""
 
-    axis: TimeAxis
+    axis: ChartAxis
     name: str
     first: str
     last: str
@@ -98,7 +98,7 @@ class FigurePages:
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
+    async def _counted(self, named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> Statistics:
         """Return the statistics of the runs that began in the time of *axis*, until now."""
         return await self.service.statistics(
             StatisticsQuery(
@@ -110,7 +110,7 @@ class FigurePages:
             )
         )
 
-    async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
+    async def _groups(self, named: RecordFilter, axis: ChartAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
         """Return the figures of each group, the one that costs most first."""
         return await self.service.breakdown(
             BreakdownQuery(
@@ -153,7 +153,7 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
 
 
-def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
+def _within(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> RecordFilter:
     """Return the filter of the runs that began in the time of *axis*, until now."""
     return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
 
