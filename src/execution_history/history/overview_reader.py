@@ -1,12 +1,12 @@
 """Reading the overview: two statistics, three short lists and the summaries, whatever the number of workflows."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.overview import (
     DEBUG_PAGE_LIVES,
     WINDOWS,
@@ -64,7 +64,7 @@ async def overview_of(
     """
     length, bucket = WINDOWS[query.window]
     edges = bucket_edges(max(0, now - length), now, bucket, zone_of(query.zone))
-    wait = _Wait(query.wait_seconds)
+    wait = IndexWait(query.wait_seconds)
     within = RecordFilter(created_from=max(0, now - length), created_before=now + 1)
     failing = StatisticsQuery(
         filter=replace(within, statuses=("failed", "interrupted")),
@@ -73,10 +73,10 @@ async def overview_of(
         new_since=within.created_from,
         counts_only=True,
     )
-    failed = await service.statistics(replace(failing, wait_seconds=wait.left()))
+    failed = await service.statistics(replace(failing, wait_seconds=wait.seconds))
     sort: GroupSort = "key" if query.sort == "name" else query.sort
     by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
-    found = await service.breakdown(replace(by_workflow, wait_seconds=wait.left()))
+    found = await service.breakdown(replace(by_workflow, wait_seconds=wait.seconds))
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
     workflows = _every_workflow(await service.workflow_summaries(), found, await service.names())
     health = await service.health() if health is None else health
@@ -111,25 +111,14 @@ async def _runs_in(service: "HistoryNaming", found: Breakdown, within: RecordFil
     return sum(group.figures.runs for group in found.groups)
 
 
-class _Wait:
-    """The time that the queries of one answer may wait for the index, all together."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    def left(self) -> float | None:
-        """Return what is left of it."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
-
-
 async def _open_runs(
-    service: "HistoryNaming", now: int, wait: _Wait
+    service: "HistoryNaming", now: int, wait: IndexWait
 ) -> tuple[OpenRuns, OpenRuns, Count, list[IndexReach]]:
     """Return the runs that wait, those that go on, how many debug pages expire, and how complete this is."""
     oldest = max(0, now - DEBUG_PAGE_LIVES)
 
     async def some(size: int, **words: Any) -> Selection:  # noqa: ANN401 - the fields of a filter
-        query = RecordQuery(filter=RecordFilter(**words), size=size, summaries=True, wait_seconds=wait.left())
+        query = RecordQuery(filter=RecordFilter(**words), size=size, summaries=True, wait_seconds=wait.seconds)
         return await service.select(query)
 
     going_on = await some(_SHOWN, statuses=("running",))

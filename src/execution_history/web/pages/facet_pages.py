@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.model import RecordQuery
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import FACETS, TAB_FILTERS, Count, counts_of, facet_of, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.templates import Renderer, viewer_for

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.overview import WINDOWS, Window
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
@@ -19,7 +20,6 @@ from execution_history.query.ordering import known_first
 from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.sparkline import bars_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
@@ -22,7 +23,6 @@ from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
 from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.nested_runs import folded, with_counts
@@ -69,10 +69,10 @@ class ListPages:
     async def runs_page(self, request: Request) -> Response:
         """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
-        words = query(request, "q").strip()
+        wait, words = IndexWait(), query(request, "q").strip()
         named: tuple[FoundRun, ...] = ()
         if workflow_id is None and words and list(request.query_params) == ["q"]:
-            found = await self.service.find_runs(words, wait_seconds=IndexWait().seconds)
+            found = await self.service.find_runs(words, wait_seconds=wait.seconds)
             if len(found.runs) == 1:
                 return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
             named = found.runs
@@ -83,13 +83,13 @@ class ListPages:
             if has_blanks(pairs):
                 return RedirectResponse(state.address, HTTPStatus.SEE_OTHER)
             record_filter = await self.facets.record_filter(state, viewer, workflow_id)
-            selection = await self._selected(record_filter, state)
+            selection = await self._selected(record_filter, state, wait)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
         listed = await self._lines(selection, viewer.now, state.words) if selection else []
-        lines = await with_counts(self.service, folded(listed, state), IndexWait().seconds)
+        lines = await with_counts(self.service, folded(listed, state), wait.seconds)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -181,7 +181,7 @@ class ListPages:
         found, _ = choose_workflows(await self.service.workflow_summaries(), await self.service.names(), words)
         return found[:_MOST_NAMED]
 
-    async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
+    async def _selected(self, record_filter: RecordFilter, state: ListState, wait: IndexWait) -> Selection:
         return await self.service.select(
             RecordQuery(
                 filter=record_filter,
@@ -191,7 +191,7 @@ class ListPages:
                 after=state.after,
                 # The places of the hits are only in the record itself.
                 summaries=not state.words,
-                wait_seconds=IndexWait().seconds,
+                wait_seconds=wait.seconds,
             )
         )
 

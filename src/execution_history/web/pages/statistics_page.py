@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import N_
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import WINDOWS
@@ -20,7 +21,6 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
@@ -70,10 +70,10 @@ class FigurePages:
 
     async def figures(self, request: Request, workflow_id: str | None = None) -> Response:
         """Render runs, failures, durations, tokens and costs of a workflow, or of all, over a range of time."""
-        viewer = viewer_for(request)
+        viewer, wait = viewer_for(request), IndexWait()
         stretch = stretch_of(request, viewer)
         named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
-        statistics = await self._counted(named, stretch.axis, viewer)
+        statistics = await self._counted(named, stretch.axis, viewer, wait)
         counted = Counted.of(
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
@@ -89,16 +89,16 @@ class FigurePages:
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
-            "spent": await self._spent(named, prices, statistics.totals, viewer),
+            "spent": await self._spent(named, prices, statistics.totals, viewer, wait),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
             "by": by or "time",
             "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
-            "groups": None if by is None else await self._groups(named, stretch.axis, by, statistics.totals, viewer),
+            "groups": by and await self._groups(_within(named, stretch.axis, viewer), by, statistics.totals, wait),
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> Statistics:
+    async def _counted(self, named: RecordFilter, axis: ChartAxis, viewer: Viewer, wait: IndexWait) -> Statistics:
         """Return the statistics of the runs that began in the time of *axis*, until now."""
         return await self.service.statistics(
             StatisticsQuery(
@@ -106,29 +106,29 @@ class FigurePages:
                 bucket=axis.size,
                 zone=viewer.zone.key,
                 new_since=axis.start,
-                wait_seconds=IndexWait().seconds,
+                wait_seconds=wait.seconds,
             )
         )
 
-    async def _groups(self, named: RecordFilter, axis: ChartAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
-        """Return the figures of each group, the one that costs most first."""
-        return await self.service.breakdown(
-            BreakdownQuery(
-                filter=_within(named, axis, viewer),
-                by=by,
-                sort="cost" if totals.costs else "tokens",
-                limit=_MOST_GROUPS,
-                zone=viewer.zone.key,
-                wait_seconds=IndexWait().seconds,
-            )
+    async def _groups(self, within: RecordFilter, by: By, totals: Figures, wait: IndexWait) -> Breakdown:
+        """Return the figures of each group, the one that costs most first, or else the one with most tokens."""
+        query = BreakdownQuery(
+            filter=within,
+            by=by,
+            sort="cost" if totals.costs else "tokens",
+            limit=_MOST_GROUPS,
+            wait_seconds=wait.seconds,
         )
+        return await self.service.breakdown(query)
 
-    async def _spent(self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer) -> list[Spent]:
+    async def _spent(
+        self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer, wait: IndexWait
+    ) -> list[Spent]:
         """Return what was spent in this month, for each currency; nothing where no run can have cost anything."""
         if not (prices.in_force or totals.costs):
             return []
         months = months_of(viewer.now, viewer.zone)
-        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer, wait)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
