@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from execution_history.cli.figure_table import show_figures
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
@@ -76,9 +76,7 @@ async def stats(
         chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone))
         if by is not None and by not in _BUCKETS:
             groups = BreakdownQuery(filter=chosen, by=cast("By", by), sort=sort, limit=limit, zone=rows_zone.key)
-            broken_down = await history.answer(lambda: history.service.breakdown(groups))
-            names = await history.service.names() if by == "workflow" else {}
-            show_groups(session, broken_down, groups.by, names, groups.zone, history.place)
+            await _break_down(session, history, groups)
             return
         query = StatisticsQuery(
             filter=chosen,
@@ -88,6 +86,12 @@ async def stats(
         )
         found = await history.answer(lambda: history.service.statistics(query))
     _show(session, found, rows_zone, history.place)
+
+
+async def _break_down(session: Session, history: History, query: BreakdownQuery) -> None:
+    found = await history.answer(lambda: history.service.breakdown(query))
+    names = await history.service.names() if query.by == "workflow" else {}
+    show_groups(session, found, query.by, names, query.zone, history.place)
 
 
 def _show(session: Session, found: Statistics, rows_zone: ZoneInfo, place: str) -> None:
