@@ -54,6 +54,14 @@ def show_figures(
     session.output.lines(lines, are_cut=True)
 
 
+def notice_approximate(session: Session, *, is_exact: bool) -> None:
+    """Print how far off percentiles may be that are not exact."""
+    if not is_exact:
+        session.notice(
+            "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.", error="2 %", style="dim"
+        )
+
+
 def _cells(figures: Figures, about: str) -> dict[str, Cell]:
     rate = "" if figures.success_rate is None else f"{100 * figures.success_rate:.1f} %"
     times = ["" if each is None else f"{about}{duration(each)}" for each in (figures.p50, figures.p95, figures.p99)]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from execution_history.cli.figure_table import show_figures
+from execution_history.cli.figure_table import notice_approximate, show_figures
 from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, on_one_line_or_two
@@ -107,12 +107,7 @@ def _show(session: Session, found: Statistics, rows_zone: ZoneInfo, place: str) 
         _show_codes(session, found)
         _show_failures(session, found.failures, rows_zone)
         session.notice("Times are in %(zone)s.", zone=rows_zone.key, style="dim")
-        if not found.percentiles_are_exact:
-            session.notice(
-                "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.",
-                error="2 %",
-                style="dim",
-            )
+        notice_approximate(session, is_exact=found.percentiles_are_exact)
     notice_reach(session, found.reach, rows_zone)
 
 

@@ -130,7 +130,7 @@ def round_duration(milliseconds: float) -> str:
     return "0"
 
 
-def said(values: Sequence[Value]) -> str:
+def text_of(values: Sequence[Value]) -> str:
     """Return *values* as one text."""
     return " · ".join(f"{value.name} {value.text}".strip() for value in values)
 
@@ -143,7 +143,7 @@ def _card(
     text: Callable[[float], str],
 ) -> Card:
     spots = tuple(
-        Spot(slot.x, slot.width, counted.axis.name(slot.start, slot.end), said(values(each)))
+        Spot(slot.x, slot.width, counted.axis.name(slot.start, slot.end), text_of(values(each)))
         for slot, each in zip(counted.axis.slots(), counted.buckets, strict=True)
     )
     return Card(title, chart, values(counted.totals), marks_of(chart.levels, text), spots, tuple(counted.axis.ticks()))

@@ -55,7 +55,7 @@ class FacetPages:
 
     async def tabs(self, request: Request) -> Response:
         """Render the tabs of a list with their numbers."""
-        state, viewer, workflow_id = _asked(request)
+        state, viewer, workflow_id = _list_of(request)
         found = await self.record_filter(state, viewer, workflow_id)
         counts = await self.counts(found)
         return self.renderer.page(request, "list_tabs.html", {"tabs": tabs_of(state, counts), "is_counted": True})
@@ -75,7 +75,7 @@ class FacetPages:
 
     async def facets(self, request: Request) -> Response:
         """Render the values of a list's filters with their counts; of one filter all that can be shown."""
-        state, viewer, workflow_id = _asked(request)
+        state, viewer, workflow_id = _list_of(request)
         asked = query(request, "of")
         names = tuple(name for name in FACETS if name == asked) or FACETS
         found = await self.record_filter(state, viewer, workflow_id)
@@ -127,7 +127,7 @@ def _base(workflow_id: str | None) -> str:
     return urls.RUNS if workflow_id is None else urls.workflow(workflow_id)
 
 
-def _asked(request: Request) -> tuple[ListState, Viewer, str | None]:
+def _list_of(request: Request) -> tuple[ListState, Viewer, str | None]:
     workflow_id = request.path_params.get("workflow_id")
     state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
     return replace(state, after=None), viewer_for(request), workflow_id

@@ -11,7 +11,7 @@ from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
 from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages.chart_axis import ChartAxis
-from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, said
+from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, text_of
 from execution_history.web.pages.charts import lines
 
 
@@ -77,7 +77,7 @@ def spent_of(
 
     spots = tuple(
         Spot(slot.x, slot.width, f"{datetime.fromtimestamp(slot.start / 1000, zone):%m-%d}",
-             said(values(number)))
+             text_of(values(number)))
         for number, slot in enumerate(axis.slots())
     )  # fmt: skip
     marks = marks_of(chart.levels, lambda value: round_money(value, currency))

@@ -15,7 +15,7 @@ from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
-from execution_history.query.fields import RecordFilter
+from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
@@ -37,7 +37,6 @@ _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
 
 _RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
-_BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
 _MOST_GROUPS: Final = 30
 _MOST_YEARS: Final = 40
 
@@ -93,7 +92,7 @@ class FigurePages:
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
             "by": by or "time",
-            "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
+            "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
             "groups": by and await self._groups(_within(named, stretch.axis, viewer), by, statistics.totals, wait),
         }
         return self.renderer.page(request, "figures.html", context)
