@@ -20,11 +20,12 @@ from execution_history.history.bulk_source import Changed, keys_matching, keys_n
 from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.capabilities import Bin, follow_index
 from execution_history.stores.protocol import HistoryStore
 
-KEPT_MS: Final = 24 * 60 * 60 * 1000
+KEPT_MS: Final = DAY_MS
 """How long a deletion can be undone (milliseconds)."""
 
 _CHANGES: Final = "bulk"

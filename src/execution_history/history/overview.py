@@ -11,22 +11,21 @@ from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
 from execution_history.query.ordering import known_first
+from execution_history.records.time_units import DAY_MS
 
 Window = Literal["24h", "7d", "30d"]
 WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 
 SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
 WINDOWS: Final[dict[Window, tuple[int, BucketSize]]] = {
-    "24h": (_DAY, "hour"),
-    "7d": (7 * _DAY, "day"),
-    "30d": (30 * _DAY, "day"),
+    "24h": (DAY_MS, "hour"),
+    "7d": (7 * DAY_MS, "day"),
+    "30d": (30 * DAY_MS, "day"),
 }
 """The length of each window in milliseconds, and of its buckets."""
 
-DEBUG_PAGE_LIVES: Final = 7 * _DAY
+DEBUG_PAGE_LIVES: Final = 7 * DAY_MS
 """How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
 

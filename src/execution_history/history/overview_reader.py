@@ -37,12 +37,12 @@ from execution_history.query.statistics import MOST_GROUPS as MOST_FAILURES
 from execution_history.query.statistics import Sums
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.records.metadata import INTERRUPT
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 
 if TYPE_CHECKING:
     from execution_history.history.names import HistoryNaming, WorkflowName
 
-_DAY: Final = 86_400_000
 _SHOWN: Final = 5
 _LONGEST_GIST: Final = 100
 
@@ -123,7 +123,9 @@ async def _open_runs(
 
     going_on = await some(_SHOWN, statuses=("running",))
     interrupted = await some(MAX_SIZE, statuses=("interrupted",), created_from=oldest)
-    ended = await some(MAX_SIZE, statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
+    ended = await some(
+        MAX_SIZE, statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + DAY_MS
+    )
     # One whose answer was refused has an error and still asks.
     waiting = [
         each

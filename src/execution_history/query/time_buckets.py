@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from execution_history.errors import InvalidQuery, Message, quoted
 from execution_history.query.model import BucketSize
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 
 MOST_BUCKETS: Final = 5_000
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 _DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
 _LONGEST_DAYS: Final[dict[BucketSize, int]] = {"day": 1, "week": 7, "month": 31}
 _LAST_YEAR: Final = 9_998
@@ -60,14 +59,14 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
 def bucket_size(start: int, end: int) -> BucketSize:
     """Return the size of the bucket from *start* to *end* (ms); clocks may have changed in it."""
     length = end - start
-    if length <= 2 * _HOUR:
+    if length <= 2 * HOUR_MS:
         return "hour"
-    return next((name for name, days in _DAYS if length <= days * _DAY + 2 * _HOUR), "month")
+    return next((name for name, days in _DAYS if length <= days * DAY_MS + 2 * HOUR_MS), "month")
 
 
 def _fitting(first: int, last: int) -> BucketSize:
     """Return the shortest of day, week and month that does not make too many buckets."""
-    fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1]
+    fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * DAY_MS) < MOST_BUCKETS - 1]
     return fitting[0] if fitting else "month"
 
 
@@ -85,10 +84,10 @@ def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
     if size == "hour":
         # Where clocks go back by half an hour, the hour that would start again early goes on instead.
-        following = _hour_start(start + _HOUR, zone)
-        return following if following > start else start + _HOUR
+        following = _hour_start(start + HOUR_MS, zone)
+        return following if following > start else start + HOUR_MS
     # Noon is the same day whatever the clocks did at midnight.
-    day = _day(start + _DAY // 2, zone)
+    day = _day(start + DAY_MS // 2, zone)
     return _midnight(_first_day(day + timedelta(days=_LONGEST_DAYS[size]), size), zone)
 
 
@@ -106,7 +105,7 @@ def _first_day(day: date, size: BucketSize) -> date:
 def _hour_start(time: int, zone: ZoneInfo) -> int:
     offset = datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).utcoffset() or timedelta()
     shift = round(offset.total_seconds() * 1000)
-    return (time + shift) // _HOUR * _HOUR - shift
+    return (time + shift) // HOUR_MS * HOUR_MS - shift
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

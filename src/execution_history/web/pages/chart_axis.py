@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from execution_history.query.model import BucketSize
 from execution_history.query.time_buckets import bucket_edges
+from execution_history.records.time_units import DAY_MS
 
 WIDTH: Final = 1_000
 """The width of a chart, in its own units."""
@@ -16,9 +17,11 @@ WIDTH: Final = 1_000
 _GAP: Final = 0.2
 _MOST_TICKS: Final = 8
 _EDGE: Final = 3
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
-_LONGEST: Final[tuple[tuple[BucketSize, int], ...]] = (("hour", 2 * _DAY), ("day", 62 * _DAY), ("week", 371 * _DAY))
+_LONGEST: Final[tuple[tuple[BucketSize, int], ...]] = (
+    ("hour", 2 * DAY_MS),
+    ("day", 62 * DAY_MS),
+    ("week", 371 * DAY_MS),
+)
 _HOURS: Final = (1, 2, 3, 6, 12, 24)
 _DAYS: Final = (1, 2, 7, 14, 28)
 _MONTHS: Final = (1, 2, 3, 6, 12, 60)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from execution_history.records.time_units import DAY_MS
 from execution_history.web.pages.chart_axis import WIDTH, ChartAxis, Slot
 
 _HEIGHT: Final = 100
@@ -18,7 +19,6 @@ _TIMES: Final = (
     *(number * 60_000 for number in (1, 2, 4, 6, 10, 20, 30, 40)),
     *(number * 3_600_000 for number in (1, 2, 4, 12)),
 )
-_DAY: Final = 86_400_000
 
 Values = Sequence[float | None]
 """A value for each bucket; ``None`` where there is none."""
@@ -135,7 +135,7 @@ def round_up(value: float, *, is_whole: bool = False) -> float:
 def round_up_time(milliseconds: float) -> float:
     """Return the shortest round time that is not below *milliseconds*."""
     found = next((each for each in _TIMES if each >= milliseconds), None)
-    return float(found) if found else _DAY * round_up(milliseconds / _DAY)
+    return float(found) if found else DAY_MS * round_up(milliseconds / DAY_MS)
 
 
 def _levels(top: float, *, is_whole: bool = False) -> tuple[Level, ...]:

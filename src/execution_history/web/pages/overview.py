@@ -18,6 +18,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.recording.recorder import Recorder
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
@@ -28,7 +29,6 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
 
-_DAY: Final = 86_400_000
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _FAILURES: Final = 8
@@ -195,7 +195,7 @@ class OverviewPages:
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
-        return None if last is None or last < now - _DAY else last
+        return None if last is None or last < now - DAY_MS else last
 
     async def _look_after_health(self) -> None:
         """Learn how the store is; its writer, which an import keeps busy, may answer later."""

@@ -17,6 +17,7 @@ from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
@@ -25,13 +26,11 @@ from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": (23 * _HOUR, "hour"),
-    "7d": (6 * _DAY, "day"),
-    "30d": (29 * _DAY, "day"),
-    "1y": (364 * _DAY, "week"),
+    "24h": (23 * HOUR_MS, "hour"),
+    "7d": (6 * DAY_MS, "day"),
+    "30d": (29 * DAY_MS, "day"),
+    "1y": (364 * DAY_MS, "week"),
 }
 """How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
 
