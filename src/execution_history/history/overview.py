@@ -18,6 +18,9 @@ WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens"
 
 
 SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
+FIRST_ASCENDING: Final[frozenset[WorkflowSort]] = frozenset({"name", "success_rate"})
+"""The orders in which one looks for the smallest values first."""
+
 WINDOWS: Final[dict[Window, tuple[int, BucketSize]]] = {
     "24h": (DAY_MS, "hour"),
     "7d": (7 * DAY_MS, "day"),

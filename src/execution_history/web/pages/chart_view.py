@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from execution_history.presentation.formatting import duration, money, round_money, thin
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
+from execution_history.query.statistics import Sums
 from execution_history.web.pages.chart_axis import ChartAxis, Tick
 from execution_history.web.pages.charts import Chart, Level, lines, stacked, two_sided
 
@@ -15,7 +16,7 @@ _PIXELS: Final = 1.12
 _MOST_CURRENCIES: Final = 3
 _SHORT: Final = ((1_000_000_000, 1_000_000_000, "G"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
-_EMPTY: Final = Figures(runs=0, counts={}, success_rate=None, p50=None, p95=None, p99=None, tokens=0)
+_EMPTY: Final = Sums({}).figures()
 
 
 class Value(NamedTuple):
