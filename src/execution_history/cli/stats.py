@@ -1,7 +1,6 @@
 """The command ``stats``: totals, rates, durations and failures of runs."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.breakdown import MOST_GROUPS, BreakdownQuery, By, GroupSort
 from execution_history.query.model import BUCKETS, BucketSize, FailureGroup, Statistics, StatisticsQuery
-from execution_history.query.time_buckets import bucket_size, zone_of
+from execution_history.query.time_buckets import bucket_size, moment_of, zone_of
 from execution_history.query.values import read_time
 
 RowsBy = Literal[
@@ -113,7 +112,7 @@ def _show(session: Session, found: Statistics, rows_zone: ZoneInfo, place: str) 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     rows = [
-        (Cell(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}"), each.figures)
+        (Cell(f"{moment_of(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}"), each.figures)
         for each in found.buckets
     ]
     head = session.translate(N_("Time"))
@@ -134,7 +133,7 @@ def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: Zon
     _, groups = session.translate, failures[:_MOST_FAILURES]
     heads = [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Last seen").upper(), "dim")]
     facts = [
-        [Cell(grouped(each.count), right=True), Cell(f"{_moment(each.last_seen, zone):%Y-%m-%d %H:%M}")]
+        [Cell(grouped(each.count), right=True), Cell(f"{moment_of(each.last_seen, zone):%Y-%m-%d %H:%M}")]
         for each in groups
     ]
     ids = [Cell(_("Example").upper(), "dim"), *(Cell(each.execute_id, "dim") for each in groups)]
@@ -147,7 +146,3 @@ def _title(session: Session, group: FailureGroup) -> Cell:
     code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
     mark = session.translate("new: ") if group.is_new else ""
     return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
-
-
-def _moment(milliseconds: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)

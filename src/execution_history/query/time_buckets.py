@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -32,6 +32,11 @@ def zone_of(name: str) -> ZoneInfo:
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
+def moment_of(milliseconds: int, zone: tzinfo) -> datetime:
+    """Return a time in milliseconds since the epoch, in *zone*."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+
+
 def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:
     """Return the starts (ms) of the buckets from the one with *first* to the one with *last*, and the end of that one.
 
@@ -40,7 +45,7 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
     Raises:
         InvalidQuery: they would be more than 5 000, or in the year 9999.
     """
-    if datetime.fromtimestamp(last / 1000, UTC).year > _LAST_YEAR:
+    if moment_of(last, UTC).year > _LAST_YEAR:
         raise InvalidQuery("The statistics end before the year 9999: give an earlier end of the time range.")
     size = _fitting(first, last) if size is None else size
     edges = [_start(first, size, zone)]
@@ -92,7 +97,7 @@ def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
 
 
 def _day(time: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).date()
+    return moment_of(time, zone).date()
 
 
 def _first_day(day: date, size: BucketSize) -> date:
@@ -103,7 +108,7 @@ def _first_day(day: date, size: BucketSize) -> date:
 
 
 def _hour_start(time: int, zone: ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).utcoffset() or timedelta()
+    offset = moment_of(time, zone).utcoffset() or timedelta()
     shift = round(offset.total_seconds() * 1000)
     return (time + shift) // HOUR_MS * HOUR_MS - shift
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from execution_history.query.model import BucketSize
-from execution_history.query.time_buckets import bucket_edges
+from execution_history.query.time_buckets import bucket_edges, moment_of
 from execution_history.records.time_units import DAY_MS
 
 WIDTH: Final = 1_000
@@ -137,11 +137,6 @@ def _fitting(length: int) -> BucketSize:
         if length <= longest:
             return size
     return "month"
-
-
-def moment_of(milliseconds: int, zone: tzinfo) -> datetime:
-    """Return a time in milliseconds since the epoch, in *zone*."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
 
 
 def _zone(zone: tzinfo) -> ZoneInfo:

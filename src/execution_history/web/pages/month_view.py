@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from execution_history.presentation.formatting import money, round_money
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
-from execution_history.query.time_buckets import bucket_edges
+from execution_history.query.time_buckets import bucket_edges, moment_of
 from execution_history.web.pages.chart_axis import ChartAxis
 from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, text_of
 from execution_history.web.pages.charts import lines
@@ -76,7 +75,7 @@ def spent_of(
         return tuple(found if budget is None else [*found, Value("budget", _("Budget"), money(budget, currency))])
 
     spots = tuple(
-        Spot(slot.x, slot.width, f"{datetime.fromtimestamp(slot.start / 1000, zone):%m-%d}",
+        Spot(slot.x, slot.width, f"{moment_of(slot.start, zone):%m-%d}",
              text_of(values(number)))
         for number, slot in enumerate(axis.slots())
     )  # fmt: skip

@@ -17,6 +17,7 @@ from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.query.time_buckets import moment_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
@@ -138,7 +139,7 @@ class FigurePages:
 
 def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     """Return the time that the address names: a range until now, or whole days of the reader's."""
-    zone, today = viewer.zone, datetime.fromtimestamp(viewer.now / 1000, viewer.zone).date()
+    zone, today = viewer.zone, moment_of(viewer.now, viewer.zone).date()
     first, last = _day(query(request, "from"), today), _day(query(request, "to"), today)
     if first or last:
         first, last = sorted((first or last or today, last or today))
@@ -148,7 +149,7 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     name = name if name in _RANGES else _DEFAULT
     ago, size = _RANGES[name]
     axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
-    return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
+    return Stretch(axis, name, f"{moment_of(axis.start, zone).date()}", f"{today}")
 
 
 def _within(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> RecordFilter:
