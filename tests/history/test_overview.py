@@ -193,6 +193,18 @@ async def test_it_is_json_as_it_is(service: ExecutionHistoryService) -> None:
     assert not {"reach", "damaged"} & said.keys()
 
 
+@pytest.mark.parametrize(("sort", "first"), [("name", "a"), ("success_rate", "b"), ("runs", "b"), ("failed", "b")])
+async def test_each_order_begins_with_what_one_looks_for(
+    service: ExecutionHistoryService, sort: WorkflowSort, first: str
+) -> None:
+    """Names and success rates with the smallest, everything else with the largest."""
+    await service.merge([
+        _ended("a1", _HOUR, "success", workflow_id="a"),
+        _ended("b1", _HOUR, workflow_id="b"), _ended("b2", _HOUR, "success", workflow_id="b"),
+    ])  # fmt: skip
+    assert first == (await _overview(service, sort=sort)).workflows[0].workflow_id
+
+
 @pytest.mark.parametrize("words", [{"window": "1h"}, {"sort": "colour"}, {"zone": "Nowhere"}])
 async def test_what_there_is_not_is_refused(service: ExecutionHistoryService, words: dict[str, Any]) -> None:
     """With a sentence that has what there is."""

@@ -13,14 +13,7 @@ from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import json_of
-from execution_history.history.overview import (
-    FIRST_ASCENDING,
-    Overview,
-    OverviewQuery,
-    Window,
-    WorkflowInWindow,
-    WorkflowSort,
-)
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
 from execution_history.presentation.formatting import duration, grouped, one_line, percent, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
@@ -56,7 +49,7 @@ async def overview(
     ] = False,
 ) -> None:
     """Show what failed lately, failing workflows first, and what is open now."""
-    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=sort not in FIRST_ASCENDING)
+    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
     notice_damaged(session, found.damaged)

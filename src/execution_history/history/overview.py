@@ -48,7 +48,8 @@ class OverviewQuery:
         window: how far back it looks.
         zone: the time zone of the days (an IANA name).
         sort: the order of the workflows; those without runs in the window come last.
-        descending: the largest, or newest, first.
+        descending: the largest, or newest, first; ``None``: as one looks for them, so names and success rates from the
+            smallest on.
         wait_seconds: how long the whole answer may wait for an index that follows; as in :class:`RecordQuery`.
 
     Raises:
@@ -58,7 +59,7 @@ class OverviewQuery:
     window: Window = "24h"
     zone: str = "UTC"
     sort: WorkflowSort = "failed"
-    descending: bool = True
+    descending: bool | None = None
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +73,11 @@ class OverviewQuery:
             raise InvalidQuery(
                 "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(self.sort), names=", ".join(SORTS)
             )
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the largest, or newest, comes first."""
+        return self.sort not in FIRST_ASCENDING if self.descending is None else self.descending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

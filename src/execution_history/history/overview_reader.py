@@ -93,7 +93,7 @@ async def overview_of(
         broke_off=max(0, counted - failed.totals.counts["failed"]),
         failures=[_on_edges(group, failed, edges) for group in failed.failures],
         bucket_edges=edges,
-        workflows=in_order(workflows, query.sort, descending=query.descending),
+        workflows=in_order(workflows, query.sort, descending=query.is_descending),
         waiting=waiting,
         running=running,
         expiring=expiring,
