@@ -47,6 +47,7 @@ async def stats(
         RowsBy | None,
         typer.Option(
             "--by",
+            metavar="day|hour|workflow|node|account|...",
             help=N_(
                 "What each row is of: a time span, by default a day or more; or a workflow, a node of one workflow, an "
                 "account and so on."
