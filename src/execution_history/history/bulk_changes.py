@@ -211,8 +211,7 @@ class BulkChanges:
         """End a change that goes on, in this process or in another one, after the batch that is under way."""
 
         def stopped(entry: Entry | None) -> bytes | None:
-            change = None if entry is None else _change_of(entry.value)
-            if entry is None or change is None or not change.is_running:
+            if entry is None or not (change := _change_of(entry.value)).is_running:
                 return None if entry is None else entry.value
             return orjson.dumps(replace(change, state="stopped", reason=_STOPPED))
 
