@@ -16,7 +16,7 @@ from execution_history.stores.postgres.connections import Connection, Connection
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows, one_moment
-from execution_history.stores.postgres.predicate_sql import column_of
+from execution_history.stores.postgres.predicate_sql import column_of, render
 from execution_history.stores.postgres.rollup_groups import RollupGroups
 from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
 from execution_history.stores.postgres.statistics import PERCENTILES, StatisticsEngine
@@ -44,8 +44,6 @@ class GroupEngine(StatisticsEngine):
         super().__init__(moment, StatisticsQuery(filter=query.filter), limits)
         self._by = query.by
         self._rolled = RollupGroups(moment, query.filter)
-        if query.by == "failed_node":
-            self._predicates = [*self._predicates, In(STATE, ("failed",))]
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -96,6 +94,8 @@ class GroupEngine(StatisticsEngine):
         """Return the tables ``r``, the newest *most* rows that are in a group, and ``g``, with a row for each group."""
         column = {"tag": "e.tags", "node": "NULL"}.get(self._by) or f"e.{column_of(GROUPED[self._by])}"
         is_there = [] if self._by == "node" else [Fragment(f"{column} IS NOT NULL")]
+        if self._by == "failed_node":
+            is_there.append(render(In(STATE, ("failed",))))  # they have an index
         source, where = self._within(first, last, *is_there)
         named = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
         newest = (
