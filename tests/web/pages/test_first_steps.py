@@ -65,23 +65,23 @@ async def test_the_demo_is_looked_at_and_left_again(empty: Site, open_context: O
     await page.get_by_role("button", name="Open the demo").click()
     await expect(page.get_by_text("Demo data")).to_be_visible()
     await expect(page.get_by_role("link", name="Order triage").first).to_be_visible()
-    assert "No runs here yet" in (await empty.client.get("/")).text
+    assert "No runs here" in (await empty.client.get("/")).text
     assert 0 == (await empty.client.get("/coze/history")).json()["total"]
     await page.goto(f"{empty.base}/workflows/7536912840317468672/run")
     await page.get_by_role("button", name="Run", exact=True).click()
     await expect(page.locator("h1")).to_contain_text("Succeeded after")
     await page.get_by_role("button", name="Leave").click()
-    await expect(page.locator("h1")).to_contain_text("No runs here yet")
+    await expect(page.locator("h1")).to_contain_text("No runs here")
     assert [] == await empty.application.service.workflow_summaries()
 
 
 async def test_an_old_cookie_of_a_demo_shows_the_history(empty: Site) -> None:
     """It names the demo of another start of the server, or one that nobody has opened yet."""
-    assert "No runs here yet" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
+    assert "No runs here" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
     await empty.client.post("/demo")
     assert "Demo data" in (await empty.client.get("/")).text
     empty.client.cookies.clear()
-    assert "No runs here yet" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
+    assert "No runs here" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
 
 
 async def test_the_demo_answers_no_call_of_the_gateway(empty: Site) -> None:
