@@ -146,9 +146,14 @@ def _about(code: Code) -> dict[str, object]:
 def _fixture(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench fixture", description=fixtures.__doc__)
     parser.add_argument("--runs", type=int, default=10_000_000)
+    _add_short(parser)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args(arguments)
-    asyncio.run(fixtures.make(options.folder, options.runs))
+    asyncio.run(fixtures.make(options.folder, options.runs, is_short=options.short))
+
+
+def _add_short(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--short", action="store_true", help="short documents, of which many millions fit on a disk")
 
 
 def _large(arguments: Sequence[str]) -> None:
@@ -168,11 +173,12 @@ def _database(arguments: Sequence[str]) -> None:
     parser = _parser("database", large_database.__doc__)
     parser.add_argument("place", type=Path, help="the folder that they are in, or are made in; its path is short")
     parser.add_argument("--runs", type=int, default=1_000_000)
+    _add_short(parser)
     parser.add_argument("--save", type=Path, help="the file of results, whose other parts are kept")
     options = parser.parse_args(arguments)
     part: _Part = (
         large_database.DATABASE,
-        partial(large_database.database, folder=options.place.absolute(), runs=options.runs),
+        partial(large_database.database, folder=options.place.absolute(), runs=options.runs, is_short=options.short),
     )
     (results,) = _measured(options, [Code(_HERE, ROOT)], {"database": part})
     print("\n".join(terminal(results.figures)))

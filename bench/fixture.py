@@ -19,7 +19,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -33,15 +34,19 @@ _CALLERS: Final = [f"program-{number}" for number in range(8)]
 _ACCOUNTS: Final = [f"account-{number}" for number in range(5)]
 _HALVES: Final = [2.0**-number for number in range(8)]
 CHUNK: Final = 2_000
+TEXTS: Final = 100_000
+"""So many short runs have texts of their own; those after them repeat these."""
+
 _LARGE: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Fixture:
-    """So many *runs* of the thirty days before *end*, in milliseconds since the epoch."""
+    """So many *runs* of the thirty days before *end*, in milliseconds since the epoch; their documents may be short."""
 
     runs: int
     end: int
+    is_short: bool = False
 
     def records(self, first: int = 0) -> Iterator[dict[str, Any]]:
         """Yield the records in the order of their time, from the chunk that the number *first* is in."""
@@ -50,8 +55,12 @@ class Fixture:
 
     def chunk(self, begin: int) -> Iterator[dict[str, Any]]:
         """Yield the records of the chunk that begins with this number; each chunk is made from a seed of its own."""
+        count = min(CHUNK, self.runs - begin)
+        if self.is_short:
+            known = islice(_short_records(begin % TEXTS), count)
+            return (self._repeated(record, number) for number, record in enumerate(known, begin))
         chance = random.Random(begin)
-        made = runs(min(CHUNK, self.runs - begin), seed=begin + 1, first=begin)
+        made = runs(count, seed=begin + 1, first=begin)
         return (self._varied(run, number, chance) for number, run in enumerate(made, begin))
 
     def write(self, path: Path) -> str:
@@ -70,17 +79,17 @@ class Fixture:
         record = run.record()
         if chance.random() < 0.5:
             record["workflow_id"] = f"large-{chance.randrange(_LARGE)}"
-        record["create_time"] = self.end - (self.runs - number) * _DAYS // self.runs
+        record["create_time"] = self._time(number)
         record["update_time"] = record["create_time"] + int(chance.lognormvariate(8, 1))
         record["run_mode"] = chance.choices((1, 0, 2), (60, 35, 5))[0]
         if record["conversation_id"] is not None:
-            record["conversation_id"] = str(7_500_000_000_000_000_000 + number // 12)
+            record["conversation_id"] = _conversation(number)
         metadata: dict[str, Any] = {
             "account": chance.choices(_ACCOUNTS, _HALVES[:5])[0],
             "caller": {"name": chance.choices(_CALLERS, _HALVES)[0]},
         }
-        if chance.random() < 0.95:
-            metadata["coze_execute_id"] = str(7_600_000_000_000_000_000 + number)
+        if number % 20 == 17 if self.is_short else chance.random() < 0.95:
+            metadata["coze_execute_id"] = _upstream(number)
         if chance.random() < 0.02:
             metadata["tags"] = [f"tag-{chance.randrange(20)}"]
         if chance.random() < 0.001:
@@ -90,6 +99,39 @@ class Fixture:
         record["metadata"] = metadata
         return record
 
+    def _repeated(self, record: dict[str, Any], number: int) -> dict[str, Any]:
+        create_time, metadata = self._time(number), record["metadata"]
+        digits, execute_id = f"{create_time:012x}", record["execute_id"]
+        if "coze_execute_id" in metadata:
+            metadata = {**metadata, "coze_execute_id": _upstream(number)}
+        return {
+            **record,
+            "execute_id": f"{digits[:8]}-{digits[8:]}{execute_id[13:]}",
+            "create_time": create_time,
+            "update_time": create_time + record["update_time"] - record["create_time"],
+            "conversation_id": record["conversation_id"] and _conversation(number),
+            "metadata": metadata,
+        }
+
+    def _time(self, number: int) -> int:
+        return self.end - (self.runs - number) * _DAYS // self.runs
+
+
+@cache
+def _short_records(begin: int) -> Sequence[dict[str, Any]]:
+    """Return the records of a chunk of short runs with texts of their own."""
+    fixture, chance = Fixture(TEXTS, 0, is_short=True), random.Random(begin)
+    made = runs(CHUNK, seed=begin + 1, first=begin, is_short=True)
+    return [fixture._varied(run, number, chance) for number, run in enumerate(made, begin)]  # noqa: SLF001 - of this module
+
+
+def _conversation(number: int) -> str:
+    return str(7_500_000_000_000_000_000 + number // 12)
+
+
+def _upstream(number: int) -> str:
+    return str(7_600_000_000_000_000_000 + number)
+
 
 def known(folder: Path) -> Fixture | None:
     """Return the fixture that was made or begun in *folder*."""
@@ -97,7 +139,7 @@ def known(folder: Path) -> Fixture | None:
     return Fixture(**orjson.loads(path.read_bytes())) if path.exists() else None
 
 
-async def make(folder: Path, count: int) -> None:
+async def make(folder: Path, count: int, *, is_short: bool = False, json_files: bool = True) -> None:
     """Make a history of *count* runs in *folder* / ``history``, or go on with it.
 
     Raises:
@@ -105,7 +147,7 @@ async def make(folder: Path, count: int) -> None:
     """
     from execution_history import ExecutionHistoryService  # noqa: PLC0415 - this module describes records without it
 
-    fixture, place, began = _begun(folder, count), folder / "history", time.monotonic()
+    fixture, place, began = begun(folder, count, is_short=is_short), folder / "history", time.monotonic()
     async with ExecutionHistoryService(place, json_files=False) as service:
         there = sum(each.total for each in await service.workflow_summaries())
         progress = Progress("records", count, there)
@@ -114,9 +156,10 @@ async def make(folder: Path, count: int) -> None:
             progress.add(report.added)
         progress.end()
     step = time.monotonic()
-    async with ExecutionHistoryService(place) as service:
+    async with ExecutionHistoryService(place, json_files=json_files) as service:
         await service.flush()
-        print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
+        if json_files:
+            print(f"JSON files: {time.monotonic() - step:,.0f} s", flush=True)
         step = time.monotonic()
         await service.follow_index()
         print(f"index: {time.monotonic() - step:,.0f} s", flush=True)
@@ -124,17 +167,18 @@ async def make(folder: Path, count: int) -> None:
     print(f"{count:,} runs, {size / 1e9:,.1f} GB, {time.monotonic() - began:,.0f} s in all")
 
 
-def _begun(folder: Path, count: int) -> Fixture:
+def begun(folder: Path, count: int, *, is_short: bool = False) -> Fixture:
     """Note in *folder* what is made there, or read it.
 
     Raises:
         SystemExit: it is another one.
     """
-    fixture = known(folder) or Fixture(count, int(time.time() * 1000))
-    if fixture.runs != count:
-        raise SystemExit(f"{folder} has a history of {fixture.runs:,} runs: give another folder, or remove it.")
+    fixture = known(folder) or Fixture(count, int(time.time() * 1000), is_short)
+    if (fixture.runs, fixture.is_short) != (count, is_short):
+        kind = "short" if fixture.is_short else "usual"
+        raise SystemExit(f"{folder} has a history of {fixture.runs:,} {kind} runs: give another folder, or remove it.")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "fixture.json").write_bytes(orjson.dumps({"runs": fixture.runs, "end": fixture.end}))
+    (folder / "fixture.json").write_bytes(orjson.dumps(asdict(fixture)))
     return fixture
 
 

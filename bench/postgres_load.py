@@ -16,8 +16,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import orjson
-
 from bench.fixture import CHUNK, Fixture, Progress
 from bench.postgres_server import Postgres
 from bench.programs import service_at
@@ -121,24 +119,21 @@ def copy_chunk(dsn: str, fixture: Fixture, begin: int, schema: str) -> int:
     """Copy the chunk that begins with this number in one transaction; how many records it has."""
     import psycopg  # noqa: PLC0415 - as above
 
-    from execution_history.clock import now_ms  # noqa: PLC0415 - as above
-    from execution_history.records.record import Document  # noqa: PLC0415 - only this loads the store
-    from execution_history.stores.compression import Packer, shipped_dictionary  # noqa: PLC0415
+    from bench.postgres_rows import maker  # noqa: PLC0415 - only this loads the store
     from execution_history.stores.postgres.change_log import VERSIONS, Logged, log_changes  # noqa: PLC0415
     from execution_history.stores.postgres.commit import ADD_LONG_TEXTS  # noqa: PLC0415
     from execution_history.stores.postgres.deltas import Deltas  # noqa: PLC0415
     from execution_history.stores.postgres.queries import Statements, insert_rows  # noqa: PLC0415
-    from execution_history.stores.postgres.record_rows import COLUMNS, row_of  # noqa: PLC0415
+    from execution_history.stores.postgres.record_rows import COLUMNS  # noqa: PLC0415
 
-    statements, packer, deltas = Statements(schema), Packer(shipped_dictionary()), Deltas(begin // CHUNK % _SLOTS)
-    documents = [Document.of(record, orjson.dumps(record)) for record in fixture.chunk(begin)]
-    rows = [row_of(document, packer, now_ms()) for document in documents]
-    places = range(begin + 1, begin + 1 + len(rows))
-    for document, row in zip(documents, rows, strict=True):
+    statements, deltas, rows = Statements(schema), Deltas(begin // CHUNK % _SLOTS), []
+    for document, row in maker().rows(fixture, begin):
         deltas.count(row.key.workflow_id, row.counted, 1)
         deltas.updated(row.key.workflow_id, document.update_time)
+        rows.append(row)
+    places = range(begin + 1, begin + 1 + len(rows))
     with contextlib.closing(psycopg.connect(dsn, autocommit=True)) as connection, connection.transaction():
-        values = (row.values(place, place * VERSIONS) for row, place in zip(rows, places, strict=True))
+        values = (row.values(place, place * VERSIONS, str) for row, place in zip(rows, places, strict=True))
         _copied(connection, f"{schema}.executions", COLUMNS, values)
         _copied(connection, f"{schema}.nodes", (), ((*row.key, *node) for row in rows for node in row.nodes))
         long = {key: text for row in rows for key, text in row.long_texts.items()}

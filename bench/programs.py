@@ -205,9 +205,9 @@ async def _p50(ask: Callable[[int], Awaitable[object]], times: int) -> dict[str,
     return {"p50": median(spent) * 1000, "cpu": (time.process_time() - began) / times * 1e6}
 
 
-async def read(folder: str, *, times: int) -> dict[str, Any]:
+async def read(folder: str, *, times: int, json_files: bool = True) -> dict[str, Any]:
     """Open a history, look at first pages and single records, and at the memory of this process."""
-    service = service_at(folder)
+    service = service_at(folder, json_files=json_files)
     moment = time.perf_counter()
     await service.open()
     found: dict[str, Any] = {"opening": time.perf_counter() - moment}

@@ -10,6 +10,9 @@ thousand. The length of texts is skewed: most records are near 1.5 KB, a few hav
 bytes, a few 20 KB. Nine in ten succeed, the others fail with various codes, are interrupted, or run on. A third has
 a node timeline. Times rise, execute ids are UUIDv7. ``vocabulary`` 0 and 1 share no content words: the dictionary that
 is shipped is trained on 1, measured is 0.
+
+Short runs are for histories of many millions: the input is a noun, the output a few words and a number, no run has a node
+timeline, and a record of a fixture has 0.7 KB and some 80 searchable tokens.
 """
 
 import random
@@ -18,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import orjson
 
@@ -86,6 +89,8 @@ _ZH_FORMS: Final = (
     "为什么{n}要{v}{n2}还不清楚，{m}个里有{k}个是{a}。",
     "{k}小时以后，{a}{n2}又{v}另一个{n}。",
 )
+_EN_SHORT_FORMS: Final = ("{a} {n}", "{n} {v} {n2}", "{n} what was planned", "{n} {k} percent")
+_ZH_SHORT_FORMS: Final = ("{a}{n}", "{n}{v}{n2}", "{n}原来的计划", "{n}{k}%")
 _ERRORS: Final = (
     (720702017, "plugin call failed"), (720701002, "the plugin timed out"), (4000, "bad request"),
     ("5000", "internal error"), (720701013, "execution failed"),
@@ -143,9 +148,11 @@ class Run:
         return Document.of(record, orjson.dumps(record))
 
 
-def runs(count: int, *, workflows: int = 100, seed: int = 1, vocabulary: int = 0, first: int = 0) -> Iterator[Run]:
+def runs(
+    count: int, *, workflows: int = 100, seed: int = 1, vocabulary: int = 0, first: int = 0, is_short: bool = False
+) -> Iterator[Run]:
     """*count* runs of *workflows* workflows in the order of their time, from the number *first* on; always the same."""
-    writer = _Writer(random.Random(seed), vocabulary)
+    writer = (_ShortWriter if is_short else _Writer)(random.Random(seed), vocabulary)
     for number in range(first, first + count):
         yield writer.run(number, workflows)
 
@@ -171,6 +178,9 @@ def _more_nouns(chinese: bool, vocabulary: int) -> Iterator[str]:
 
 
 class _Writer:
+    forms: ClassVar[dict[bool, tuple[str, ...]]] = {True: _ZH_FORMS, False: _EN_FORMS}
+    with_nodes: ClassVar[float] = 1 / 3
+
     def __init__(self, chance: random.Random, vocabulary: int) -> None:
         self._chance = chance
         self._words = {
@@ -206,7 +216,7 @@ class _Writer:
             if ended
             else None,
             usage={"input_count": spent[0], "output_count": spent[1], "token_count": sum(spent)} if ended else None,
-            node_execute_status=self._nodes(chinese, time) if ended and chance.random() < 1 / 3 else None,
+            node_execute_status=self._nodes(chinese, time) if ended and chance.random() < self.with_nodes else None,
         )
 
     def _noun(self, nouns: list[str]) -> str:
@@ -216,7 +226,7 @@ class _Writer:
     def _sentence(self, chinese: bool) -> str:
         chance = self._chance
         nouns, verbs, adjectives = self._words[chinese]
-        form = chance.choice(_ZH_FORMS if chinese else _EN_FORMS)
+        form = chance.choice(self.forms[chinese])
         return form.format(
             n=self._noun(nouns), n2=self._noun(nouns), N=self._noun(nouns).capitalize(), v=chance.choice(verbs),
             a=chance.choice(adjectives), k=chance.randrange(1, 1000), m=chance.randrange(1000, 100_000),
@@ -288,3 +298,14 @@ class _Writer:
                 "content": self._sentence(chinese), "packets": [[1, 120, 40]], "packet_count": 1, "usage": None,
             }  # fmt: skip
         return nodes
+
+
+class _ShortWriter(_Writer):
+    forms: ClassVar[dict[bool, tuple[str, ...]]] = {True: _ZH_SHORT_FORMS, False: _EN_SHORT_FORMS}
+    with_nodes: ClassVar[float] = 0
+
+    def _parameters(self, chinese: bool) -> dict[str, Any]:
+        return {"q": self._noun(self._words[chinese][0])}
+
+    def _output(self, chinese: bool) -> Any:
+        return {"a": self._sentence(chinese), "score": self._chance.randrange(101) / 100}

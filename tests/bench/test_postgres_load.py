@@ -4,8 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import orjson
 import pytest
-from bench.fixture import Fixture
+from bench.fixture import CHUNK, TEXTS, Fixture
 from bench.postgres_load import copy_chunk
+from bench.postgres_rows import RowMaker
 
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
@@ -23,9 +24,12 @@ _QUESTIONS = (
 )
 
 
-async def test_a_loaded_history_answers_like_one_that_was_merged(postgres: PostgresServer, postgres_url: str) -> None:
+@pytest.mark.parametrize("is_short", [False, True])
+async def test_a_loaded_history_answers_like_one_that_was_merged(
+    postgres: PostgresServer, postgres_url: str, *, is_short: bool
+) -> None:
     """Pages, searches, statistics, the counts of workflows and the log of changes; and it can be written on."""
-    fixture = Fixture(300, 1_764_000_000_000)
+    fixture = Fixture(300, 1_764_000_000_000, is_short)
     documents = [Document.of(record, orjson.dumps(record)) for record in fixture.records()]
     store, model = store_at(postgres_url), store_at("memory:")
     await store.open()
@@ -43,3 +47,13 @@ async def test_a_loaded_history_answers_like_one_that_was_merged(postgres: Postg
     assert 300 == len(await store.changes(0, 1_000))
     assert await store.delete(documents[0].workflow_id, documents[0].execute_id)
     await store.aclose()
+
+
+def test_the_row_of_a_repeated_run_is_the_one_that_the_store_makes() -> None:
+    """Whether or not the run that it repeats was seen before."""
+    fixture = Fixture(TEXTS + CHUNK, 1_764_000_000_000, is_short=True)
+    maker = RowMaker()
+    firsts = list(maker.rows(fixture, 0))
+    repeated = list(maker.rows(fixture, TEXTS))
+    assert CHUNK == len(firsts)
+    assert list(RowMaker().rows(fixture, TEXTS)) == repeated

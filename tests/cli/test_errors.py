@@ -140,6 +140,18 @@ def test_a_reader_who_leaves_ends_the_command_quietly(history: History, tmp_path
         assert (141, b"") == (process.wait(), process.stderr.read())
 
 
+def test_a_reader_of_the_help_may_leave(tmp_path: Path) -> None:
+    """``list --help | head`` says nothing about the pipe either."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        ended = subprocess.run(
+            [*COMMAND, "list", "--help"], cwd=tmp_path, env=environment(), stdout=gone, stderr=subprocess.PIPE,
+            check=False,
+        )  # fmt: skip
+    assert (141, b"") == (ended.returncode, ended.stderr)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
 def test_an_output_that_cannot_be_written_is_one_sentence(history: History, tmp_path: Path) -> None:
     """A full disk under the standard output is the machine's trouble, not a traceback."""

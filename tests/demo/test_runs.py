@@ -6,22 +6,26 @@ from pathlib import Path
 import pytest
 
 from execution_history.application import open_application
+from execution_history.demo.history import playable
 from execution_history.demo.runs import DAYS, DemoRuns
 from execution_history.demo.workflows import FUNCTIONS, WORKFLOWS
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import PARENT
 from execution_history.records.record import STATUSES
+from execution_history.sandbox.errors import Refusal
+from execution_history.sandbox.steps import Inputs, Packet, Usage
 from execution_history.settings import load_settings
 
 pytestmark = pytest.mark.anyio
 
 _NOW = 1_796_086_735_831
 _DAY = 86_400_000
+_PRICES = {each.workflow_id: "2026-12" for each in WORKFLOWS}
 
 
 def test_the_demo_is_the_same_each_time() -> None:
     """So that pictures and texts about it stay true."""
-    first, second = ([each.body for each in DemoRuns(_NOW, "http://up").documents()] for _ in range(2))
+    first, second = ([each.body for each in DemoRuns(_NOW, "http://up", _PRICES).documents()] for _ in range(2))
     assert first == second
     assert 1_500 < len(first) < 3_000
     assert sum(map(len, first)) < 10_000_000
@@ -29,7 +33,7 @@ def test_the_demo_is_the_same_each_time() -> None:
 
 def test_the_demo_has_everything_there_is_to_look_at() -> None:
     """Statuses, ways to run, accounts, callers, nested runs, tags, ratings, pins, costs, chats, tracebacks."""
-    records = [each.plain() for each in DemoRuns(_NOW, "http://up").documents()]
+    records = [each.plain() for each in DemoRuns(_NOW, "http://up", _PRICES).documents()]
     known = [attributes_of(each) for each in records]
     assert set(STATUSES) - {"running"} == {each["execute_status"] for each in records}
     assert {0, 1, 2} == {each["run_mode"] for each in records}
@@ -48,7 +52,7 @@ def test_the_demo_has_everything_there_is_to_look_at() -> None:
 def test_one_failure_is_new_one_is_back_and_others_go_on() -> None:
     """Within the last day, the days before it, and the weeks before those."""
     days: dict[str, Counter[int]] = {}
-    for document in DemoRuns(_NOW, "http://up").documents():
+    for document in DemoRuns(_NOW, "http://up", _PRICES).documents():
         record = document.plain()
         assert 0 <= _NOW - record["create_time"] < (DAYS + 1) * _DAY
         if record["execute_status"] == "failed":
@@ -59,6 +63,17 @@ def test_one_failure_is_new_one_is_back_and_others_go_on() -> None:
     assert (new[0] > 5, max(new) == 0) == (True, True)
     assert (back[0] > 0, max(back) > 15, [day for day in back if 1 <= day < 15]) == (True, True, [])
     assert len(still) > 8
+
+
+def test_a_run_that_is_played_says_at_its_end_what_all_of_it_has_used() -> None:
+    """As Coze does; the record of the run, and its cost, have the sum over its nodes."""
+    for workflow in WORKFLOWS:
+        script = playable()[workflow.workflow_id].behaviour
+        assert not isinstance(script, Refusal)
+        inputs = Inputs(workflow.inputs[0], {"pace_ms": 0}, ("yes",) if workflow.asks else ())
+        said = [step.usage for step in script(inputs) if isinstance(step, Packet) and step.usage is not None]
+        read, written = map(sum, zip(*(node.tokens for node in workflow.nodes), strict=True))
+        assert Usage(read, written) == said[-1]
 
 
 async def test_a_demo_leaves_nothing_behind_and_touches_no_store(tmp_path: Path) -> None:

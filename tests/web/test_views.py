@@ -34,3 +34,18 @@ async def test_what_is_no_view_is_refused(web: Served) -> None:
     assert 422 == (await web.client.post("/coze/views", json={"name": "x", "colour": 1})).status_code
     assert 404 == (await web.client.patch("/coze/views/none", json={"name": "x"})).status_code
     assert 404 == (await web.client.delete("/coze/views/none")).status_code
+
+
+async def test_views_of_workflows_by_name_are_counted(web: Served) -> None:
+    """A name means the workflow that it names now; one that several have breaks no other view."""
+    service, client = web.application.service, web.client
+    await service.create_execution_record("w", "e", {})
+    await service.name_workflow("w", name="Weather")
+    await service.follow_index()
+    await client.post("/coze/views", json={"name": "One", "filters": {"workflow": "Weather"}})
+    [listed] = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert 1 == listed["count"]
+    await service.name_workflow("v", name="Weather")
+    await client.post("/coze/views", json={"name": "All", "filters": {}})
+    views = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert [None, 1] == [view.get("count") for view in views]

@@ -12,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from execution_history.cli.help_texts import APP, epilog_of, help_of
 from execution_history.cli.options import DebugOption, JsonOption, StoreOption, with_flag_values
-from execution_history.cli.session import PROGRAM, Session
+from execution_history.cli.session import PROGRAM, ExitCode, Session
 from execution_history.cli.usage_errors import TranslatedCommand, TranslatedGroup, translate_parameters
 from execution_history.errors import N_
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator
@@ -78,7 +78,12 @@ def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGE
     translate_parameters(group, translate)
     for name in COMMANDS:
         group.add_command(_Command(name, translate))
-    group.main(args=arguments, prog_name=PROGRAM, obj=Session(translate))
+    session = Session(translate)
+    try:
+        group.main(args=arguments, prog_name=PROGRAM, obj=session)
+    except BrokenPipeError:  # of a help text; commands end by themselves
+        session.output.discard_answers()
+        raise SystemExit(ExitCode.BROKEN_PIPE) from None
     raise SystemExit(0)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from execution_history.coze import CozeRunner
 from execution_history.demo.runs import DemoRuns
-from execution_history.demo.workflows import FUNCTIONS, WORKFLOWS, DemoNode, DemoWorkflow, filled
+from execution_history.demo.workflows import CURRENCY, FUNCTIONS, WORKFLOWS, DemoNode, DemoWorkflow, filled
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.encoding import encode
 from execution_history.sandbox import WORKFLOWS as OF_SANDBOX
@@ -20,6 +20,7 @@ ACCOUNTS: Final = ("default", "china")
 """The accounts of the demo; all call its sandbox."""
 
 _BATCH: Final = 250
+_BUDGET: Final = 40
 _INDEXING_SECONDS: Final = 10
 _PACKETS: Final = 8
 _ASKING, _RUNNING = WORKFLOWS[5], WORKFLOWS[4]
@@ -27,12 +28,14 @@ _SLOW_MS: Final = 12_000
 
 
 async def fill(service: ExecutionHistoryService, upstream: str, now: int) -> None:
-    """Write the runs and the names of the demo; the runs went to *upstream* and end at *now* (milliseconds).
+    """Write runs, names and prices of the demo; the runs went to *upstream* and end at *now* (milliseconds).
 
     Raises:
         StoreError: they could not be written.
     """
-    documents = DemoRuns(now, upstream).documents()
+    prices = {each.workflow_id: await _priced(service, each) for each in WORKFLOWS}
+    await service.set_budget(_BUDGET, CURRENCY)
+    documents = DemoRuns(now, upstream, prices).documents()
     while batch := list(islice(documents, _BATCH)):
         await service.merge(batch, settle=False)
     heard = [(each.workflow_id, each.name, each.description) for each in WORKFLOWS]
@@ -42,6 +45,13 @@ async def fill(service: ExecutionHistoryService, upstream: str, now: int) -> Non
     with suppress(TimeoutError):  # whoever looks sooner is told that it is being indexed
         async with asyncio.timeout(_INDEXING_SECONDS):
             await service.follow_index()
+
+
+async def _priced(service: ExecutionHistoryService, workflow: DemoWorkflow) -> str:
+    """Set the price of a workflow, and return its version."""
+    read, written = (cny / 1_000 for cny in workflow.cny)
+    price = {"workflow": workflow.workflow_id, "input": read, "output": written, "currency": CURRENCY}
+    return (await service.set_price(price)).version
 
 
 def playable() -> Mapping[str, Workflow]:
@@ -77,15 +87,17 @@ def _script(workflow: DemoWorkflow) -> Script:
             yield from say(inputs, node, [workflow.asks])
             yield Ask(node, QUESTION_INTERRUPT, encode({"content_type": "text", "content": workflow.asks}).decode())
             return
-        yield from _said(last, len(nodes), inputs)
+        # Coze says what a run has used with the last message.
+        total = Usage(*map(sum, zip(*(each.tokens for each in workflow.nodes), strict=True)))
+        yield from _said(last, len(nodes), inputs, total)
         output = {workflow.answer_key: filled(last.says, inputs.parameters)}
         yield Finished(encode(output | ({"answer": inputs.answers[-1]} if inputs.answers else {})).decode())
 
     return steps
 
 
-def _said(planned: DemoNode, number: int, inputs: Inputs) -> Iterator[Step]:
-    """Yield what a node says, in some packets."""
+def _said(planned: DemoNode, number: int, inputs: Inputs, total: Usage | None = None) -> Iterator[Step]:
+    """Yield what a node says, in some packets, with the tokens that it used, or *total*."""
     node = Node(f"{100 + number}001", planned.title, planned.kind)
-    usage = Usage(*planned.tokens) if planned.tokens != (0, 0) else None
+    usage = total or (Usage(*planned.tokens) if planned.tokens != (0, 0) else None)
     yield from say(inputs, node, pieces(filled(planned.says, inputs.parameters), _PACKETS) or [""], usage)

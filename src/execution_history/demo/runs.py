@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from execution_history.demo.workflows import (
+    CURRENCY,
     FETCH,
     INDEX,
     SYNC,
@@ -54,11 +55,12 @@ class DemoRuns:
     Args:
         now: the end of the thirty days, in milliseconds since the epoch.
         upstream: the address that the runs of workflows went to.
+        prices: the versions of the prices that runs are charged by, by workflow.
         seed: decides everything else.
     """
 
-    def __init__(self, now: int, upstream: str, seed: int = 7) -> None:
-        self._now, self._upstream = now, upstream
+    def __init__(self, now: int, upstream: str, prices: Mapping[str, str], seed: int = 7) -> None:
+        self._now, self._upstream, self._prices = now, upstream, prices
         self._chance = random.Random(seed)  # noqa: S311 - not for secrets
 
     def documents(self) -> Iterator[Document]:
@@ -179,7 +181,7 @@ class DemoRuns:
             "coze_execute_id": f"75{chance.randrange(10**17):017d}",
             "log_id": f"20{chance.randrange(10**28):028d}",
             "proof": Proof.ERROR_EVENT if failure and workflow.mode == 1 else _PROOFS[workflow.mode],
-            "cost": {"amount": amount, "currency": "CNY", "price": "demo"},
+            "cost": {"amount": amount, "currency": CURRENCY, "price": self._prices[workflow.workflow_id]},
         }
         if chance.random() < 0.05:  # noqa: PLR2004 - some
             made["tags"] = chance.sample(_TAGS, chance.randrange(1, 3))

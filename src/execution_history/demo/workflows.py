@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+CURRENCY: Final = "CNY"
+"""The currency of the demo's prices."""
+
 
 class DemoNode(NamedTuple):
     """A node: how long it usually speaks (milliseconds), what it says, and the tokens that it reads and writes.

@@ -32,6 +32,8 @@ LONGEST_DESCRIPTION: Final = 2_000
 FRESH_MS: Final = 500
 """How long names that were read are taken for the current ones; other processes may change them."""
 
+_TIMES_AS_LONG: Final = 20
+
 OF_RUNS: Final = "run"
 """The source of a name that runs give their workflow in ``metadata.workflow_name``; an upstream's comes before it."""
 
@@ -107,7 +109,7 @@ class NameBook:
         return self._known.names
 
     async def all(self) -> Mapping[str, WorkflowName]:
-        """Return all names by workflow id, at most :data:`FRESH_MS` old.
+        """Return all names by workflow id, at most :data:`FRESH_MS` old, or twenty times as long as reading them took.
 
         Raises:
             StoreError: the store could not be read.
@@ -121,7 +123,8 @@ class NameBook:
             entries = await self._store.entries(KIND)
             names = MappingProxyType({entry.name.key: _name_of(entry) for entry in entries})
         if written == self._written:  # else a change of this process may be missing: the next call reads again
-            self._known = _Known(now + FRESH_MS, revision, names)
+            end = self._uptime()
+            self._known = _Known(end + max(FRESH_MS, _TIMES_AS_LONG * (end - now)), revision, names)
         return names
 
     async def change(self, workflow_id: str, make: Callable[[WorkflowName], WorkflowName]) -> WorkflowName:
@@ -154,7 +157,10 @@ class NameBook:
 
 def _name_of(entry: Entry) -> WorkflowName:
     """Return what an entry of the registry has, whoever wrote it."""
-    found = orjson.loads(entry.value)
+    try:
+        found = orjson.loads(entry.value)
+    except ValueError:
+        found = None
     value: dict[str, Any] = found if isinstance(found, dict) else {}
     return WorkflowName(
         entry.name.key,

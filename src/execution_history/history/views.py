@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict, Unpack
 
 import orjson
 
-from execution_history.errors import InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
+from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import Sort, sort_of
 from execution_history.query.parameters import filter_of
@@ -104,7 +104,7 @@ class Views:
             StoreError: the store could not be read.
         """
         await self._store.open()
-        found = [_view_of(entry) for entry in await self._store.entries(KIND)]
+        found = [view for entry in await self._store.entries(KIND) if (view := _readable(entry)) is not None]
         return sorted(found, key=lambda view: (not view.is_starred, view.position, view.name.casefold()))
 
     async def named(self, name: str) -> View:
@@ -238,6 +238,18 @@ def _free(name: str, views: Iterable[View]) -> str:
 
 def _bytes_of(view: View) -> bytes:
     return orjson.dumps({name: value for name, value in asdict(view).items() if name not in {"id", "version"}})
+
+
+def _readable(entry: Entry) -> View | None:
+    """Return the view that an entry holds; ``None`` where it holds none, whoever wrote it."""
+    try:
+        view = _view_of(entry)
+        _name_of(view.name)
+        sort_of(view.sort)
+    except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    flags, place = (view.ascending, view.is_starred), view.position
+    return view if all(isinstance(flag, bool) for flag in flags) and type(place) is int else None
 
 
 def _view_of(entry: Entry) -> View:

@@ -22,6 +22,7 @@ from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     Bucket,
+    FailureGroup,
     IndexReach,
     RecordKey,
     RecordQuery,
@@ -284,6 +285,11 @@ def count(
     else:
         costs = yield steps.Costs(first, last, tuple(edges))
         sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
+    codes: dict[str, int] = {}
+    failures: list[FailureGroup] = []
+    if not query.figures_only:
+        codes = yield steps.ErrorCodes(first, last)
+        failures = yield steps.Failures(first, last, tuple(edges), period_before(query, last))
     nothing = Sums({})
     return Statistics(
         totals=sum_of(sums.values()).figures(percentiles),
@@ -291,8 +297,8 @@ def count(
             Bucket(start, end, sums.get(number, nothing).figures(parts.get(number, (None, None, None))))
             for number, (start, end) in enumerate(pairwise(edges))
         ],
-        error_codes=most_frequent((yield steps.ErrorCodes(first, last))),
-        failures=in_group_order((yield steps.Failures(first, last, tuple(edges), period_before(query, last)))),
+        error_codes=most_frequent(codes),
+        failures=in_group_order(failures),
         reach=reach,
         percentiles_are_exact=is_exact,
     )

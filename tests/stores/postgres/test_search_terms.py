@@ -66,6 +66,17 @@ def test_the_tokens_of_a_run_are_written_when_it_ends_or_is_old(hours: float, is
     assert is_known == (row[COLUMNS.index("terms")] is not None)
 
 
+@pytest.mark.parametrize(
+    ("text", "conditions"),
+    [("deploy", 2), ("deploy retry", 4), ("deploy retry 北京", 4), ("deploy retry failed late", 10)],
+)
+def test_what_several_words_need_is_looked_for_together(text: str, conditions: int) -> None:
+    """Where each had a condition of its own, the index would read all records of each; with many words, some have."""
+    found = has_tokens(parse_search(text)).sql
+    assert conditions == found.count("@>")
+    assert (conditions == 10) == (" AND " in found)
+
+
 @given(record=documents(), text=st.sampled_from(SEARCHED_TEXTS))
 def test_a_record_that_has_a_text_has_the_numbers_of_its_tokens(record: Document, text: str) -> None:
     """As the expression on tokens says, evaluated on numbers."""

@@ -353,3 +353,11 @@ def test_many_messages_are_grouped_and_none_of_the_text_is_lost() -> None:
     assert text == "".join(piece.text for piece in pieces)
     assert len(pieces) <= 40
     assert [piece.at for piece in pieces] == sorted(piece.at for piece in pieces)
+
+
+def test_a_table_of_empty_cells_is_shown_as_it_is_written() -> None:
+    """Rows are filled up to the columns of the first: six thousand characters could become a million cells."""
+    wide = "|" + "a|" * 1_000 + "\n|" + "-|" * 1_000 + "\n" + "|\n" * 900
+    assert "<table" not in rendered(wide)
+    assert len(rendered(wide)) < 2 * len(wide)
+    assert "<table" in rendered("|a|b|\n|-|-|\n|1|2|")

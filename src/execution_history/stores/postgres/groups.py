@@ -8,15 +8,13 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.fields import STATE
 from execution_history.query.grouping import GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
-from execution_history.query.predicates import In
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows, one_moment
-from execution_history.stores.postgres.predicate_sql import column_of, render
+from execution_history.stores.postgres.predicate_sql import column_of
 from execution_history.stores.postgres.rollup_groups import RollupGroups
 from execution_history.stores.postgres.select import REVISION, PageEngine, reach_of, text_condition
 from execution_history.stores.postgres.statistics import PERCENTILES, StatisticsEngine
@@ -91,12 +89,9 @@ class GroupEngine(StatisticsEngine):
         return self._gathered(self._moment.rows(Fragment(f"{base.sql} {joined}", values_of([base, *arms]))))
 
     def _base(self, first: int, last: int, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows that are in a group, and ``g``, with a row for each group."""
+        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
         column = {"tag": "e.tags", "node": "NULL"}.get(self._by) or f"e.{column_of(GROUPED[self._by])}"
-        is_there = [] if self._by == "node" else [Fragment(f"{column} IS NOT NULL")]
-        if self._by == "failed_node":
-            is_there.append(render(In(STATE, ("failed",))))  # they have an index
-        source, where = self._within(first, last, *is_there)
+        source, where = self._within(first, last)
         named = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
         newest = (
             f"SELECT e.workflow_id, e.execute_id, e.create_time AS at, e.seq AS place, {named}, e.cost, e.currency, "  # noqa: S608 - literals of ours
@@ -106,10 +101,11 @@ class GroupEngine(StatisticsEngine):
         plain = ", ".join(f"r.{name}" for name in _COLUMNS.split(", "))
         grouped = (
             f"SELECT r.v::text AS k, r.at, r.place, {plain}, r.cost, r.currency, "  # noqa: S608 - literals of ours
-            "NULL::text AS title, NULL::text AS type FROM r"
+            "NULL::text AS title, NULL::text AS type FROM r WHERE r.v IS NOT NULL"
         )
         if self._by == "tag":
-            grouped = grouped.replace("r.v::text AS k", "t.name AS k") + " CROSS JOIN LATERAL unnest(r.v) AS t (name)"
+            named_by_tag = "FROM r CROSS JOIN LATERAL unnest(r.v) AS t (name) WHERE"
+            grouped = grouped.replace("r.v::text AS k", "t.name AS k").replace("FROM r WHERE", named_by_tag)
         elif self._by == "node":
             of_node = plain.replace("r.", "n.")
             grouped = (

@@ -9,6 +9,7 @@ from execution_history.presentation.formatting import exact, one_line
 from execution_history.presentation.phrases import STATUSES
 from execution_history.query.breakdown import Breakdown, By
 from execution_history.query.fields import FILTERS
+from execution_history.query.model import Statistics
 from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages.list_state import ListState
 from execution_history.web.pages.viewer import Viewer
@@ -94,6 +95,12 @@ def counts_of(breakdown: Breakdown) -> dict[str, Count]:
     runs = {group.key: group.figures.runs for group in breakdown.groups}
     known = {key: Count(runs.get(key, 0), is_exact) for key in _ORDER}
     return {"all": Count(sum(runs.values()), is_exact), **known}
+
+
+def counts_of_statistics(found: Statistics) -> dict[str, Count]:
+    """Return the numbers of the tabs from statistics, which count all runs."""
+    known = {"all": found.totals.runs, **found.totals.counts}
+    return {key: Count(runs, found.reach.is_complete) for key, runs in known.items()}
 
 
 def facet_of(state: ListState, by: By, breakdown: Breakdown) -> Facet:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from http import HTTPStatus
@@ -22,6 +22,7 @@ from execution_history.recording.recorder import Recorder
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
+from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.overview_state import OverviewState, overview_state
 from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
@@ -36,23 +37,9 @@ _FAILURES: Final = 8
 _REMEMBERED: Final = 500
 _MOST_OVERVIEWS: Final = 20
 _FRESH: Final = 10_000
-_LONGEST_KEPT: Final = 60_000
-_SHARE: Final = 20
-"""An overview is kept so many times as long as it took to read it: reading takes at most this part of the time."""
+_LEAST_KEPT: Final = 1_000
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-
-
-class _Known(NamedTuple):
-    """An overview that was read at a revision, and the times (milliseconds) until which it is shown again.
-
-    ``until`` is for a history that has changed since.
-    """
-
-    overview: Overview
-    revision: int
-    until: int
-    until_unchanged: int
 
 
 class _Ticks(NamedTuple):
@@ -77,8 +64,7 @@ class OverviewPages:
     recorder: Recorder
     renderer: Renderer
     _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
-    _known: "OrderedDict[tuple[Window, str], _Known]" = field(default_factory=OrderedDict)
-    _reading: "defaultdict[Window, asyncio.Lock]" = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
 
@@ -176,26 +162,14 @@ class OverviewPages:
 
     async def _overview(self, window: Window, viewer: Viewer) -> Overview:
         """Return the overview; read again when something has changed, but not all the time."""
-        revision, key = await self.service.revision(), (window, viewer.zone.key)
-        async with self._reading[window]:
-            known = self._known.get(key)
-            if known is not None and viewer.now < (
-                known.until_unchanged if known.revision == revision else known.until
-            ):
-                return known.overview
+        revision = await self.service.revision()
+
+        async def read() -> Overview:
             await self._look_after_health()
-            begun = time.monotonic()
-            found = await self.service.overview(
-                OverviewQuery(window=window, zone=viewer.zone.key, wait_seconds=PAGE_SECONDS), health=self._health
-            )
-            spent = round(_SHARE * 1_000 * (time.monotonic() - begun))
-            until = viewer.now + min(_LONGEST_KEPT, max(_FRESH // 10, spent))
-            is_current = found.reach.is_complete
-            self._known[key] = _Known(found, revision, until, viewer.now + _LONGEST_KEPT if is_current else until)
-            self._known.move_to_end(key)
-            while len(self._known) > _MOST_OVERVIEWS:
-                self._known.popitem(last=False)
-            return found
+            asked = OverviewQuery(window=window, zone=viewer.zone.key, wait_seconds=PAGE_SECONDS)
+            return await self.service.overview(asked, health=self._health)
+
+        return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
 
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""

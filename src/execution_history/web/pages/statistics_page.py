@@ -1,6 +1,6 @@
 """The charts of all workflows and of one: runs, durations, tokens and costs over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ from execution_history.web.pages.chart_axis import TimeAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
@@ -38,6 +39,7 @@ _RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 
 _DEFAULT: Final = "7d"
 _BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
 _MOST_GROUPS: Final = 30
+_MOST_KEPT: Final = 50
 _MOST_YEARS: Final = 40
 
 
@@ -61,6 +63,8 @@ class FigurePages:
 
     service: ExecutionHistoryService
     renderer: Renderer
+    _statistics: KeptAnswers[Statistics] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
+    _breakdowns: KeptAnswers[Breakdown] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -97,29 +101,42 @@ class FigurePages:
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
+    async def _counted(
+        self, named: RecordFilter, axis: TimeAxis, viewer: Viewer, *, figures_only: bool = False
+    ) -> Statistics:
         """Return the statistics of the runs that began in the time of *axis*, until now."""
-        return await self.service.statistics(
-            StatisticsQuery(
-                filter=_within(named, axis, viewer),
-                bucket=axis.size,
-                zone=viewer.zone.key,
-                new_since=axis.start,
-                wait_seconds=IndexWait().seconds,
-            )
+        asked = StatisticsQuery(
+            filter=_within(named, axis, viewer),
+            bucket=axis.size,
+            zone=viewer.zone.key,
+            new_since=axis.start,
+            figures_only=figures_only,
+            wait_seconds=IndexWait().seconds,
+        )
+        return await self._statistics.answer(
+            (*_key(named, axis, viewer), figures_only),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.statistics(asked),
+            lambda found: not found.percentiles_are_exact,
         )
 
     async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
         """Return the figures of each group, the one that costs most first."""
-        return await self.service.breakdown(
-            BreakdownQuery(
-                filter=_within(named, axis, viewer),
-                by=by,
-                sort="cost" if totals.costs else "tokens",
-                limit=_MOST_GROUPS,
-                zone=viewer.zone.key,
-                wait_seconds=IndexWait().seconds,
-            )
+        asked = BreakdownQuery(
+            filter=_within(named, axis, viewer),
+            by=by,
+            sort="cost" if totals.costs else "tokens",
+            limit=_MOST_GROUPS,
+            zone=viewer.zone.key,
+            wait_seconds=IndexWait().seconds,
+        )
+        return await self._breakdowns.answer(
+            (*_key(named, axis, viewer), by, asked.sort),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.breakdown(asked),
+            lambda found: found.covers is not None or not found.percentiles_are_exact,
         )
 
     async def _spent(self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer) -> list[Spent]:
@@ -127,7 +144,8 @@ class FigurePages:
         if not (prices.in_force or totals.costs):
             return []
         months = months_of(viewer.now, viewer.zone)
-        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        axis = axis_of(months.last[0], viewer.now + 1, viewer.zone, "day")
+        counted = await self._counted(named, axis, viewer, figures_only=True)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
@@ -155,6 +173,11 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
 def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
     """Return the filter of the runs that began in the time of *axis*, until now."""
     return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
+
+
+def _key(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> tuple[object, ...]:
+    """Return what tells one question from another, whenever it is asked."""
+    return named.workflow_ids, axis.start, axis.end, axis.size, viewer.zone.key
 
 
 def _day(text: str, today: date) -> date | None:

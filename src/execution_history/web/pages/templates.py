@@ -23,6 +23,7 @@ from execution_history.query.fields import FILTERS
 from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
+from execution_history.web.pages.forms import marked_as_demo
 from execution_history.web.pages.index_lag import index_line
 from execution_history.web.pages.list_filters import PRESETS, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
@@ -94,7 +95,8 @@ class Renderer:
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:
         """Render *template* with *view*, in the language of its ``viewer``."""
-        return self._of(view["viewer"].translate).get_template(template).render(view)
+        text = self._of(view["viewer"].translate).get_template(template).render(view)
+        return marked_as_demo(text) if self._about["demo"] == "beside" else text
 
     def _noted_of(self, workflow_id: str) -> WorkflowName:
         """Return what is noted about a workflow."""
