@@ -4,11 +4,12 @@ What is open – questions, runs that go on, debug pages that expire at Coze –
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.history.keyword_query import damaged_of
+from execution_history.history.name_book import WorkflowName
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
 
@@ -85,6 +86,15 @@ class WorkflowInWindow:
     is_hidden: bool
     figures: Figures | None
     last_run: int
+
+
+def renamed(workflow: WorkflowInWindow, noted: WorkflowName | None) -> WorkflowInWindow:
+    """Return *workflow* with the name, the star and the hiding of *noted*; without any where that is ``None``."""
+    words = (None, False, False) if noted is None else (noted.name, noted.is_starred, noted.is_hidden)
+    if words == (workflow.name, workflow.is_starred, workflow.is_hidden):
+        return workflow
+    name, is_starred, is_hidden = words
+    return replace(workflow, name=name, is_starred=is_starred, is_hidden=is_hidden)
 
 
 @dataclass(frozen=True, slots=True)

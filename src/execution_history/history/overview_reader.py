@@ -182,24 +182,15 @@ def _every_workflow(
     figures = {group.key: group.figures for group in found.groups}
     otherwise = Sums({}).figures() if found.total_groups <= len(found.groups) else None
     for summary in summaries:
-        unnamed = WorkflowInWindow(
+        named = names.get(summary.workflow_id)
+        yield WorkflowInWindow(
             workflow_id=summary.workflow_id,
-            name=None,
-            is_starred=False,
-            is_hidden=False,
+            name=None if named is None else named.name,
+            is_starred=named is not None and named.is_starred,
+            is_hidden=named is not None and named.is_hidden,
             figures=figures.get(summary.workflow_id, otherwise),
             last_run=summary.last_create_time,
         )
-        yield noted(unnamed, names)
-
-
-def noted(workflow: WorkflowInWindow, names: Mapping[str, "WorkflowName"]) -> WorkflowInWindow:
-    """Return *workflow* called, starred and hidden as *names* have it."""
-    named = names.get(workflow.workflow_id)
-    now = (None, False, False) if named is None else (named.name, named.is_starred, named.is_hidden)
-    if now == (workflow.name, workflow.is_starred, workflow.is_hidden):
-        return workflow
-    return replace(workflow, name=now[0], is_starred=now[1], is_hidden=now[2])
 
 
 def least_reach(reaches: Iterable[IndexReach]) -> IndexReach:

@@ -13,8 +13,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order
-from execution_history.history.overview_reader import noted
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
@@ -111,10 +110,10 @@ class OverviewPages:
 
     async def _workflows(self, found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the workflows of one page, with the words in their name or id and in the chosen order."""
-        words, names = state.find.casefold(), await self.service.names()
-        # What is kept of an overview may be older than a name.
-        workflows = [noted(each, names) for each in found.workflows]
-        named = [each for each in workflows if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
+        words = state.find.casefold()
+        # Names are those of now, however long the figures have been kept.
+        current = [renamed(each, self.service.last_names.get(each.workflow_id)) for each in found.workflows]
+        named = [each for each in current if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
         # As in the switcher, words find hidden ones too.
         listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
         listed = in_order(listed, state.sort, descending=state.is_descending)
