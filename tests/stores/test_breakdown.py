@@ -198,3 +198,14 @@ async def test_without_a_window_nothing_is_compared(store: HistoryStore) -> None
     await store.update("w", "e", change(BASE + 5, "failed", error_message="no"))
     (group,) = (await store.statistics(StatisticsQuery())).failures
     assert (None, None, None) == (group.state, group.before, group.last_before)
+
+
+async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore) -> None:
+    """The first run alone failed in a node; the trend goes on to the last one."""
+    await _filled(store)
+    found = await store.breakdown(
+        BreakdownQuery(filter=RecordFilter(workflow_ids=("w",)), by="failed_node", bucket="hour")
+    )
+    assert ([(1, 1), (0, 0), (0, 0), (0, 0)], 5) == (
+        [(point.runs, point.failed) for point in found.groups[0].trend], len(found.bucket_edges),
+    )  # fmt: skip
