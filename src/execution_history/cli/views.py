@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.cli.open_history import History, open_history
-from execution_history.cli.options import Filters, as_options, command
+from execution_history.cli.options import AscendingOption, Filters, as_options, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.clock import now_ms
@@ -30,7 +30,7 @@ async def views(
     place: Annotated[int | None, typer.Option(min=1, help=N_("Its place among the views, from 1."))] = None,
     delete: Annotated[bool, typer.Option("--delete", help=N_("Delete the view; its runs stay."))] = False,
     sort: Annotated[Sort | None, typer.Option(help=N_("What to sort the runs by."))] = None,
-    ascending: Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))] = False,
+    ascending: AscendingOption = False,
     *,
     filters: Filters,
 ) -> ExitCode:
@@ -111,12 +111,12 @@ async def _show(session: Session, history: History, found: list[View]) -> ExitCo
 
 
 async def _count(history: History, view: View) -> tuple[int | None, bool]:
-    """Return how many runs are in a view, ``None`` where its filters mean nothing now, and whether that is exact."""
+    """Return how many runs are in a view, and whether that is exact; ``None`` where its filters cannot be read now."""
     service = history.service
     try:
         matching = await service.with_workflow_ids(view.record_filter(now_ms()))
-    except InvalidQuery:
-        return None, True
+    except InvalidQuery:  # its list says what is wrong
+        return None, False
     query = RecordQuery(filter=matching, size=1, summaries=True)
     answer = await history.answer(lambda: service.select(query))
     return answer.total, answer.total_is_exact and answer.reach.is_complete

@@ -38,9 +38,9 @@ async def fill(service: ExecutionHistoryService, upstream: str, now: int) -> Non
     documents = DemoRuns(now, upstream, prices).documents()
     while batch := list(islice(documents, _BATCH)):
         await service.merge(batch, settle=False)
-    heard = [(each.workflow_id, each.name, each.description) for each in WORKFLOWS]
-    heard += [(workflow_id, *names) for workflow_id, names in FUNCTIONS.items()]
-    await service.learn_names(heard, "demo")
+    named = [(each.workflow_id, each.name, each.description) for each in WORKFLOWS]
+    named += [(workflow_id, *names) for workflow_id, names in FUNCTIONS.items()]
+    await service.learn_names(named, "demo")
     await service.name_workflow(WORKFLOWS[0].workflow_id, starred=True)
     with suppress(TimeoutError):  # whoever looks sooner is told that it is being indexed
         async with asyncio.timeout(_INDEXING_SECONDS):

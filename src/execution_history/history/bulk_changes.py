@@ -17,12 +17,15 @@ import orjson
 from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, message_of
 from execution_history.history.annotations import Annotation, annotate_executions
 from execution_history.history.bulk_source import Changed, keys_matching, keys_named
+from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
+from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.capabilities import Bin, follow_index
 from execution_history.stores.protocol import HistoryStore
 
-KEPT_MS: Final = 24 * 60 * 60 * 1000
+KEPT_MS: Final = DAY_MS
 """How long a deletion can be undone (milliseconds)."""
 
 _CHANGES: Final = "bulk"
@@ -211,15 +214,14 @@ class BulkChanges:
 
     async def stop(self, change_id: str) -> None:
         """End a change that goes on, in this process or in another one, after the batch that is under way."""
-        entry = await self._store.entry(_CHANGES, change_id)
-        change = None if entry is None else _change_of(entry.value)
-        if entry is not None and change is not None and change.is_running:
-            await self._store.put_entry(
-                _CHANGES,
-                change_id,
-                orjson.dumps(replace(change, state="stopped", reason=_STOPPED)),
-                expected=entry.version,
-            )
+
+        def stopped(entry: Entry | None) -> bytes | None:
+            change = None if entry is None else _change_of(entry.value)
+            if entry is None or change is None or not change.is_running:
+                return None if entry is None else entry.value
+            return orjson.dumps(replace(change, state="stopped", reason=_STOPPED))
+
+        await change_entry(self._store, EntryName(_CHANGES, change_id), stopped)
 
     async def find(self, change_id: str) -> BulkChange | None:
         """Return a change as far as it has come; ``None`` for one that is unknown or long over.

@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import StoreBusy, quoted
+from execution_history.history.registry import change_entry
 from execution_history.records.values import text
 from execution_history.records.values import time as moment_of
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
 KIND: Final = "workflow"
@@ -36,8 +36,6 @@ _TIMES_AS_LONG: Final = 20
 
 OF_RUNS: Final = "run"
 """The source of a name that runs give their workflow in ``metadata.workflow_name``; an upstream's comes before it."""
-
-_MOST_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,25 +132,23 @@ class NameBook:
             StoreBusy: others changed it all the time.
             StoreError: the store could not be read or written.
         """
-        for _ in range(_MOST_ATTEMPTS):
-            entry = await self._store.entry(KIND, workflow_id)
-            before = WorkflowName(workflow_id) if entry is None else _name_of(entry)
-            after, version = make(before), 0 if entry is None else entry.version
-            if after == before or await self._save(after, version):
-                return after
-        raise StoreBusy(
-            "The name of workflow %(workflow)s was changed by others all the time; try again.",
-            workflow=quoted(workflow_id),
-        )
+        after = WorkflowName(workflow_id)
 
-    async def _save(self, name: WorkflowName, version: int) -> bool:
-        value = _value_of(name)
-        self._written += 1
-        self._known = replace(self._known, until=-1)
-        if not value:
-            return await self._store.drop_entry(KIND, name.workflow_id, expected=version)
-        saved = await self._store.put_entry(KIND, name.workflow_id, orjson.dumps(value), expected=version)
-        return saved is not None
+        def changed(entry: Entry | None) -> bytes | None:
+            nonlocal after
+            before = WorkflowName(workflow_id) if entry is None else _name_of(entry)
+            after = make(before)
+            if after == before:
+                return None if entry is None else entry.value
+            value = _value_of(after)
+            return orjson.dumps(value) if value else None
+
+        try:
+            await change_entry(self._store, EntryName(KIND, workflow_id), changed)
+        finally:  # also where it is not known whether it was written
+            self._written += 1
+            self._known = replace(self._known, until=-1)
+        return after
 
 
 def _name_of(entry: Entry) -> WorkflowName:

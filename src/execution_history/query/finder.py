@@ -9,7 +9,7 @@ a store brings its statements, and a page is defined here. No step reads one rec
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -276,10 +276,7 @@ def count(
         rolled = yield steps.RollupCounts(first, last, tuple(edges))
         sums = {number: each for number, each, _ in rolled}
         parts = {number: percentiles_in(durations) for number, _, durations in rolled}
-        histogram = Counter[int]()
-        for *_, durations in rolled:
-            histogram.update(durations)
-        percentiles = percentiles_in(histogram)
+        percentiles = percentiles_in(_together(durations for *_, durations in rolled))
     if query.counts_only:
         percentiles, parts, sums = (None, None, None), {}, {number: Sums(each.counts) for number, each in sums.items()}
     else:
@@ -302,6 +299,13 @@ def count(
         reach=reach,
         percentiles_are_exact=is_exact,
     )
+
+
+def _together(histograms: Iterable[Mapping[int, int]]) -> Counter[int]:
+    whole = Counter[int]()
+    for each in histograms:
+        whole.update(each)
+    return whole
 
 
 def _only(sums: Sums, statuses: Sequence[str]) -> Sums:

@@ -10,8 +10,7 @@ from itertools import accumulate, pairwise
 from typing import Final, Literal, NamedTuple
 
 from execution_history.query.fields import RecordFilter
-
-HOUR_MS: Final = 3_600_000
+from execution_history.records.time_units import HOUR_MS
 
 DAY_HOURS: Final = 24
 

@@ -66,10 +66,10 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 async def _count(service: ExecutionHistoryService, view: View) -> dict[str, Any]:
     try:
-        found = await service.with_workflow_ids(view.record_filter(now_ms()))
-        count, is_exact = await service.bulk.count(found, PAGE_SECONDS)
-    except InvalidQuery:
-        return {}  # its list says what is wrong
+        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
+        count, is_exact = await service.bulk.count(matching, PAGE_SECONDS)
+    except InvalidQuery:  # its list says what is wrong
+        return {"count": None, "count_is_exact": None}
     return {"count": count, "count_is_exact": is_exact}
 
 

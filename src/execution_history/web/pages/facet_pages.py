@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import FILTERS, RecordFilter
@@ -15,7 +16,6 @@ from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.rollups import is_rolled_up
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import (
     FACETS,
     TAB_FILTERS,
@@ -55,10 +55,19 @@ class FacetPages:
             router.add_api_route(f"{path}/tabs", self.tabs, methods=["GET"])
             router.add_api_route(f"{path}/facets", self.facets, methods=["GET", "HEAD"])
 
+    async def record_filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
+        """Return the filter of a list; workflows may be called by their names, unless the address has one's id.
+
+        Raises:
+            InvalidQuery: a filter is invalid, or several workflows are called so.
+        """
+        record_filter = state.record_filter(viewer, workflow_id)
+        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+
     async def tabs(self, request: Request) -> Response:
         """Render the tabs of a list with their numbers."""
-        state, viewer, workflow_id = _asked(request)
-        found = await self._filter(state, viewer, workflow_id)
+        state, viewer, workflow_id = _list_of(request)
+        found = await self.record_filter(state, viewer, workflow_id)
         counts = await self.counts(found)
         return self.renderer.page(request, "list_tabs.html", {"tabs": tabs_of(state, counts), "is_counted": True})
 
@@ -80,10 +89,10 @@ class FacetPages:
 
     async def facets(self, request: Request) -> Response:
         """Render the values of a list's filters with their counts; of one filter all that can be shown."""
-        state, viewer, workflow_id = _asked(request)
+        state, viewer, workflow_id = _list_of(request)
         asked = query(request, "of")
         names = tuple(name for name in FACETS if name == asked) or FACETS
-        found = await self._filter(state, viewer, workflow_id)
+        found = await self.record_filter(state, viewer, workflow_id)
         limit, most = (_SHOWN, _MOST_RUNS) if len(names) > 1 else (_MOST_SHOWN, None)
         tasks = {name: asyncio.create_task(self._breakdown(found, name, limit, most)) for name in names}
         # One of several that takes long to count holds up none of the others: it is counted when it is asked for alone.
@@ -122,10 +131,6 @@ class FacetPages:
                 totals[status] = totals.get(status, 0) + count
         return {key: Count(totals.get(key, 0)) for key in ("failed", "running", "interrupted", "success", *totals)}
 
-    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
-        record_filter = state.record_filter(viewer, workflow_id)
-        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
-
 
 def is_counted(state: ListState) -> bool:
     """Return whether the numbers of a list's tabs are counters, and need not be asked for."""
@@ -136,7 +141,7 @@ def _base(workflow_id: str | None) -> str:
     return urls.RUNS if workflow_id is None else urls.workflow(workflow_id)
 
 
-def _asked(request: Request) -> tuple[ListState, Viewer, str | None]:
+def _list_of(request: Request) -> tuple[ListState, Viewer, str | None]:
     workflow_id = request.path_params.get("workflow_id")
     state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
     return replace(state, after=None), viewer_for(request), workflow_id

@@ -18,6 +18,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.recording.recorder import Recorder
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
@@ -29,7 +30,6 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
 
-_DAY: Final = 86_400_000
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _FAILURES: Final = 8
@@ -110,18 +110,16 @@ class OverviewPages:
 
     async def _workflows(self, found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the workflows of one page, with the words in their name or id and in the chosen order."""
-        words = state.find.casefold()
+        names = await self.service.names()
         # Names are those of now, however long the figures have been kept.
-        current = [renamed(each, self.service.last_names.get(each.workflow_id)) for each in found.workflows]
-        named = [each for each in current if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
-        # As in the switcher, words find hidden ones too.
-        listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
-        listed = in_order(listed, state.sort, descending=state.is_descending)
+        current = [renamed(each, names.get(each.workflow_id)) for each in found.workflows]
+        chosen, hidden = choose_workflows(current, names, state.find, with_hidden=state.has_hidden)
+        listed = in_order(chosen, state.sort, descending=state.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
         return {
             "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
             "listed": len(listed),
-            "hidden": len(named) - len(listed),
+            "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
@@ -173,7 +171,7 @@ class OverviewPages:
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
-        return None if last is None or last < now - _DAY else last
+        return None if last is None or last < now - DAY_MS else last
 
     async def _look_after_health(self) -> None:
         """Learn how the store is; its writer, which an import keeps busy, may answer later."""

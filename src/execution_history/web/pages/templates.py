@@ -19,7 +19,7 @@ from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
-from execution_history.query.fields import FILTERS
+from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
@@ -142,7 +142,7 @@ class Renderer:
             "name_of": self._name_of,
             "noted_of": self._noted_of,
             "called": self._called,
-            "filter_labels": {row.name: row.label for row in FILTERS},
+            "filter_labels": LABELS,
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),
