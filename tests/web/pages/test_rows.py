@@ -89,7 +89,7 @@ async def test_the_bar_says_how_many_are_selected_and_what_cannot_be_done(open_c
 
 async def test_what_is_folded_is_known_by_its_name(site: Site, open_context: OpenContext) -> None:
     """While a run changes, its Details stay open and its Metadata folded; the title of the tab keeps the workflow."""
-    await site.record("folds", "one", execute_status="running", metadata={"note": "x"})
+    await site.record("folds", "one", execute_status="running", metadata={"team": {"a": 1}})
     page = await (await open_context()).new_page()
     await page.goto("/workflows/folds/runs/one")
     await expect(page.locator("#facts")).to_have_attribute("open", "")
