@@ -20,6 +20,7 @@ _UNITS: Final = ("KB", "MB", "GB", "TB")
 _TAIL_OF_ID: Final = 8
 _SHORT_ID: Final = 12
 _LONGEST_NAME: Final = 32
+_CUT_TEXT: Final = re.compile(r'\{"output":\s*"((?:[^"\\]|\\u[0-9a-fA-F]{4}|\\[^u…])*)')
 _IDENTIFIER: Final = re.compile(r"[0-9a-fA-F-]+")
 
 _SIGNS: Final = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
@@ -200,11 +201,7 @@ def gist(record: dict[str, Any], limit: int) -> str:
     """Return one short line on a run, from its record, outline or summary: its error, its question, or its output."""
     if error := error_text(record):
         return one_line(error, limit)
-    if "output" in record:
-        output = record["output"]
-    else:
-        line = record["output_line"]
-        output = (_parsed(line) if line.startswith("{") else None) or line or None
+    output = record["output"] if "output" in record else only_text(record["output_line"]) or None
     if record["execute_status"] == "interrupted" and (interrupt := INTERRUPT.of(record)) is not None:
         output = question_text(interrupt) or asked_fields(interrupt) or output
     if output is None:
@@ -214,6 +211,18 @@ def gist(record: dict[str, Any], limit: int) -> str:
     if isinstance(output, dict) and isinstance(only := output.get("output"), str):
         output = only
     return one_line(output if isinstance(output, str) else orjson.dumps(output).decode(), limit)
+
+
+def only_text(line: str) -> str:
+    """Return the text in the one key ``output`` of a line of JSON, which may be cut; any other line as it is."""
+    if not line.startswith("{"):
+        return line
+    if isinstance(whole := _parsed(line), dict):
+        only = whole.get("output")
+        return only if isinstance(only, str) else line
+    found = _CUT_TEXT.match(line)
+    text = _parsed(f'"{found[1]}"') if found else None
+    return text.rstrip("…") + "…" if isinstance(text, str) else line
 
 
 def question_text(interrupt: Mapping[str, Any]) -> str:

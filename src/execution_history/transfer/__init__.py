@@ -11,6 +11,7 @@ from execution_history.transfer.export import (
     ExportReport,
     check_whole,
     export_chunks,
+    export_of,
     export_to_path,
     export_to_stream,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "check_whole",
     "copy_history",
     "export_chunks",
+    "export_of",
     "export_to_path",
     "export_to_stream",
     "import_history",

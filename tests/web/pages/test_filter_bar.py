@@ -4,10 +4,12 @@ import html
 import re
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from execution_history.query.breakdown import Breakdown, Group
 from execution_history.query.model import Figures, IndexReach
+from execution_history.records.attributes import attributes_of
 from execution_history.web.pages.list_filters import Count, counts_of, current_tab, local_time, shown_value, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.viewer import Viewer, viewer_of
@@ -206,3 +208,26 @@ async def test_a_list_by_cost_shows_costs(site: Site) -> None:
         await site.record("dear", f"dear-{number}", execute_status="success", metadata={"cost": cost})
     page = (await site.client.get("/workflows/dear/runs?sort=cost")).text
     assert ["¥2.00", "¥0.500", "¥0.0031"] == re.findall(r"¥[0-9.]+", page)
+
+
+@pytest.mark.anyio
+async def test_a_kind_of_failure_is_shown_by_its_title(site: Site) -> None:
+    """The address keeps the value; the chip has what the failure says; what no run has stays as it is."""
+    timeline = {
+        "timeline": {"Lookup": {"node_title": "Order lookup", "node_id": "102001", "content": "x", "is_finish": False}}
+    }
+    await site.record(
+        "titled",
+        "one",
+        execute_status="failed",
+        error_message="No stock left",
+        node_execute_status=timeline["timeline"],
+    )
+    body = await site.application.service.detail_bytes("titled", "one")
+    assert body is not None
+    fingerprint = attributes_of(orjson.loads(body)).fingerprint
+    page = (await site.client.get(f"/workflows/titled/runs?fingerprint={fingerprint}")).text
+    assert "Kind of failure</span> <bdi>No stock left</bdi>" in page
+    assert f"fingerprint={fingerprint}" in page
+    unknown = (await site.client.get("/workflows/titled/runs?fingerprint=a369f6212004e24f&failed_node=nowhere")).text
+    assert "a369f6212004e24f</bdi>" in unknown

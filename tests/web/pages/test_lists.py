@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
-from execution_history.presentation.formatting import thin
+from execution_history.presentation.formatting import gist, thin
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
@@ -112,3 +112,19 @@ def test_a_summary_is_json_of_ours() -> None:
     odd = record(error_message={"not": "text"}, error_code=True, usage=[1], metadata={"tags": [1, "t"]})
     shown = line_of_run(orjson.dumps(orjson.loads(summary_of(odd, attributes_of(odd)))), 0)
     assert ("t",) == shown.tags
+
+
+@pytest.mark.parametrize(
+    ("output", "shown"),
+    [
+        ({"output": '{"de": "Jacke"}'}, '{"de": "Jacke"}'),
+        ({"output": '{"de": "' + "x" * 200}, '{"de": "' + "x" * 97 + "…"),
+        ({"output": "\\" * 200}, "\\" * 54 + "…"),
+        ({"output": {"de": 1}}, '{"output":{"de":1}}'),
+    ],
+)
+def test_json_within_json_is_unwrapped(output: object, shown: str) -> None:
+    """Also where the line ends before the text does, as the lists of the command line do it."""
+    assert shown == line(output=output).result
+    facts = record(output=output)
+    assert shown.startswith(gist(orjson.loads(summary_of(facts, attributes_of(facts))), 1_000)[:50])

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Final, cast
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,9 +13,11 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.errors import InvalidInput
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
+from execution_history.transfer import DEFAULT_COLUMNS, Export, ExportFormat, export_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query
 from execution_history.web.pages.list_state import list_state
@@ -26,6 +28,7 @@ _MOST: Final = 1_000
 _WAIT_SECONDS: Final = 1.0
 """How long an answer waits for the end of a change: most are over by then, and the list shows what has become of it."""
 
+_TYPES: Final = {"jsonl": "application/x-ndjson", "csv": "text/csv; charset=utf-8"}
 _RATINGS: Final = frozenset(map(str, (0, *RATINGS)))
 
 
@@ -53,7 +56,9 @@ class RunChoices:
         """Delete, tag, pin or export the runs that the form names, or all that its filters match."""
         form = await form_of(request)
         action, what = form.get("do", ""), await self._chosen(request, form)
-        if action == "export":
+        if action == "compare":
+            return _comparison(what, form)
+        if action == "export" or "format" in form:
             return await self._export(what, form)
         if action == "delete":
             change = await self.service.bulk.delete(what)
@@ -119,13 +124,36 @@ class RunChoices:
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _export(self, what: RecordFilter | Sequence[RecordKey], form: Form) -> Response:
-        """Return the chosen records as JSON lines, each as its stored bytes; all that match from the API."""
+        """Return the chosen records in the format and with the columns of the form; all that match from the API."""
+        chosen, columns = form.get("format", "jsonl"), [each for each in form.getlist("columns") if each.strip()]
         if isinstance(what, RecordFilter):
-            return RedirectResponse(f"{urls.EXPORT}?{form.get('view', '')}", HTTPStatus.SEE_OTHER)
+            pairs = [*parse_qsl(form.get("view", "")), ("format", chosen), *(("columns", each) for each in columns)]
+            return RedirectResponse(f"{urls.EXPORT}?{urlencode(pairs)}", HTTPStatus.SEE_OTHER)
+        is_excel = chosen == "excel"
+        names = tuple(part.strip() for each in columns for part in each.split(",") if part.strip())
+        export = Export(
+            format=cast("ExportFormat", "csv" if is_excel else chosen), columns=names or DEFAULT_COLUMNS, excel=is_excel
+        )
         found = [await self.service.detail_bytes(*key) for key in what]
-        content = b"".join(body + b"\n" for body in found if body is not None)
-        headers = {"Content-Disposition": 'attachment; filename="runs.jsonl"', "Cache-Control": "no-store"}
-        return Response(content, HTTPStatus.OK, headers, "application/x-ndjson")
+        content = await export_of(self.service, export, [body for body in found if body is not None])
+        name = f"runs.{export.format}"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+        return Response(content, HTTPStatus.OK, headers, _TYPES.get(export.format, "application/octet-stream"))
+
+
+def _comparison(what: RecordFilter | Sequence[RecordKey], form: Form) -> Response:
+    """Return the way to the comparison of the chosen runs, from which a link leads back to the list.
+
+    Raises:
+        InvalidInput: they are too many.
+    """
+    keys = [] if isinstance(what, RecordFilter) else what
+    if len(keys) > MOST_RUNS:
+        raise InvalidInput(
+            "Two to %(most)s runs can be compared; %(count)s are chosen.", most=MOST_RUNS, count=len(keys)
+        )
+    address = urls.compare([urls.key_of(*key) for key in keys], back=urls.own(form.get("back", "")))
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER)
 
 
 def _annotation(action: str, form: Form) -> Annotation:

@@ -59,7 +59,10 @@ class ComparePages:
         found = await self._compared(runs, baseline)
         two = found.comparisons[0] if len(found.runs) == _BOTH else None
         divergence = None if two is None else two.divergence
+        back = query(request, "back") and urls.own(query(request, "back"))
+        shown = [urls.key_of(run.workflow_id, run.execute_id) for run in found.runs]
         context = {
+            "back": back,
             "found": found,
             "is_chosen": baseline is not None,
             "sections": sections_of(viewer_for(request).translate, found),
@@ -70,8 +73,7 @@ class ComparePages:
             "parted": None if divergence is None else divergence_cells(divergence),
             "is_same": all(comparison.is_same for comparison in found.comparisons),
             "left_out": list(dict.fromkeys(each for comparison in found.comparisons for each in comparison.left_out)),
-            "baselines": [urls.compare([urls.key_of(run.workflow_id, run.execute_id) for run in found.runs], number)
-                          for number in range(1, len(found.runs) + 1)],
+            "baselines": [urls.compare(shown, number, back) for number in range(1, len(shown) + 1)],
         }  # fmt: skip
         return self.renderer.page(request, "compare.html", context)
 

@@ -1,5 +1,7 @@
 """Lists of runs: of one workflow or of all, filtered, sorted, and with one run open beside them."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,8 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import AmbiguousName, InvalidQuery
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.index_wait import IndexWait
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
@@ -21,6 +24,7 @@ from execution_history.records.values import LAST_TIME
 from execution_history.stores.protocol import WorkflowSummary
 from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
+from execution_history.web.pages.chip_titles import titles_of
 from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
 from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
@@ -67,15 +71,14 @@ class ListPages:
             router.add_api_route(path, self.news, methods=["GET"])
 
     async def runs_page(self, request: Request) -> Response:
-        """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
+        """Render the runs of one workflow, or of all; redirect a search of all that names one run or workflow."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         wait, words = IndexWait(), query(request, "q").strip()
         named: tuple[FoundRun, ...] = ()
         if workflow_id is None and words and list(request.query_params) == ["q"]:
-            found = await self.service.find_runs(words, wait_seconds=wait.seconds)
-            if len(found.runs) == 1:
-                return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
-            named = found.runs
+            named = (await self.service.find_runs(words, wait_seconds=wait.seconds)).runs
+            if only := await self._only_place(words, named):
+                return RedirectResponse(only, HTTPStatus.SEE_OTHER)
         path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
         notice, status, selection, record_filter = "", HTTPStatus.OK, None, RecordFilter()
         try:
@@ -106,12 +109,21 @@ class ListPages:
             "newest": _newest(listed, state, viewer.now),
             "change": await self._change(query(request, "change")),
             "columns": _COLUMNS,
+            "most_compared": MOST_RUNS,
             **await self._bar(state, workflow_id, record_filter, selection),
             "base": str(request.base_url).rstrip("/"),
         }
         if opened := query(request, "open"):
             context = {**await self.runs.context(request, *urls.run_of(opened)), **context}
         return self.renderer.page(request, "list.html", context, status)
+
+    async def _only_place(self, words: str, runs: Sequence[FoundRun]) -> str | None:
+        """Return the address of the one run or workflow that *words* name; ``None`` for none or several."""
+        workflow_id = None
+        with suppress(AmbiguousName):
+            workflow_id = await self.service.known_workflow(words)
+        places = [urls.run(*run.key) for run in runs] + ([] if workflow_id is None else [urls.runs(workflow_id)])
+        return places[0] if len(places) == 1 else None
 
     async def news(self, request: Request) -> Response:
         """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""
@@ -154,6 +166,7 @@ class ListPages:
             "tabs_address": f"{base}/tabs?{urlencode(state.hidden())}",
             "facets_address": f"{base}/facets",
             "chips": chips_shown(state),
+            "titles": await titles_of(self.service, state, record_filter, IndexWait().seconds),
             "view": view,
             "is_changed": view is not None and is_changed(view, state),
             "kept": state.kept(workflow_id),

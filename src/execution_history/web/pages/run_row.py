@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from execution_history.history.nesting import parent_of
-from execution_history.presentation.formatting import error_text, one_line
+from execution_history.presentation.formatting import error_text, one_line, only_text
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
 from execution_history.records.cost import cost_of, units_of
@@ -70,7 +70,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         elapsed_ms(facts["create_time"], facts["duration_ms"], now, facts.get("waited_ms") or 0),
         facts["tokens"],
         one_line(facts["input_line"], _LONGEST_LINE),
-        one_line(error or facts["output_line"], _LONGEST_LINE),
+        one_line(error or only_text(facts["output_line"]), _LONGEST_LINE),
         bool(error),
         tuple(tag for tag in TAGS.of(facts) or () if isinstance(tag, str)),
         PINNED.of(facts) is True,

@@ -82,9 +82,13 @@ def with_query(path: str, parameters: Mapping[str, str | int | None]) -> str:
     return f"{path}?{urlencode(present)}" if present else path
 
 
-def compare(keys: Sequence[str], baseline: int) -> str:
-    """Return the address that compares the runs that *keys* name with the one whose number, from 1, is *baseline*."""
-    return f"{COMPARE}?{urlencode([*(('run', key) for key in keys), ('baseline', baseline)])}"
+def compare(keys: Sequence[str], baseline: int | None = None, back: str = "") -> str:
+    """Return the address that compares the runs that *keys* name, with a link to the list at *back*.
+
+    *baseline* is the number, from 1, of the one that the others are compared with; ``None``: the oldest.
+    """
+    pairs = [*(("run", key) for key in keys), *([] if baseline is None else [("baseline", str(baseline))])]
+    return f"{COMPARE}?{urlencode([*pairs, *([('back', back)] if back else [])])}"
 
 
 def key_of(workflow_id: str, execute_id: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar
 
 from execution_history.history.name_book import WorkflowName
+from execution_history.query.values import bare_id
 
 
 class _Workflow(Protocol):
@@ -22,7 +23,7 @@ def choose_workflows(
     Otherwise they stay in their order. Only hidden ones are left out, unless they are asked for: by words, or
     *with_hidden*.
     """
-    searched = words.casefold()
+    searched = bare_id(words).casefold()
     starred: list[_Any] = []
     others: list[_Any] = []
     hidden = 0

@@ -11,6 +11,8 @@ export function startBulk() {
     }
     if (event.target.matches("[data-every], input[name=run]")) tell();
   });
+  document.addEventListener("shown", tell);
+  tell();
   setInterval(look, PAUSE);
 }
 
@@ -23,6 +25,13 @@ function tell() {
   if (head) {
     head.checked = chosen > 0 && chosen === boxes().length;
     head.indeterminate = chosen > 0 && !head.checked;
+  }
+  const count = document.querySelector("[data-chosen]");
+  if (count) {
+    count.textContent = count.dataset.chosen.replace("#", chosen);
+    const compare = document.querySelector("[data-most]");
+    compare.disabled = chosen > Number(compare.dataset.most);
+    document.querySelector(".unable").hidden = !compare.disabled;
   }
   const every = document.querySelector(".act input[name=all]");
   if (every && !head?.checked) every.checked = false;

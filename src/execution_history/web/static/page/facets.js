@@ -17,7 +17,12 @@ async function count() {
   if (!tabs) return;
   try {
     const piece = await fetchPiece(tabs.dataset.tabs);
-    if (tabs.isConnected) tabs.replaceWith(piece);
+    if (!tabs.isConnected) return;
+    // The headline and the tab of the list are one number, counted better here than where the first page was found.
+    const total = piece.querySelector("[data-count]")?.innerHTML;
+    const headline = document.querySelector("[data-list] .count");
+    if (total && headline) headline.innerHTML = total;
+    tabs.replaceWith(piece);
   } catch {
     // Tabs without numbers lead to the same lists.
   }

@@ -1,6 +1,7 @@
 // A run that changes: its page follows it, and keeps what the reader has opened, typed and is looking at.
 import { reveal } from "./copying.js";
 import { follow } from "./feed.js";
+import { keepOpen } from "./folds.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
 
@@ -38,20 +39,8 @@ async function refresh(isTold) {
   article.replaceWith(changed);
   look(changed);
   focus(changed);
-  if (!changed.closest("[data-list]")) {
-    document.title = `${changed.querySelector("h1").textContent.trim()} · execution-history`;
-  }
+  if (!changed.closest("[data-list]")) document.title = `${changed.dataset.title} · execution-history`;
   return true;
-}
-
-/** Folds and unfolds in `changed` what the reader has folded and unfolded. */
-function keepOpen(article, changed) {
-  const before = [...article.querySelectorAll("details")];
-  for (const [number, details] of [...changed.querySelectorAll("details")].entries()) {
-    const at = details.dataset.at;
-    const old = at === undefined ? before[number] : before.find((each) => each.dataset.at === at);
-    if (old) details.open = old.open;
-  }
 }
 
 /** Keeps in `changed` how the reader has chosen to see the texts of nodes. */

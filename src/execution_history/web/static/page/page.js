@@ -9,12 +9,13 @@ import { startList } from "./list.js";
 import { startLive } from "./live.js";
 import { startNesting } from "./nesting.js";
 import { startRenewal } from "./renewal.js";
+import { startRows } from "./rows.js";
 import { startSwitcher } from "./switcher.js";
 import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
-  startTimes, startCopying, startTrees, startSwitcher, startKeys, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
+  startTimes, startCopying, startTrees, startSwitcher, startKeys, startRows, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
   startCharts,
 ];
 for (const start of starts) start();

@@ -1,6 +1,7 @@
 // Pages that are shown anew as a whole when something happens: the overview, and the charts and nodes of a workflow.
 import { reveal } from "./copying.js";
 import { follow } from "./feed.js";
+import { keepOpen } from "./folds.js";
 import { current } from "./keys.js";
 import { localise } from "./times.js";
 import { fetchPiece } from "./words.js";
@@ -48,10 +49,7 @@ export async function showWholePage() {
   const main = document.querySelector("main");
   const focused = main.contains(document.activeElement) && document.activeElement.getAttribute("href");
   const row = current()?.dataset.row;
-  const unfolded = [...main.querySelectorAll("details")];
-  for (const [number, details] of [...changed.querySelectorAll("details")].entries()) {
-    details.open = unfolded[number]?.open ?? details.open;
-  }
+  keepOpen(main, changed);
   reveal(changed);
   localise(changed);
   main.replaceChildren(...changed.childNodes);
