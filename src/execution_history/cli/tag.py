@@ -51,7 +51,7 @@ async def tag(
             return await followed(session, bulk, await bulk.annotate(found, annotation))
         record = await history.run(execute_id or "", workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
-        changed = await history.service.annotate(workflow_id, execute_id, annotation)
+        changed = record if dry_run else await history.service.annotate(workflow_id, execute_id, annotation)
     annotations: dict[str, Any] = {
         "workflow_id": workflow_id,
         "execute_id": execute_id,
@@ -59,10 +59,17 @@ async def tag(
         "note": NOTE.of(changed),
         "rating": RATING.of(changed),
         "pinned": PINNED.of(changed) is True,
+        **({"dry_run": True} if dry_run else {}),
     }
     if session.as_json:
         session.output.document(annotations)
         return ExitCode.SUCCESS
+    if dry_run:
+        session.notice(
+            "Nothing is changed; it would annotate run '%(execute_id)s' of workflow '%(workflow_id)s'.",
+            execute_id=execute_id,
+            workflow_id=workflow_id,
+        )
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
     if not rows:
