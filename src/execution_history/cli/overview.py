@@ -1,6 +1,6 @@
 """The command ``overview``: what failed in a window of time, how each workflow did in it, and what is open now."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import typer
 
@@ -8,7 +8,7 @@ from execution_history.cli.open_history import open_history
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned, cropped, natural_width
 from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_of
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.overview import (
@@ -52,8 +52,13 @@ async def overview(
     show_all: Annotated[
         bool, typer.Option("--all", help=N_("Every failure and every workflow, hidden ones too."))
     ] = False,
+    since: Annotated[str | None, typer.Option("--since", hidden=True)] = None,
 ) -> None:
     """Show what failed lately, failing workflows first, and what is open now."""
+    if since is not None:
+        raise CommandFailed(
+            "The overview looks back over a window: --window %(windows)s.", windows="|".join(get_args(Window))
+        )
     is_descending = sort not in {"name", "success_rate"}
     query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=is_descending)
     async with open_history(session) as history:

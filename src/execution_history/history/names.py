@@ -29,6 +29,8 @@ SHORTEST_PART: Final = 8
 """Characters of an id's beginning or end that are enough to name what has it."""
 
 _MOST_AT_ONCE: Final = 1_000
+_MOST_ALIKE: Final = 5
+_DOTS: Final = ("…", "...")
 _KEY: Final = f'"{WORKFLOW_NAME.name}"'.encode()
 
 
@@ -163,6 +165,8 @@ class HistoryNaming(HistoryReplication):
             StoreError: the store could not be read.
         """
         names = await self.names()
+        if not any(text in (each.workflow_id, each.name) for each in names.values()):
+            text = undotted(text)
         if text in names or not is_identifier(text):
             return text
         store = await self._opened()
@@ -185,6 +189,16 @@ class HistoryNaming(HistoryReplication):
         ids = dict.fromkeys([*(each.workflow_id for each in await store.workflows()), *names])
         ending = [each for each in ids if each.endswith(text)]
         return _only(text, ending, names) if ending else text
+
+    async def workflows_like(self, text: str) -> list[str]:
+        """Return the names, at most a few, that contain *text* in small or capital letters; in alphabetical order.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        folded = _folded(text)
+        names = {each.name for each in (await self.names()).values() if each.name and folded in _folded(each.name)}
+        return sorted(names)[:_MOST_ALIKE]
 
     async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
         """Return the filter of keyword arguments, of which ``workflow`` may be a name."""
@@ -217,6 +231,13 @@ def listed(summary: WorkflowSummary, names: Mapping[str, WorkflowName]) -> Liste
         name.is_starred,
         name.is_hidden,
     )
+
+
+def undotted(text: str) -> str:
+    """Return *text* without the dots that stand for the rest of an id where it is shown in short."""
+    for dots in _DOTS:
+        text = text.removeprefix(dots).removesuffix(dots)
+    return text
 
 
 def name_in(document: Document) -> str | None:

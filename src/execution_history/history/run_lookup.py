@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 
 from execution_history.errors import RecordDamaged
-from execution_history.history.names import SHORTEST_PART, HistoryNaming
+from execution_history.history.names import SHORTEST_PART, HistoryNaming, undotted
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection
 from execution_history.records.record import is_identifier
@@ -64,6 +64,8 @@ class RunLookup(HistoryNaming):
             return FoundRuns()
         if found := await self._with_id(text, workflow_id):
             return FoundRuns(found)
+        if bare := undotted(text):
+            text = bare
         workflows = () if workflow_id is None else (workflow_id,)
         filters = [RecordFilter(workflow_ids=workflows, upstream_ids=(text,))]
         if len(text) >= SHORTEST_PART:
