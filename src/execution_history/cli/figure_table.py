@@ -1,12 +1,15 @@
 """Figures of runs as a table, of buckets of time or of groups, as wide as the terminal allows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+
+from rich.text import Text
 
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import duration, grouped, sums
+from execution_history.presentation.phrases import enumerated
 from execution_history.query.model import Figures
 
 _HEADS: Final = {
@@ -41,7 +44,7 @@ def show_figures(
         total: the figures of all.
         is_exact: whether percentiles are exact.
     """
-    _, width = session.translate, session.output.width
+    _ = session.translate
     about = "" if is_exact else "≈ "
     heads = {name: Cell(_(text).upper(), "dim", right=True) for name, text in _HEADS.items()}
     table = [(Cell(head.upper(), "dim"), heads), *((cell, _cells(figures, about)) for cell, figures in rows)]
@@ -49,13 +52,40 @@ def show_figures(
         bold = {name: cell._replace(style="bold") for name, cell in _cells(total, about).items()}
         table.append((Cell(_("all"), "bold"), bold))
     names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for _, cells in table[1:])]
-    lines = aligned([[first, *(cells[name] for name in names)] for first, cells in table])
-    for name in (name for name in _DISPENSABLE if name in names):
+    show_fitting(
+        session,
+        {name: _HEADS[name] for name in names},
+        _DISPENSABLE,
+        lambda kept: aligned([[first, *(cells[name] for name in kept)] for first, cells in table]),
+    )
+
+
+def show_fitting(
+    session: Session,
+    heads: Mapping[str, str],
+    dispensable: Sequence[str],
+    lines_of: Callable[[Sequence[str]], list[Text]],
+) -> None:
+    """Show a table, without its *dispensable* columns where the terminal is too narrow for them, and name these.
+
+    Args:
+        session: the session.
+        heads: what each column is called, by its name.
+        dispensable: the names of columns that may be left out, the first of them first.
+        lines_of: returns the lines of the table with only the named columns.
+    """
+    width, kept = session.output.width, list(heads)
+    lines = lines_of(kept)
+    for name in (name for name in dispensable if name in heads):
         if width is None or natural_width(lines) <= width:
             break
-        names.remove(name)
-        lines = aligned([[first, *(cells[each] for each in names)] for first, cells in table])
+        kept.remove(name)
+        lines = lines_of(kept)
     session.output.lines(lines, are_cut=True)
+    if left := [session.translate(heads[name]).lower() for name in heads if name not in kept]:
+        session.notice(
+            "Not shown at %(columns)s columns: %(names)s.", columns=width, names=enumerated(left), style="dim"
+        )
 
 
 def _cells(figures: Figures, about: str) -> dict[str, Cell]:

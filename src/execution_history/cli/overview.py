@@ -4,9 +4,10 @@ from typing import Annotated, Final, get_args
 
 import typer
 
+from execution_history.cli.figure_table import show_fitting
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import command
-from execution_history.cli.output import Cell, aligned, cropped, natural_width
+from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_of
 from execution_history.cli.session import CommandFailed, Session
 from execution_history.clock import now_ms
@@ -152,7 +153,7 @@ def _show_open(session: Session, found: Overview) -> None:
 
 def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> None:
     """Show a line for each workflow; on a narrow terminal the least needed columns are left out."""
-    _, width = session.translate, session.output.width
+    _ = session.translate
     listed = [each for each in found.workflows if show_all or not each.is_hidden]
     shown = listed if show_all else listed[:_MOST_WORKFLOWS]
     if not shown:
@@ -161,14 +162,13 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
     heads = {name: Cell(_(head).upper(), "dim", right=name != "name") for name, head in _HEADS.items()}
     rows = [heads, *(_workflow_cells(session, each, about) for each in shown)]
     names = [name for name in _HEADS if name != "cost" or any(row["cost"].text for row in rows[1:])]
-    lines = aligned([[row[name] for name in names] for row in rows])
-    for name in _DISPENSABLE:
-        if width is None or natural_width(lines) <= width:
-            break
-        names = [each for each in names if each != name]
-        lines = aligned([[row[each] for each in names] for row in rows])
     session.output.answer()
-    session.output.lines([cropped(line, width) for line in lines])
+    show_fitting(
+        session,
+        {name: _HEADS[name] for name in names},
+        _DISPENSABLE,
+        lambda kept: aligned([[row[name] for name in kept] for row in rows]),
+    )
     left, hidden = len(listed) - len(shown), len(found.workflows) - len(listed)
     if left or hidden:
         _notice_left(session, left, hidden)
