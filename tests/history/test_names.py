@@ -157,6 +157,8 @@ async def test_a_workflow_is_named_by_id_name_or_part_of_its_id(service: Executi
     assert await service.workflow_named("00000001") == _ONE
     assert await service.workflow_named("never-ru") == "never-run"
     assert await service.workflow_named("0000001") == "0000001"  # seven characters are no name
+    assert await service.workflow_named("…00000001") == _ONE  # as it is printed
+    assert await service.workflow_named("… unheard") == "… unheard"
     assert await service.workflow_named("unheard of") == "unheard of"
     assert await service.workflow_named("") == ""
 

@@ -19,6 +19,7 @@ from execution_history.history.name_book import (
 )
 from execution_history.history.replication import HistoryReplication
 from execution_history.query.fields import RecordFilter
+from execution_history.query.values import bare_id
 from execution_history.records.metadata import WORKFLOW_NAME
 from execution_history.records.record import Document, check_identifier, is_identifier
 from execution_history.stores.protocol import HistoryStore, WorkflowSummary
@@ -30,7 +31,6 @@ SHORTEST_PART: Final = 8
 
 _MOST_AT_ONCE: Final = 1_000
 _MOST_ALIKE: Final = 5
-_DOTS: Final = ("…", "...")
 _KEY: Final = f'"{WORKFLOW_NAME.name}"'.encode()
 
 
@@ -154,7 +154,7 @@ class HistoryNaming(HistoryReplication):
         """Return the id of the workflow that a person names by *text*; *text* itself where nothing is called so.
 
         In this order: the id; the name; the name in small or capital letters; the beginning or the end of an id, 8
-        characters at least.
+        characters at least. A ``…`` before it, as pages and commands print ids, does not matter.
 
         Args:
             text: what the person wrote.
@@ -164,11 +164,25 @@ class HistoryNaming(HistoryReplication):
             AmbiguousName: several workflows are called so; the message lists them.
             StoreError: the store could not be read.
         """
+        return await self.known_workflow(text, parts=parts) or text
+
+    async def known_workflow(self, text: str, *, parts: bool = True) -> str | None:
+        """Return the id that :meth:`workflow_named` returns; ``None`` where nothing is called so.
+
+        Raises:
+            AmbiguousName: several workflows are called so; the message lists them.
+            StoreError: the store could not be read.
+        """
+        found = await self._known_workflow(text, parts=parts)
+        bare = bare_id(text)
+        return await self._known_workflow(bare, parts=parts) if found is None and bare != text else found
+
+    async def _known_workflow(self, text: str, *, parts: bool) -> str | None:
         names = await self.names()
-        if not any(text in (each.workflow_id, each.name) for each in names.values()):
-            text = undotted(text)
-        if text in names or not is_identifier(text):
+        if text in names:
             return text
+        if not is_identifier(text):
+            return None
         store = await self._opened()
         beginning = [each.workflow_id for each in await store.workflows(text)]
         if text in beginning:
@@ -182,13 +196,13 @@ class HistoryNaming(HistoryReplication):
             if found := [each.workflow_id for each in names.values() if test(each)]:
                 return _only(text, found, names)
         if len(text) < SHORTEST_PART or not parts:
-            return text
+            return None
         beginning += [each for each in names if each.startswith(text) and each not in beginning]
         if beginning:
             return _only(text, beginning, names)
         ids = dict.fromkeys([*(each.workflow_id for each in await store.workflows()), *names])
         ending = [each for each in ids if each.endswith(text)]
-        return _only(text, ending, names) if ending else text
+        return _only(text, ending, names) if ending else None
 
     async def workflows_like(self, text: str) -> list[str]:
         """Return the names, at most a few, that contain *text* in small or capital letters; in alphabetical order.
@@ -231,13 +245,6 @@ def listed(summary: WorkflowSummary, names: Mapping[str, WorkflowName]) -> Liste
         name.is_starred,
         name.is_hidden,
     )
-
-
-def undotted(text: str) -> str:
-    """Return *text* without the dots that stand for the rest of an id where it is shown in short."""
-    for dots in _DOTS:
-        text = text.removeprefix(dots).removesuffix(dots)
-    return text
 
 
 def name_in(document: Document) -> str | None:

@@ -6,9 +6,10 @@ from typing import Final
 import orjson
 
 from execution_history.errors import RecordDamaged
-from execution_history.history.names import SHORTEST_PART, HistoryNaming, undotted
+from execution_history.history.names import SHORTEST_PART, HistoryNaming
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection
+from execution_history.query.values import bare_id
 from execution_history.records.record import is_identifier
 
 MOST_FOUND: Final = 8
@@ -50,7 +51,7 @@ class RunLookup(HistoryNaming):
         """Return the runs that *text* names: those of the first kind in this list that any run has.
 
         The record's id; the id at Coze; the beginning of the record's id, 8 characters at least; its end, 8 characters
-        at least; the log id at Coze.
+        at least; the log id at Coze. A ``…`` before it, as pages and commands print ids, does not matter.
 
         Args:
             text: what a person wrote.
@@ -60,12 +61,15 @@ class RunLookup(HistoryNaming):
         Raises:
             StoreError: the store could not be read.
         """
+        found = await self._runs_called(text, workflow_id, wait_seconds)
+        bare = bare_id(text)
+        return await self._runs_called(bare, workflow_id, wait_seconds) if not found.runs and bare != text else found
+
+    async def _runs_called(self, text: str, workflow_id: str | None, wait_seconds: float | None) -> FoundRuns:
         if not is_identifier(text) or (workflow_id is not None and not is_identifier(workflow_id)):
             return FoundRuns()
         if found := await self._with_id(text, workflow_id):
             return FoundRuns(found)
-        if bare := undotted(text):
-            text = bare
         workflows = () if workflow_id is None else (workflow_id,)
         filters = [RecordFilter(workflow_ids=workflows, upstream_ids=(text,))]
         if len(text) >= SHORTEST_PART:

@@ -123,8 +123,17 @@ def _check_text(name: str, value: object, longest: int = _LONGEST_TEXT) -> None:
         raise InvalidQuery("%(name)s holds half of a surrogate pair, which no record does.", name=name) from None
 
 
+def bare_id(text: str) -> str:
+    """Return what a person wrote of an id, without the ``…`` beside one that is shown shortened."""
+    return text.strip().strip("…").removeprefix("...").removesuffix("...").strip()
+
+
 def _text(_name: str, value: str, _setting: Setting) -> str:
     return value
+
+
+def _part_of_id(_name: str, value: str, _setting: Setting) -> str:
+    return bare_id(value) or value
 
 
 def _mode(_name: str, value: str, _setting: Setting) -> int:
@@ -248,7 +257,7 @@ def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
 
 TEXT: Final = Values("text", _text, _check_text)
 ID: Final = Values("id", _text, _check_id)
-PREFIX: Final = Values("id", _text, _check_text)
+PREFIX: Final = Values("id", _part_of_id, _check_text)
 SINCE: Final = Values("time", _time, check_number)
 UNTIL: Final = Values("time", _until, check_number)
 DURATION: Final = Values("duration", _duration, check_number)

@@ -85,7 +85,15 @@ async def test_the_search_box_finds_workflows_and_runs_by_parts_of_ids(site: Sit
     await site.record("found-by-name", "0190aaaa-2222-7000-8000-00000abcdef2", execute_status="failed")
     await _named(site, "found-by-name", name="Ferry times")
     await site.application.service.follow_index()
-    assert '<a href="/workflows/found-by-name/runs">' in (await site.client.get("/runs?q=ferry+times")).text
+    assert '<a href="/workflows/found-by-name/runs">' in (await site.client.get("/runs?q=ferry+time")).text
+    for words in ("ferry+times", "Ferry+times", "found-by-name", "by-name", "…ound-by-name", "…found-by"):
+        answer = await site.client.get(f"/runs?q={words}")
+        is_unique = words != "by-name"  # seven characters are too few
+        assert answer.headers.get("location") == ("/workflows/found-by-name/runs" if is_unique else None), words
+    answer = await site.client.get("/runs?q=…0abcdef1")
+    assert answer.headers["location"] == "/workflows/found-by-name/runs/0190aaaa-1111-7000-8000-00000abcdef1"
+    assert "0190aaaa-1111" in (await site.client.get("/runs?id_end=…abcdef1")).text
+    assert "/workflows/found-by-name/" in (await site.client.get("/switcher?q=…by-name")).text
     answer = await site.client.get("/runs?q=0abcdef1")
     assert answer.headers["location"] == "/workflows/found-by-name/runs/0190aaaa-1111-7000-8000-00000abcdef1"
     page = (await site.client.get("/runs?q=0190aaaa")).text

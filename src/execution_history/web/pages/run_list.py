@@ -1,5 +1,7 @@
 """Lists of runs: of one workflow or of all, filtered, sorted, and with one run open beside them."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final
@@ -9,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.errors import InvalidQuery
+from execution_history.errors import AmbiguousName, InvalidQuery
 from execution_history.history.bulk_changes import BulkChange
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
@@ -67,15 +69,14 @@ class ListPages:
             router.add_api_route(path, self.news, methods=["GET"])
 
     async def runs_page(self, request: Request) -> Response:
-        """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
+        """Render the runs of one workflow, or of all; redirect a search of all that names one run or workflow."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         words = query(request, "q").strip()
         named: tuple[FoundRun, ...] = ()
         if workflow_id is None and words and list(request.query_params) == ["q"]:
-            found = await self.service.find_runs(words, wait_seconds=IndexWait().seconds)
-            if len(found.runs) == 1:
-                return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
-            named = found.runs
+            named = (await self.service.find_runs(words, wait_seconds=IndexWait().seconds)).runs
+            if only := await self._only_place(words, named):
+                return RedirectResponse(only, HTTPStatus.SEE_OTHER)
         path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
         notice, status, selection, record_filter = "", HTTPStatus.OK, None, RecordFilter()
         with_words, _ = choose_workflows(
@@ -117,6 +118,14 @@ class ListPages:
         if opened := query(request, "open"):
             context = {**await self.runs.context(request, *urls.run_of(opened)), **context}
         return self.renderer.page(request, "list.html", context, status)
+
+    async def _only_place(self, words: str, runs: Sequence[FoundRun]) -> str | None:
+        """Return the address of the one run or workflow that *words* name; ``None`` for none or several."""
+        workflow_id = None
+        with suppress(AmbiguousName):
+            workflow_id = await self.service.known_workflow(words)
+        places = [urls.run(*run.key) for run in runs] + ([] if workflow_id is None else [urls.runs(workflow_id)])
+        return places[0] if len(places) == 1 else None
 
     async def news(self, request: Request) -> Response:
         """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from execution_history.history.name_book import WorkflowName
+from execution_history.query.values import bare_id
 from execution_history.stores.protocol import WorkflowSummary
 
 
@@ -21,7 +22,7 @@ def choose_workflows(
 
     Hidden ones are left out, unless they are asked for: by words, or *with_hidden*.
     """
-    searched = words.casefold()
+    searched = bare_id(words).casefold()
     starred: list[WorkflowSummary] = []
     others: list[WorkflowSummary] = []
     hidden = 0
