@@ -1,11 +1,9 @@
 """Figures of runs as a table, of buckets of time or of groups, as wide as the terminal allows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rich.text import Text
-
-from execution_history.cli.output import Cell, aligned, natural_width
+from execution_history.cli.output import Cell, fitted
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import duration, grouped, sums
@@ -25,6 +23,7 @@ _HEADS: Final = {
     "written": N_("Written"),
     "cost": N_("Cost"),
 }
+_FIRST: Final = ""
 _DISPENSABLE: Final = ("written", "read", "p99", "tokens", "p50", "open", "cost", "p95")
 _OCCASIONAL: Final = ("read", "written", "cost")
 
@@ -44,47 +43,42 @@ def show_figures(
         total: the figures of all.
         is_exact: whether percentiles are exact.
     """
-    _ = session.translate
-    about = "" if is_exact else "≈ "
+    _, about = session.translate, "" if is_exact else "≈ "
     heads = {name: Cell(_(text).upper(), "dim", right=True) for name, text in _HEADS.items()}
-    table = [(Cell(head.upper(), "dim"), heads), *((cell, _cells(figures, about)) for cell, figures in rows)]
+    table = [{_FIRST: cell} | _cells(figures, about) for cell, figures in rows]
     if total is not None:
-        bold = {name: cell._replace(style="bold") for name, cell in _cells(total, about).items()}
-        table.append((Cell(_("all"), "bold"), bold))
-    names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for _, cells in table[1:])]
-    show_fitting(
-        session,
-        {name: _HEADS[name] for name in names},
-        _DISPENSABLE,
-        lambda kept: aligned([[first, *(cells[name] for name in kept)] for first, cells in table]),
-    )
+        table.append({_FIRST: Cell(_("all"))} | _cells(total, about))
+        table[-1] = {name: cell._replace(style="bold") for name, cell in table[-1].items()}
+    names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for cells in table)]
+    table.insert(0, {_FIRST: Cell(head.upper(), "dim")} | heads)
+    show_fitting(session, table, [_FIRST, *names], _DISPENSABLE)
 
 
 def show_fitting(
-    session: Session,
-    heads: Mapping[str, str],
-    dispensable: Sequence[str],
-    lines_of: Callable[[Sequence[str]], list[Text]],
+    session: Session, rows: Sequence[Mapping[str, Cell]], names: Sequence[str], dispensable: Sequence[str]
 ) -> None:
-    """Show a table, without its *dispensable* columns where the terminal is too narrow for them, and name these.
+    """Show *rows*, the first of them heads, and name the columns that the terminal is too narrow for.
 
     Args:
         session: the session.
-        heads: what each column is called, by its name.
-        dispensable: the names of columns that may be left out, the first of them first.
-        lines_of: returns the lines of the table with only the named columns.
+        rows: the cells of each row by the names of their columns.
+        names: the columns, in order.
+        dispensable: the columns that may be left out, the first of them first.
     """
-    width, kept = session.output.width, list(heads)
-    lines = lines_of(kept)
-    for name in (name for name in dispensable if name in heads):
-        if width is None or natural_width(lines) <= width:
-            break
-        kept.remove(name)
-        lines = lines_of(kept)
+    width = session.output.width
+    kept, lines = fitted(rows, names, dispensable, width)
     session.output.lines(lines, are_cut=True)
-    if left := [session.translate(heads[name]).lower() for name in heads if name not in kept]:
+    if left := [rows[0][name].text.lower() for name in names if name not in kept]:
         session.notice(
             "Not shown at %(columns)s columns: %(names)s.", columns=width, names=enumerated(left), style="dim"
+        )
+
+
+def notice_approximate(session: Session, *, is_exact: bool) -> None:
+    """Print how far off percentiles may be that are not exact."""
+    if not is_exact:
+        session.notice(
+            "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.", error="2 %", style="dim"
         )
 
 

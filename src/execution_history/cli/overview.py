@@ -10,17 +10,12 @@ from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_of
 from execution_history.cli.session import CommandFailed, Session
+from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.overview import (
-    Overview,
-    OverviewQuery,
-    Window,
-    WorkflowInWindow,
-    WorkflowSort,
-    overview_json,
-)
-from execution_history.presentation.formatting import duration, grouped, money, one_line, percent, short_id
+from execution_history.history.answers import json_of
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
+from execution_history.presentation.formatting import duration, grouped, one_line, percent, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import FailureGroup
@@ -60,14 +55,13 @@ async def overview(
         raise CommandFailed(
             "The overview looks back over a window: --window %(windows)s.", windows="|".join(get_args(Window))
         )
-    is_descending = sort not in {"name", "success_rate"}
-    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=is_descending)
+    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
     notice_damaged(session, found.damaged)
     if session.as_json:
         problems = [*map(session.translate.message, found.problems)]
-        session.output.document(overview_json(found) | {"problems": problems})
+        session.output.document(json_of(found) | {"problems": problems})
         return
     sentence = failures_sentence(
         session.translate,
@@ -111,7 +105,7 @@ def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWi
         Cell(_(FAILURE_STATES[state]) if state else "", _STATE_COLOURS.get(state or "", "dim")),
         Cell(f"{grouped(group.count)}×", right=True),
         Cell(ago(_, group.last_seen, now_ms()), "dim"),
-        Cell(_name_of(workflow) if workflow else short_id(group.workflow_id)),
+        Cell(name_and_id(None if workflow is None else workflow.name, group.workflow_id, longest=_LONGEST_NAME)),
     ]
 
 
@@ -163,12 +157,7 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
     rows = [heads, *(_workflow_cells(session, each, about) for each in shown)]
     names = [name for name in _HEADS if name != "cost" or any(row["cost"].text for row in rows[1:])]
     session.output.answer()
-    show_fitting(
-        session,
-        {name: _HEADS[name] for name in names},
-        _DISPENSABLE,
-        lambda kept: aligned([[row[name] for name in kept] for row in rows]),
-    )
+    show_fitting(session, rows, names, _DISPENSABLE)
     left, hidden = len(listed) - len(shown), len(found.workflows) - len(listed)
     if left or hidden:
         _notice_left(session, left, hidden)
@@ -178,7 +167,7 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
     figures, star = workflow.figures, "★ " if workflow.is_starred else ""
     last = ago(session.translate, workflow.last_run, now_ms())
     cells = {name: Cell("", right=True) for name in _HEADS} | {
-        "name": Cell(star + _name_of(workflow)),
+        "name": Cell(star + name_and_id(workflow.name, workflow.workflow_id, longest=_LONGEST_NAME)),
         "last": Cell(last, right=True),
     }
     if figures is None or not figures.runs:
@@ -190,7 +179,7 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
         "rate": Cell(percent(figures.counts["success"], figures.counts["success"] + failed), right=True),
         "p95": Cell("" if figures.p95 is None else f"{about}{duration(figures.p95)}", right=True),
         "tokens": Cell(grouped(figures.tokens or None), right=True),
-        "cost": Cell(" + ".join(money(amount, currency) for currency, amount in figures.costs.items()), right=True),
+        "cost": Cell(sums(figures.costs) if figures.costs else "", right=True),
     }
 
 
@@ -203,10 +192,3 @@ def _notice_left(session: Session, left: int, hidden: int) -> None:
         command=session.command("overview", "--all"),
         style="dim",
     )
-
-
-def _name_of(workflow: WorkflowInWindow) -> str:
-    """Return the name of a workflow with its id small behind it, else its id."""
-    if workflow.name is None:
-        return one_line(workflow.workflow_id, _LONGEST_NAME)
-    return f"{one_line(workflow.name, _LONGEST_NAME)} {short_id(workflow.workflow_id)}"

@@ -52,29 +52,34 @@ async def tag(
         record = await history.run(execute_id or "", workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = record if dry_run else await history.service.annotate(workflow_id, execute_id, annotation)
+    _show(session, changed, is_dry=dry_run)
+    return ExitCode.SUCCESS
+
+
+def _show(session: Session, changed: Mapping[str, Any], *, is_dry: bool) -> None:
+    """Show the annotations of a run."""
     annotations: dict[str, Any] = {
-        "workflow_id": workflow_id,
-        "execute_id": execute_id,
+        "workflow_id": changed["workflow_id"],
+        "execute_id": changed["execute_id"],
         "tags": TAGS.of(changed) or [],
         "note": NOTE.of(changed),
         "rating": RATING.of(changed),
         "pinned": PINNED.of(changed) is True,
-        **({"dry_run": True} if dry_run else {}),
+        **({"dry_run": True} if is_dry else {}),
     }
     if session.as_json:
         session.output.document(annotations)
-        return ExitCode.SUCCESS
-    if dry_run:
+        return
+    if is_dry:
         session.notice(
             "Nothing is changed; it would annotate run '%(execute_id)s' of workflow '%(workflow_id)s'.",
-            execute_id=execute_id,
-            workflow_id=workflow_id,
+            execute_id=changed["execute_id"],
+            workflow_id=changed["workflow_id"],
         )
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
     if not rows:
         session.output.answer(session.translate("This run has no tags, note, rating or pin."))
-    return ExitCode.SUCCESS
 
 
 def annotation_rows(_: Translator, record: Mapping[str, Any]) -> list[list[Cell]]:

@@ -53,8 +53,9 @@ class BulkChange:
 
     def can_be_undone(self, now: int) -> bool:
         """Return whether :meth:`BulkChanges.undo` can bring back what it deleted."""
-        is_over = self.state in {"done", "stopped"}
-        return self.action == "delete" and is_over and self.changed > 0 and self.ends is not None and now < self.ends
+        # One whose process was killed may have removed more than was kept of it.
+        has_removed = self.state == "stopped" or (self.state == "done" and self.changed > 0)
+        return self.action == "delete" and has_removed and self.ends is not None and now < self.ends
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields."""

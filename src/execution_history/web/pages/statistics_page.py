@@ -1,6 +1,6 @@
 """The charts of all workflows and of one: runs, durations, tokens and costs over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,41 +10,43 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import N_
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
-from execution_history.query.fields import RecordFilter
+from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.query.time_buckets import moment_of
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.web.pages import urls
-from execution_history.web.pages.chart_axis import TimeAxis, axis_of
+from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": (23 * _HOUR, "hour"),
-    "7d": (6 * _DAY, "day"),
-    "30d": (29 * _DAY, "day"),
-    "1y": (364 * _DAY, "week"),
+    "24h": (23 * HOUR_MS, "hour"),
+    "7d": (6 * DAY_MS, "day"),
+    "30d": (29 * DAY_MS, "day"),
+    "1y": (364 * DAY_MS, "week"),
 }
 """How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
 
-_RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
+_RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
-_BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
 _MOST_GROUPS: Final = 30
+_MOST_KEPT: Final = 50
 _MOST_YEARS: Final = 40
 
 
 class Stretch(NamedTuple):
     """The time that a page is about: the name of its range, or none for days that were chosen, and these days."""
 
-    axis: TimeAxis
+    axis: ChartAxis
     name: str
     first: str
     last: str
@@ -61,6 +63,8 @@ class FigurePages:
 
     service: ExecutionHistoryService
     renderer: Renderer
+    _statistics: KeptAnswers[Statistics] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
+    _breakdowns: KeptAnswers[Breakdown] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -69,10 +73,10 @@ class FigurePages:
 
     async def figures(self, request: Request, workflow_id: str | None = None) -> Response:
         """Render runs, failures, durations, tokens and costs of a workflow, or of all, over a range of time."""
-        viewer = viewer_for(request)
+        viewer, wait = viewer_for(request), IndexWait()
         stretch = stretch_of(request, viewer)
         named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
-        statistics = await self._counted(named, stretch.axis, viewer)
+        statistics = await self._counted(named, stretch.axis, viewer, wait)
         counted = Counted.of(
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
@@ -88,46 +92,64 @@ class FigurePages:
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
-            "spent": await self._spent(named, prices, statistics.totals, viewer),
+            "spent": await self._spent(named, prices, statistics.totals, viewer, wait),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
             "by": by or "time",
-            "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
-            "groups": None if by is None else await self._groups(named, stretch.axis, by, statistics.totals, viewer),
+            "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
+            "groups": by and await self._groups(named, stretch.axis, by, statistics.totals, viewer, wait),
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
+    async def _counted(
+        self, named: RecordFilter, axis: ChartAxis, viewer: Viewer, wait: IndexWait, *, figures_only: bool = False
+    ) -> Statistics:
         """Return the statistics of the runs that began in the time of *axis*, until now."""
-        return await self.service.statistics(
-            StatisticsQuery(
-                filter=_within(named, axis, viewer),
-                bucket=axis.size,
-                zone=viewer.zone.key,
-                new_since=axis.start,
-                wait_seconds=IndexWait().seconds,
-            )
+        asked = StatisticsQuery(
+            filter=_within(named, axis, viewer),
+            bucket=axis.size,
+            zone=viewer.zone.key,
+            new_since=axis.start,
+            figures_only=figures_only,
+            wait_seconds=wait.seconds,
+        )
+        return await self._statistics.answer(
+            (*_key(named, axis, viewer), figures_only),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.statistics(asked),
+            lambda found: not found.percentiles_are_exact,
         )
 
-    async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
-        """Return the figures of each group, the one that costs most first."""
-        return await self.service.breakdown(
-            BreakdownQuery(
-                filter=_within(named, axis, viewer),
-                by=by,
-                sort="cost" if totals.costs else "tokens",
-                limit=_MOST_GROUPS,
-                zone=viewer.zone.key,
-                wait_seconds=IndexWait().seconds,
-            )
+    async def _groups(
+        self, named: RecordFilter, axis: ChartAxis, by: By, totals: Figures, viewer: Viewer, wait: IndexWait
+    ) -> Breakdown:
+        """Return the figures of each group, the one that costs most first, or else the one with most tokens."""
+        asked = BreakdownQuery(
+            filter=_within(named, axis, viewer),
+            by=by,
+            sort="cost" if totals.costs else "tokens",
+            limit=_MOST_GROUPS,
+            zone=viewer.zone.key,
+            wait_seconds=wait.seconds,
+        )
+        return await self._breakdowns.answer(
+            (*_key(named, axis, viewer), by, asked.sort),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.breakdown(asked),
+            lambda found: found.covers is not None or not found.percentiles_are_exact,
         )
 
-    async def _spent(self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer) -> list[Spent]:
+    async def _spent(
+        self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer, wait: IndexWait
+    ) -> list[Spent]:
         """Return what was spent in this month, for each currency; nothing where no run can have cost anything."""
         if not (prices.in_force or totals.costs):
             return []
         months = months_of(viewer.now, viewer.zone)
-        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        axis = axis_of(months.last[0], viewer.now + 1, viewer.zone, "day")
+        counted = await self._counted(named, axis, viewer, wait, figures_only=True)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
@@ -139,7 +161,7 @@ class FigurePages:
 
 def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     """Return the time that the address names: a range until now, or whole days of the reader's."""
-    zone, today = viewer.zone, datetime.fromtimestamp(viewer.now / 1000, viewer.zone).date()
+    zone, today = viewer.zone, moment_of(viewer.now, viewer.zone).date()
     first, last = _day(query(request, "from"), today), _day(query(request, "to"), today)
     if first or last:
         first, last = sorted((first or last or today, last or today))
@@ -149,12 +171,17 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     name = name if name in _RANGES else _DEFAULT
     ago, size = _RANGES[name]
     axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
-    return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
+    return Stretch(axis, name, f"{moment_of(axis.start, zone).date()}", f"{today}")
 
 
-def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
+def _within(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> RecordFilter:
     """Return the filter of the runs that began in the time of *axis*, until now."""
     return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
+
+
+def _key(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> tuple[object, ...]:
+    """Return what tells one question from another, whenever it is asked."""
+    return named.workflow_ids, axis.start, axis.end, axis.size, viewer.zone.key
 
 
 def _day(text: str, today: date) -> date | None:
