@@ -200,7 +200,7 @@ async def test_the_form_has_no_faults_that_a_machine_finds(site: Site, open_cont
 async def test_the_workflows_of_the_sandbox_have_names_from_the_start(empty: Site) -> None:
     """Nobody has asked for them yet; the server has asked its own sandbox."""
     with anyio.fail_after(20):
-        while not (names := await empty.application.service.names()):
+        while LONG_STREAM not in (names := await empty.application.service.names()):
             await anyio.lowlevel.checkpoint()
     assert names[LONG_STREAM].name
 
