@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.errors import StoreBusy
+from execution_history.errors import ExecutionHistoryError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
@@ -150,6 +150,8 @@ async def open_application(
         if demo and running is not None:
             await _fill_demo(service, runner, running, stack)
         names, live = UpstreamNames(service, upstream), service.live
+        if serving and running is not None and not demo:
+            _learn_names(names, stack)
         yield Application(
             settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
         )
@@ -205,6 +207,21 @@ def _upstream_of(
         largest_recorded=settings.largest_recorded_bytes,
         connect=_quick_transport if serving else HttpxTransport,
     )
+
+
+def _learn_names(names: UpstreamNames, stack: AsyncExitStack) -> None:
+    """Ask the sandbox in the background what its workflows are called, until *stack* ends; without names it goes on."""
+
+    async def learn() -> None:
+        with suppress(ExecutionHistoryError):
+            await names.learn()
+
+    async def stop() -> None:
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    asking = asyncio.create_task(learn())
+    stack.push_async_callback(stop)
 
 
 async def _begin_mirror(

@@ -113,3 +113,27 @@ def test_a_call_says_which_runs_it_means(call: Call, history: History) -> None:
         said = call(*words, "--store", "history")
         assert (2, True) == (said.code, said.err.startswith("Error: Say w")), words
     assert 1 == len(history.read("w"))
+
+
+def test_a_dry_run_changes_nothing(call: Call, history: History) -> None:
+    """Of one run, of a whole workflow or of an undoing: what would be done is named, also as JSON."""
+    history.keep("run-1", execute_status="success")
+    store = ("--store", "history")
+    named = "run 'run-1' of workflow 'w'.\n"
+    for words, sentence in (
+        (["delete", "run-1"], f"Nothing is changed; it would delete {named}"),
+        (["tag", "run-1", "seen", "--pin"], f"Nothing is changed; it would annotate {named}"),
+        (["clear", "w"], "Nothing is changed; it would delete the history of workflow 'w' (1 run).\n"),
+    ):
+        before = history.read("w")
+        said = call(*words, "--dry-run", *store)
+        assert (0, sentence) == (said.code, said.err), words
+        assert call(*words, "--dry-run", "--json", *store).json()["dry_run"] is True
+        assert before == history.read("w")
+    assert 5 == call("delete", "run-2", "--dry-run", *store).code
+    deletion = call("delete", "--status", "success", "--json", *store).json()["id"]
+    said = call("delete", "--undo", deletion, "--dry-run", *store)
+    assert (0, "Nothing is changed; it would restore 1 run.\n") == (said.code, said.out)
+    assert [] == history.read("w")
+    assert 0 == call("delete", "--undo", deletion, *store).code
+    assert before == history.read("w")

@@ -122,15 +122,28 @@ def test_a_folder_in_the_old_format_is_listed(call: Call, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("narrow")
-def test_on_a_narrow_terminal_a_run_takes_two_lines(call: Call, history: History) -> None:
-    """No id is cut, because it is what the next call needs; the output is."""
+def test_on_a_narrow_terminal_a_run_takes_one_line(call: Call, history: History) -> None:
+    """Its id is in short, which other commands take, the name and the output are cut, and the heading is one line."""
     execute_id, workflow_id = "01a20dba-b801-7732-a3b5-fd1635d97bad", "7000000000000000002"
     history.keep(execute_id, workflow_id, after=840, execute_status="success", output="中文 " * 50)
+    call("name", workflow_id, "A workflow with a rather long name", "--store", "history")
     lines = [line.rstrip() for line in call("list", "--store", "history").out.splitlines()]
-    assert "● success  2023-11-14 22:13:20    840 ms          7000000000000000002" == lines[2]
-    assert lines[3].startswith(f"  {execute_id}  中文 中文")
-    assert lines[3].endswith("…")
+    assert 2 == len(lines)
+    assert ["● success", "…35d97bad"] == [lines[1][:9], next(each for each in lines[1].split() if each[0] == "…")]
+    assert lines[1].endswith("…")
     assert 80 >= max(map(cell_len, lines))
+    assert execute_id == call("show", "…35d97bad", "--json", "--store", "history").json()["execute_id"]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_columns_that_are_left_out_are_named(call: Call, history: History) -> None:
+    """Beside the answer, where the terminal is too narrow for them."""
+    cost = {"amount": 0.008, "currency": "CNY", "price": "v1"}
+    history.keep("a", "A workflow with quite a long id", after=12_345, execute_status="success",
+                 usage={"token_count": 1_234_567}, metadata={"cost": cost})  # fmt: skip
+    said = call("stats", "--by", "workflow", "--store", "history")
+    assert "Not shown at 80 columns: " in said.err
+    assert "COST" in said.out or "cost" in said.err
 
 
 def test_workflows_are_counted_by_status(call: Call, history: History) -> None:

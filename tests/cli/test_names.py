@@ -92,3 +92,48 @@ def test_looking_at_nothing_makes_nothing(call: Call, history: History) -> None:
     said = call("name", "w", "--json", *_STORE)
     assert said.json() == {"workflow_id": "w", "name": None, "description": None, "starred": False, "hidden": False}
     assert not history.folder.exists()
+
+
+@pytest.mark.usefixtures("two")
+def test_an_id_as_it_is_shown_in_short_is_taken(call: Call, history: History) -> None:
+    """With the dots before or behind it, of a workflow and of a run."""
+    history.keep("0190aaaa-0000-7000-8000-0000fa619774", _TWO, execute_status="success")
+    for dots in ("…", "..."):
+        assert 1 == call("list", f"{dots}{_ONE[-8:]}", "--json", *_STORE).json()["total"]
+        for run in (f"{dots}fa619774", f"0190aaaa-0000{dots}"):
+            assert call("show", run, "--json", *_STORE).json()["execute_id"].endswith("fa619774"), run
+
+
+@pytest.mark.usefixtures("two")
+def test_names_with_the_text_are_suggested(call: Call) -> None:
+    """Where no workflow is called so."""
+    assert "Did you mean 'Weather report'?" in call("list", "weather", *_STORE).err
+    assert "Did you mean" not in call("list", "nothing", *_STORE).err
+
+
+@pytest.mark.usefixtures("two")
+def test_the_workflow_may_be_an_option_or_an_argument(call: Call) -> None:
+    """Of all commands that take one; two different ones are a wrong call."""
+    assert 1 == call("list", "--workflow", _ONE, "--json", *_STORE).json()["total"]
+    assert 1 == call("list", _ONE, "--workflow", _ONE, "--json", *_STORE).json()["total"]
+    assert 1 == call("stats", "--workflow", "weather report", "--json", *_STORE).json()["totals"]["runs"]
+    assert '"run-2"' not in call("export", "--workflow", _ONE, *_STORE).out
+    said = call("list", _ONE, "--workflow", _TWO, *_STORE)
+    assert (2, "") == (said.code, said.out)
+    assert "named twice" in said.err
+
+
+@pytest.mark.usefixtures("two")
+def test_a_view_is_exported(call: Call) -> None:
+    """As it is listed."""
+    assert 0 == call("views", "Bad", "--save", "--status", "failed", *_STORE).code
+    assert ["run-2"] == [each["execute_id"] for each in call("export", "--view", "Bad", *_STORE).lines()]
+
+
+@pytest.mark.usefixtures("two")
+def test_words_that_people_try_lead_on(call: Call) -> None:
+    """`rename` is `name`, and the overview says which option it has instead of --since."""
+    assert 0 == call("rename", _TWO, "Ferry", *_STORE).code
+    assert "Ferry" == call("name", _TWO, "--json", *_STORE).json()["name"]
+    said = call("overview", "--since", "7d", *_STORE)
+    assert (2, True) == (said.code, "--window 24h" in said.err)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from execution_history.cli.output import Output
 from tests.cli.conftest import Call, History
 
 
@@ -56,3 +57,14 @@ def test_a_parent_without_a_record_is_named(call: Call, history: History) -> Non
     """It may have been deleted."""
     history.keep("orphan-001", begun_with={"parent": {"workflow_id": "w", "execute_id": "lost-0001"}})
     assert "lost-0001" in call("show", "orphan-001", "--trace", "--store", "history").err
+
+
+def test_a_narrow_terminal_has_short_ids_in_full(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No column is empty, and the eight characters of an id are there to be taken into the next call."""
+    root, child = "0190aaaa-0000-7000-8000-0000fa619774", "0190aaaa-0001-7000-8000-00008bad7dec"
+    history.keep(root, "a workflow with a long name", after=12_400, execute_status="success")
+    history.keep(child, "another workflow of a long name", begun_with={"parent": root}, after=700)
+    monkeypatch.setattr(Output, "width", 60)
+    lines = call("show", "…8bad7dec", "--trace", "--store", "history").out.splitlines()
+    assert ["…fa619774", "…8bad7dec"] == [line.split()[-1] for line in lines]
+    assert max(map(len, lines)) <= 60

@@ -81,3 +81,13 @@ async def test_an_unknown_change_is_not_found(filled: Served) -> None:
     assert 404 == (await filled.client.get("/coze/history/changes/none")).status_code
     assert 404 == (await filled.client.post("/coze/history/changes/none/stop")).status_code
     assert 422 == (await filled.client.post("/coze/history/changes/none/undo")).status_code
+
+
+async def test_a_dry_run_of_named_runs_changes_nothing(filled: Served) -> None:
+    """How many of them exist is counted; none is deleted or annotated."""
+    named = [{"workflow_id": "w", "execute_id": each} for each in ("f1", "ok", "ok", "none")]
+    before = (await filled.client.get("/coze/history")).json()
+    for path in ("delete", "annotate"):
+        body = {"executions": named, "dry_run": True} | ({"pinned": True} if path == "annotate" else {})
+        assert {"success": True, "matches": 2, "matches_are_exact": True} == await _post(filled, path, **body)
+    assert before == (await filled.client.get("/coze/history")).json()

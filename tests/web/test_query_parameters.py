@@ -260,3 +260,10 @@ async def test_figures_come_by_group(filled: Served) -> None:
     for wrong in ({"by": "node"}, {"by": "moon"}, {"limit": "0"}, {"limit": "x"}, {"limit": "²"}, {"sort": "moon"}):
         refused = await filled.client.get("/coze/breakdown", params=wrong)
         assert (422, False) == (refused.status_code, refused.json()["success"])
+
+
+async def test_statistics_by_something_lead_to_the_breakdown(filled: Served) -> None:
+    """Its address is named."""
+    refused = await filled.client.get("/coze/statistics", params={"by": "workflow"})
+    assert 422 == refused.status_code
+    assert "/coze/breakdown" in refused.json()["error"]["message"]

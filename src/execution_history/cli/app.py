@@ -45,6 +45,9 @@ COMMANDS: Final = {
 }
 """The module and function of each command, in the order of the help."""
 
+ALIASES: Final = {"rename": "name"}
+"""Other words for commands, which the help does not list."""
+
 _app = typer.Typer(name=PROGRAM, cls=TranslatedGroup, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -52,12 +55,13 @@ class _Command(TyperCommand):
     """A command whose module is imported when it is called; before that it has a name and a help text."""
 
     def __init__(self, name: str, translate: Translator) -> None:
-        super().__init__(name, help=help_of(translate, name))
+        meant = ALIASES.get(name, name)
+        super().__init__(name, help=help_of(translate, meant), hidden=meant != name)
         self._translate = translate
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:  # noqa: ANN401 - of typer's own classes
         """Read the rest of the call, in a context of the imported command."""
-        module, _, function = COMMANDS[str(self.name)].partition(".")
+        module, _, function = COMMANDS[ALIASES.get(str(self.name), str(self.name))].partition(".")
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
         alone.command(self.name, cls=TranslatedCommand)(
             getattr(import_module(f"execution_history.cli.{module}"), function)
@@ -76,7 +80,7 @@ def main(arguments: Sequence[str] | None = None, languages: Languages = LANGUAGE
     assert isinstance(group, TyperGroup)  # noqa: S101 - it has options of its own
     group.help, group.epilog = translate(APP), epilog_of(translate)
     translate_parameters(group, translate)
-    for name in COMMANDS:
+    for name in (*COMMANDS, *ALIASES):
         group.add_command(_Command(name, translate))
     session = Session(translate)
     try:

@@ -28,7 +28,7 @@ OF_WORKFLOW: Final = typer.Option(
     help=N_("The workflow, where several have a run with this id; with filters, only runs of this workflow."),
 )
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help=N_("With filters: change nothing, show how many runs match."))
+    bool, typer.Option("--dry-run", help=N_("Change nothing: show which run, or how many runs, would be changed."))
 ]
 
 _LOOK_SECONDS: Final = 0.2

@@ -1,7 +1,7 @@
 """The commands ``delete`` and ``clear``."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, command
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
+
+if TYPE_CHECKING:
+    from execution_history.history.bulk_change import BulkChange
 
 
 @command("workflow")
@@ -32,6 +35,8 @@ async def delete(
         bulk = history.service.bulk
         if found is not None:
             found = await history.service.with_workflow_ids(found)
+        if undo is not None and dry_run:
+            return _would_restore(session, (await bulk.undoable(undo))[0])
         if undo is not None:
             return await followed(session, bulk, await bulk.undo(undo))
         if found is not None and dry_run:
@@ -39,16 +44,15 @@ async def delete(
         if found is not None:
             return await followed(session, bulk, await bulk.delete(found))
         workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)
-        is_deleted = await history.service.delete_execution_record(workflow_id, execute_id)
+        is_deleted = not dry_run and await history.service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
-        deleted = 1 if is_deleted else 0
-        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted})
+        deleted, told = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
+        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **told})
     else:
-        session.notice(
-            "Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.",
-            execute_id=execute_id,
-            workflow_id=workflow_id,
-        )
+        sentence = N_("Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.")
+        if dry_run:
+            sentence = N_("Nothing is changed; it would delete run '%(execute_id)s' of workflow '%(workflow_id)s'.")
+        session.notice(sentence, execute_id=execute_id, workflow_id=workflow_id)
     return ExitCode.SUCCESS
 
 
@@ -64,6 +68,7 @@ async def clear(
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
+    dry_run: DryRunOption = False,
 ) -> ExitCode:
     """Delete a workflow's whole history, after confirmation."""
     async with open_history(session) as history:
@@ -76,12 +81,23 @@ async def clear(
                 workflow_id=workflow_id,
                 store=history.place,
             )
-        if not (yes or _is_confirmed(session, workflow_id, count)):
+        if not (yes or dry_run or _is_confirmed(session, workflow_id, count)):
             session.notice("Nothing was deleted.")
             return ExitCode.STOPPED
-        await history.service.clear_workflow_history(workflow_id)
+        if not dry_run:
+            await history.service.clear_workflow_history(workflow_id)
     if session.as_json:
-        session.output.document({"workflow_id": workflow_id, "deleted": count})
+        told = {"deleted": 0, "matches": count, "dry_run": True} if dry_run else {"deleted": count}
+        session.output.document({"workflow_id": workflow_id, **told})
+    elif dry_run:
+        session.output.remark(
+            session.translate.plural(
+                "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s run).",
+                "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s runs).",
+                count,
+                workflow_id=workflow_id,
+            )
+        )
     else:
         session.output.remark(
             session.translate.plural(
@@ -89,6 +105,21 @@ async def clear(
                 "Deleted the history of workflow '%(workflow_id)s' (%(num)s runs).",
                 count,
                 workflow_id=workflow_id,
+            )
+        )
+    return ExitCode.SUCCESS
+
+
+def _would_restore(session: Session, deletion: "BulkChange") -> ExitCode:
+    """Show how many runs a deletion that can be undone has removed."""
+    if session.as_json:
+        session.output.document({"matches": deletion.changed, "matches_are_exact": True})
+    else:
+        session.output.answer(
+            session.translate.plural(
+                "Nothing is changed; it would restore %(num)s run.",
+                "Nothing is changed; it would restore %(num)s runs.",
+                deletion.changed,
             )
         )
     return ExitCode.SUCCESS

@@ -1,12 +1,13 @@
 """Figures of runs as a table, of buckets of time or of groups, as wide as the terminal allows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from execution_history.cli.output import Cell, fitted
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import duration, grouped, sums
+from execution_history.presentation.phrases import enumerated
 from execution_history.query.model import Figures
 
 _HEADS: Final = {
@@ -50,8 +51,27 @@ def show_figures(
         table[-1] = {name: cell._replace(style="bold") for name, cell in table[-1].items()}
     names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for cells in table)]
     table.insert(0, {_FIRST: Cell(head.upper(), "dim")} | heads)
-    lines = fitted(table, [_FIRST, *names], _DISPENSABLE, session.output.width)
+    show_fitting(session, table, [_FIRST, *names], _DISPENSABLE)
+
+
+def show_fitting(
+    session: Session, rows: Sequence[Mapping[str, Cell]], names: Sequence[str], dispensable: Sequence[str]
+) -> None:
+    """Show *rows*, the first of them heads, and name the columns that the terminal is too narrow for.
+
+    Args:
+        session: the session.
+        rows: the cells of each row by the names of their columns.
+        names: the columns, in order.
+        dispensable: the columns that may be left out, the first of them first.
+    """
+    width = session.output.width
+    kept, lines = fitted(rows, names, dispensable, width)
     session.output.lines(lines, are_cut=True)
+    if left := [rows[0][name].text.lower() for name in names if name not in kept]:
+        session.notice(
+            "Not shown at %(columns)s columns: %(names)s.", columns=width, names=enumerated(left), style="dim"
+        )
 
 
 def notice_approximate(session: Session, *, is_exact: bool) -> None:

@@ -44,6 +44,8 @@ def print_help(command: Any, context: Any, session: Session) -> None:  # noqa: A
             panel = parameter.rich_help_panel or _(_OPTIONS if is_option else _ARGUMENTS)
             panels.setdefault(panel, []).append((_names(parameter, context), _meaning(session, parameter)))
     for name in getattr(command, "commands", ()):
+        if command.commands[name].hidden:
+            continue
         summary = (command.commands[name].help or "").partition("\n\n")[0]
         panels.setdefault(_(_COMMANDS), []).append((name, summary))
     for panel, rows in panels.items():

@@ -1,6 +1,6 @@
 """The commands ``list`` and ``workflows``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Final
@@ -17,6 +17,7 @@ from execution_history.cli.options import (
     Filters,
     PageSizeOption,
     SortOption,
+    ViewOption,
     WorkflowArgument,
     as_options,
     command,
@@ -40,7 +41,7 @@ from execution_history.errors import N_
 from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
-from execution_history.presentation.phrases import status_word
+from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection
 from execution_history.records.record import STATUSES
@@ -49,12 +50,6 @@ TRIAL_WORKFLOW: Final = "7000000000000000002"
 
 _LEAST_NAME: Final = 12
 """Columns that a workflow's name keeps on the narrowest terminal."""
-
-
-ViewOption = Annotated[
-    str | None,
-    typer.Option("--view", metavar="NAME", help=N_("The runs of a saved view; other filters narrow them down.")),
-]
 
 
 @command("workflow")
@@ -78,10 +73,11 @@ async def list_runs(
             filters = saved.words() | filters
             sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
         is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
-        names = await history.service.names()
+        names, alike = await history.service.names(), list[str]()
         if is_plain:
             named = None if workflow_id is None else await history.workflow(workflow_id)
             found = await history.service.page_bytes(named, page_size, page)
+            alike = await history.service.workflows_like(workflow_id) if workflow_id and not found.total else []
         else:
             chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
@@ -97,7 +93,7 @@ async def list_runs(
     options = [*as_options(filters), *order, *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
-        _notice_position(session, found, history.place, workflow_id, page, page_size, next_call)
+        _notice_position(session, found, history.place, workflow_id, page, page_size, next_call, alike)
         notice_damaged(session, found.damaged)
     else:
         for sentence in map(session.translate.message, found.explain):
@@ -163,12 +159,19 @@ def _next_call(session: Session, workflow_id: str, options: list[str]) -> str:
 
 
 def _notice_position(
-    session: Session, found: Selection, place: str, workflow_id: str | None, page: int, page_size: int, next_call: str
+    session: Session,
+    found: Selection,
+    place: str,
+    workflow_id: str | None,
+    page: int,
+    page_size: int,
+    next_call: str,
+    alike: Sequence[str],
 ) -> None:
     """Print which part of the history the page is, and how to see the rest."""
     _, pages, first = session.translate, -(-found.total // page_size), (page - 1) * page_size + 1
     if found.total == 0:
-        _notice_empty(session, workflow_id, place)
+        _notice_empty(session, workflow_id, place, alike)
     elif found.documents:
         session.notice(
             "Runs %(first)s to %(last)s of %(total)s, page %(page)s of %(pages)s.",
@@ -185,7 +188,7 @@ def _notice_position(
         session.notice("Next: %(command)s", command=next_call, style="dim")
 
 
-def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None:
+def _notice_empty(session: Session, workflow_id: str | None, place: str, alike: Sequence[str] = ()) -> None:
     if workflow_id is not None:
         session.notice(
             "Workflow '%(workflow_id)s' has no runs in %(store)s; `%(command)s` lists the workflows that have.",
@@ -193,6 +196,8 @@ def _notice_empty(session: Session, workflow_id: str | None, place: str) -> None
             store=place,
             command=session.command("workflows"),
         )
+        if alike:
+            session.notice("Did you mean %(names)s?", names=enumerated(f"'{one_line(each, 40)}'" for each in alike))
     else:
         session.notice(
             "No runs are recorded in %(store)s yet. Record one without a Coze account:\n  "

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.cli.completion import complete_run, complete_workflow, completes_kind
-from execution_history.cli.session import LoopFactory, Session, Work
+from execution_history.cli.session import CommandFailed, LoopFactory, Session, Work
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
@@ -60,6 +60,10 @@ WorkflowOption = Annotated[
         help=N_("The workflow, where several have a run with this id."),
     ),
 ]
+ViewOption = Annotated[
+    str | None,
+    typer.Option("--view", metavar="NAME", help=N_("The runs of a saved view; other filters narrow them down.")),
+]
 PageSizeOption = Annotated[int, typer.Option("--page-size", "-n", min=1, max=MAX_SIZE, help=N_("Runs per page."))]
 CursorOption = Annotated[
     str | None,
@@ -77,6 +81,21 @@ def _keyword(name: str, annotation: Any, *, default: object) -> inspect.Paramete
 
 
 _CONTEXT: Final = _keyword("context", typer.Context, default=inspect.Parameter.empty)
+_SAME_AS_ARGUMENT: Final = _keyword(
+    "same_workflow",
+    Annotated[
+        str | None,
+        typer.Option(
+            "--workflow",
+            metavar="WORKFLOW",
+            autocompletion=complete_workflow,
+            help=N_("The same as the argument WORKFLOW."),
+        ),
+    ],
+    default=None,
+)
+"""What commands have that take a workflow as an argument, because others take it so."""
+
 _COMMON: Final = (
     _keyword("store", StoreOption, default=None),
     _keyword("as_json", JsonOption, default=False),
@@ -103,6 +122,7 @@ def command(
         own = dict(inspect.signature(work).parameters)
         del own["session"]
         is_filtered = own.pop("filters", None) is not None
+        names_twice = "workflow_id" in own and own["workflow_id"].annotation == WorkflowArgument
 
         @functools.wraps(work)
         def wrapper(*, context: typer.Context, **values: Any) -> None:  # noqa: ANN401 - whatever typer passes on
@@ -110,15 +130,29 @@ def command(
             if is_filtered:
                 texts = {row.name: values.pop(_PREFIX + row.name) for row in rows}
                 values["filters"] = {name: _as_list(text) for name, text in texts.items() if text}
+            if names_twice:
+                argument, option = values["workflow_id"], values.pop("same_workflow")
+                if argument is not None and option not in (None, argument):
+                    session.perform(_refuse_two(argument, option), event_loop)
+                values["workflow_id"] = option if argument is None else argument
             session.perform(work(session, **values), event_loop)
 
         options = [option.replace(kind=inspect.Parameter.KEYWORD_ONLY) for option in own.values()]
+        options += [_SAME_AS_ARGUMENT] if names_twice else []
         options = [_CONTEXT, *options, *common, *(map(_option, rows) if is_filtered else ())]
         wrapper.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
         wrapper.__annotations__ = {option.name: option.annotation for option in options}
         return wrapper
 
     return decorate
+
+
+async def _refuse_two(argument: str, option: str) -> None:
+    raise CommandFailed(
+        "The workflow is named twice, and differently: '%(argument)s' and --workflow '%(option)s'.",
+        argument=argument,
+        option=option,
+    )
 
 
 def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:

@@ -149,8 +149,8 @@ def padded(cell: Cell, columns: int) -> Cell:
 
 def fitted(
     rows: Sequence[Mapping[str, Cell]], names: Iterable[str], dispensable: Iterable[str], width: int | None
-) -> list[Text]:
-    """Return *rows* as aligned lines of the columns *names*, without as many *dispensable* ones as do not fit.
+) -> tuple[list[str], list[Text]]:
+    """Return the columns *names* without as many *dispensable* ones as do not fit, and *rows* as aligned lines of them.
 
     Args:
         rows: the cells of each row by the names of their columns.
@@ -165,7 +165,7 @@ def fitted(
             break
         kept = [each for each in kept if each != name]
         lines = aligned([[row[each] for each in kept] for row in rows])
-    return lines
+    return kept, lines
 
 
 def natural_width(lines: Iterable[Text]) -> int:

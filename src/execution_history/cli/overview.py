@@ -1,14 +1,15 @@
 """The command ``overview``: what failed in a window of time, how each workflow did in it, and what is open now."""
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import typer
 
+from execution_history.cli.figure_table import show_fitting
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import command
-from execution_history.cli.output import Cell, aligned, fitted, natural_width
+from execution_history.cli.output import Cell, aligned, natural_width
 from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_of
-from execution_history.cli.session import Session
+from execution_history.cli.session import CommandFailed, Session
 from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
@@ -47,8 +48,13 @@ async def overview(
     show_all: Annotated[
         bool, typer.Option("--all", help=N_("Every failure and every workflow, hidden ones too."))
     ] = False,
+    since: Annotated[str | None, typer.Option("--since", hidden=True)] = None,
 ) -> None:
     """Show what failed lately, failing workflows first, and what is open now."""
+    if since is not None:
+        raise CommandFailed(
+            "The overview looks back over a window: --window %(windows)s.", windows="|".join(get_args(Window))
+        )
     query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
@@ -151,7 +157,7 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
     rows = [heads, *(_workflow_cells(session, each, about) for each in shown)]
     names = [name for name in _HEADS if name != "cost" or any(row["cost"].text for row in rows[1:])]
     session.output.answer()
-    session.output.lines(fitted(rows, names, _DISPENSABLE, session.output.width), are_cut=True)
+    show_fitting(session, rows, names, _DISPENSABLE)
     left, hidden = len(listed) - len(shown), len(found.workflows) - len(listed)
     if left or hidden:
         _notice_left(session, left, hidden)

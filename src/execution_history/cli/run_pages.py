@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from execution_history.cli.output import Cell, on_one_line_or_two
+from execution_history.cli.output import Cell, aligned, cropped, on_one_line_or_two, shortened_to
 from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import damaged_of, reach_entry
-from execution_history.presentation.formatting import clock, duration, gist, grouped
+from execution_history.presentation.formatting import brief_clock, clock, duration, gist, grouped, one_line, short_id
 from execution_history.presentation.index_notice import index_notice
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
@@ -29,6 +29,10 @@ _SHAPES: Final = {
     "interrupted": ("◇", "yellow"),
 }
 _MOST_NAMED: Final = 10
+_NAME_COLUMNS: Final = 16
+_TOKENS: Final = 3
+_WHOLE_IDS: Final = 120
+"""Columns of a terminal from which on ids are shown in full."""
 
 
 def size_option(page_size: int) -> list[str]:
@@ -48,16 +52,40 @@ def status_cell(_: Translator, status: str) -> Cell:
 
 
 def run_lines(session: Session, documents: Sequence[bytes], names: Names, *, of_all: bool) -> list[Text]:
-    """Return a head and a line for each run; nothing where there are no runs."""
+    """Return a head and a line for each run; nothing where there are no runs.
+
+    A narrow terminal has ids and times in short, and no tokens.
+    """
     if not documents:
         return []
     _, now = session.translate, now_ms()
     records = [outline_of(document) for document in documents]
+    if session.output.width is not None and session.output.width < _WHOLE_IDS:
+        return _brief_lines(session, records, now, names, of_all=of_all)
     facts = [_heads(_), *(_facts(session, record, now, names) for record in records)]
     ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]
     gists = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
     rows = [row if of_all else row[:-1] for row in facts]
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
+
+
+def _brief_lines(
+    session: Session, records: list[dict[str, Any]], now: int, names: Names, *, of_all: bool
+) -> list[Text]:
+    _, rows = session.translate, [[head for number, head in enumerate(_heads(session.translate)) if number != _TOKENS]]
+    for record in records:
+        status, _time, took, _tokens, _workflow = _facts(session, record, now, names)
+        workflow_id = record["workflow_id"]
+        name = names[workflow_id].name if workflow_id in names else None
+        called = short_id(workflow_id) if name is None else name
+        started = Cell(brief_clock(record["create_time"], now=now))
+        rows.append([status, started, took, Cell(shortened_to(one_line(called, LONGEST_GIST), _NAME_COLUMNS))])
+    ids = [_("Run id").upper(), *(short_id(record["execute_id"]) for record in records)]
+    texts = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
+    ends = [[Cell(shortened_to(each, _NAME_COLUMNS), "dim"), Cell(text, "dim")]
+            for each, text in zip(ids, texts, strict=True)]  # fmt: skip
+    lines = aligned([[*(row if of_all else row[:-1]), *end] for row, end in zip(rows, ends, strict=True)])
+    return [cropped(line, session.output.width) for line in lines]
 
 
 def counts_of(found: Selection) -> dict[str, Any]:

@@ -50,12 +50,13 @@ async def tag(
                 return await counted(session, bulk, found)
             return await followed(session, bulk, await bulk.annotate(found, annotation))
         record = await history.run(execute_id or "", workflow)
-        changed = await history.service.annotate(record["workflow_id"], record["execute_id"], annotation)
-    _show(session, changed)
+        workflow_id, execute_id = record["workflow_id"], record["execute_id"]
+        changed = record if dry_run else await history.service.annotate(workflow_id, execute_id, annotation)
+    _show(session, changed, is_dry=dry_run)
     return ExitCode.SUCCESS
 
 
-def _show(session: Session, changed: Mapping[str, Any]) -> None:
+def _show(session: Session, changed: Mapping[str, Any], *, is_dry: bool) -> None:
     """Show the annotations of a run."""
     annotations: dict[str, Any] = {
         "workflow_id": changed["workflow_id"],
@@ -64,10 +65,17 @@ def _show(session: Session, changed: Mapping[str, Any]) -> None:
         "note": NOTE.of(changed),
         "rating": RATING.of(changed),
         "pinned": PINNED.of(changed) is True,
+        **({"dry_run": True} if is_dry else {}),
     }
     if session.as_json:
         session.output.document(annotations)
         return
+    if is_dry:
+        session.notice(
+            "Nothing is changed; it would annotate run '%(execute_id)s' of workflow '%(workflow_id)s'.",
+            execute_id=changed["execute_id"],
+            workflow_id=changed["workflow_id"],
+        )
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
     if not rows:

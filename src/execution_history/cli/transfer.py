@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from execution_history.cli.open_history import open_history, place_of
-from execution_history.cli.options import Filters, SortOption, WorkflowArgument, command, read_filters
+from execution_history.cli.options import Filters, SortOption, ViewOption, WorkflowArgument, command, read_filters
 from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -70,6 +70,7 @@ async def export_runs(
     raw_cells: _RawCells = False,
     sort: SortOption = "create_time",
     descending: Annotated[bool, typer.Option("--descending", help=N_("Newest, longest or dearest first."))] = False,
+    view: ViewOption = None,
     *,
     filters: Filters,
 ) -> ExitCode:
@@ -81,6 +82,10 @@ async def export_runs(
     if columns is not None:
         names = tuple(column.strip() for column in columns.split(",") if column.strip())
     async with open_history(session) as history:
+        if view is not None:
+            saved = await history.service.views.named(view)
+            filters = saved.words() | filters
+            sort, descending = (saved.sort, not saved.ascending) if sort == "create_time" else (sort, descending)
         chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
         export = transfer.Export(
             format=kind,

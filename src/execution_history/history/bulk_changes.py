@@ -9,14 +9,15 @@ new start, can say how it ended and undo it. Memory holds one batch at a time.
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal, NamedTuple
+from dataclasses import replace
+from typing import Final
 
 import orjson
 
 from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, message_of
 from execution_history.history.annotations import Annotation, annotate_executions
-from execution_history.history.bulk_source import Changed, keys_matching, keys_named
+from execution_history.history.bulk_change import Action, BulkChange, Tally
+from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
 from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
@@ -24,6 +25,8 @@ from execution_history.records.time_units import DAY_MS
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.capabilities import Bin, follow_index
 from execution_history.stores.protocol import HistoryStore
+
+__all__ = ["KEPT_MS", "BulkChange", "BulkChanges"]
 
 KEPT_MS: Final = DAY_MS
 """How long a deletion can be undone (milliseconds)."""
@@ -38,77 +41,10 @@ _STATES: Final = frozenset({"running", "done", "stopped", "undone"})
 _STOPPED: Final = N_("It was stopped before its end.")
 _DIED: Final = N_("The program that carried it out ended first.")
 
-Action = Literal["delete", "annotate", "restore"]
 Source = AsyncGenerator[Changed]
 
 
-class Tally(NamedTuple):
-    """What became of some runs; ``reason`` is that of the first that was refused."""
-
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    reason: str | None = None
-
-
 Work = Callable[[list[RecordKey]], Awaitable[Tally]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BulkChange:
-    """A change of many runs, as far as it has come. Times are milliseconds since the epoch.
-
-    Attributes:
-        id: its name; that of a deletion undoes it.
-        action: what is done.
-        state: ``running``; ``done``; ``stopped`` before its end, by a person or an error; ``undone``.
-        total: how many runs it is to touch; at least so many where ``total_is_exact`` is false.
-        total_is_exact: whether they were counted to the end.
-        changed: how many it has changed, deleted or restored so far.
-        unchanged: how many were so already, or were gone.
-        refused: how many could not be changed; ``reason`` is why for the first, or why it stopped.
-        began: when it began.
-        updated: when this was said.
-        ends: until when it can be undone; ``None`` where it cannot be.
-    """
-
-    id: str
-    action: Action
-    state: Literal["running", "done", "stopped", "undone"] = "running"
-    total: int = 0
-    total_is_exact: bool = True
-    changed: int = 0
-    unchanged: int = 0
-    refused: int = 0
-    reason: str | None = None
-    began: int = 0
-    updated: int = 0
-    ends: int | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it goes on."""
-        return self.state == "running"
-
-    def can_be_undone(self, now: int) -> bool:
-        """Return whether :meth:`BulkChanges.undo` can bring back what it deleted."""
-        # One whose process was killed may have removed more than was kept of it.
-        has_removed = self.state == "stopped" or (self.state == "done" and self.changed > 0)
-        return self.action == "delete" and has_removed and self.ends is not None and now < self.ends
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all fields."""
-        return asdict(self)
-
-    def plus(self, tally: Tally) -> "BulkChange":
-        """Return it with some more runs done."""
-        return replace(
-            self,
-            changed=self.changed + tally.changed,
-            unchanged=self.unchanged + tally.unchanged,
-            refused=self.refused + tally.refused,
-            reason=self.reason or tally.reason,
-        )
 
 
 class BulkChanges:
@@ -124,11 +60,13 @@ class BulkChanges:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._current: dict[str, BulkChange] = {}
 
-    async def count(self, record_filter: RecordFilter, wait_seconds: float | None = None) -> tuple[int, bool]:
-        """Return how many runs match, and whether that is exact: otherwise it is at least so many.
+    async def count(
+        self, what: RecordFilter | Iterable[RecordKey], wait_seconds: float | None = None
+    ) -> tuple[int, bool]:
+        """Return how many runs match, or exist of those named, and whether that is exact: otherwise at least so many.
 
         Args:
-            record_filter: which runs.
+            what: which runs.
             wait_seconds: how long to wait for an index that follows; ``None``: until it has everything.
 
         Raises:
@@ -136,11 +74,11 @@ class BulkChanges:
             StoreError: the store could not be read.
         """
         await self._store.open()
+        if not isinstance(what, RecordFilter):
+            return await count_named(self._store, what), True
         if wait_seconds is None:
-            await follow_index(self._store, has_texts=record_filter.text is not None)
-        found = await self._store.select(
-            RecordQuery(filter=record_filter, size=1, summaries=True, wait_seconds=wait_seconds)
-        )
+            await follow_index(self._store, has_texts=what.text is not None)
+        found = await self._store.select(RecordQuery(filter=what, size=1, summaries=True, wait_seconds=wait_seconds))
         return found.total, found.total_is_exact and found.reach.is_complete
 
     async def delete(self, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
@@ -185,6 +123,20 @@ class BulkChanges:
 
         return await self._begin(await self._new("annotate", what), await self._source(what), note)
 
+    async def undoable(self, change_id: str) -> tuple[BulkChange, Bin]:
+        """Return the deletion that :meth:`undo` would undo, and the store that has kept what it removed.
+
+        Raises:
+            InvalidInput: as for :meth:`undo`.
+            StoreError: the store could not be read.
+        """
+        deletion, store = await self.find(change_id), self._store
+        if deletion is not None and deletion.action == "delete" and deletion.is_running:
+            raise InvalidInput("This deletion is still going on: stop it first.")
+        if deletion is None or not deletion.can_be_undone(self._clock()) or not isinstance(store, Bin):
+            raise InvalidInput("This deletion cannot be undone any more: it is kept for 24 hours.")
+        return deletion, store
+
     async def undo(self, change_id: str) -> BulkChange:
         """Begin to restore what the deletion *change_id* removed; the change that is returned has an id of its own.
 
@@ -194,12 +146,7 @@ class BulkChanges:
             InvalidInput: it was no deletion, goes on, was undone already, or was too long ago.
             StoreError: the store could not be read or written.
         """
-        deletion = await self.find(change_id)
-        store = self._store
-        if deletion is not None and deletion.action == "delete" and deletion.is_running:
-            raise InvalidInput("This deletion is still going on: stop it first.")
-        if deletion is None or not deletion.can_be_undone(self._clock()) or not isinstance(store, Bin):
-            raise InvalidInput("This deletion cannot be undone any more: it is kept for 24 hours.")
+        deletion, store = await self.undoable(change_id)
         change = replace(await self._new("restore", ()), total=deletion.changed)
 
         async def restore(keys: list[RecordKey]) -> Tally:

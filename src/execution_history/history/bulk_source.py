@@ -31,6 +31,15 @@ async def keys_named(keys: Iterable[RecordKey]) -> AsyncGenerator[Changed]:
         yield Changed(named[start : start + MAX_SIZE])
 
 
+async def count_named(store: HistoryStore, keys: Iterable[RecordKey]) -> int:
+    """Return how many of *keys* have a record, also one that cannot be read."""
+    count = 0
+    async for batch in keys_named(keys):
+        found = await store.get_many(batch.keys)
+        count += len(found.documents) + len(found.damaged)
+    return count
+
+
 async def keys_matching(store: HistoryStore, record_filter: RecordFilter, since: int) -> AsyncGenerator[Changed]:
     """Yield the runs that match, oldest first, but none that was begun or changed by others after revision *since*.
 

@@ -30,6 +30,7 @@ SHORTEST_PART: Final = 8
 """Characters of an id's beginning or end that are enough to name what has it."""
 
 _MOST_AT_ONCE: Final = 1_000
+_MOST_ALIKE: Final = 5
 _KEY: Final = f'"{WORKFLOW_NAME.name}"'.encode()
 
 
@@ -202,6 +203,16 @@ class HistoryNaming(HistoryReplication):
         ids = dict.fromkeys([*(each.workflow_id for each in await store.workflows()), *names])
         ending = [each for each in ids if each.endswith(text)]
         return _only(text, ending, names) if ending else None
+
+    async def workflows_like(self, text: str) -> list[str]:
+        """Return the names, at most a few, that contain *text* in small or capital letters; in alphabetical order.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        folded = _folded(text)
+        names = {each.name for each in (await self.names()).values() if each.name and folded in _folded(each.name)}
+        return sorted(names)[:_MOST_ALIKE]
 
     async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
         """Return the filter of keyword arguments, of which ``workflow`` may be a name."""

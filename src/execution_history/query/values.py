@@ -124,8 +124,8 @@ def _check_text(name: str, value: object, longest: int = _LONGEST_TEXT) -> None:
 
 
 def bare_id(text: str) -> str:
-    """Return what a person wrote of an id, without the ``…`` that stands before one that is shown shortened."""
-    return text.strip().lstrip("…").strip()
+    """Return what a person wrote of an id, without the ``…`` beside one that is shown shortened."""
+    return text.strip().strip("…").removeprefix("...").removesuffix("...").strip()
 
 
 def _text(_name: str, value: str, _setting: Setting) -> str:

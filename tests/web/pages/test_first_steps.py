@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+import anyio
 import httpx
 import pytest
 from anyio import run_process
@@ -194,3 +195,34 @@ async def test_the_form_has_no_faults_that_a_machine_finds(site: Site, open_cont
     assert all(
         [await field.evaluate("(each) => each.labels.length + (each.ariaLabel ?? '').length") for field in fields]
     )
+
+
+async def test_the_workflows_of_the_sandbox_have_names_from_the_start(empty: Site) -> None:
+    """Nobody has asked for them yet; the server has asked its own sandbox."""
+    with anyio.fail_after(20):
+        while LONG_STREAM not in (names := await empty.application.service.names()):
+            await anyio.lowlevel.checkpoint()
+    assert names[LONG_STREAM].name
+
+
+async def test_the_empty_page_says_that_no_token_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And how to set one; with one it names the account that would run."""
+    monkeypatch.delenv("COZE_API_TOKEN", raising=False)
+    for token, sentence in ((None, "set COZE_API_TOKEN"), ("pat_x", "with the account that this server")):
+        if token is not None:
+            monkeypatch.setenv("COZE_API_TOKEN", token)
+        settings = load_settings(store=CHOSEN.location(tmp_path / "history"))
+        async with (
+            open_application(settings, serving=True) as application,
+            served(create_app(application)) as base,
+            httpx.AsyncClient(base_url=base, timeout=60, headers={"accept": "text/html"}) as client,
+        ):
+            assert sentence in html.unescape((await client.get("/")).text)
+
+
+async def test_no_line_of_an_example_is_clipped(empty: Site, open_context: OpenContext) -> None:
+    """A long one is wrapped, on a phone too."""
+    page = await (await open_context(width=390)).new_page()
+    await page.goto(empty.base)
+    for pre in await page.locator(".sample pre").all():
+        assert await pre.evaluate("each => each.scrollWidth <= each.clientWidth")

@@ -12,6 +12,7 @@ from execution_history.history.bulk_changes import BulkChange
 from execution_history.history.keyword_query import keyword_filter
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey
 from execution_history.query.time_buckets import zone_of
 from execution_history.web.api.records import annotation_of
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, FINDING, Responses, described
@@ -51,11 +52,11 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         With `filters` only runs are touched that were there at the call and are not changed by others meanwhile.
         """
         annotation, found = annotation_of(request), await _filter(service, request)
+        if request.dry_run:
+            return await _counted(service, _keys(request) if found is None else found)
         if found is None:
             report = await service.annotate_many(_keys(request), annotation)
             return answer({"success": True, **report.to_json()})
-        if request.dry_run:
-            return await _counted(service, found)
         return await _waited(service, await service.bulk.annotate(found, annotation), request.wait_seconds)
 
     @router.post(
@@ -72,13 +73,13 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         can be undone for a day, by the id of the change.
         """
         found = await _filter(service, request)
+        keys = _keys(request)
+        if request.dry_run:
+            return await _counted(service, keys if found is None else found)
         if found is None:
-            keys = _keys(request)
             deleted = set(await service.delete_execution_records(keys))
             missing = [{"workflow_id": key[0], "execute_id": key[1]} for key in keys if key not in deleted]
             return answer({"success": True, "deleted": len(deleted), "missing": missing})
-        if request.dry_run:
-            return await _counted(service, found)
         return await _waited(service, await service.bulk.delete(found), request.wait_seconds)
 
 
@@ -102,8 +103,8 @@ def add_changes(router: APIRouter, service: ExecutionHistoryService) -> None:
         return await _waited(service, await service.bulk.undo(change_id), _UNDO_SECONDS)
 
 
-async def _counted(service: ExecutionHistoryService, record_filter: RecordFilter) -> Response:
-    matches, is_exact = await service.bulk.count(record_filter)
+async def _counted(service: ExecutionHistoryService, what: RecordFilter | list[RecordKey]) -> Response:
+    matches, is_exact = await service.bulk.count(what)
     return answer({"success": True, "matches": matches, "matches_are_exact": is_exact})
 
 
@@ -120,9 +121,9 @@ async def _shown(service: ExecutionHistoryService, change_id: str) -> Response:
     return answer({"success": True, "change": change.to_json()})
 
 
-def _keys(request: RunsRequest) -> list[tuple[str, str]]:
+def _keys(request: RunsRequest) -> list[RecordKey]:
     """Return each of the executions once."""
-    return list(dict.fromkeys((name.workflow_id, name.execute_id) for name in request.executions or ()))
+    return list(dict.fromkeys(RecordKey(name.workflow_id, name.execute_id) for name in request.executions or ()))
 
 
 async def _filter(service: ExecutionHistoryService, request: RunsRequest) -> RecordFilter | None:

@@ -165,6 +165,8 @@ def parameters_of(
 
 
 def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
+    if name == "by" and "new_since" in others:  # of statistics
+        return Message("Statistics are of time spans (bucket=day); GET /coze/breakdown counts by something else.")
     known = sorted({*others, *(row.name for row in FILTERS if filters)} - {"account_id"})
     return Message("There is no parameter %(name)s: %(hint)s.", name=quoted(name), hint=hint(name, known))
 

@@ -117,6 +117,7 @@ def _about(application: Application, *, is_beside: bool) -> dict[str, object]:
         "trial": None if sandbox is None else TRIAL_WORKFLOW,
         "trial_token": None if sandbox is None else sandbox.token,
         "trial_input": TRIAL_INPUT,
+        "has_account": any(not account.missing for account in application.settings.accounts.values()),
     }
 
 

@@ -46,7 +46,7 @@ class RunsRequest(BaseModel):
         None, description='All runs that match, such as {"status": "failed", "since": "7d"}; at least one filter.'
     )
     zone: Text = Field("UTC", description="The time zone of times in filters that have none.")
-    dry_run: bool = Field(default=False, description="With filters: change nothing, count what matches.")
+    dry_run: bool = Field(default=False, description="Change nothing, count the runs that match or exist.")
     wait_seconds: float = Field(
         default=10.0, ge=0, le=60, description="With filters: how long to wait for the end; it goes on afterwards."
     )
@@ -76,7 +76,7 @@ class ChangeAnswer(BaseModel):
 
 
 class MatchesAnswer(BaseModel):
-    """How many runs match."""
+    """How many runs match, or exist of those that are named."""
 
     success: bool
     matches: int
