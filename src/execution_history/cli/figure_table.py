@@ -18,12 +18,12 @@ _HEADS: Final = {
     "p95": "p95",
     "p99": "p99",
     "tokens": N_("Tokens"),
-    "read": N_("Read"),
-    "written": N_("Written"),
+    "read": N_("Input"),
+    "written": N_("Output"),
     "cost": N_("Cost"),
 }
-_DISPENSABLE: Final = ("written", "read", "p99", "tokens", "p50", "open", "cost", "p95")
-_OCCASIONAL: Final = ("read", "written", "cost")
+_DISPENSABLE: Final = ("output", "read", "p99", "tokens", "p50", "open", "cost", "p95")
+_OCCASIONAL: Final = ("input", "written", "cost")
 
 Row = tuple[Cell, Figures]
 """What a row is about, and its figures."""

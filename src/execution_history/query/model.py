@@ -229,7 +229,8 @@ class FailureGroup:
             known.
         last_before: when the last one before the window began (ms); ``None`` where there is none, or it is not known.
         buckets: how many there are in each of ``Statistics.buckets``.
-        state: how it compares with what was before the window; ``None`` where that is not known. ``new``: there was
+        state: how it compares with what was before the window; ``None`` where that is not known, also where the history
+            began less than one window before it (:mod:`execution_history.history.failure_states`). ``new``: there was
             none; ``back``: there was, but not in the period just before; ``more``: it is at least twice as frequent as
             in that period, and by three at least; ``still``: otherwise.
     """

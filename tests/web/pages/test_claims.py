@@ -242,7 +242,7 @@ async def test_a_function_is_not_run_again_from_here(web: Served, language: str)
         sell("tea")
     [found] = (await web.application.service.get_execution_history("shop.sell"))["histories"]
     path = f"/workflows/shop.sell/runs/{found['execute_id']}"
-    reason = "start it again there" if language == "en" else "请在该程序中重新运行"
+    reason = "start it again there" if language == "en" else "请在程序中重新运行"
     proof = "The function raised an exception." if language == "en" else "函数抛出了异常。"
     page = await _page(web, path, language)
     assert proof in _main(page)

@@ -40,7 +40,7 @@ async def test_a_price_is_set_changed_and_removed_by_forms(site: Site) -> None:
 
 
 async def test_charts_of_all_workflows_have_costs_and_the_month(site: Site) -> None:
-    """Tokens read and written apart, the budget, and tables by workflow, account and caller."""
+    """Tokens of input and output apart, the budget, and tables by workflow, account and caller."""
     await form(site, action="set", input="1", output="2", currency="cny")
     await form(site, action="budget", amount="100", currency="cny")
     await site.record("costly", "c1", execute_status="success", usage=USAGE, metadata={"caller": "nightly"})
@@ -48,7 +48,7 @@ async def test_charts_of_all_workflows_have_costs_and_the_month(site: Site) -> N
                       node_execute_status={"Writer": {"node_type": "LLM", "error_message": "no"}})  # fmt: skip
     page = (await site.client.get("/charts?range=24h")).text
     assert 'href="/charts"' in page
-    assert all(text in page for text in ("Tokens", "read", "written", "¥4.00", "This month, until today", "¥100.00"))
+    assert all(text in page for text in ("Tokens", "input", "output", "¥4.00", "This month, until today", "¥100.00"))
     assert re.search(r"no &lt;b&gt;.*?Writer", page, re.DOTALL)
     by_workflow = (await site.client.get("/charts?by=workflow")).text
     assert 'href="/workflows/costly?range=7d"' in by_workflow

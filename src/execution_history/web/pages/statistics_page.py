@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import N_
+from execution_history.history.overview import WINDOWS
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.formatting import machine
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
@@ -24,15 +26,14 @@ from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
+_DAY: Final = 86_400_000
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": (23 * _HOUR, "hour"),
-    "7d": (6 * _DAY, "day"),
-    "30d": (29 * _DAY, "day"),
-    "1y": (364 * _DAY, "week"),
+    "24h": WINDOWS["24h"],
+    "7d": WINDOWS["7d"],
+    "30d": WINDOWS["30d"],
+    "1y": (365 * _DAY, "week"),
 }
-"""How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
+"""How far back from now a range goes, and how long its buckets are; of the first and the last it may have a part."""
 
 _RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
@@ -42,12 +43,22 @@ _MOST_YEARS: Final = 40
 
 
 class Stretch(NamedTuple):
-    """The time that a page is about: the name of its range, or none for days that were chosen, and these days."""
+    """The time that a page is about, from ``since`` (ms) on, and the axis of the whole buckets that it touches.
+
+    ``name`` is that of its range, or empty for days that were chosen; ``first`` and ``last`` are these days.
+    """
 
     axis: TimeAxis
+    since: int
     name: str
     first: str
     last: str
+
+    def filters(self) -> dict[str, str]:
+        """Return the filters of a list with the runs of this time, as its address has them."""
+        if self.name in WINDOWS:
+            return {"since": self.name}
+        return {"since": machine(self.since), **({} if self.name else {"until": machine(self.axis.end)})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class FigurePages:
         viewer = viewer_for(request)
         stretch = stretch_of(request, viewer)
         named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
-        statistics = await self._counted(named, stretch.axis, viewer)
+        statistics = await self._counted(_within(named, stretch, viewer), stretch.axis, viewer)
         counted = Counted.of(
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
@@ -84,7 +95,7 @@ class FigurePages:
             "place": urls.CHARTS if workflow_id is None else urls.workflow(workflow_id),
             "statistics": statistics,
             "range": stretch,
-            "since": stretch.axis.start,
+            "within": stretch.filters(),
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
@@ -93,27 +104,23 @@ class FigurePages:
             "currencies": currencies(statistics.totals),
             "by": by or "time",
             "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
-            "groups": None if by is None else await self._groups(named, stretch.axis, by, statistics.totals, viewer),
+            "groups": None
+            if by is None
+            else await self._groups(_within(named, stretch, viewer), by, statistics.totals, viewer),
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
-        """Return the statistics of the runs that began in the time of *axis*, until now."""
+    async def _counted(self, within: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
+        """Return the statistics of the runs that match, in the buckets of *axis*."""
         return await self.service.statistics(
-            StatisticsQuery(
-                filter=_within(named, axis, viewer),
-                bucket=axis.size,
-                zone=viewer.zone.key,
-                new_since=axis.start,
-                wait_seconds=IndexWait().seconds,
-            )
+            StatisticsQuery(filter=within, bucket=axis.size, zone=viewer.zone.key, wait_seconds=IndexWait().seconds)
         )
 
-    async def _groups(self, named: RecordFilter, axis: TimeAxis, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
+    async def _groups(self, within: RecordFilter, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
         """Return the figures of each group, the one that costs most first."""
         return await self.service.breakdown(
             BreakdownQuery(
-                filter=_within(named, axis, viewer),
+                filter=within,
                 by=by,
                 sort="cost" if totals.costs else "tokens",
                 limit=_MOST_GROUPS,
@@ -127,7 +134,8 @@ class FigurePages:
         if not (prices.in_force or totals.costs):
             return []
         months = months_of(viewer.now, viewer.zone)
-        counted = await self._counted(named, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        within = replace(named, created_from=months.last[0], created_before=viewer.now + 1)
+        counted = await self._counted(within, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
@@ -144,17 +152,18 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     if first or last:
         first, last = sorted((first or last or today, last or today))
         axis = axis_of(_midnight(first, zone), _midnight(last + timedelta(days=1), zone), zone)
-        return Stretch(axis, "", f"{first}", f"{last}")
+        return Stretch(axis, axis.start, "", f"{first}", f"{last}")
     name = query(request, "range")
     name = name if name in _RANGES else _DEFAULT
     ago, size = _RANGES[name]
-    axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
-    return Stretch(axis, name, f"{datetime.fromtimestamp(axis.start / 1000, zone).date()}", f"{today}")
+    since = max(0, viewer.now - ago)
+    axis = axis_of(since, viewer.now + 1, zone, size)
+    return Stretch(axis, since, name, f"{datetime.fromtimestamp(since / 1000, zone).date()}", f"{today}")
 
 
-def _within(named: RecordFilter, axis: TimeAxis, viewer: Viewer) -> RecordFilter:
-    """Return the filter of the runs that began in the time of *axis*, until now."""
-    return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
+def _within(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> RecordFilter:
+    """Return the filter of the runs that began in a stretch of time, until now."""
+    return replace(named, created_from=stretch.since, created_before=min(stretch.axis.end, viewer.now + 1))
 
 
 def _day(text: str, today: date) -> date | None:
