@@ -22,8 +22,8 @@ _HEADS: Final = {
     "written": N_("Output"),
     "cost": N_("Cost"),
 }
-_DISPENSABLE: Final = ("output", "read", "p99", "tokens", "p50", "open", "cost", "p95")
-_OCCASIONAL: Final = ("input", "written", "cost")
+_DISPENSABLE: Final = ("written", "read", "p99", "tokens", "p50", "open", "cost", "p95")
+_OCCASIONAL: Final = ("read", "written", "cost")
 
 Row = tuple[Cell, Figures]
 """What a row is about, and its figures."""

@@ -95,8 +95,8 @@ lines(axis, times, is_time=True),
     ]  # fmt: skip
     if totals.tokens:
         parts = [
-            ("input", [each.input_tokens for each in buckets]),
-            ("output", [each.output_tokens for each in buckets]),
+            ("read", [each.input_tokens for each in buckets]),
+            ("written", [each.output_tokens for each in buckets]),
             ("unsplit", [_unsplit(each) for each in buckets]),
         ]
         chart = stacked(axis, parts, is_whole=True)
@@ -183,8 +183,8 @@ def _durations(figures: Figures, about: str) -> tuple[Value, ...]:
 def _token_values(figures: Figures, totals: Figures, _: Translator) -> tuple[Value, ...]:
     """Return the parts of the tokens that there are at all in the *totals*."""
     values = (
-        Value("input", _("input"), thin(figures.input_tokens)),
-        Value("output", _("output"), thin(figures.output_tokens)),
+        Value("read", _("input"), thin(figures.input_tokens)),
+        Value("written", _("output"), thin(figures.output_tokens)),
     )
     if not _unsplit(totals):
         return values
