@@ -81,6 +81,16 @@ async def test_a_kind_that_was_away_is_back(service: ExecutionHistoryService) ->
     assert {"a": "back", "b": "still"} == {group.title: group.state for group in found.failures}
 
 
+async def test_a_group_says_of_how_many_workflows_it_is(service: ExecutionHistoryService) -> None:
+    """A failure that a nested run hands on counts in both."""
+    await service.merge([
+        _ended("inner", _HOUR, workflow_id="fetch", error_message="a"),
+        _ended("outer", 2 * _HOUR, workflow_id="sync", error_message="a"), _ended("b", _HOUR, error_message="b"),
+    ])  # fmt: skip
+    found = await _overview(service)
+    assert {"a": 2, "b": 1} == {group.title: group.workflows for group in found.failures}
+
+
 @pytest.mark.parametrize(("oldest", "state"), [(30 * _HOUR, None), (2 * _DAY - 1, None), (2 * _DAY, "new")])
 async def test_nothing_is_new_where_the_history_began_too_late(
     service: ExecutionHistoryService, oldest: int, state: str | None

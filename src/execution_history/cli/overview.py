@@ -103,11 +103,14 @@ def _show_failures(session: Session, found: Overview, *, show_all: bool) -> None
 
 def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWindow | None) -> list[Cell]:
     _, state = session.translate, group.state
+    name = _name_of(workflow) if workflow else short_id(group.workflow_id)
+    if others := group.workflows - 1:
+        name += " " + _.plural("and %(num)s more", "and %(num)s more", others)
     return [
         Cell(_(FAILURE_STATES[state]) if state else "", _STATE_COLOURS.get(state or "", "dim")),
         Cell(f"{grouped(group.count)}×", right=True),
         Cell(ago(_, group.last_seen, now_ms()), "dim"),
-        Cell(_name_of(workflow) if workflow else short_id(group.workflow_id)),
+        Cell(name),
     ]
 
 
