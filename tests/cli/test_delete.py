@@ -1,5 +1,10 @@
 """``delete`` and ``clear``."""
 
+import asyncio
+
+import pytest
+
+from execution_history.history.bulk_changes import BulkChange, BulkChanges
 from tests.cli.conftest import Call, History
 
 
@@ -63,6 +68,26 @@ def test_all_that_match_are_deleted_and_brought_back(call: Call, history: Histor
     said = call(*undo)
     assert 2 == said.code
     assert "cannot be undone any more" in said.err
+
+
+def test_a_deletion_that_is_stopped_says_how_to_undo_it(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What Ctrl-C leaves deleted can be brought back: nothing else tells the id."""
+    history.keep("bad", execute_status="failed")
+    wait = BulkChanges.wait
+
+    async def stopped(bulk: BulkChanges, change_id: str, seconds: float | None = None) -> BulkChange | None:
+        await wait(bulk, change_id, seconds)
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BulkChanges, "wait", stopped)
+        said = call("delete", "--status", "failed", "--store", "history")
+    assert 130 == said.code
+    undo = said.err.strip().removeprefix("To undo it: execution-history ").split()
+    assert "1 run restored.\n" == call(*undo).out
+    assert ["bad"] == [record["execute_id"] for record in history.read("w")]
 
 
 def test_all_that_match_are_tagged(call: Call, history: History) -> None:

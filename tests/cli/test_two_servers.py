@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -41,13 +41,38 @@ def servers(database: OwnServer, tmp_path: Path) -> Iterator[list[dict[str, Any]
         yield announced
 
 
+def _send(method: str, address: str, body: object = None) -> Any:
+    """The JSON answer to a request with *body*."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, json.dumps(body).encode(), headers, method=method)
+    with urllib.request.urlopen(request, timeout=90) as answer:
+        return json.loads(answer.read())
+
+
 def _run(base: str, city: str) -> str:
     """Run a workflow to its end; its execute id, as the answer has it."""
-    body = json.dumps({"parameters": {"city": city, "pace_ms": 1}}).encode()
-    address = f"{base}/coze/workflows/{_WORKFLOW}/run"
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=90) as answer:
-        return str(json.loads(answer.read())["execution_id"])
+    body = {"parameters": {"city": city, "pace_ms": 1}}
+    return str(_send("POST", f"{base}/coze/workflows/{_WORKFLOW}/run", body)["execution_id"])
+
+
+def _cost(base: str) -> object:
+    """What a new run costs, with its currency and the version of the price; ``None``: it has no price."""
+    run = get(f"{base}/coze/workflows/{_WORKFLOW}/history/{_run(base, _CITIES[0])}")
+    return run["execution"]["metadata"].get("cost")
+
+
+def _said(base: str) -> set[str | None]:
+    """What the workflows and the views are called."""
+    workflows, views = get(f"{base}/coze/workflows")["workflows"], get(f"{base}/coze/views")["views"]
+    return {each["name"] for each in (*workflows, *views)}
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Return once something holds; fail where it takes too long."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _listed(base: str) -> list[str]:
@@ -75,6 +100,22 @@ def test_both_show_what_both_record(servers: list[dict[str, Any]]) -> None:
         pages.append([line.partition('"')[0] for line in page.split('data-row="')[1:]])
     assert pages[0] == pages[1]
     assert [f"{_WORKFLOW}/{execute_id}" for execute_id in ran[::-1]] == pages[0]
+
+
+def test_both_know_what_one_is_told(servers: list[dict[str, Any]]) -> None:
+    """A name, a view and a price, though each server has read before what there was."""
+    first, second = (each["url"] for each in servers)
+    for one, other in [(first, second), (second, first)]:
+        assert _cost(other) is None
+        assert not _said(other) & {f"workflow of {one}", f"view of {one}"}
+        _send("PATCH", f"{one}/coze/workflows/{_WORKFLOW}", {"name": f"workflow of {one}"})
+        _until(lambda: f"workflow of {one}" in _said(other))  # noqa: B023 - called here
+        _send("POST", f"{one}/coze/views", {"name": f"view of {one}", "filters": {"status": "failed"}})
+        _until(lambda: f"view of {one}" in _said(other))  # noqa: B023 - likewise
+        _send("PUT", f"{one}/coze/prices", {"workflow": _WORKFLOW, "input": 1, "output": 2})
+        _until(lambda: _cost(other) is not None)  # noqa: B023 - likewise
+        _send("DELETE", f"{one}/coze/prices?workflow={_WORKFLOW}")
+        _until(lambda: _cost(other) is None)  # noqa: B023 - likewise
 
 
 def test_every_answered_call_is_recorded_while_the_database_restarts(
@@ -108,8 +149,5 @@ def test_every_answered_call_is_recorded_while_the_database_restarts(
     assert [] == problems
     for each in servers:
         # A step that came while the server was away is written once it is back.
-        deadline = time.monotonic() + 60
-        while (counts := _counts(each["url"])) != {"success": len(answered)} and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert {"success": len(answered)} == counts
+        _until(lambda: _counts(each["url"]) == {"success": len(answered)})  # noqa: B023 - called here
     assert len(answered) == len(set(answered))

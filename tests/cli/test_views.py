@@ -29,3 +29,16 @@ def test_what_is_no_view_is_refused(call: Call, history: History) -> None:
     assert 2 == call("views", "--status", "failed", *store).code
     assert 2 == call("views", "--delete", *store).code
     assert 2 == call("views", "x", "--save", "--since", "never", *store).code
+
+
+def test_a_view_whose_filters_mean_nothing_now_hides_no_other(call: Call, history: History) -> None:
+    """Its workflow was called by a name that two have by now."""
+    history.keep("one")
+    store = ("--store", "history")
+    call("name", "w", "Weather", *store)
+    call("views", "Mine", "--save", "--workflow", "Weather", *store)
+    call("name", "v", "Weather", *store)
+    call("views", "All", "--save", *store)
+    said = call("views", "--json", *store)
+    assert (0, [None, 1]) == (said.code, [view["count"] for view in said.json()["views"]])
+    assert "Mine – --workflow=Weather" in " ".join(call("views", *store).out.split())

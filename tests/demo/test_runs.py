@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from execution_history.application import open_application
+from execution_history.demo.history import playable
 from execution_history.demo.runs import DAYS, DemoRuns
 from execution_history.demo.workflows import FUNCTIONS, WORKFLOWS
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import PARENT
 from execution_history.records.record import STATUSES
+from execution_history.sandbox.errors import Refusal
+from execution_history.sandbox.steps import Inputs, Packet, Usage
 from execution_history.settings import load_settings
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +63,17 @@ def test_one_failure_is_new_one_is_back_and_others_go_on() -> None:
     assert (new[0] > 5, max(new) == 0) == (True, True)
     assert (back[0] > 0, max(back) > 15, [day for day in back if 1 <= day < 15]) == (True, True, [])
     assert len(still) > 8
+
+
+def test_a_run_that_is_played_says_at_its_end_what_all_of_it_has_used() -> None:
+    """As Coze does; the record of the run, and its cost, have the sum over its nodes."""
+    for workflow in WORKFLOWS:
+        script = playable()[workflow.workflow_id].behaviour
+        assert not isinstance(script, Refusal)
+        inputs = Inputs(workflow.inputs[0], {"pace_ms": 0}, ("yes",) if workflow.asks else ())
+        said = [step.usage for step in script(inputs) if isinstance(step, Packet) and step.usage is not None]
+        read, written = map(sum, zip(*(node.tokens for node in workflow.nodes), strict=True))
+        assert Usage(read, written) == said[-1]
 
 
 async def test_a_demo_leaves_nothing_behind_and_touches_no_store(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
+import orjson
 import pytest
 
 from execution_history.errors import InvalidInput, StoreFull
@@ -189,3 +190,34 @@ async def test_an_undo_that_the_store_refuses_can_be_repeated(clock: Clock) -> N
         store.is_full = False
         await _over(service, await service.bulk.undo(deleted.id))
         assert await service.detail_bytes(WORKFLOW, "one") is not None
+
+
+async def test_a_deletion_whose_process_was_killed_at_once_can_be_undone(
+    service: ExecutionHistoryService, clock: Clock
+) -> None:
+    """What it removed after it last said how far it is counts too."""
+    deletion = await _over(service, await service.bulk.delete(FAILED))
+    killed = {**deletion.to_json(), "state": "running", "changed": 0, "updated": clock()}
+    await service.store.put_entry("bulk", deletion.id, orjson.dumps(killed))
+    await service.bulk.stop(deletion.id)
+    assert 250 == (await _over(service, await service.bulk.undo(deletion.id))).changed
+
+
+@pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"id": 1}', b'{"id": "x", "action": "delete", "updated": "y"}'])
+async def test_what_is_no_change_is_passed_over(service: ExecutionHistoryService, value: bytes) -> None:
+    """Another program may have written into the registry."""
+    await service.store.put_entry("bulk", "odd", value)
+    assert await service.bulk.find("odd") is None
+    await service.bulk.stop("odd")
+    assert 250 == (await _over(service, await service.bulk.annotate(FAILED, Annotation(add_tags=("a",))))).changed
+
+
+async def test_undoing_restores_nothing_that_was_deleted_before(service: ExecutionHistoryService) -> None:
+    """A list that was open for long names runs that somebody else has deleted: those stay deleted."""
+    keys = [RecordKey(WORKFLOW, f"f{number:03}") for number in range(3)]
+    await _over(service, await service.bulk.delete(keys[:1]))
+    deletion = await _over(service, await service.bulk.delete(keys))
+    assert (2, 1) == (deletion.changed, deletion.unchanged)
+    assert 2 == (await _over(service, await service.bulk.undo(deletion.id))).changed
+    assert await service.get_execution_detail(WORKFLOW, "f000") is None
+    assert await service.get_execution_detail(WORKFLOW, "f001") is not None

@@ -9,7 +9,8 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput
-from execution_history.history.live_feed import FeedSubscription, LiveEvent, LiveFeed
+from execution_history.history.live_events import LiveEvent
+from execution_history.history.live_feed import FeedSubscription, LiveFeed
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document

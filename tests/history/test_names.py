@@ -115,9 +115,11 @@ async def test_entries_of_others_are_read_as_far_as_they_can(service: ExecutionH
     }.items():
         await service.store.put_entry("workflow", key, orjson.dumps(value))
 
+    await service.store.put_entry("workflow", "d", b"no JSON")
+
     names = await service.names()
 
-    assert [names[key].name for key in "abc"] == [None, None, "a b"]
+    assert [names[key].name for key in "abcd"] == [None, None, "a b", None]
 
 
 async def test_changes_at_once_are_all_kept(service: ExecutionHistoryService) -> None:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from execution_history.errors import InvalidQuery
+from execution_history.history.answers import json_of
 from execution_history.history.overview import (
     SORTS,
     WINDOWS,
@@ -15,7 +16,6 @@ from execution_history.history.overview import (
     WorkflowInWindow,
     WorkflowSort,
     in_order,
-    overview_json,
 )
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
@@ -217,9 +217,21 @@ async def test_debug_pages_that_expire_are_counted(service: ExecutionHistoryServ
 async def test_it_is_json_as_it_is(service: ExecutionHistoryService) -> None:
     """Plain values, with the state of each group, and without what is missing where nothing is."""
     await service.merge([_ended("a", _HOUR, error_message="no"), _ended("b", 3 * _DAY, "success")])
-    said = json.loads(orjson.dumps(overview_json(await _overview(service))))
+    said = json.loads(orjson.dumps(json_of(await _overview(service))))
     assert ("24h", 1, "new") == (said["window"], said["failed"]["number"], said["failures"][0]["state"])
     assert not {"reach", "damaged"} & said.keys()
+
+
+@pytest.mark.parametrize(("sort", "first"), [("name", "a"), ("success_rate", "b"), ("runs", "b"), ("failed", "b")])
+async def test_each_order_begins_with_what_one_looks_for(
+    service: ExecutionHistoryService, sort: WorkflowSort, first: str
+) -> None:
+    """Names and success rates with the smallest, everything else with the largest."""
+    await service.merge([
+        _ended("a1", _HOUR, "success", workflow_id="a"),
+        _ended("b1", _HOUR, workflow_id="b"), _ended("b2", _HOUR, "success", workflow_id="b"),
+    ])  # fmt: skip
+    assert first == (await _overview(service, sort=sort)).workflows[0].workflow_id
 
 
 @pytest.mark.parametrize("words", [{"window": "1h"}, {"sort": "colour"}, {"zone": "Nowhere"}])

@@ -220,18 +220,6 @@ async def test_several_records_are_deleted_at_once(place: str) -> None:
         assert ["b"] == [record["execute_id"] for record in (await service.get_execution_history("w"))["histories"]]
 
 
-async def test_a_deleted_record_is_brought_back_byte_for_byte(service: ExecutionHistoryService) -> None:
-    """What was read before the deletion is what is there after it."""
-    made = await service.create_execution_record("w", parameters={"城市": "北京"})
-    body = await service.detail_bytes("w", made["execute_id"])
-    assert body is not None
-    assert await service.delete_execution_record("w", made["execute_id"])
-
-    await service.restore([body])
-
-    assert body == await service.detail_bytes("w", made["execute_id"])
-
-
 async def test_runs_are_noted_and_compared_through_the_service(service: ExecutionHistoryService) -> None:
     """One run, several runs, and those that are not there; and two runs side by side."""
     old, new = [await service.create_execution_record("w", name, {"a": name}) for name in ("1", "2")]

@@ -76,3 +76,13 @@ async def test_several_people_change_a_view(service: ExecutionHistoryService) ->
     assert renamed.version > found.version
     with pytest.raises(InvalidInput, match="already"):
         await service.views.change((await service.views.save("z", ())).id, name="C")
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"[]", b'{"name": 5}', b'{"name": "x", "sort": "odd"}', b'{"name": "x", "position": null}']
+)
+async def test_what_is_no_view_in_the_registry_is_passed_over(service: ExecutionHistoryService, value: bytes) -> None:
+    """Another program may have written into it."""
+    view = await service.views.save("One", FILTERS)
+    await service.store.put_entry("view", "odd", value)
+    assert [view] == await service.views.all()

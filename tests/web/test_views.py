@@ -27,6 +27,22 @@ async def test_a_view_is_saved_counted_changed_and_deleted(web: Served) -> None:
     assert 0 == (await client.get("/coze/views")).json()["total"]
 
 
+async def test_a_view_is_counted_by_the_name_of_its_workflow(web: Served) -> None:
+    """A name that several workflows have has no number, and hides none of the other views."""
+    service, client = web.application.service, web.client
+    for workflow_id in ("w1", "w2"):
+        await service.create_execution_record(workflow_id, "e", {})
+        await service.name_workflow(workflow_id, name="Same")
+    await service.name_workflow("w1", name="Report")
+    await service.follow_index()
+    for name, workflow in (("One", "Report"), ("Two", "Same"), ("Three", "Twice")):
+        await client.post("/coze/views", json={"name": name, "filters": {"workflow": workflow}})
+    for workflow_id in ("w3", "w4"):
+        await service.name_workflow(workflow_id, name="Twice")
+    listed = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert [("One", 1), ("Two", 1), ("Three", None)] == [(view["name"], view["count"]) for view in listed]
+
+
 async def test_what_is_no_view_is_refused(web: Served) -> None:
     """A wrong filter, an unknown field and a view that is not there have their own errors."""
     wrong = await web.client.post("/coze/views", json={"name": "x", "filters": {"stat": "failed"}})
@@ -34,3 +50,18 @@ async def test_what_is_no_view_is_refused(web: Served) -> None:
     assert 422 == (await web.client.post("/coze/views", json={"name": "x", "colour": 1})).status_code
     assert 404 == (await web.client.patch("/coze/views/none", json={"name": "x"})).status_code
     assert 404 == (await web.client.delete("/coze/views/none")).status_code
+
+
+async def test_views_of_workflows_by_name_are_counted(web: Served) -> None:
+    """A name means the workflow that it names now; one that several have breaks no other view."""
+    service, client = web.application.service, web.client
+    await service.create_execution_record("w", "e", {})
+    await service.name_workflow("w", name="Weather")
+    await service.follow_index()
+    await client.post("/coze/views", json={"name": "One", "filters": {"workflow": "Weather"}})
+    [listed] = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert 1 == listed["count"]
+    await service.name_workflow("v", name="Weather")
+    await client.post("/coze/views", json={"name": "All", "filters": {}})
+    views = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
+    assert [None, 1] == [view.get("count") for view in views]

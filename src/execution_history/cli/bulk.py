@@ -1,5 +1,6 @@
 """Commands on one run, or on all that match filters: their options, and how far a change is."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
@@ -63,10 +64,15 @@ async def counted(
 
 async def followed(session: Session, bulk: "BulkChanges", change: "BulkChange") -> ExitCode:
     """Show how far a change is, until it is over; then what it has changed, and how to undo it."""
-    with progress_bar(session) as bar:
-        while change.is_running:
-            bar.of_change(change)
-            change = await bulk.wait(change.id, _LOOK_SECONDS) or change
+    try:
+        with progress_bar(session) as bar:
+            while change.is_running:
+                bar.of_change(change)
+                change = await bulk.wait(change.id, _LOOK_SECONDS) or change
+    except asyncio.CancelledError:  # it stops with this program; what it has removed so far can be restored
+        if change.ends is not None:
+            _tell_undo(session, change)
+        raise
     if session.as_json:
         session.output.document(change.to_json())
     else:
@@ -74,5 +80,9 @@ async def followed(session: Session, bulk: "BulkChanges", change: "BulkChange") 
         if change.reason is not None:
             session.output.remark(session.translate.message(change.reason), style="yellow")
         if change.can_be_undone(change.updated):
-            session.notice("To undo it: %(command)s", command=session.command("delete", "--undo", change.id))
+            _tell_undo(session, change)
     return ExitCode.SOME_REFUSED if change.refused or change.state == "stopped" else ExitCode.SUCCESS
+
+
+def _tell_undo(session: Session, change: "BulkChange") -> None:
+    session.notice("To undo it: %(command)s", command=session.command("delete", "--undo", change.id))

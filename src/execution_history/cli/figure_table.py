@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from execution_history.cli.output import Cell, aligned, natural_width
+from execution_history.cli.output import Cell, fitted
 from execution_history.cli.session import Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import duration, grouped, sums
@@ -22,6 +22,7 @@ _HEADS: Final = {
     "written": N_("Output"),
     "cost": N_("Cost"),
 }
+_FIRST: Final = ""
 _DISPENSABLE: Final = ("written", "read", "p99", "tokens", "p50", "open", "cost", "p95")
 _OCCASIONAL: Final = ("read", "written", "cost")
 
@@ -41,21 +42,24 @@ def show_figures(
         total: the figures of all.
         is_exact: whether percentiles are exact.
     """
-    _, width = session.translate, session.output.width
-    about = "" if is_exact else "≈ "
+    _, about = session.translate, "" if is_exact else "≈ "
     heads = {name: Cell(_(text).upper(), "dim", right=True) for name, text in _HEADS.items()}
-    table = [(Cell(head.upper(), "dim"), heads), *((cell, _cells(figures, about)) for cell, figures in rows)]
+    table = [{_FIRST: cell} | _cells(figures, about) for cell, figures in rows]
     if total is not None:
-        bold = {name: cell._replace(style="bold") for name, cell in _cells(total, about).items()}
-        table.append((Cell(_("all"), "bold"), bold))
-    names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for _, cells in table[1:])]
-    lines = aligned([[first, *(cells[name] for name in names)] for first, cells in table])
-    for name in (name for name in _DISPENSABLE if name in names):
-        if width is None or natural_width(lines) <= width:
-            break
-        names.remove(name)
-        lines = aligned([[first, *(cells[each] for each in names)] for first, cells in table])
+        table.append({_FIRST: Cell(_("all"))} | _cells(total, about))
+        table[-1] = {name: cell._replace(style="bold") for name, cell in table[-1].items()}
+    names = [name for name in _HEADS if name not in _OCCASIONAL or any(cells[name].text for cells in table)]
+    table.insert(0, {_FIRST: Cell(head.upper(), "dim")} | heads)
+    lines = fitted(table, [_FIRST, *names], _DISPENSABLE, session.output.width)
     session.output.lines(lines, are_cut=True)
+
+
+def notice_approximate(session: Session, *, is_exact: bool) -> None:
+    """Print how far off percentiles may be that are not exact."""
+    if not is_exact:
+        session.notice(
+            "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.", error="2 %", style="dim"
+        )
 
 
 def _cells(figures: Figures, about: str) -> dict[str, Cell]:

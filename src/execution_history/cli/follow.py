@@ -18,7 +18,7 @@ from execution_history.cli.signals import stops_call
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreError
-from execution_history.history.live_feed import LiveEvent
+from execution_history.history.live_events import LiveEvent
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import brief_clock, clock, duration, gist, short_id
 from execution_history.stores.factory import place_named

@@ -12,9 +12,11 @@ from rich.text import Text
 
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import (
+    AscendingOption,
     CursorOption,
     Filters,
     PageSizeOption,
+    SortOption,
     WorkflowArgument,
     as_options,
     command,
@@ -35,12 +37,12 @@ from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import LONGEST_ID
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
-from execution_history.query.model import RecordQuery, Selection, Sort
+from execution_history.query.model import RecordQuery, Selection
 from execution_history.records.record import STATUSES
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
@@ -61,8 +63,8 @@ async def list_runs(
     workflow_id: WorkflowArgument = None,
     page: Annotated[int, typer.Option(min=1, help=N_("The page to show, newest runs first."))] = 1,
     page_size: PageSizeOption = DEFAULT_PAGE_SIZE,
-    sort: Annotated[Sort, typer.Option(help=N_("What to sort the runs by."))] = "create_time",
-    ascending: Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))] = False,
+    sort: SortOption = "create_time",
+    ascending: AscendingOption = False,
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
     view: ViewOption = None,
@@ -86,11 +88,7 @@ async def list_runs(
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))
     if session.as_json:
-        plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
-        histories = [orjson.Fragment(document) for document in found.documents]
-        counts = (plain if is_plain else counts_of(found)) | ({"explain": found.explain} if explain else {})
-        session.output.document({"histories": histories, **counts})
-        notice_damaged(session, found.damaged)
+        _print_json(session, found, is_plain=is_plain)
         return
     show_reach(session, found.reach)
     session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
@@ -105,6 +103,14 @@ async def list_runs(
         for sentence in map(session.translate.message, found.explain):
             session.output.remark(sentence, style="dim")
         notice_counts(session, found, history.place, next_call)
+
+
+def _print_json(session: Session, found: Selection, *, is_plain: bool) -> None:
+    """Print the same JSON as over HTTP: a page of a plain list has neither a cursor nor a reach."""
+    plain = {"total": found.total, "has_more": found.has_more, **damaged_of(found.damaged)}
+    counts = (plain if is_plain else counts_of(found)) | ({"explain": found.explain} if found.explain else {})
+    session.output.document({"histories": [orjson.Fragment(each) for each in found.documents], **counts})
+    notice_damaged(session, found.damaged)
 
 
 @command()

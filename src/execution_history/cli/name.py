@@ -48,6 +48,13 @@ async def name(
                 workflow_id, name=new_name, description=description, starred=star, hidden=hide
             )
             has_runs = (await service.page_bytes(workflow_id, page_size=1)).total > 0
+    _show(session, noted)
+    if not (has_runs or session.as_json):
+        session.notice("Workflow '%(workflow)s' has no runs here yet.", workflow=noted.workflow_id, style="dim")
+
+
+def _show(session: Session, noted: WorkflowName) -> None:
+    """Show what is noted about a workflow."""
     if session.as_json:
         texts = {"workflow_id": noted.workflow_id, "name": noted.name, "description": noted.description}
         session.output.document({**texts, "starred": noted.is_starred, "hidden": noted.is_hidden})
@@ -62,6 +69,3 @@ async def name(
         (_("Hidden"), _("yes") if noted.is_hidden else ""),
     )
     session.output.lines(aligned([[Cell(f"  {label}", "dim"), Cell(value)] for label, value in facts if value]))
-
-    if not has_runs:
-        session.notice("Workflow '%(workflow)s' has no runs here yet.", workflow=noted.workflow_id, style="dim")

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -145,6 +145,27 @@ def padded(cell: Cell, columns: int) -> Cell:
     text = visible(cell.text)
     blanks = " " * max(0, columns - cell_len(text))
     return Cell(blanks + text if cell.right else text + blanks, cell.style)
+
+
+def fitted(
+    rows: Sequence[Mapping[str, Cell]], names: Iterable[str], dispensable: Iterable[str], width: int | None
+) -> list[Text]:
+    """Return *rows* as aligned lines of the columns *names*, without as many *dispensable* ones as do not fit.
+
+    Args:
+        rows: the cells of each row by the names of their columns.
+        names: the columns, in order.
+        dispensable: the columns that may be left out, the first of them first.
+        width: the columns of the terminal; ``None`` leaves nothing out.
+    """
+    kept = list(names)
+    lines = aligned([[row[name] for name in kept] for row in rows])
+    for name in dispensable:
+        if width is None or natural_width(lines) <= width:
+            break
+        kept = [each for each in kept if each != name]
+        lines = aligned([[row[each] for each in kept] for row in rows])
+    return lines
 
 
 def natural_width(lines: Iterable[Text]) -> int:

@@ -7,21 +7,15 @@ import typer
 
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import command
-from execution_history.cli.output import Cell, aligned, cropped, natural_width
+from execution_history.cli.output import Cell, aligned, fitted, natural_width
 from execution_history.cli.run_pages import notice_damaged, notice_reach, shape_of
 from execution_history.cli.session import Session
+from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.overview import (
-    OpenRun,
-    Overview,
-    OverviewQuery,
-    Window,
-    WorkflowInWindow,
-    WorkflowSort,
-    overview_json,
-)
-from execution_history.presentation.formatting import duration, grouped, money, one_line, percent, short_id
+from execution_history.history.answers import json_of
+from execution_history.history.overview import OpenRun, Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
+from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import FailureGroup
@@ -56,14 +50,13 @@ async def overview(
     ] = False,
 ) -> None:
     """Show what failed lately, failing workflows first, and what is open now."""
-    is_descending = sort not in {"name", "success_rate"}
-    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=is_descending)
+    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
     notice_damaged(session, found.damaged)
     if session.as_json:
         problems = [*map(session.translate.message, found.problems)]
-        session.output.document(overview_json(found) | {"problems": problems})
+        session.output.document(json_of(found) | {"problems": problems})
         return
     sentence = failures_sentence(
         session.translate,
@@ -103,7 +96,7 @@ def _show_failures(session: Session, found: Overview, *, show_all: bool) -> None
 
 def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWindow | None) -> list[Cell]:
     _, state = session.translate, group.state
-    name = _name_of(workflow) if workflow else short_id(group.workflow_id)
+    name = name_and_id(None if workflow is None else workflow.name, group.workflow_id, longest=_LONGEST_NAME)
     if others := group.workflows - 1:
         name += " " + _.plural("and %(num)s more", "and %(num)s more", others)
     return [
@@ -154,13 +147,13 @@ def _show_open(session: Session, found: Overview) -> None:
 def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
     """Return what an open run asks or has put out, else its short id, and the workflow it is of."""
     workflow = names.get(run.workflow_id)
-    name = short_id(run.workflow_id) if workflow is None else _name_of(workflow)
+    name = name_and_id(None if workflow is None else workflow.name, run.workflow_id, longest=_LONGEST_NAME)
     return f"{run.gist or short_id(run.execute_id)} · {name}"
 
 
 def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> None:
     """Show a line for each workflow; on a narrow terminal the least needed columns are left out."""
-    _, width = session.translate, session.output.width
+    _ = session.translate
     listed = [each for each in found.workflows if show_all or not each.is_hidden]
     shown = listed if show_all else listed[:_MOST_WORKFLOWS]
     if not shown:
@@ -169,14 +162,8 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
     heads = {name: Cell(_(head).upper(), "dim", right=name != "name") for name, head in _HEADS.items()}
     rows = [heads, *(_workflow_cells(session, each, about) for each in shown)]
     names = [name for name in _HEADS if name != "cost" or any(row["cost"].text for row in rows[1:])]
-    lines = aligned([[row[name] for name in names] for row in rows])
-    for name in _DISPENSABLE:
-        if width is None or natural_width(lines) <= width:
-            break
-        names = [each for each in names if each != name]
-        lines = aligned([[row[each] for each in names] for row in rows])
     session.output.answer()
-    session.output.lines([cropped(line, width) for line in lines])
+    session.output.lines(fitted(rows, names, _DISPENSABLE, session.output.width), are_cut=True)
     left, hidden = len(listed) - len(shown), len(found.workflows) - len(listed)
     if left or hidden:
         _notice_left(session, left, hidden)
@@ -186,7 +173,7 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
     figures, star = workflow.figures, "★ " if workflow.is_starred else ""
     last = ago(session.translate, workflow.last_run, now_ms())
     cells = {name: Cell("", right=True) for name in _HEADS} | {
-        "name": Cell(star + _name_of(workflow)),
+        "name": Cell(star + name_and_id(workflow.name, workflow.workflow_id, longest=_LONGEST_NAME)),
         "last": Cell(last, right=True),
     }
     if figures is None or not figures.runs:
@@ -198,7 +185,7 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
         "rate": Cell(percent(figures.counts["success"], figures.counts["success"] + failed), right=True),
         "p95": Cell("" if figures.p95 is None else f"{about}{duration(figures.p95)}", right=True),
         "tokens": Cell(grouped(figures.tokens or None), right=True),
-        "cost": Cell(" + ".join(money(amount, currency) for currency, amount in figures.costs.items()), right=True),
+        "cost": Cell(sums(figures.costs) if figures.costs else "", right=True),
     }
 
 
@@ -216,10 +203,3 @@ def _notice_left(session: Session, left: int, hidden: int) -> None:
         command=session.command("overview", "--all"),
         style="dim",
     )
-
-
-def _name_of(workflow: WorkflowInWindow) -> str:
-    """Return the name of a workflow with its id small behind it, else its id."""
-    if workflow.name is None:
-        return one_line(workflow.workflow_id, _LONGEST_NAME)
-    return f"{one_line(workflow.name, _LONGEST_NAME)} {short_id(workflow.workflow_id)}"

@@ -1,8 +1,8 @@
 """The commands ``prices`` and ``reprice``: what tokens cost, and costs computed again."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -10,6 +10,7 @@ from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, command, read_filters
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import day, grouped, money, one_line, plain
@@ -18,10 +19,17 @@ from execution_history.records.pricing import EVERY
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
-    from execution_history.history.names import WorkflowName
     from execution_history.history.prices import PriceLine, PriceList
 
-_LONGEST: int = 40
+_LONGEST: Final = 40
+
+_Workflow = Annotated[str, typer.Option(metavar="ID", help=N_("The workflow to whose runs the price applies."))]
+_Account = Annotated[str, typer.Option(metavar="NAME", help=N_("The account to whose runs the price applies."))]
+_Input = Annotated[str | None, typer.Option("--input", metavar="PRICE", help=N_("Per 1,000 input tokens."))]
+_Output = Annotated[str | None, typer.Option("--output", metavar="PRICE", help=N_("Per 1,000 output tokens."))]
+_Total = Annotated[
+    str | None, typer.Option(metavar="PRICE", help=N_("Per 1,000 tokens of runs that report only a total."))
+]
 
 
 @command()
@@ -35,19 +43,11 @@ async def prices(
         str | None,
         typer.Argument(metavar="AMOUNT", help=N_("Of budget: what may be spent in a month; none for no limit.")),
     ] = None,
-    workflow: Annotated[
-        str, typer.Option(metavar="ID", help=N_("The workflow to whose runs the price applies."))
-    ] = EVERY,
-    account: Annotated[
-        str, typer.Option(metavar="NAME", help=N_("The account to whose runs the price applies."))
-    ] = EVERY,
-    read: Annotated[str | None, typer.Option("--input", metavar="PRICE", help=N_("Per 1,000 input tokens."))] = None,
-    written: Annotated[
-        str | None, typer.Option("--output", metavar="PRICE", help=N_("Per 1,000 output tokens."))
-    ] = None,
-    total: Annotated[
-        str | None, typer.Option(metavar="PRICE", help=N_("Per 1,000 tokens of runs that report only a total."))
-    ] = None,
+    workflow: _Workflow = EVERY,
+    account: _Account = EVERY,
+    read: _Input = None,
+    written: _Output = None,
+    total: _Total = None,
     currency: Annotated[str | None, typer.Option(metavar="NAME", help=N_("The currency, such as CNY."))] = None,
 ) -> ExitCode:
     """Show the prices, or change them."""
@@ -107,7 +107,7 @@ async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHi
             yield history.service
 
 
-def _show(session: Session, known: "PriceList", names: "Mapping[str, WorkflowName]") -> None:
+def _show(session: Session, known: "PriceList", names: Names) -> None:
     """Show a line for each price, and the budget."""
     _ = session.translate
     heads = (
@@ -136,12 +136,13 @@ def _show(session: Session, known: "PriceList", names: "Mapping[str, WorkflowNam
         session.notice("The prices are in the settings, and are changed there.", style="dim")
 
 
-def _cells(session: Session, line: "PriceLine", names: "Mapping[str, WorkflowName]") -> list[Cell]:
+def _cells(session: Session, line: "PriceLine", names: Names) -> list[Cell]:
     price, _ = line.price, session.translate
-    name = names[price.workflow].name if price.workflow in names else None
-    workflow = price.workflow if name is None else f"{name} ({price.workflow})"
     amounts: list[Any] = [price.input, price.output, price.total]
     numbers = [Cell("" if each is None else plain(each), right=True) for each in amounts]
     since = _("settings") if line.since is None else day(line.since)
-    whose = [Cell(_("all") if each == EVERY else one_line(each, _LONGEST)) for each in (workflow, price.account)]
+    whose = [
+        Cell(_("all") if price.workflow == EVERY else workflow_text(price.workflow, names, is_brief=False)),
+        Cell(_("all") if price.account == EVERY else one_line(price.account, _LONGEST)),
+    ]
     return [*whose, *numbers, Cell(price.currency), Cell(since), Cell(price.version, "dim")]

@@ -1,7 +1,6 @@
 """Pages of runs, as ``list`` and ``search`` show them, and the remarks about them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import tzinfo
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of, reach_entry
 from execution_history.presentation.formatting import clock, duration, gist, grouped
 from execution_history.presentation.index_notice import index_notice
 from execution_history.presentation.phrases import enumerated, status_word
@@ -70,7 +69,7 @@ def counts_of(found: Selection) -> dict[str, Any]:
         "has_more": found.has_more,
         "next_cursor": found.next,
         **damaged_of(found.damaged),
-        **({} if reach.is_complete else {"reach": asdict(reach)}),
+        **reach_entry(reach),
     }
 
 

@@ -95,7 +95,7 @@ def _show_headline(session: Session, record: Record) -> None:
     status = record["execute_status"]
     shape, colour = shape_of(status)
     found = headline_of(record, attributes_of(record), now_ms())
-    headline = found.told(session.translate)
+    headline = found.translated(session.translate)
     if found.reason:
         headline = session.translate.message(labelled(headline, found.reason))
     session.output.answer(f"{shape} {headline}", style=f"bold {colour}")

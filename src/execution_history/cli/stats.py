@@ -1,15 +1,13 @@
 """The command ``stats``: totals, rates, durations and failures of runs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Annotated, Final, Literal, cast
 from zoneinfo import ZoneInfo
 
 import typer
 
-from execution_history.cli.figure_table import show_figures
-from execution_history.cli.open_history import open_history
+from execution_history.cli.figure_table import notice_approximate, show_figures
+from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
 from execution_history.cli.output import Cell, on_one_line_or_two
 from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
@@ -17,13 +15,13 @@ from execution_history.cli.session import Session
 from execution_history.cli.stats_groups import show_groups
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import json_of
 from execution_history.presentation.formatting import grouped, one_line
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.breakdown import MOST_GROUPS, BreakdownQuery, By, GroupSort
 from execution_history.query.model import BUCKETS, BucketSize, FailureGroup, Statistics, StatisticsQuery
-from execution_history.query.time_buckets import bucket_size, zone_of
+from execution_history.query.time_buckets import bucket_size, moment_of, zone_of
 from execution_history.query.values import read_time
 
 RowsBy = Literal[
@@ -49,6 +47,7 @@ async def stats(
         RowsBy | None,
         typer.Option(
             "--by",
+            metavar="day|hour|workflow|node|account|...",
             help=N_(
                 "What each row is of: a time span, by default a day or more; or a workflow, a node of one workflow, an "
                 "account and so on."
@@ -77,9 +76,7 @@ async def stats(
         chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone))
         if by is not None and by not in _BUCKETS:
             groups = BreakdownQuery(filter=chosen, by=cast("By", by), sort=sort, limit=limit, zone=rows_zone.key)
-            broken_down = await history.answer(lambda: history.service.breakdown(groups))
-            names = await history.service.names() if by == "workflow" else {}
-            show_groups(session, broken_down, groups.by, names, groups.zone, history.place)
+            await _break_down(session, history, groups)
             return
         query = StatisticsQuery(
             filter=chosen,
@@ -88,37 +85,35 @@ async def stats(
             new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
         )
         found = await history.answer(lambda: history.service.statistics(query))
+    _show(session, found, rows_zone, history.place)
+
+
+async def _break_down(session: Session, history: History, query: BreakdownQuery) -> None:
+    found = await history.answer(lambda: history.service.breakdown(query))
+    names = await history.service.names() if query.by == "workflow" else {}
+    show_groups(session, found, query.by, names, query.zone, history.place)
+
+
+def _show(session: Session, found: Statistics, rows_zone: ZoneInfo, place: str) -> None:
+    """Show the totals, or print the same JSON as over HTTP."""
     notice_damaged(session, found.damaged)
     if session.as_json:
-        session.output.document(_as_json(found, rows_zone))
+        session.output.document({"zone": rows_zone.key, **json_of(found)})
         return
     if found.totals.runs == 0:
-        notice_none(session, found.reach, history.place)
+        notice_none(session, found.reach, place)
     else:
         _show_buckets(session, found, rows_zone)
         _show_codes(session, found)
         _show_failures(session, found.failures, rows_zone)
         session.notice("Times are in %(zone)s.", zone=rows_zone.key, style="dim")
-        if not found.percentiles_are_exact:
-            session.notice(
-                "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.",
-                error="2 %",
-                style="dim",
-            )
+        notice_approximate(session, is_exact=found.percentiles_are_exact)
     notice_reach(session, found.reach, rows_zone)
-
-
-def _as_json(found: Statistics, zone: ZoneInfo) -> dict[str, Any]:
-    """Return the same JSON as over HTTP, with the time zone used."""
-    content = asdict(found)
-    del content["reach"], content["damaged"]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return {"zone": zone.key, **content, **reach, **damaged_of(found.damaged)}
 
 
 def _show_buckets(session: Session, found: Statistics, zone: ZoneInfo) -> None:
     rows = [
-        (Cell(f"{_moment(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}"), each.figures)
+        (Cell(f"{moment_of(each.start, zone):{_FORMATS[bucket_size(each.start, each.end)]}}"), each.figures)
         for each in found.buckets
     ]
     head = session.translate(N_("Time"))
@@ -139,7 +134,7 @@ def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: Zon
     _, groups = session.translate, failures[:_MOST_FAILURES]
     heads = [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Last seen").upper(), "dim")]
     facts = [
-        [Cell(grouped(each.count), right=True), Cell(f"{_moment(each.last_seen, zone):%Y-%m-%d %H:%M}")]
+        [Cell(grouped(each.count), right=True), Cell(f"{moment_of(each.last_seen, zone):%Y-%m-%d %H:%M}")]
         for each in groups
     ]
     ids = [Cell(_("Example").upper(), "dim"), *(Cell(each.execute_id, "dim") for each in groups)]
@@ -152,7 +147,3 @@ def _title(session: Session, group: FailureGroup) -> Cell:
     code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
     mark = session.translate("new: ") if group.is_new else ""
     return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
-
-
-def _moment(milliseconds: int, zone: ZoneInfo) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)

@@ -1,31 +1,18 @@
 """The groups of the command ``stats``: a row for each workflow, node, account and so on."""
 
-from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
-from execution_history.cli.figure_table import show_figures
+from execution_history.cli.figure_table import notice_approximate, show_figures
 from execution_history.cli.output import Cell
 from execution_history.cli.run_pages import notice_damaged, notice_none, notice_reach
 from execution_history.cli.session import Session
 from execution_history.cli.workflow_text import Names, workflow_text
-from execution_history.errors import N_
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import json_of
 from execution_history.presentation.formatting import grouped, one_line
 from execution_history.query.breakdown import Breakdown, By, Group
+from execution_history.query.fields import LABELS
 from execution_history.query.time_buckets import zone_of
 
-_HEADS: Final[dict[By, str]] = {
-    "workflow": N_("Workflow"),
-    "node": N_("Node"),
-    "account": N_("Account"),
-    "caller": N_("Called by"),
-    "error": N_("Error code"),
-    "failed_node": N_("Failed node"),
-    "tag": N_("Tag"),
-    "status": N_("Status"),
-    "mode": N_("Run mode"),
-    "bot": N_("Bot"),
-}
 _LONGEST: Final = 40
 
 
@@ -42,13 +29,13 @@ def show_groups(session: Session, found: Breakdown, by: By, names: Names, zone: 
     """
     notice_damaged(session, found.damaged)
     if session.as_json:
-        session.output.document(_as_json(found, zone))
+        session.output.document({"zone": zone, **json_of(found)})
         return
     if not found.groups:
         notice_none(session, found.reach, place)
     else:
         rows = [(_cell(each, by, names), each.figures) for each in found.groups]
-        show_figures(session, session.translate(_HEADS[by]), rows, is_exact=found.percentiles_are_exact)
+        show_figures(session, session.translate(LABELS[by]), rows, is_exact=found.percentiles_are_exact)
         _remark(session, found, by)
     notice_reach(session, found.reach, zone_of(zone))
 
@@ -72,14 +59,4 @@ def _remark(session: Session, found: Breakdown, by: By) -> None:
         session.notice("Only the newest %(count)s runs were counted.", count=grouped(found.covers), style="dim")
     if (missing := found.total_groups - len(found.groups)) > 0:
         session.notice("%(count)s more are not shown: --limit shows more.", count=grouped(missing), style="dim")
-    if not found.percentiles_are_exact:
-        session.notice(
-            "p50, p95 and p99 of so many runs are approximate: the error is below %(error)s.", error="2 %", style="dim"
-        )
-
-
-def _as_json(found: Breakdown, zone: str) -> dict[str, Any]:
-    content = asdict(found)
-    del content["reach"], content["damaged"]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return {"zone": zone, **content, **reach, **damaged_of(found.damaged)}
+    notice_approximate(session, is_exact=found.percentiles_are_exact)

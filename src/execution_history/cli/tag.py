@@ -50,11 +50,16 @@ async def tag(
                 return await counted(session, bulk, found, "annotate")
             return await followed(session, bulk, await bulk.annotate(found, annotation))
         record = await history.run(execute_id or "", workflow)
-        workflow_id, execute_id = record["workflow_id"], record["execute_id"]
-        changed = await history.service.annotate(workflow_id, execute_id, annotation)
+        changed = await history.service.annotate(record["workflow_id"], record["execute_id"], annotation)
+    _show(session, changed)
+    return ExitCode.SUCCESS
+
+
+def _show(session: Session, changed: Mapping[str, Any]) -> None:
+    """Show the annotations of a run."""
     annotations: dict[str, Any] = {
-        "workflow_id": workflow_id,
-        "execute_id": execute_id,
+        "workflow_id": changed["workflow_id"],
+        "execute_id": changed["execute_id"],
         "tags": TAGS.of(changed) or [],
         "note": NOTE.of(changed),
         "rating": RATING.of(changed),
@@ -62,12 +67,11 @@ async def tag(
     }
     if session.as_json:
         session.output.document(annotations)
-        return ExitCode.SUCCESS
+        return
     rows = annotation_rows(session.translate, changed)
     session.output.lines(aligned(rows))
     if not rows:
         session.output.answer(session.translate("This run has no tags, note, rating or pin."))
-    return ExitCode.SUCCESS
 
 
 def annotation_rows(_: Translator, record: Mapping[str, Any]) -> list[list[Cell]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from execution_history.cli.open_history import open_history, place_of
-from execution_history.cli.options import Filters, WorkflowArgument, command, read_filters
+from execution_history.cli.options import Filters, SortOption, WorkflowArgument, command, read_filters
 from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -16,12 +16,11 @@ from execution_history.errors import N_, Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import duration, grouped, size, visible
 from execution_history.presentation.time_zone import local_zone
-from execution_history.query.model import Sort
 from execution_history.query.time_buckets import zone_of
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
-    from execution_history.transfer import ImportReport
+    from execution_history.transfer import ExportReport, ImportReport
 
 Format = Literal["jsonl", "json", "csv", "parquet"]
 
@@ -46,6 +45,13 @@ _Excel = Annotated[
 _RawCells = Annotated[
     bool, typer.Option("--raw-cells", help=N_("CSV: do not prevent spreadsheets from reading texts as formulas."))
 ]
+_Zone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ZONE",
+        help=N_("The time zone of times without an offset, such as Asia/Shanghai; by default this machine's."),
+    ),
+]
 
 _SHOWN_REFUSALS: Final = 20
 _FORMATS: Final[dict[str, Format]] = {
@@ -62,7 +68,7 @@ async def export_runs(
     columns: _Columns = None,
     excel: _Excel = False,
     raw_cells: _RawCells = False,
-    sort: Annotated[Sort, typer.Option(help=N_("What to sort the runs by."))] = "create_time",
+    sort: SortOption = "create_time",
     descending: Annotated[bool, typer.Option("--descending", help=N_("Newest, longest or dearest first."))] = False,
     *,
     filters: Filters,
@@ -92,9 +98,13 @@ async def export_runs(
             with progress_bar(session) as bar:
                 report = await transfer.export_to_path(history.service, Path(target), export, bar.of_runs)
     notice_damaged(session, report.damaged, report.damaged_count)
-    code = ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
-    if target == "-":
-        return code
+    if target != "-":
+        _show_export(session, target, kind, report)
+    return ExitCode.SOME_REFUSED if report.damaged_count else ExitCode.SUCCESS
+
+
+def _show_export(session: Session, target: str, kind: Format, report: "ExportReport") -> None:
+    """Show what was written into a file or a folder."""
     if session.as_json:
         session.output.document({"target": target, "format": kind, **report.to_json()})
     else:
@@ -106,7 +116,6 @@ async def export_runs(
             target=visible(target),
         )
         session.output.remark(done)
-    return code
 
 
 def _format_of(target: str) -> Format:
@@ -135,13 +144,7 @@ async def import_runs(
     nodes: Annotated[
         str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
     ] = None,
-    zone: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ZONE",
-            help=N_("The time zone of times without an offset, such as Asia/Shanghai; by default this machine's."),
-        ),
-    ] = None,
+    zone: _Zone = None,
 ) -> ExitCode:
     """Merge files into the history, and show how many runs were added, replaced, skipped and refused."""
     from execution_history import transfer  # noqa: PLC0415 - as above

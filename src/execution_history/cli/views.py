@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.cli.open_history import History, open_history
-from execution_history.cli.options import Filters, as_options, command
+from execution_history.cli.options import AscendingOption, Filters, as_options, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.clock import now_ms
-from execution_history.errors import N_
+from execution_history.errors import N_, InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import View, ViewFields
 from execution_history.presentation.formatting import grouped, one_line
@@ -30,7 +30,7 @@ async def views(
     place: Annotated[int | None, typer.Option(min=1, help=N_("Its place among the views, from 1."))] = None,
     delete: Annotated[bool, typer.Option("--delete", help=N_("Delete the view; its runs stay."))] = False,
     sort: Annotated[Sort | None, typer.Option(help=N_("What to sort the runs by."))] = None,
-    ascending: Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))] = False,
+    ascending: AscendingOption = False,
     *,
     filters: Filters,
 ) -> ExitCode:
@@ -110,21 +110,24 @@ async def _show(session: Session, history: History, found: list[View]) -> ExitCo
     return ExitCode.SUCCESS
 
 
-async def _count(history: History, view: View) -> tuple[int, bool]:
-    """Return how many runs are in a view, and whether that is exact."""
+async def _count(history: History, view: View) -> tuple[int | None, bool]:
+    """Return how many runs are in a view, and whether that is exact; ``None`` where its filters cannot be read now."""
     service = history.service
-    matching = await service.with_workflow_ids(view.record_filter(now_ms()))
+    try:
+        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
+    except InvalidQuery:  # its list says what is wrong
+        return None, False
     query = RecordQuery(filter=matching, size=1, summaries=True)
     answer = await history.answer(lambda: service.select(query))
     return answer.total, answer.total_is_exact and answer.reach.is_complete
 
 
-def _row(view: View, count: int, *, is_exact: bool) -> list[Cell]:
+def _row(view: View, count: int | None, *, is_exact: bool) -> list[Cell]:
     order = [f"--sort {view.sort}"] if view.sort != "create_time" else []
     words = " ".join([*as_options(view.words()), *order, *(["--ascending"] if view.ascending else [])])
     star = "★ " if view.is_starred else ""
     return [
         Cell(star + one_line(view.name, _LONGEST)),
-        Cell(f"{grouped(count)}{'' if is_exact else '+'}", right=True),
+        Cell("–" if count is None else f"{grouped(count)}{'' if is_exact else '+'}", right=True),
         Cell(one_line(words, 2 * _LONGEST), "dim"),
     ]

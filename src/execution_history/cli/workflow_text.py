@@ -14,7 +14,13 @@ Names = Mapping[str, WorkflowName]
 
 def workflow_text(workflow_id: str, names: Names, *, is_brief: bool = True) -> str:
     """Return a workflow as its name and its id, of which the end will do where it *is_brief*; or as its id alone."""
-    name = names[workflow_id].name if workflow_id in names else None
+    named = names.get(workflow_id)
+    return name_and_id(None if named is None else named.name, workflow_id, is_brief=is_brief)
+
+
+def name_and_id(name: str | None, workflow_id: str, *, is_brief: bool = True, longest: int = LONGEST_ID) -> str:
+    """Return the same of a workflow with this *name*; what stands first has at most *longest* characters."""
     if name is None:
-        return one_line(workflow_id, LONGEST_ID)
-    return f"{one_line(name, _LONGEST_NAME)} {short_id(workflow_id) if is_brief else one_line(workflow_id, LONGEST_ID)}"
+        return one_line(workflow_id, longest)
+    shown_id = short_id(workflow_id) if is_brief else one_line(workflow_id, LONGEST_ID)
+    return f"{one_line(name, min(longest, _LONGEST_NAME))} {shown_id}"

@@ -55,27 +55,27 @@ class UpstreamNames:
             UpstreamRefused: the upstream could not be reached, or names no workflow.
             StoreError: the names could not be read or written.
         """
-        asking = _Asking(self._upstream, self._upstream.address(account_id))
+        client = _Client(self._upstream, self._upstream.address(account_id))
         listed = learned = 0
-        for found in [page async for page in asking.lists()]:
+        for found in [page async for page in client.lists()]:
             listed, learned = listed + len(found.names), learned + await self._keep(found)
         known = await self._history.names()
         recorded = await self._history.get_all_workflows()
         unnamed = [each for each in recorded if each not in known or known[each].learned is None]
         for workflow_id in unnamed[:_MOST_SINGLE]:
-            if asking.is_unreachable:
+            if client.is_unreachable:
                 break
-            found = await asking.names(f"{_LIST}/{quote(workflow_id, safe='')}")
+            found = await client.names(f"{_LIST}/{quote(workflow_id, safe='')}")
             listed, learned = listed + len(found.names), learned + await self._keep(found)
-        if not listed and asking.reason is not None:
-            raise UpstreamRefused("The upstream names no workflow: %(reason)s", reason=asking.reason)
+        if not listed and client.reason is not None:
+            raise UpstreamRefused("The upstream names no workflow: %(reason)s", reason=client.reason)
         return LearnedNames(listed, learned)
 
     async def _keep(self, found: NamedWorkflows) -> int:
         return await self._history.learn_names(found.names, found.source)
 
 
-class _Asking:
+class _Client:
     """The requests to one upstream; ``reason`` says why it has not answered the first that it has not answered."""
 
     def __init__(self, upstream: Upstream, address: Address) -> None:

@@ -38,9 +38,9 @@ async def fill(service: ExecutionHistoryService, upstream: str, now: int) -> Non
     documents = DemoRuns(now, upstream, prices).documents()
     while batch := list(islice(documents, _BATCH)):
         await service.merge(batch, settle=False)
-    heard = [(each.workflow_id, each.name, each.description) for each in WORKFLOWS]
-    heard += [(workflow_id, *names) for workflow_id, names in FUNCTIONS.items()]
-    await service.learn_names(heard, "demo")
+    named = [(each.workflow_id, each.name, each.description) for each in WORKFLOWS]
+    named += [(workflow_id, *names) for workflow_id, names in FUNCTIONS.items()]
+    await service.learn_names(named, "demo")
     await service.name_workflow(WORKFLOWS[0].workflow_id, starred=True)
     with suppress(TimeoutError):  # whoever looks sooner is told that it is being indexed
         async with asyncio.timeout(_INDEXING_SECONDS):
@@ -87,15 +87,17 @@ def _script(workflow: DemoWorkflow) -> Script:
             yield from say(inputs, node, [workflow.asks])
             yield Ask(node, QUESTION_INTERRUPT, encode({"content_type": "text", "content": workflow.asks}).decode())
             return
-        yield from _said(last, len(nodes), inputs)
+        # Coze says what a run has used with the last message.
+        total = Usage(*map(sum, zip(*(each.tokens for each in workflow.nodes), strict=True)))
+        yield from _said(last, len(nodes), inputs, total)
         output = {workflow.answer_key: filled(last.says, inputs.parameters)}
         yield Finished(encode(output | ({"answer": inputs.answers[-1]} if inputs.answers else {})).decode())
 
     return steps
 
 
-def _said(planned: DemoNode, number: int, inputs: Inputs) -> Iterator[Step]:
-    """Yield what a node says, in some packets."""
+def _said(planned: DemoNode, number: int, inputs: Inputs, total: Usage | None = None) -> Iterator[Step]:
+    """Yield what a node says, in some packets, with the tokens that it used, or *total*."""
     node = Node(f"{100 + number}001", planned.title, planned.kind)
-    usage = Usage(*planned.tokens) if planned.tokens != (0, 0) else None
+    usage = total or (Usage(*planned.tokens) if planned.tokens != (0, 0) else None)
     yield from say(inputs, node, pieces(filled(planned.says, inputs.parameters), _PACKETS) or [""], usage)

@@ -20,11 +20,10 @@ from execution_history.demo.workflows import (
 from execution_history.records.encoding import encode
 from execution_history.records.proof import Proof
 from execution_history.records.record import DEFAULTS, Document
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.records.timeline import Node
 
 DAYS: Final = 30
-_DAY: Final = 86_400_000
-_HOUR: Final = 3_600_000
 _NEWEST: Final = 90_000
 """Milliseconds before now at which the last run began, so that all have ended."""
 
@@ -74,12 +73,12 @@ class DemoRuns:
     def _moments(self, per_day: float) -> Iterator[int]:
         """Yield when runs began: mostly in working hours, less at weekends."""
         for days in range(DAYS):
-            end = self._now - _NEWEST - days * _DAY
+            end = self._now - _NEWEST - days * DAY_MS
             is_weekend = datetime.fromtimestamp(end / 1000, UTC).weekday() >= _WEEKEND
             for _ in range(round(per_day * self._chance.uniform(0.8, 1.2) * (0.35 if is_weekend else 1))):
-                moment = end - int(self._chance.random() * _DAY)
-                if moment // _HOUR % 24 not in _BUSY_HOURS and self._chance.random() < 0.7:  # noqa: PLR2004 - most
-                    moment = end - int(self._chance.random() * _DAY)
+                moment = end - int(self._chance.random() * DAY_MS)
+                if moment // HOUR_MS % 24 not in _BUSY_HOURS and self._chance.random() < 0.7:  # noqa: PLR2004 - most
+                    moment = end - int(self._chance.random() * DAY_MS)
                 yield moment
 
     def _run(
@@ -120,7 +119,7 @@ class DemoRuns:
         return text * 400 if self._chance.random() < 0.004 else text  # noqa: PLR2004 - very few
 
     def _failure(self, workflow: DemoWorkflow, moment: int) -> DemoFailure | None:
-        ago = (self._now - moment) / _DAY
+        ago = (self._now - moment) / DAY_MS
         for failure in workflow.failures:
             begin, end = failure.days
             if end < ago <= begin and self._chance.random() < failure.share:

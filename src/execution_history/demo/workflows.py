@@ -200,7 +200,6 @@ WORKFLOWS: Final = (
     ),
 )  # fmt: skip
 
-BY_ID: Final = {workflow.workflow_id: workflow for workflow in WORKFLOWS}
 TRANSLATION: Final = WORKFLOWS[6]
 
 SYNC, FETCH, INDEX = "catalog.sync", "catalog.fetch_pages", "catalog.write_index"

@@ -13,12 +13,17 @@ from execution_history.background_loop import END_SECONDS, Bridge, the_bridge
 from execution_history.errors import SettingsError
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from execution_history.history.service import ExecutionHistoryService
     from execution_history.recording.recorder import Recorder
     from execution_history.stores.protocol import HistoryStore
 
 _RUNS_SECONDS: Final = END_SECONDS / 10
 _SAVE_SECONDS: Final = END_SECONDS * 0.4
+LONGEST_WAIT: Final = 60.0
+"""How long a caller waits for a step of a recording (seconds)."""
+
 _TRUE: Final = frozenset({"1", "true", "t", "yes", "y", "on"})
 
 
@@ -97,3 +102,14 @@ def default_recorder() -> "Recorder":
         RuntimeError: the program is ending.
     """
     return this_process().recorder()
+
+
+async def settled(future: "Future[None]") -> None:
+    """Return when a step of a recording is done; raise what it raised, or a timeout after a minute."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:  # a coroutine on a loop that is not asyncio's
+        future.result(LONGEST_WAIT)
+        return
+    # Cancelling the caller must not cancel the writing.
+    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), LONGEST_WAIT)

@@ -24,7 +24,13 @@ from execution_history.functions.foreign import comes_from_outside, reason_of
 from execution_history.functions.messages import Messages
 from execution_history.functions.places import Place, nearest, parentage
 from execution_history.functions.plan import MODE_STREAM, Plan
-from execution_history.functions.process_recorder import RecordingProcess, is_recording_required, this_process
+from execution_history.functions.process_recorder import (
+    LONGEST_WAIT,
+    RecordingProcess,
+    is_recording_required,
+    settled,
+    this_process,
+)
 from execution_history.records.depth import IN_VALUE
 from execution_history.records.metadata import DURATION, PROOF, RECORDED_AS, ROOT, TAGS, of_caller
 from execution_history.records.proof import Proof
@@ -36,7 +42,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("execution_history.functions")
 
-_LONGEST_WAIT: Final = 60.0
 _UNSET: Final = object()
 
 
@@ -53,7 +58,7 @@ class Run:
     """A run that is being recorded. Inside it, these may be set; they are kept as they are when the run ends.
 
     ``output`` is the result (a function's return value sets it), ``usage`` what it has consumed, and ``metadata``
-    whatever else is worth keeping.
+    whatever else is worth keeping. ``is_over``, whether the record has been ended, is only read.
     """
 
     def __init__(self, plan: Plan, parameters: object) -> None:
@@ -65,7 +70,7 @@ class Run:
         self.usage: object = None
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
-        self._is_over = False
+        self.is_over = False
         self._has_begun = self._goes_on = self._is_used = False
         self.place: Place = Place(self)
         self._here: RecordingProcess | None = None
@@ -126,11 +131,6 @@ class Run:
                 if self._here is not None and self._beginning is not None:
                     self._here.bridge.submit(self._follow())
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the record has been ended."""
-        return self._is_over
-
     def leave(self) -> None:
         """End the record, without waiting: what the function returned is gone, so that nothing can end it any more."""
         if self._is_used or self._unused_value is _UNSET:
@@ -156,7 +156,7 @@ class Run:
         """
         if (future := self._begin()) is not None:
             with self._starting():
-                future.result(_LONGEST_WAIT)
+                future.result(LONGEST_WAIT)
 
     async def astart(self) -> None:
         """Begin the record, and await it: :meth:`start` for a coroutine.
@@ -166,7 +166,7 @@ class Run:
         """
         if (future := self._begin()) is not None:
             with self._starting():
-                await _outcome(future)
+                await settled(future)
 
     def end_soon(self, error: BaseException | None = None) -> None:
         """End the record without waiting until that is written."""
@@ -176,13 +176,13 @@ class Run:
         """End the record; *error* is what ended the run. Does not wait when the run was cancelled."""
         if (future := self._end(error)) is not None:
             with self.unseen(is_waiting=True):
-                future.result(_LONGEST_WAIT)
+                future.result(LONGEST_WAIT)
 
     async def afinish(self, error: BaseException | None = None) -> None:
         """End the record, and await it: :meth:`finish` for a coroutine."""
         if (future := self._end(error)) is not None:
             with self.unseen(is_waiting=True):
-                await _outcome(future)
+                await settled(future)
 
     def __enter__(self) -> Self:
         self._enter()
@@ -208,9 +208,8 @@ class Run:
 
     async def end_with_the_program(self) -> None:
         """See :class:`~execution_history.functions.process_recorder.OpenRun`."""
-        self._is_over = True
-        fields: dict[str, object] = {}
-        metadata: dict[str, object] = {}
+        self.is_over = True
+        fields, metadata = dict[str, object](), dict[str, object]()
         self._say(None, fields, metadata)
         fields["error_message"] = PROGRAM_ENDED
         await self._close("interrupted", fields, metadata | {PROOF.name: Proof.PROGRAM_ENDED})
@@ -276,9 +275,9 @@ class Run:
     def _end(self, error: BaseException | None) -> "Future[None] | None":
         """End the record, once; what comes of it is returned unless the run was cancelled."""
         # A forked child leaves the run to its parent.
-        if self._is_over or self._beginning is None or self._here is None or self._process != os.getpid():
+        if self.is_over or self._beginning is None or self._here is None or self._process != os.getpid():
             return None
-        self._is_over = True
+        self.is_over = True
         status, proof = status_of(error)
         metadata: dict[str, object] = {PROOF.name: proof}
         fields: dict[str, object] = {}
@@ -349,13 +348,3 @@ class Run:
                 raise
             outcome = "could not be recorded" if self._recorder else "will not be recorded"
             _log.error("The run %s %s: %s", quoted(self.workflow_id), outcome, reason_of(error))
-
-
-async def _outcome(future: "Future[None]") -> None:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:  # a coroutine on a loop that is not asyncio's
-        future.result(_LONGEST_WAIT)
-        return
-    # Cancelling the caller must not cancel the writing.
-    await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(future)), _LONGEST_WAIT)

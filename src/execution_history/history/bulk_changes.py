@@ -17,12 +17,15 @@ import orjson
 from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, message_of
 from execution_history.history.annotations import Annotation, annotate_executions
 from execution_history.history.bulk_source import Changed, keys_matching, keys_named
+from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
+from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.capabilities import Bin, follow_index
 from execution_history.stores.protocol import HistoryStore
 
-KEPT_MS: Final = 24 * 60 * 60 * 1000
+KEPT_MS: Final = DAY_MS
 """How long a deletion can be undone (milliseconds)."""
 
 _CHANGES: Final = "bulk"
@@ -31,6 +34,7 @@ _SAVED_EVERY_MS: Final = 1_000
 _DEAD_AFTER_MS: Final = 120_000
 _CHUNKS: Final = 20
 _LONGEST_ID: Final = 100
+_STATES: Final = frozenset({"running", "done", "stopped", "undone"})
 _STOPPED: Final = N_("It was stopped before its end.")
 _DIED: Final = N_("The program that carried it out ended first.")
 
@@ -88,8 +92,9 @@ class BulkChange:
 
     def can_be_undone(self, now: int) -> bool:
         """Return whether :meth:`BulkChanges.undo` can bring back what it deleted."""
-        is_over = self.state in {"done", "stopped"}
-        return self.action == "delete" and is_over and self.changed > 0 and self.ends is not None and now < self.ends
+        # One whose process was killed may have removed more than was kept of it.
+        has_removed = self.state == "stopped" or (self.state == "done" and self.changed > 0)
+        return self.action == "delete" and has_removed and self.ends is not None and now < self.ends
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields."""
@@ -154,8 +159,11 @@ class BulkChanges:
             nonlocal number
             if isinstance(store, Bin):
                 number += 1
-                await store.put_entry(_KEYS, f"{change.id}/{number:08}", orjson.dumps([tuple(key) for key in keys]))
+                name = f"{change.id}/{number:08}"
+                await store.put_entry(_KEYS, name, _bytes_of(keys))
                 gone = await store.discard(keys, KEPT_MS)
+                if len(gone) < len(keys):  # what others deleted before is theirs to restore
+                    await store.put_entry(_KEYS, name, _bytes_of(gone))
             else:
                 gone = await store.delete_many(keys, len(keys))
             return Tally(len(gone), len(keys) - len(gone))
@@ -206,14 +214,14 @@ class BulkChanges:
 
     async def stop(self, change_id: str) -> None:
         """End a change that goes on, in this process or in another one, after the batch that is under way."""
-        entry = await self._store.entry(_CHANGES, change_id)
-        if entry is not None and (change := _change_of(entry.value)).is_running:
-            await self._store.put_entry(
-                _CHANGES,
-                change_id,
-                orjson.dumps(replace(change, state="stopped", reason=_STOPPED)),
-                expected=entry.version,
-            )
+
+        def stopped(entry: Entry | None) -> bytes | None:
+            change = None if entry is None else _change_of(entry.value)
+            if entry is None or change is None or not change.is_running:
+                return None if entry is None else entry.value
+            return orjson.dumps(replace(change, state="stopped", reason=_STOPPED))
+
+        await change_entry(self._store, EntryName(_CHANGES, change_id), stopped)
 
     async def find(self, change_id: str) -> BulkChange | None:
         """Return a change as far as it has come; ``None`` for one that is unknown or long over.
@@ -228,7 +236,7 @@ class BulkChanges:
         if entry is None:
             return None
         change = _change_of(entry.value)
-        if change.is_running and change.updated < self._clock() - _DEAD_AFTER_MS:
+        if change is not None and change.is_running and change.updated < self._clock() - _DEAD_AFTER_MS:
             return replace(change, state="stopped", reason=_DIED)
         return change
 
@@ -338,11 +346,22 @@ class BulkChanges:
         """Forget the changes that nobody can undo any more."""
         for entry in await self._store.entries(_CHANGES):
             change = _change_of(entry.value)
-            if change.updated + KEPT_MS < self._clock():
+            if change is not None and change.updated + KEPT_MS < self._clock():
                 while chunks := await self._chunks(change.id, f"{change.id}/"):
                     await asyncio.gather(*(self._store.drop_entry(_KEYS, name) for name, _ in chunks))
                 await self._store.drop_entry(_CHANGES, change.id)
 
 
-def _change_of(value: bytes) -> BulkChange:
-    return BulkChange(**orjson.loads(value))
+def _bytes_of(keys: Iterable[RecordKey]) -> bytes:
+    return orjson.dumps([tuple(key) for key in keys])
+
+
+def _change_of(value: bytes) -> BulkChange | None:
+    """Return the change that an entry holds; ``None`` where it holds none, whoever wrote it."""
+    try:
+        kept = orjson.loads(value)
+        change = BulkChange(**{name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept})
+        times = (change.began, change.updated, change.ends or 0)
+        return change if change.state in _STATES and all(isinstance(each, int) for each in times) else None
+    except (ValueError, TypeError):
+        return None

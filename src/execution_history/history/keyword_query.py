@@ -9,6 +9,7 @@ from typing import Final, NotRequired, TypedDict, cast
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidQuery, quoted
+from execution_history.history.answers import damaged_of
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.model import RecordKey, Selection
 from execution_history.query.parameters import filter_of
@@ -73,11 +74,6 @@ def pairs_of_ids(given: Iterable[object]) -> list[RecordKey]:
             )
         keys.append(RecordKey(*pair))
     return keys
-
-
-def damaged_of(keys: Sequence[RecordKey]) -> dict[str, list[dict[str, str]]]:
-    """Return the ``damaged`` entry of a response; empty where all records can be read."""
-    return {"damaged": [key._asdict() for key in keys]} if keys else {}
 
 
 def page_of(selection: Selection) -> HistoryPage:

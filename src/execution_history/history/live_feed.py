@@ -15,18 +15,13 @@ import contextlib
 import logging
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
-
-import orjson
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Final, Self
 
 from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError, quoted
+from execution_history.history.live_events import LiveEvent, events_about, events_of, with_summaries
 from execution_history.query.model import RecordKey
-from execution_history.records.attributes import attributes_of
-from execution_history.records.partial import outline_of
 from execution_history.records.record import may_exist
-from execution_history.records.summary import summary_of
 from execution_history.stores.capabilities import Watched
 from execution_history.stores.protocol import Change, HistoryStore
 
@@ -41,33 +36,6 @@ _KEPT: Final = 1_000
 _READ_AT_ONCE: Final = 500
 _BODIES_AT_ONCE: Final = 20
 _ALL: Final = frozenset[str]()
-
-
-@dataclass(frozen=True, slots=True)
-class LiveEvent:
-    """One event of a history.
-
-    Attributes:
-        kind: ``put`` for a record that was created or changed; ``delete`` for one that was deleted; ``reset`` when the
-            feed cannot continue from the listener's place: it has to read the history anew and continues from here.
-        revision: the place in the feed; passed as ``since`` later, it continues after this event.
-        workflow_id: the record's workflow; ``None`` for a reset.
-        execute_id: the record; ``None`` for a reset, and when the whole workflow was cleared.
-        summary: for a ``put`` the JSON of :func:`~execution_history.records.summary.summary_of`, as the record is when
-            the event is sent.
-    """
-
-    kind: Literal["put", "delete", "reset"]
-    revision: int
-    workflow_id: str | None = None
-    execute_id: str | None = None
-    summary: bytes | None = None
-
-    def to_json(self) -> bytes:
-        """Return ``{"event", "revision", "workflow_id", "execute_id", "summary"}``."""
-        summary = None if self.summary is None else orjson.Fragment(self.summary)
-        about = {"workflow_id": self.workflow_id, "execute_id": self.execute_id, "summary": summary}
-        return orjson.dumps({"event": self.kind, "revision": self.revision, **about})
 
 
 class LiveFeed:
@@ -168,12 +136,12 @@ class LiveFeed:
             except FeedExpired:
                 return [LiveEvent("reset", position)], position
             reached = changes[-1].revision if changes else position
-            events = _events(changes)
+            events = events_of(changes)
         else:
             first = bisect_right(self._kept, revision, key=lambda event: event.revision)
             events = self._kept[first : first + MOST_EVENTS]
             reached = events[-1].revision if events else max(revision, position)
-        return await self._with_summaries(_of(events, workflow_ids)), reached
+        return await self._with_summaries(events_about(events, workflow_ids)), reached
 
     async def _stop(self) -> None:
         reading, self._reading = self._reading, None
@@ -215,8 +183,8 @@ class LiveFeed:
         if not changes:
             return False
         workflow_ids = _ALL if _ALL in self._listeners else _ALL.union(*self._listeners)
-        events = _events(changes)
-        summarized = {event.revision: event for event in await self._with_summaries(_of(events, workflow_ids))}
+        events = events_of(changes)
+        summarized = {event.revision: event for event in await self._with_summaries(events_about(events, workflow_ids))}
         # An event without a listener, or whose record is gone again, is kept without a summary.
         self._kept += [summarized.get(event.revision, event) for event in events]
         if len(self._kept) > 2 * self._most_kept:
@@ -235,7 +203,7 @@ class LiveFeed:
             keys = [RecordKey(each.workflow_id or "", each.execute_id or "") for each in group]
             found = (await self.store.get_many(keys)).documents
             pairs = [(event, found[key]) for event, key in zip(group, keys, strict=True) if key in found]
-            summarized |= await asyncio.to_thread(_summarized, pairs)
+            summarized |= await asyncio.to_thread(with_summaries, pairs)
         whole = (summarized.get(event.revision, event) for event in events)
         return [event for event in whole if event.kind != "put" or event.summary is not None]
 
@@ -333,24 +301,3 @@ async def _until(event: asyncio.Event, seconds: float | None) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()
-
-
-def _events(changes: Iterable[Change]) -> list[LiveEvent]:
-    """Return the events of changes to records."""
-    return [
-        LiveEvent("delete" if each.kind == "deleted" else "put", each.revision, each.workflow_id, each.execute_id)
-        for each in changes
-        if each.kind != "registry"
-    ]
-
-
-def _of(events: Iterable[LiveEvent], workflow_ids: frozenset[str]) -> list[LiveEvent]:
-    return [event for event in events if not workflow_ids or event.workflow_id in workflow_ids]
-
-
-def _summarized(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:
-    """Return the events with the summaries of their records, by revision."""
-    records = [(event, outline_of(body)) for event, body in events]
-    return {
-        event.revision: replace(event, summary=summary_of(record, attributes_of(record))) for event, record in records
-    }

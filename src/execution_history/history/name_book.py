@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.errors import StoreBusy, quoted
+from execution_history.history.registry import change_entry
 from execution_history.records.values import text
 from execution_history.records.values import time as moment_of
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
 KIND: Final = "workflow"
@@ -32,10 +32,10 @@ LONGEST_DESCRIPTION: Final = 2_000
 FRESH_MS: Final = 500
 """How long names that were read are taken for the current ones; other processes may change them."""
 
+_TIMES_AS_LONG: Final = 20
+
 OF_RUNS: Final = "run"
 """The source of a name that runs give their workflow in ``metadata.workflow_name``; an upstream's comes before it."""
-
-_MOST_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class NameBook:
         return self._known.names
 
     async def all(self) -> Mapping[str, WorkflowName]:
-        """Return all names by workflow id, at most :data:`FRESH_MS` old.
+        """Return all names by workflow id, at most :data:`FRESH_MS` old, or twenty times as long as reading them took.
 
         Raises:
             StoreError: the store could not be read.
@@ -121,7 +121,8 @@ class NameBook:
             entries = await self._store.entries(KIND)
             names = MappingProxyType({entry.name.key: _name_of(entry) for entry in entries})
         if written == self._written:  # else a change of this process may be missing: the next call reads again
-            self._known = _Known(now + FRESH_MS, revision, names)
+            end = self._uptime()
+            self._known = _Known(end + max(FRESH_MS, _TIMES_AS_LONG * (end - now)), revision, names)
         return names
 
     async def change(self, workflow_id: str, make: Callable[[WorkflowName], WorkflowName]) -> WorkflowName:
@@ -131,30 +132,31 @@ class NameBook:
             StoreBusy: others changed it all the time.
             StoreError: the store could not be read or written.
         """
-        for _ in range(_MOST_ATTEMPTS):
-            entry = await self._store.entry(KIND, workflow_id)
-            before = WorkflowName(workflow_id) if entry is None else _name_of(entry)
-            after, version = make(before), 0 if entry is None else entry.version
-            if after == before or await self._save(after, version):
-                return after
-        raise StoreBusy(
-            "The name of workflow %(workflow)s was changed by others all the time; try again.",
-            workflow=quoted(workflow_id),
-        )
+        after = WorkflowName(workflow_id)
 
-    async def _save(self, name: WorkflowName, version: int) -> bool:
-        value = _value_of(name)
-        self._written += 1
-        self._known = replace(self._known, until=-1)
-        if not value:
-            return await self._store.drop_entry(KIND, name.workflow_id, expected=version)
-        saved = await self._store.put_entry(KIND, name.workflow_id, orjson.dumps(value), expected=version)
-        return saved is not None
+        def changed(entry: Entry | None) -> bytes | None:
+            nonlocal after
+            before = WorkflowName(workflow_id) if entry is None else _name_of(entry)
+            after = make(before)
+            if after == before:
+                return None if entry is None else entry.value
+            value = _value_of(after)
+            return orjson.dumps(value) if value else None
+
+        try:
+            await change_entry(self._store, EntryName(KIND, workflow_id), changed)
+        finally:  # also where it is not known whether it was written
+            self._written += 1
+            self._known = replace(self._known, until=-1)
+        return after
 
 
 def _name_of(entry: Entry) -> WorkflowName:
     """Return what an entry of the registry has, whoever wrote it."""
-    found = orjson.loads(entry.value)
+    try:
+        found = orjson.loads(entry.value)
+    except ValueError:
+        found = None
     value: dict[str, Any] = found if isinstance(found, dict) else {}
     return WorkflowName(
         entry.name.key,

@@ -113,20 +113,20 @@ class HistoryNaming(HistoryReplication):
         await self._opened()
         return await self._names.change(workflow_id, lambda before: replace(before, **changes))
 
-    async def learn_names(self, heard: Iterable[UpstreamName], source: str) -> int:
+    async def learn_names(self, named: Iterable[UpstreamName], source: str) -> int:
         """Keep what an upstream calls workflows, where it is news; return how many names are new or changed.
 
         Names that people gave stay. What is too long is cut, and what cannot be a workflow's id is left out.
 
         Args:
-            heard: at most 1,000 of them are read.
+            named: at most 1,000 of them are read.
             source: where they come from, such as ``coze``.
 
         Raises:
             StoreError: a name could not be written.
         """
         known, changed = await self.names(), 0
-        for _, (workflow_id, name, description) in zip(range(_MOST_AT_ONCE), heard, strict=False):
+        for _, (workflow_id, name, description) in zip(range(_MOST_AT_ONCE), named, strict=False):
             called = flat(name, LONGEST_NAME)
             about = flat(description or "", LONGEST_DESCRIPTION) or None
             before = known.get(workflow_id)
@@ -143,10 +143,10 @@ class HistoryNaming(HistoryReplication):
 
     async def learn_from(self, documents: Iterable[Document]) -> None:
         """Keep the names that runs give their workflows in ``metadata.workflow_name``, where the store can."""
-        heard = [(each.workflow_id, name, None) for each in documents if (name := name_in(each))]
-        if heard:
+        named = [(each.workflow_id, name, None) for each in documents if (name := name_in(each))]
+        if named:
             with suppress(StoreError):  # the runs are there
-                await self.learn_names(heard, OF_RUNS)
+                await self.learn_names(named, OF_RUNS)
 
     async def workflow_named(self, text: str, *, parts: bool = True) -> str:
         """Return the id of the workflow that a person names by *text*; *text* itself where nothing is called so.

@@ -4,29 +4,32 @@ What is open – questions, runs that go on, debug pages that expire at Coze –
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.name_book import WorkflowName
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
+from execution_history.query.ordering import known_first
+from execution_history.records.time_units import DAY_MS
 
 Window = Literal["24h", "7d", "30d"]
 WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 
 SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
+FIRST_ASCENDING: Final[frozenset[WorkflowSort]] = frozenset({"name", "success_rate"})
+"""The orders in which one looks for the smallest values first."""
+
 WINDOWS: Final[dict[Window, tuple[int, BucketSize]]] = {
-    "24h": (_DAY, "hour"),
-    "7d": (7 * _DAY, "day"),
-    "30d": (30 * _DAY, "day"),
+    "24h": (DAY_MS, "hour"),
+    "7d": (7 * DAY_MS, "day"),
+    "30d": (30 * DAY_MS, "day"),
 }
 """The length of each window in milliseconds, and of its buckets."""
 
-DEBUG_PAGE_LIVES: Final = 7 * _DAY
+DEBUG_PAGE_LIVES: Final = 7 * DAY_MS
 """How long Coze keeps a run's debug page (coze-protocol 1.2)."""
 
 
@@ -46,7 +49,8 @@ class OverviewQuery:
         window: how far back it looks.
         zone: the time zone of the days (an IANA name).
         sort: the order of the workflows; those without runs in the window come last.
-        descending: the largest, or newest, first.
+        descending: the largest, or newest, first; ``None``: as one looks for them, so names and success rates from the
+            smallest on.
         wait_seconds: how long the whole answer may wait for an index that follows; as in :class:`RecordQuery`.
 
     Raises:
@@ -56,7 +60,7 @@ class OverviewQuery:
     window: Window = "24h"
     zone: str = "UTC"
     sort: WorkflowSort = "failed"
-    descending: bool = True
+    descending: bool | None = None
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +74,11 @@ class OverviewQuery:
             raise InvalidQuery(
                 "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(self.sort), names=", ".join(SORTS)
             )
+
+    @property
+    def is_descending(self) -> bool:
+        """Whether the largest, or newest, comes first."""
+        return self.sort not in FIRST_ASCENDING if self.descending is None else self.descending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,15 @@ class WorkflowInWindow:
     is_hidden: bool
     figures: Figures | None
     last_run: int
+
+
+def renamed(workflow: WorkflowInWindow, noted: WorkflowName | None) -> WorkflowInWindow:
+    """Return *workflow* with the name, the star and the hiding of *noted*; without any where that is ``None``."""
+    words = (None, False, False) if noted is None else (noted.name, noted.is_starred, noted.is_hidden)
+    if words == (workflow.name, workflow.is_starred, workflow.is_hidden):
+        return workflow
+    name, is_starred, is_hidden = words
+    return replace(workflow, name=name, is_starred=is_starred, is_hidden=is_hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,21 +178,10 @@ def in_order(
     """
     newest = sorted(workflows, key=lambda each: (-each.last_run, each.workflow_id))
     value = _VALUES[sort]
-    known = [each for each in newest if value(each) is not None]
-    ordered = sorted(known, key=value, reverse=descending) + [each for each in newest if value(each) is None]
+    ordered = known_first(newest, value, descending=descending)
     if sort == "failed" and descending:
-        ordered.sort(key=lambda each: (-(value(each) or 0), not each.is_starred))
+        ordered = sorted(ordered, key=lambda each: (-(value(each) or 0), not each.is_starred))
     return sorted(ordered, key=lambda each: each.is_hidden)
-
-
-def overview_json(found: Overview) -> dict[str, Any]:
-    """Return *found* as plain values; ``reach`` and ``damaged`` only where something is missing."""
-    content = asdict(found)
-    content["failures"] = [asdict(group) | {"state": group.state} for group in found.failures]
-    for name in ("reach", "damaged"):
-        del content[name]
-    reach = {} if found.reach.is_complete else {"reach": asdict(found.reach)}
-    return content | reach | damaged_of(found.damaged)
 
 
 _VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {

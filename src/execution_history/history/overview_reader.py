@@ -1,12 +1,12 @@
 """Reading the overview: two statistics, three short lists and the summaries, whatever the number of workflows."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.overview import (
     DEBUG_PAGE_LIVES,
     WINDOWS,
@@ -22,7 +22,7 @@ from execution_history.presentation.formatting import error_text, gist
 from execution_history.presentation.index_notice import left_of
 from execution_history.presentation.web_link import web_link
 from execution_history.query.breakdown import MOST_GROUPS as MOST_WORKFLOWS
-from execution_history.query.breakdown import Breakdown, BreakdownQuery
+from execution_history.query.breakdown import Breakdown, BreakdownQuery, GroupSort
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     MAX_SIZE,
@@ -37,12 +37,12 @@ from execution_history.query.statistics import MOST_GROUPS as MOST_FAILURES
 from execution_history.query.statistics import Sums
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
 from execution_history.records.metadata import INTERRUPT
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 
 if TYPE_CHECKING:
     from execution_history.history.names import HistoryNaming, WorkflowName
 
-_DAY: Final = 86_400_000
 _SHOWN: Final = 5
 _LONGEST_GIST: Final = 100
 
@@ -64,47 +64,36 @@ async def overview_of(
     """
     length, bucket = WINDOWS[query.window]
     edges = bucket_edges(max(0, now - length), now, bucket, zone_of(query.zone))
-    wait = _Wait(query.wait_seconds)
+    wait = IndexWait(query.wait_seconds)
     within = RecordFilter(created_from=max(0, now - length), created_before=now + 1)
-    failed = await service.statistics(
-        StatisticsQuery(
-            filter=replace(within, statuses=("failed", "interrupted")),
-            bucket=bucket,
-            zone=query.zone,
-            new_since=within.created_from,
-            counts_only=True,
-            wait_seconds=wait.left(),
-        )
+    failing = StatisticsQuery(
+        filter=replace(within, statuses=("failed", "interrupted")),
+        bucket=bucket,
+        zone=query.zone,
+        new_since=within.created_from,
+        counts_only=True,
     )
-    found = await service.breakdown(
-        BreakdownQuery(
-            filter=within,
-            by="workflow",
-            sort="key" if query.sort == "name" else query.sort,
-            limit=MOST_WORKFLOWS,
-            wait_seconds=wait.left(),
-        )
-    )
+    failed = await service.statistics(replace(failing, wait_seconds=wait.seconds))
+    sort: GroupSort = "key" if query.sort == "name" else query.sort
+    by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
+    found = await service.breakdown(replace(by_workflow, wait_seconds=wait.seconds))
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
     workflows = _every_workflow(await service.workflow_summaries(), found, await service.names())
     health = await service.health() if health is None else health
     counted = sum(group.count for group in failed.failures)
     reach = least_reach([failed.reach, found.reach, *reaches])
-    runs = sum(group.figures.runs for group in found.groups)
-    if found.total_groups > len(found.groups):
-        runs = (await service.select(RecordQuery(filter=within, size=1, summaries=True))).total
     return Overview(
         window=query.window,
         since=max(0, now - length),
         until=now,
-        runs=runs,
+        runs=await _runs_in(service, found, within),
         failed=Count(
             max(counted, failed.totals.counts["failed"]), reach.is_complete and len(failed.failures) < MOST_FAILURES
         ),
         broke_off=max(0, counted - failed.totals.counts["failed"]),
         failures=[_on_edges(group, failed, edges) for group in failed.failures],
         bucket_edges=edges,
-        workflows=in_order(workflows, query.sort, descending=query.descending),
+        workflows=in_order(workflows, query.sort, descending=query.is_descending),
         waiting=waiting,
         running=running,
         expiring=expiring,
@@ -115,30 +104,28 @@ async def overview_of(
     )
 
 
-class _Wait:
-    """The time that the queries of one answer may wait for the index, all together."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    def left(self) -> float | None:
-        """Return what is left of it."""
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
+async def _runs_in(service: "HistoryNaming", found: Breakdown, within: RecordFilter) -> int:
+    """Return how many runs match *within*, of which *found* has the workflows."""
+    if found.total_groups > len(found.groups):
+        return (await service.select(RecordQuery(filter=within, size=1, summaries=True))).total
+    return sum(group.figures.runs for group in found.groups)
 
 
 async def _open_runs(
-    service: "HistoryNaming", now: int, wait: _Wait
+    service: "HistoryNaming", now: int, wait: IndexWait
 ) -> tuple[OpenRuns, OpenRuns, Count, list[IndexReach]]:
     """Return the runs that wait, those that go on, how many debug pages expire, and how complete this is."""
     oldest = max(0, now - DEBUG_PAGE_LIVES)
 
     async def some(size: int, **words: Any) -> Selection:  # noqa: ANN401 - the fields of a filter
-        query = RecordQuery(filter=RecordFilter(**words), size=size, summaries=True, wait_seconds=wait.left())
+        query = RecordQuery(filter=RecordFilter(**words), size=size, summaries=True, wait_seconds=wait.seconds)
         return await service.select(query)
 
     going_on = await some(_SHOWN, statuses=("running",))
     interrupted = await some(MAX_SIZE, statuses=("interrupted",), created_from=oldest)
-    ended = await some(MAX_SIZE, statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + _DAY)
+    ended = await some(
+        MAX_SIZE, statuses=("failed", "interrupted"), created_from=oldest, created_before=oldest + DAY_MS
+    )
     # One whose answer was refused has an error and still asks.
     waiting = [
         each

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidInput, PriceChanged, StoreBusy, quoted
+from execution_history.errors import InvalidInput, PriceChanged, quoted
+from execution_history.history.registry import change_entry
 from execution_history.history.run_lookup import RunLookup
 from execution_history.query.fields import RecordFilter
 from execution_history.records.pricing import (
@@ -31,7 +32,7 @@ from execution_history.records.pricing import (
     is_removed,
     versions_of,
 )
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.capabilities import Priced
 from execution_history.stores.protocol import HistoryStore
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from execution_history.history.repricing import RepriceReport
 
 _BUDGET: Final = ("budget", "month")
-_MOST_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,17 +147,16 @@ class HistoryPricing(RunLookup):
         if isinstance(workflow := given.get("workflow"), str):
             given["workflow"] = await self.workflow_named(workflow)
         price = Price.of(given, budget.currency).at(self._clock())
-        key = entry_key(price.workflow, price.account)
-        for _ in range(_MOST_ATTEMPTS):
-            entry = await store.entry(KIND, key)
-            known = [] if entry is None else _versions(entry.value)
+
+        def changed(entry: Entry | None) -> bytes:
             held = None if entry is None else current_price(entry.value)
-            if held is not None and held[:-1] == price[:-1] and expected is None:
-                return held
-            value = entry_of([*known, (price, self._clock())])
-            if await store.put_entry(KIND, key, value, expected=_expected(entry, expected)) is not None:
-                return price
-        raise StoreBusy("Others changed the prices all the time; try again.")
+            if entry is not None and held is not None and held[:-1] == price[:-1] and expected is None:
+                return entry.value
+            _check_version(entry, expected)
+            return entry_of([*([] if entry is None else _versions(entry.value)), (price, self._clock())])
+
+        entry = await change_entry(store, EntryName(KIND, entry_key(price.workflow, price.account)), changed)
+        return (None if entry is None else current_price(entry.value)) or price
 
     async def remove_price(self, workflow: str = EVERY, account: str = EVERY, *, expected: int | None = None) -> bool:
         """Remove the price of some runs; return whether there was one. Runs keep what they cost.
@@ -168,14 +167,19 @@ class HistoryPricing(RunLookup):
             StoreError: it could not be written.
         """
         store, key = await self._changeable(), entry_key(await self.workflow_named(workflow), account)
-        for _ in range(_MOST_ATTEMPTS):
-            entry = await store.entry(KIND, key)
-            if entry is None or is_removed(entry.value) or not (known := _versions(entry.value)):
-                return False
-            value = entry_of(known, removed=True)
-            if await store.put_entry(KIND, key, value, expected=_expected(entry, expected)) is not None:
-                return True
-        raise StoreBusy("Others changed the prices all the time; try again.")
+        was_there = False
+
+        def removed(entry: Entry | None) -> bytes | None:
+            nonlocal was_there
+            known = [] if entry is None or is_removed(entry.value) else _versions(entry.value)
+            was_there = bool(known)
+            if not known:
+                return None if entry is None else entry.value
+            _check_version(entry, expected)
+            return entry_of(known, removed=True)
+
+        await change_entry(store, EntryName(KIND, key), removed)
+        return was_there
 
     async def set_budget(self, amount: object, currency: object = None) -> Budget:
         """Set what may be spent in a month, ``None`` or an empty text for no limit, and the usual currency.
@@ -233,16 +237,14 @@ def price_json(price: Price) -> dict[str, Any]:
 _NUMBERS: Final = ("input", "output", "total")
 
 
-def _expected(entry: Entry | None, expected: int | None) -> int:
-    """Return the version that an entry has.
+def _check_version(entry: Entry | None, expected: int | None) -> None:
+    """Check that an entry has the *expected* version.
 
     Raises:
-        PriceChanged: it is not the *expected* one.
+        PriceChanged: it has another one.
     """
-    version = 0 if entry is None else entry.version
-    if expected not in (None, version):
+    if expected not in (None, 0 if entry is None else entry.version):
         raise PriceChanged("The price was changed by somebody else meanwhile: look at it again before you change it.")
-    return version
 
 
 def _versions(value: bytes) -> list[tuple[Price, int]]:

@@ -3,7 +3,7 @@
 Existing deployments rely on ``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows``.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
@@ -12,24 +12,15 @@ import orjson
 from execution_history.errors import InvalidInput, InvalidPage, quoted
 from execution_history.history.failure_states import with_known_states
 from execution_history.history.iteration import selected
-from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of, pairs_of_ids
+from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import (
-    IndexReach,
-    RecordKey,
-    RecordQuery,
-    Selection,
-    Sort,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.records.record import ExecutionRecord, may_exist
 from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
 
 if TYPE_CHECKING:
-    from execution_history.history.trace import Trace
     from execution_history.query.search_results import SearchPage
 
 MAX_PAGE_SIZE: Final = 100
@@ -285,46 +276,6 @@ class HistoryReading:
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
         return await (await self._opened()).get(workflow_id, execute_id)
-
-    async def trace(
-        self, workflow_id: str, execute_id: str, *, limit: int | None = None, wait_seconds: float | None = None
-    ) -> "Trace":
-        """Return the tree of runs that a run belongs to: those around it, up to the outermost, and all within that.
-
-        Args:
-            workflow_id: the run's workflow.
-            execute_id: the run.
-            limit: how many runs are read at most; 2,000 by default.
-            wait_seconds: how long each query may wait for an index that follows; ``None``: until the store decides.
-
-        Raises:
-            ExecutionNotFound: there is no such run.
-            InvalidIdentifier: an id is not text.
-            RecordDamaged: its record cannot be read.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.trace import MOST_RUNS, trace_of  # noqa: PLC0415 - only who asks for a tree waits
-
-        key = RecordKey(workflow_id, execute_id)
-        return await trace_of(self.store, key, MOST_RUNS if limit is None else limit, wait_seconds)
-
-    async def count_children(
-        self, keys: Iterable[tuple[str, str]], *, wait_seconds: float | None = None
-    ) -> dict[RecordKey, int]:
-        """Return how many runs began directly within each of these runs, at most 100; those without any are left out.
-
-        Args:
-            keys: their workflow and execute ids.
-            wait_seconds: how long the query may wait for an index that follows; ``None``: until the store decides.
-
-        Raises:
-            InvalidIdentifier: an id is not text.
-            InvalidInput: one of *keys* is not a pair of ids.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.nesting import count_children  # noqa: PLC0415 - as above
-
-        return await count_children(self.store, pairs_of_ids(keys), wait_seconds)
 
     async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
         """Return the records with this id in any workflow, newest first; usually one or none.

@@ -1,14 +1,13 @@
 """The public service: what applications call to write and read histories.
 
-Its constructor, methods and return values are those that existing deployments rely on; what reads stands in
-:mod:`execution_history.history.reader`, what copies and followers need in :mod:`execution_history.history.replication`,
-names of workflows in :mod:`execution_history.history.names`, and prices in :mod:`execution_history.history.prices`.
+Its constructor, methods and return values are those that existing deployments rely on. Its other parts stand in this
+room: ``reader``, ``replication`` (copies and followers), ``names``, ``run_lookup``, ``prices`` and ``analysis``.
 Records are plain dicts of the 19 keys of :class:`~execution_history.records.record.ExecutionRecord`.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +16,12 @@ from weakref import WeakKeyDictionary
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
+from execution_history.history.analysis import HistoryAnalysis
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
-from execution_history.history.prices import HistoryPricing
 from execution_history.history.reader import MAX_PAGE_SIZE
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
-from execution_history.records.partial import read_record
 from execution_history.records.record import (
     Document,
     ExecutionRecord,
@@ -35,21 +33,18 @@ from execution_history.records.record import (
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.stores.capabilities import flush, record_limit_of
 from execution_history.stores.factory import store_at, store_of
-from execution_history.stores.protocol import HistoryStore, MergeReport, StoreHealth
+from execution_history.stores.protocol import HistoryStore, MergeReport
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
     from execution_history.history.bulk_changes import BulkChanges
-    from execution_history.history.comparison import Run
-    from execution_history.history.diff import Comparison, SeveralComparison
     from execution_history.history.live_feed import FeedSubscription, LiveFeed
-    from execution_history.history.overview import Overview, OverviewQuery
     from execution_history.history.views import Views
 
 __all__ = ["MAX_PAGE_SIZE", "ExecutionHistoryService", "HistoryPage", "get_execution_history_service"]
 
 
-class ExecutionHistoryService(HistoryPricing):
+class ExecutionHistoryService(HistoryAnalysis):
     """The history of workflow executions in one store, ready to use at once.
 
     The store is opened by the first call. One service may be used from several event loops and
@@ -297,14 +292,6 @@ class ExecutionHistoryService(HistoryPricing):
             return False
         return await (await self._opened()).clear(workflow_id)
 
-    async def restore(self, documents: Iterable[bytes]) -> None:
-        """Bring back records that were deleted, every one the bytes that it was.
-
-        Raises:
-            StoreError: they could not be written.
-        """
-        await self.merge([Document.of(read_record(body), body) for body in documents])
-
     async def annotate(self, workflow_id: str, execute_id: str, annotation: "Annotation") -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.
 
@@ -328,69 +315,6 @@ class ExecutionHistoryService(HistoryPricing):
         from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
 
         return await annotate_executions(self.store, keys, annotation, clock=self._clock)
-
-    async def overview(self, query: "OverviewQuery | None" = None, health: StoreHealth | None = None) -> "Overview":
-        """Return what failed in a window of time, how each workflow did in it, and what is open now.
-
-        Args:
-            query: the window, the last 24 hours unless given, and the order of the workflows.
-            health: how the store is, where the caller knows; else it is asked.
-
-        Raises:
-            InvalidQuery: there is no such time zone.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.overview import OverviewQuery  # noqa: PLC0415 - as above
-        from execution_history.history.overview_reader import overview_of  # noqa: PLC0415 - as above
-
-        await self._opened()
-        return await overview_of(self, query or OverviewQuery(), self._clock(), health)
-
-    async def compare(self, old: "Run", new: "Run") -> "Comparison":
-        """Return how *new* differs from *old*; they may be runs of different workflows.
-
-        Raises:
-            ExecutionNotFound: there is no such run; the message says which.
-            InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.comparison import compare_executions  # noqa: PLC0415 - only who compares waits
-
-        return await compare_executions(self.store, old, new)
-
-    async def compare_runs(self, runs: "Sequence[Run]", baseline: int = 1) -> "SeveralComparison":
-        """Return how several runs compare with one of them.
-
-        Args:
-            runs: two to six runs, of whatever workflows.
-            baseline: the number of the run that all are compared with, from 1.
-
-        Raises:
-            ExecutionNotFound: there is no such run; the message says which.
-            InvalidInput: they are too few or too many, there is no such baseline, an id cannot be one, or more than one
-                workflow has a run with it and none was named.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.comparison import compare_runs  # noqa: PLC0415 - only who compares waits
-
-        return await compare_runs(self.store, runs, baseline)
-
-    async def compare_with_last_success(self, run: "Run", wait_seconds: float | None = None) -> "Comparison":
-        """Return how a run differs from the newest run of its workflow that began before it and succeeded.
-
-        Args:
-            run: the run.
-            wait_seconds: how long each query may wait for an index that follows; ``None``: until it has everything.
-
-        Raises:
-            StoreBusy: the index does not reach back to that success yet.
-            ExecutionNotFound: there is no such run, or no earlier one of its workflow has succeeded.
-            InvalidInput: an id cannot be one, or more than one workflow has a run with it and none was named.
-            StoreError: the store could not be read.
-        """
-        from execution_history.history.comparison import compare_with_last_success  # noqa: PLC0415 - as above
-
-        return await compare_with_last_success(self.store, run, wait_seconds)
 
 
 _shared: ExecutionHistoryService | None = None

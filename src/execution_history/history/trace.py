@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
+from execution_history.history.answers import damaged_of, reach_entry
 from execution_history.history.nesting import Summary, parent_among, parent_of, query_within
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey
 from execution_history.records.attributes import attributes_of
@@ -112,8 +113,8 @@ class Trace:
             "missing_parent": None if missing is None else {"workflow_id": missing[0], "execute_id": missing[1]},
             "is_circular": self.is_circular,
             "left_out": self.left_out,
-            **({"damaged": [key._asdict() for key in self.damaged]} if self.damaged else {}),
-            **({} if self.reach.is_complete else {"reach": asdict(self.reach)}),
+            **damaged_of(self.damaged),
+            **reach_entry(self.reach),
         }
 
 

@@ -8,15 +8,16 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack, cast
 
 import orjson
 
-from execution_history.errors import InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
+from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
+from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import Sort, sort_of
 from execution_history.query.parameters import filter_of
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
 KIND: Final = "view"
@@ -24,7 +25,6 @@ LONGEST_NAME: Final = 100
 MOST_VIEWS: Final = 200
 
 _MOST_FILTERS: Final = 200
-_MOST_ATTEMPTS: Final = 100
 
 Pairs = Sequence[tuple[str, str]]
 
@@ -104,7 +104,7 @@ class Views:
             StoreError: the store could not be read.
         """
         await self._store.open()
-        found = [_view_of(entry) for entry in await self._store.entries(KIND)]
+        found = [view for entry in await self._store.entries(KIND) if (view := _readable(entry)) is not None]
         return sorted(found, key=lambda view: (not view.is_starred, view.position, view.name.casefold()))
 
     async def named(self, name: str) -> View:
@@ -167,22 +167,21 @@ class Views:
         for name, read in (("name", _name_of), ("filters", self._checked), ("sort", sort_of)):
             if name in changes:
                 changes[name] = read(changes[name])
-        for _ in range(_MOST_ATTEMPTS):
-            views = {view.id: view for view in await self.all()}
-            view = views.pop(view_id, None)
-            if view is None:
-                raise ViewNotFound(view_id, [each.name for each in views.values()])
+        others = [view for view in await self.all() if view.id != view_id]
+
+        def changed(entry: Entry | None) -> bytes:
+            if entry is None:
+                raise ViewNotFound(view_id, [each.name for each in others])
+            view = _view_of(entry)
             if expected is not None and view.version != expected:
                 raise ViewChanged(view.name)
             if "name" in changes:
-                _free(changes["name"], views.values())
+                _free(changes["name"], others)
             made = replace(view, **changes)
-            if made == view:
-                return view
-            entry = await self._store.put_entry(KIND, view_id, _bytes_of(made), expected=view.version)
-            if entry is not None:
-                return _view_of(entry)
-        raise StoreBusy("Others keep changing this view: try again.")
+            return entry.value if made == view else _bytes_of(made)
+
+        entry = await change_entry(self._store, EntryName(KIND, view_id), changed)
+        return _view_of(cast("Entry", entry))
 
     async def arrange(self, view_ids: Sequence[str]) -> list[View]:
         """Put the views into this order, those that are not named behind them, and return all.
@@ -238,6 +237,18 @@ def _free(name: str, views: Iterable[View]) -> str:
 
 def _bytes_of(view: View) -> bytes:
     return orjson.dumps({name: value for name, value in asdict(view).items() if name not in {"id", "version"}})
+
+
+def _readable(entry: Entry) -> View | None:
+    """Return the view that an entry holds; ``None`` where it holds none, whoever wrote it."""
+    try:
+        view = _view_of(entry)
+        _name_of(view.name)
+        sort_of(view.sort)
+    except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    flags, place = (view.ascending, view.is_starred), view.position
+    return view if all(isinstance(flag, bool) for flag in flags) and type(place) is int else None
 
 
 def _view_of(entry: Entry) -> View:

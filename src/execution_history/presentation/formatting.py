@@ -13,11 +13,7 @@ from execution_history.records.cost import cost_of, units_of
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import COST, INTERRUPT
 from execution_history.records.partial import Unread
-
-_SECOND: Final = 1_000
-_MINUTE: Final = 60_000
-_HOUR: Final = 3_600_000
-_DAY: Final = 86_400_000
+from execution_history.records.time_units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 _THIN: Final = "\u202f"
 _UNITS: Final = ("KB", "MB", "GB", "TB")
@@ -59,15 +55,15 @@ def one_line(text: str, limit: int = 200) -> str:
 def duration(milliseconds: int) -> str:
     """Return a time as ``840 ms``, ``12.4 s``, ``3 min 07 s``, ``2 h 05 min`` or ``3 d 04 h``."""
     tenths = milliseconds // 100
-    if milliseconds < _SECOND:
+    if milliseconds < SECOND_MS:
         return f"{max(0, milliseconds)} ms"
-    if milliseconds < _MINUTE:
+    if milliseconds < MINUTE_MS:
         return f"{tenths // 10}.{tenths % 10} s"
-    if milliseconds < _HOUR:
-        return f"{milliseconds // _MINUTE} min {milliseconds % _MINUTE // _SECOND:02d} s"
-    if milliseconds < _DAY:
-        return f"{milliseconds // _HOUR} h {milliseconds % _HOUR // _MINUTE:02d} min"
-    return f"{milliseconds // _DAY} d {milliseconds % _DAY // _HOUR:02d} h"
+    if milliseconds < HOUR_MS:
+        return f"{milliseconds // MINUTE_MS} min {milliseconds % MINUTE_MS // SECOND_MS:02d} s"
+    if milliseconds < DAY_MS:
+        return f"{milliseconds // HOUR_MS} h {milliseconds % HOUR_MS // MINUTE_MS:02d} min"
+    return f"{milliseconds // DAY_MS} d {milliseconds % DAY_MS // HOUR_MS:02d} h"
 
 
 def grouped(number: int | None) -> str:

@@ -51,12 +51,12 @@ class Headline(NamedTuple):
     frames: tuple[str, ...]
     reason: str
 
-    def told(self, translate: Callable[..., _Text]) -> _Text:
+    def translated(self, translate: Callable[..., _Text]) -> _Text:
         """Return the sentence without the reason; *translate* makes text, or HTML, of a sentence and its arguments."""
-        told = translate(self.sentence, **self.facts)
+        text = translate(self.sentence, **self.facts)
         for frame in self.frames:
-            told = translate(frame, sentence=told, **self.facts)
-        return told
+            text = translate(frame, sentence=text, **self.facts)
+        return text
 
 
 def headline_of(record: dict[str, Any], known: RunAttributes, now: int) -> Headline:

@@ -13,6 +13,7 @@ from execution_history.presentation.translator import Translator
 from execution_history.records.metadata import PROOF, RECORDED_AS
 from execution_history.records.origin import is_function
 from execution_history.records.proof import Proof
+from execution_history.records.time_units import DAY_MS, HOUR_MS, MINUTE_MS
 from execution_history.records.values import integer
 
 STATUSES: Final = {
@@ -112,8 +113,9 @@ LOST_RESULT: Final = (
     ),
 )
 """What it means that a run may have happened unseen, and what to do."""
+
 WINDOWS: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days")}
-"""The windows of the overview."""
+"""The windows of time that the page offers everywhere; some places have a shorter or a longer one too."""
 
 SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "30d": N_("in the last 30 days")}
 """The same in sentences about what happened in them."""
@@ -121,14 +123,11 @@ SINCE: Final = {"24h": N_("since yesterday"), "7d": N_("in the last 7 days"), "3
 FAILURE_STATES: Final = {"new": N_("new"), "back": N_("back"), "more": N_("more than usual"), "still": N_("still")}
 """How a kind of failure compares with the time before."""
 
-_MINUTE: Final = 60_000
-_HOUR: Final = 3_600_000
-_DAY: Final = 86_400_000
-_LONG_AGO: Final = 60 * _DAY
+_LONG_AGO: Final = 60 * DAY_MS
 _DISTANCES: Final = (
-    (_DAY, (N_("%(count)s d ago"), N_("in %(count)s d"))),
-    (_HOUR, (N_("%(count)s h ago"), N_("in %(count)s h"))),
-    (_MINUTE, (N_("%(count)s min ago"), N_("in %(count)s min"))),
+    (DAY_MS, (N_("%(count)s d ago"), N_("in %(count)s d"))),
+    (HOUR_MS, (N_("%(count)s h ago"), N_("in %(count)s h"))),
+    (MINUTE_MS, (N_("%(count)s min ago"), N_("in %(count)s min"))),
 )
 _LONGEST_PROOF: Final = 60
 _LONGEST_STATUS: Final = 20
@@ -240,7 +239,7 @@ def token_parts(_: Translator, read: str, written: str) -> str:
 def ago(_: Translator, moment: int, now: int) -> str:
     """Return how long before or after *now* (both in milliseconds) *moment* is; its date when that is long."""
     past = now - moment
-    if abs(past) < _MINUTE:
+    if abs(past) < MINUTE_MS:
         return _("just now")
     if abs(past) > _LONG_AGO:
         return day(moment, UTC)

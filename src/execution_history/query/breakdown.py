@@ -57,6 +57,8 @@ class BreakdownQuery:
         limit: how many groups are returned, 1 to 1,000.
         bucket: the length of the time buckets of trends; ``None``: without trends.
         zone: as in :class:`~.model.StatisticsQuery`.
+        most_runs: so many of the newest runs are counted at most where rollups cannot count them; ``None``: until the
+            store decides.
         wait_seconds: as in :class:`~.model.RecordQuery`.
 
     Raises:
@@ -69,6 +71,7 @@ class BreakdownQuery:
     limit: int = 100
     bucket: BucketSize | None = None
     zone: str = "UTC"
+    most_runs: int | None = None
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -83,6 +86,8 @@ class BreakdownQuery:
                 names=", ".join(GROUP_SORTS),
             )
         check_number("limit", self.limit)
+        if self.most_runs is not None:
+            check_number("most_runs", self.most_runs)
         if not 1 <= self.limit <= MOST_GROUPS:
             raise InvalidQuery(
                 "A breakdown has 1 to %(most)s groups, not %(limit)s.", most=MOST_GROUPS, limit=self.limit
@@ -135,7 +140,7 @@ class Breakdown:
         total_groups: how many there are.
         bucket_edges: the starts (ms) of the buckets of trends and the end of the last; empty without a bucket.
         reach: how much of the history the answer covers.
-        covers: of how many of the newest runs that are in a group; ``None``: of all. Others are too many to be counted.
+        covers: of how many of the newest runs that match; ``None``: of all. Others are too many to be counted.
         percentiles_are_exact: as in :class:`~.model.Statistics`.
         damaged: as in :class:`~.model.Statistics`.
     """

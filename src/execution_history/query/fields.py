@@ -328,6 +328,9 @@ FILTERS: Final[tuple[FilterField, ...]] = tuple(
 )
 """Every filter there is, in the order of the help."""
 
+LABELS: Final = {row.name: row.label for row in FILTERS}
+"""What filters, and what runs are counted by, are called, by their names."""
+
 ATTRIBUTES: Final = tuple(
     dict.fromkeys(
         [

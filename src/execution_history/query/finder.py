@@ -9,7 +9,7 @@ a store brings its statements, and a page is defined here. No step reads one rec
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -22,6 +22,7 @@ from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
     Bucket,
+    FailureGroup,
     IndexReach,
     RecordKey,
     RecordQuery,
@@ -275,15 +276,17 @@ def count(
         rolled = yield steps.RollupCounts(first, last, tuple(edges))
         sums = {number: each for number, each, _ in rolled}
         parts = {number: percentiles_in(durations) for number, _, durations in rolled}
-        histogram = Counter[int]()
-        for *_, durations in rolled:
-            histogram.update(durations)
-        percentiles = percentiles_in(histogram)
+        percentiles = percentiles_in(_together(durations for *_, durations in rolled))
     if query.counts_only:
         percentiles, parts, sums = (None, None, None), {}, {number: Sums(each.counts) for number, each in sums.items()}
     else:
         costs = yield steps.Costs(first, last, tuple(edges))
         sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
+    codes: dict[str, int] = {}
+    failures: list[FailureGroup] = []
+    if not query.figures_only:
+        codes = yield steps.ErrorCodes(first, last)
+        failures = yield steps.Failures(first, last, tuple(edges), period_before(query, last))
     nothing = Sums({})
     return Statistics(
         totals=sum_of(sums.values()).figures(percentiles),
@@ -291,11 +294,18 @@ def count(
             Bucket(start, end, sums.get(number, nothing).figures(parts.get(number, (None, None, None))))
             for number, (start, end) in enumerate(pairwise(edges))
         ],
-        error_codes=most_frequent((yield steps.ErrorCodes(first, last))),
-        failures=in_group_order((yield steps.Failures(first, last, tuple(edges), period_before(query, last)))),
+        error_codes=most_frequent(codes),
+        failures=in_group_order(failures),
         reach=reach,
         percentiles_are_exact=is_exact,
     )
+
+
+def _together(histograms: Iterable[Mapping[int, int]]) -> Counter[int]:
+    whole = Counter[int]()
+    for each in histograms:
+        whole.update(each)
+    return whole
 
 
 def _only(sums: Sums, statuses: Sequence[str]) -> Sums:

@@ -31,10 +31,10 @@ from execution_history.records.record import OPEN_STATUSES
 from execution_history.records.timeline import nodes_of
 from execution_history.records.usage import usage_of
 
-EXACT_RUNS: Final = 5_000
+EXACT_RUNS: Final = 2_500
 """Up to so many runs the percentiles of workflows and nodes are exact, though rollups could count them."""
 
-MOST_RUNS: Final = 20_000
+MOST_RUNS: Final = 8_000
 """So many of the newest runs are counted where rollups cannot count them; by node a quarter of them."""
 
 ROLLED_UP: Final[frozenset[By]] = frozenset({"workflow", "node"})
@@ -125,7 +125,7 @@ def breakdown_of(
     """Return the breakdown of *runs*.
 
     Percentiles of more than *exact_runs* runs that rollups can count come from histograms; of runs that they cannot
-    count the newest *most* that are in a group are counted.
+    count the newest *most* are counted, whether they are in a group or not.
 
     Raises:
         InvalidQuery: there is no such time zone, or there would be too many buckets.
@@ -134,14 +134,13 @@ def breakdown_of(
     times = [run.facts.create_time for run in runs]
     edges = bucket_edges(min(times), max(times), query.bucket, zone) if times and query.bucket else []
     is_rolled = bool(times) and _may_roll_up(query, min(times))
-    counted = [run for run in runs if _is_counted(query.by, run)]
     most = _most(query, most)
-    covers = most if len(counted) >= most and not is_rolled else None
+    covers = most if len(runs) >= most and not is_rolled else None
     is_rolled = is_rolled and len(runs) > exact_runs
     if covers is not None:
-        counted = sorted(counted, key=lambda run: (run.facts.create_time, run.arrival))[-most:]
+        runs = sorted(runs, key=lambda run: (run.facts.create_time, run.arrival))[-most:]
     groups: dict[str, _GroupTally] = {}
-    for run in counted:
+    for run in runs:
         if query.by == "node":
             _add_nodes(groups, run, edges)
             continue
@@ -165,13 +164,10 @@ def _may_roll_up(query: BreakdownQuery, first: int) -> bool:
     return query.by in ROLLED_UP and is_rolled_up(query.filter, first)
 
 
-def _is_counted(by: By, run: Groupable) -> bool:
-    return by == "node" or bool(_keys(by, run))
-
-
 def _most(query: BreakdownQuery, most: int) -> int:
     """Return how many runs are counted one by one: each has several nodes."""
-    return max(1, most // 4) if query.by == "node" else most
+    most = max(1, most // 4) if query.by == "node" else most
+    return most if query.most_runs is None else max(1, min(most, query.most_runs))
 
 
 def _keys(by: By, run: Groupable) -> tuple[str, ...]:
@@ -229,8 +225,9 @@ def break_down(
     if is_rolled:
         found, total = yield from _rolled_groups(query, first, last, edges)
     else:
-        counted, number = yield steps.GroupRows(first, last, edges, _most(query, most))
-        covers = number if number >= _most(query, most) and not may_roll_up else None
+        limit = exact_runs if may_roll_up else _most(query, most)
+        counted, number = yield steps.GroupRows(first, last, edges, limit)
+        covers = number if number >= limit and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
         groups=in_order(found, query.sort)[: query.limit],
@@ -265,14 +262,11 @@ def _rolled_groups(
 def _by_documents(query: BreakdownQuery, reach: IndexReach, reading: Reading, most: int) -> steps.Steps[Breakdown]:
     """Return the steps for a query that has to read the records that could match, the newest first."""
     runs: list[Groupable] = []
-    counted = 0
     end: Position | None = None
     while True:
         rows, end = yield steps.Portion(end)
         found = yield from reading.read_all(rows)
-        read = [Groupable(each.record, each.facts, each.row.seq) for each in found]
-        runs += read
-        counted += sum(_is_counted(query.by, run) for run in read)
-        if end is None or counted >= most:
+        runs += [Groupable(each.record, each.facts, each.row.seq) for each in found]
+        if end is None or len(runs) >= most:
             break
     return replace(breakdown_of(query, runs, reach, most=most), damaged=tuple(reading.damaged))

@@ -157,6 +157,7 @@ class StatisticsQuery:
         zone: the time zone of the hours, days, weeks and months (an IANA name).
         now: the present (milliseconds), where a window without an end ends; ``None``: the last run's time.
         counts_only: leave percentiles, tokens and costs out, so that fewer rows have to be read.
+        figures_only: leave error codes and failures out, likewise.
         new_since: a failure first seen at this time (milliseconds) or later is new; ``None``: no failure is.
         wait_seconds: as in :class:`RecordQuery`.
     """
@@ -167,6 +168,7 @@ class StatisticsQuery:
     new_since: int | None = None
     now: int | None = None
     counts_only: bool = False
+    figures_only: bool = False
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:

@@ -160,6 +160,8 @@ def statistics_of(
     for run in runs:
         totals.add(run.facts)
         tallies[bucket_number(edges, run.facts.create_time)].add(run.facts)
+        if query.figures_only:
+            continue
         if run.facts.error_code is not None:
             codes[run.facts.error_code] += 1
         if run.facts.fingerprint is not None:

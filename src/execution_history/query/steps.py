@@ -138,9 +138,9 @@ class Failures(NamedTuple):
 
 
 class GroupRows(NamedTuple):
-    """Count the newest *most* rows from *first* to *last* (ms) that are in a group, by group and between *edges*.
+    """Count the newest *most* rows from *first* to *last* (ms) by group and between *edges*.
 
-    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows were counted.
+    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows there were, in a group or not.
     """
 
     first: int

@@ -2,17 +2,16 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
 from execution_history.errors import InvalidQuery, Message, quoted
 from execution_history.query.model import BucketSize
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 
 MOST_BUCKETS: Final = 5_000
 
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
 _DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
 _LONGEST_DAYS: Final[dict[BucketSize, int]] = {"day": 1, "week": 7, "month": 31}
 _LAST_YEAR: Final = 9_998
@@ -33,6 +32,11 @@ def zone_of(name: str) -> ZoneInfo:
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None
 
 
+def moment_of(milliseconds: int, zone: tzinfo) -> datetime:
+    """Return a time in milliseconds since the epoch, in *zone*."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
+
+
 def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo) -> list[int]:
     """Return the starts (ms) of the buckets from the one with *first* to the one with *last*, and the end of that one.
 
@@ -41,7 +45,7 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
     Raises:
         InvalidQuery: they would be more than 5 000, or in the year 9999.
     """
-    if datetime.fromtimestamp(last / 1000, UTC).year > _LAST_YEAR:
+    if moment_of(last, UTC).year > _LAST_YEAR:
         raise InvalidQuery("The statistics end before the year 9999: give an earlier end of the time range.")
     size = _fitting(first, last) if size is None else size
     edges = [_start(first, size, zone)]
@@ -60,14 +64,14 @@ def bucket_edges(first: int, last: int, size: BucketSize | None, zone: ZoneInfo)
 def bucket_size(start: int, end: int) -> BucketSize:
     """Return the size of the bucket from *start* to *end* (ms); clocks may have changed in it."""
     length = end - start
-    if length <= 2 * _HOUR:
+    if length <= 2 * HOUR_MS:
         return "hour"
-    return next((name for name, days in _DAYS if length <= days * _DAY + 2 * _HOUR), "month")
+    return next((name for name, days in _DAYS if length <= days * DAY_MS + 2 * HOUR_MS), "month")
 
 
 def _fitting(first: int, last: int) -> BucketSize:
     """Return the shortest of day, week and month that does not make too many buckets."""
-    fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * _DAY) < MOST_BUCKETS - 1]
+    fitting: list[BucketSize] = [name for name, days in _DAYS if (last - first) // (days * DAY_MS) < MOST_BUCKETS - 1]
     return fitting[0] if fitting else "month"
 
 
@@ -85,15 +89,15 @@ def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
     if size == "hour":
         # Where clocks go back by half an hour, the hour that would start again early goes on instead.
-        following = _hour_start(start + _HOUR, zone)
-        return following if following > start else start + _HOUR
+        following = _hour_start(start + HOUR_MS, zone)
+        return following if following > start else start + HOUR_MS
     # Noon is the same day whatever the clocks did at midnight.
-    day = _day(start + _DAY // 2, zone)
+    day = _day(start + DAY_MS // 2, zone)
     return _midnight(_first_day(day + timedelta(days=_LONGEST_DAYS[size]), size), zone)
 
 
 def _day(time: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).date()
+    return moment_of(time, zone).date()
 
 
 def _first_day(day: date, size: BucketSize) -> date:
@@ -104,9 +108,9 @@ def _first_day(day: date, size: BucketSize) -> date:
 
 
 def _hour_start(time: int, zone: ZoneInfo) -> int:
-    offset = datetime.fromtimestamp(time / 1000, UTC).astimezone(zone).utcoffset() or timedelta()
+    offset = moment_of(time, zone).utcoffset() or timedelta()
     shift = round(offset.total_seconds() * 1000)
-    return (time + shift) // _HOUR * _HOUR - shift
+    return (time + shift) // HOUR_MS * HOUR_MS - shift
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

@@ -32,10 +32,10 @@ class NameLearning:
         self._learning: set[asyncio.Task[None]] = set()
         self._hindrance: str | None = None
 
-    async def learn(self, heard: Iterable[UpstreamName], source: str) -> None:
+    async def learn(self, named: Iterable[UpstreamName], source: str) -> None:
         """Keep the names that are new or changed. Never raises for what the store does."""
         try:
-            await self._names.learn_names(heard, source)
+            await self._names.learn_names(named, source)
         except StoreError as error:
             if str(error) != self._hindrance:
                 _log.warning("The names of workflows could not be kept: %s", error)
@@ -43,10 +43,10 @@ class NameLearning:
         else:
             self._hindrance = None
 
-    def learn_soon(self, heard: Iterable[UpstreamName], source: str) -> None:
+    def learn_soon(self, named: Iterable[UpstreamName], source: str) -> None:
         """Keep them beside whatever goes on; names that come while too many others are being kept come again."""
         if len(self._learning) < _MOST_AT_ONCE:
-            task = asyncio.create_task(self.learn(heard, source))
+            task = asyncio.create_task(self.learn(named, source))
             self._learning.add(task)
             task.add_done_callback(self._learning.discard)
 

@@ -6,7 +6,9 @@ It is kept in the database only: rebuilding a history from its JSON files loses 
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-FEED_KEPT_MS: Final = 30 * 24 * 60 * 60 * 1000
+from execution_history.records.time_units import DAY_MS
+
+FEED_KEPT_MS: Final = 30 * DAY_MS
 """How long, at least, the change feed keeps deletions (milliseconds)."""
 
 

@@ -6,7 +6,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
-from execution_history.records.pricing import PriceBook, Prices
+from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
 
@@ -168,8 +168,3 @@ async def flush(store: HistoryStore) -> None:
 def record_limit_of(store: HistoryStore) -> int:
     """Return the largest size in bytes of a record that is made for *store*; see ``records/size_limit``."""
     return max(LEAST_LIMIT, store.record_limit_bytes) if isinstance(store, Limited) else LARGEST_RECORD
-
-
-def fixed_prices_of(store: HistoryStore) -> Prices:
-    """Return the prices that the settings give for *store*; none where its registry has them."""
-    return store.prices.fixed if isinstance(store, Priced) else Prices()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of
 from execution_history.records.digest import RecordDigest
 from execution_history.stores.administration import EntryName
 from execution_history.transfer.named_records import NamedRecords

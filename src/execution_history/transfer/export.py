@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, get_args
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, Sort

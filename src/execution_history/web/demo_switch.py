@@ -12,6 +12,9 @@ from execution_history.coze.gateway_refusals import gateway_path
 COOKIE: Final = "demo"
 """Holds the token of the demo that a browser looks at, until it is closed."""
 
+IS_DEMO: Final = "execution_history.demo"
+"""The key of a request's scope that says that the demo beside a history answers it."""
+
 _OWN: Final = ("/demo", "/healthz", "/readyz")
 """Paths that the history always answers."""
 
@@ -39,7 +42,7 @@ class DemoSwitch:
             return
         if self._of_demo is None:
             self._of_demo = self._create_app(application)
-        await self._of_demo(scope, receive, send)
+        await self._of_demo({**scope, IS_DEMO: True}, receive, send)
 
     def _is_for_demo(self, scope: Scope) -> bool:
         if scope["path"].startswith(_OWN) or gateway_path(scope) is not None:

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from starlette.responses import Response
 
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import damaged_of
 from execution_history.presentation.translator import LANGUAGES, Translator
 from execution_history.query.model import Selection
 from execution_history.records.encoding import encode

@@ -59,6 +59,7 @@ def test_longer_durations_have_larger_buckets() -> None:
     exact_runs=st.sampled_from([0, 5, 20]),
     statuses=st.sampled_from([(), (), ("failed", "interrupted")]),
     counts_only=st.booleans(),
+    figures_only=st.booleans(),
 )
 @settings(max_examples=80, deadline=None)
 def test_statistics_from_rollups_are_those_of_the_specification(
@@ -71,10 +72,12 @@ def test_statistics_from_rollups_are_those_of_the_specification(
     exact_runs: int,
     statuses: tuple[str, ...],
     counts_only: bool,
+    figures_only: bool,
 ) -> None:
     """The same counts, sums and percentiles of the same histograms, whole hours or not, and they say so."""
     wanted = RecordFilter(workflow_ids=workflow_ids, statuses=statuses, created_from=times[0], created_before=times[1])
-    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, counts_only=counts_only)
+    only = {"counts_only": counts_only, "figures_only": figures_only}
+    query = StatisticsQuery(filter=wanted, bucket=bucket, zone=zone, **only)
 
     async def compare() -> None:
         folder = tmp_path_factory.mktemp("h")

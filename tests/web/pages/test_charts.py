@@ -9,7 +9,7 @@ import pytest
 
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.query.model import BucketSize, Figures
-from execution_history.web.pages.chart_axis import TimeAxis, axis_of
+from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Card, Counted, cards_of, round_duration, short
 from execution_history.web.pages.charts import lines, round_up, round_up_time, stacked, two_sided
 from execution_history.web.pages.month_view import months_of, spent_of
@@ -31,17 +31,17 @@ def time(text: str, zone: ZoneInfo = SHANGHAI) -> int:
     return round(datetime.fromisoformat(text).replace(tzinfo=zone).timestamp() * 1000)
 
 
-def axis(since: str, until: str, size: BucketSize | None = None, zone: ZoneInfo = SHANGHAI) -> TimeAxis:
+def axis(since: str, until: str, size: BucketSize | None = None, zone: ZoneInfo = SHANGHAI) -> ChartAxis:
     """An axis from one time of a zone to another."""
     return axis_of(time(since, zone), time(until, zone), zone, size)
 
 
-def ticks(shown: TimeAxis) -> list[str]:
+def ticks(shown: ChartAxis) -> list[str]:
     """What stands below a chart."""
     return [tick.text for tick in shown.ticks()]
 
 
-def cards(shown: TimeAxis, totals: Figures, *buckets: Figures, language: str = "en") -> list[Card]:
+def cards(shown: ChartAxis, totals: Figures, *buckets: Figures, language: str = "en") -> list[Card]:
     """The charts of *buckets*, the first ones of an axis."""
     translate = LANGUAGES.find([language]) or LANGUAGES.of_header("")
     return cards_of(Counted.of(shown, totals, dict(zip(shown.edges, buckets, strict=False)), is_exact=True), translate)

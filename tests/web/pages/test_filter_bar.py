@@ -102,6 +102,16 @@ async def test_tabs_have_numbers(site: Site) -> None:
     assert ["All 2", "Failed 2", "Running 0", "Interrupted 0", "Success 0", "★ Pinned 1"] == _tabs(counted)
 
 
+@pytest.mark.anyio
+async def test_tabs_of_a_list_within_a_time_are_exact(site: Site) -> None:
+    """Each status is counted by hours, however many runs there are, also of one workflow."""
+    await _filled(site, "timed")
+    expected = ["All 4", "Failed 3", "Running 0", "Interrupted 0", "Success 1", "★ Pinned 1"]
+    assert expected == _tabs((await site.client.get("/workflows/timed/tabs?since=24h")).text)
+    assert expected == _tabs((await site.client.get("/runs/tabs?since=24h&workflow=timed")).text)
+    assert "All 0" == _tabs((await site.client.get("/workflows/timed/tabs?until=2020-01-01")).text)[0]
+
+
 def _tabs(page: str) -> list[str]:
     tabs = re.search(r'<nav class="tabs".*?</nav>', page, re.DOTALL)
     assert tabs is not None

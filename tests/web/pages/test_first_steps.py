@@ -1,6 +1,7 @@
 """The first minutes: the empty page, the demo beside the history, and the form that runs a workflow."""
 
 import html
+import re
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -65,23 +66,38 @@ async def test_the_demo_is_looked_at_and_left_again(empty: Site, open_context: O
     await page.get_by_role("button", name="Open the demo").click()
     await expect(page.get_by_text("Demo data")).to_be_visible()
     await expect(page.get_by_role("link", name="Order triage").first).to_be_visible()
-    assert "No runs here yet" in (await empty.client.get("/")).text
+    assert "No runs here" in (await empty.client.get("/")).text
     assert 0 == (await empty.client.get("/coze/history")).json()["total"]
     await page.goto(f"{empty.base}/workflows/7536912840317468672/run")
     await page.get_by_role("button", name="Start a run", exact=True).click()
     await expect(page.locator("h1")).to_contain_text("Succeeded after")
     await page.get_by_role("button", name="Leave").click()
-    await expect(page.locator("h1")).to_contain_text("No runs here yet")
+    await expect(page.locator("h1")).to_contain_text("No runs here")
     assert [] == await empty.application.service.workflow_summaries()
 
 
 async def test_an_old_cookie_of_a_demo_shows_the_history(empty: Site) -> None:
     """It names the demo of another start of the server, or one that nobody has opened yet."""
-    assert "No runs here yet" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
+    assert "No runs here" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
     await empty.client.post("/demo")
     assert "Demo data" in (await empty.client.get("/")).text
     empty.client.cookies.clear()
-    assert "No runs here yet" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
+    assert "No runs here" in (await empty.client.get("/", headers={"cookie": "demo=old"})).text
+
+
+async def test_a_page_of_the_demo_that_was_left_changes_nothing_in_the_history(empty: Site) -> None:
+    """Its forms say that they are the demo's: what stands open in another tab reaches no run of the history."""
+    await empty.record("w", "kept", execute_status="success")
+    await empty.client.post("/demo")
+    shown = (await empty.client.get("/runs")).text
+    empty.client.cookies.clear()
+    forms = re.findall(r'<form\b[^>]*method="post"[^>]*>(<input type="hidden" name="of" value="demo">)?', shown)
+    assert forms
+    assert all(forms)
+    fields = {"of": "demo", "do": "delete", "all": "1", "view": "status=success"}
+    refused = await empty.client.post("/runs/act", data=fields)
+    assert (422, True) == (refused.status_code, "That page showed the demo" in refused.text)
+    assert await empty.application.service.get_execution_detail("w", "kept") is not None
 
 
 async def test_the_demo_answers_no_call_of_the_gateway(empty: Site) -> None:

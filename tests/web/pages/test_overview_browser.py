@@ -84,7 +84,7 @@ async def test_a_failure_can_be_tapped_on_a_phone(site: Site, open_context: Open
 async def test_it_can_be_read_without_scripts(site: Site, open_context: OpenContext) -> None:
     """Failures, their bars and all links are made on the server."""
     await _failed(site, "read", "one", "no script has run")
-    page = await _overview(open_context, "/?failures=all", java_script_enabled=False)
+    page = await _overview(open_context, "/?failures=all&window=30d", java_script_enabled=False)
     row = page.locator(".failures tbody tr", has_text="no script has run")
     await expect(row.locator(".spark .failed")).to_have_count(1)
     await row.locator(".wf a").click()

@@ -12,7 +12,7 @@ from execution_history.presentation.dialogue import dialogue_of
 from execution_history.records.encoding import encode
 from execution_history.records.record import KEYS, Document, new_document
 from execution_history.web.pages.markdown import is_markdown, rendered
-from execution_history.web.pages.time_axis import Axis
+from execution_history.web.pages.run_axis import RunAxis
 from execution_history.web.pages.traceback_view import traceback_view
 from execution_history.web.pages.waterfall import waterfall_of
 from tests.web.pages.conftest import FIRST, OpenContext, Site
@@ -331,7 +331,7 @@ async def test_a_question_that_was_answered_is_shown_as_a_dialogue(site: Site) -
 
 def test_waiting_is_cut_out_of_the_axis() -> None:
     """Bars stand as if nobody had waited, and what is cut is said."""
-    axis = Axis(1_000, 11_000, ((3_000, 9_000),))
+    axis = RunAxis(1_000, 11_000, ((3_000, 9_000),))
     assert (4_000, 2_000, 4_000) == (axis.length, axis.at(3_000), axis.at(11_000))
     assert axis.at(8_000) == axis.at(9_000) == 2_000
     assert (500, 500) == axis.span(5_000, 11_000)
@@ -353,3 +353,11 @@ def test_many_messages_are_grouped_and_none_of_the_text_is_lost() -> None:
     assert text == "".join(piece.text for piece in pieces)
     assert len(pieces) <= 40
     assert [piece.at for piece in pieces] == sorted(piece.at for piece in pieces)
+
+
+def test_a_table_of_empty_cells_is_shown_as_it_is_written() -> None:
+    """Rows are filled up to the columns of the first: six thousand characters could become a million cells."""
+    wide = "|" + "a|" * 1_000 + "\n|" + "-|" * 1_000 + "\n" + "|\n" * 900
+    assert "<table" not in rendered(wide)
+    assert len(rendered(wide)) < 2 * len(wide)
+    assert "<table" in rendered("|a|b|\n|-|-|\n|1|2|")

@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.fields import STATE
 from execution_history.query.grouping import GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
-from execution_history.query.predicates import In
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
@@ -44,8 +42,6 @@ class GroupEngine(StatisticsEngine):
         super().__init__(moment, StatisticsQuery(filter=query.filter), limits)
         self._by = query.by
         self._rolled = RollupGroups(moment, query.filter)
-        if query.by == "failed_node":
-            self._predicates = [*self._predicates, In(STATE, ("failed",))]
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -93,10 +89,9 @@ class GroupEngine(StatisticsEngine):
         return self._gathered(self._moment.rows(Fragment(f"{base.sql} {joined}", values_of([base, *arms]))))
 
     def _base(self, first: int, last: int, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows that are in a group, and ``g``, with a row for each group."""
+        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
         column = {"tag": "e.tags", "node": "NULL"}.get(self._by) or f"e.{column_of(GROUPED[self._by])}"
-        is_there = [] if self._by == "node" else [Fragment(f"{column} IS NOT NULL")]
-        source, where = self._within(first, last, *is_there)
+        source, where = self._within(first, last)
         named = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
         newest = (
             f"SELECT e.workflow_id, e.execute_id, e.create_time AS at, e.seq AS place, {named}, e.cost, e.currency, "  # noqa: S608 - literals of ours
@@ -106,10 +101,11 @@ class GroupEngine(StatisticsEngine):
         plain = ", ".join(f"r.{name}" for name in _COLUMNS.split(", "))
         grouped = (
             f"SELECT r.v::text AS k, r.at, r.place, {plain}, r.cost, r.currency, "  # noqa: S608 - literals of ours
-            "NULL::text AS title, NULL::text AS type FROM r"
+            "NULL::text AS title, NULL::text AS type FROM r WHERE r.v IS NOT NULL"
         )
         if self._by == "tag":
-            grouped = grouped.replace("r.v::text AS k", "t.name AS k") + " CROSS JOIN LATERAL unnest(r.v) AS t (name)"
+            named_by_tag = "FROM r CROSS JOIN LATERAL unnest(r.v) AS t (name) WHERE"
+            grouped = grouped.replace("r.v::text AS k", "t.name AS k").replace("FROM r WHERE", named_by_tag)
         elif self._by == "node":
             of_node = plain.replace("r.", "n.")
             grouped = (

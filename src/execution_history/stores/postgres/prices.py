@@ -24,6 +24,7 @@ class ReadPrices:
         self._book = book
         self._statements = statements
         self._read_at = -_SECONDS
+        self._read: list[bytes] = []
 
     def costs(self, connection: Connection) -> Costs:
         """Return what tells the cost of a run.
@@ -36,6 +37,8 @@ class ReadPrices:
             self._book.forget()
         if not self._book.is_known:
             rows = connection.execute(self._statements["entries"], (stored_text(KIND), "", None)).fetchall()
-            self._book.renew(bytes(value) for _, value, _ in rows)
+            self._read = [bytes(value) for _, value, _ in rows]
+            self._book.renew(self._read)
             self._read_at = now
-        return self._book.costs(tuple)
+        # Another thread may let the book forget while a run is being ended, for which those just read then hold.
+        return self._book.costs(lambda: self._read)

@@ -8,7 +8,8 @@ from typing import Final
 from execution_history.query.breakdown import TrendPoint
 from execution_history.query.fields import RecordFilter
 from execution_history.query.grouping import GroupSums
-from execution_history.query.rollups import HOUR_MS, bucket_of, hours_within
+from execution_history.query.rollups import bucket_of, hours_within
+from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.postgres.access_path import TABLE
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from execution_history.query.rollups import HOUR_MS, Piece, bucket_of, hours_within, pieces_within
+from execution_history.query.rollups import Piece, bucket_of, hours_within, pieces_within
 from execution_history.query.statistics import Sums
+from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.postgres.access_path import TABLE
 from execution_history.stores.postgres.moment import Moment, Rows
 from execution_history.stores.postgres.stored_texts import stored_text

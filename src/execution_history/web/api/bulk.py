@@ -81,6 +81,10 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
             return await _counted(service, found)
         return await _waited(service, await service.bulk.delete(found), request.wait_seconds)
 
+
+def add_changes(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes of changes that go on: how far one is, stopping it, and undoing a deletion."""
+
     @router.get(_CHANGE, **described("How far a change of many runs is", ChangeAnswer, FINDING))
     async def get_change(change_id: ChangeId) -> Response:
         """Return a change of all runs that match; one that is over is known for a day."""

@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.history.live_feed import FeedSubscription, LiveEvent
+from execution_history.history.live_events import LiveEvent
+from execution_history.history.live_feed import FeedSubscription
 from execution_history.web.api.query_parameters import parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import NOT_HELD_BACK, ByteStream

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery, overview_json
+from execution_history.history.answers import json_of
+from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.query_parameters import descending_of, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, described
@@ -17,7 +18,10 @@ _NAMES: Final = frozenset({"window", "sort", "order", "zone", "account_id"})
 
 WindowName = Annotated[str, Query(alias="window", description=f"How far back it looks: {', '.join(WINDOWS)}.")]
 SortName = Annotated[str, Query(alias="sort", description=f"The order of the workflows: {', '.join(SORTS)}.")]
-Order = Annotated[str, Query(alias="order", description="desc (the default) or asc.")]
+Order = Annotated[
+    str | None,
+    Query(alias="order", description="desc or asc; by default names and success_rate asc, everything else desc."),
+]
 ZoneName = Annotated[str, Query(alias="zone", description="The time zone of days, such as Asia/Shanghai.")]
 
 
@@ -31,7 +35,7 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
         request: Request,
         _window: WindowName = "24h",
         _sort: SortName = "failed",
-        _order: Order = "desc",
+        _order: Order = None,
         _zone: ZoneName = "UTC",
     ) -> Response:
         """Return the failures of a window in groups, each workflow's figures in it, and what is open now.
@@ -42,10 +46,10 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
         query = OverviewQuery(
             window=words.only("window") or "24h",  # type: ignore[arg-type] # checked by OverviewQuery
             sort=words.only("sort") or "failed",  # type: ignore[arg-type] # as above
-            descending=descending_of(words.only("order") or "desc"),
+            descending=None if (order := words.only("order")) is None else descending_of(order),
             zone=words.zone().key,
         )
         found = await service.overview(query)
         translate = translator_for(request.headers)
-        content = overview_json(found) | {"problems": [*map(translate.message, found.problems)]}
+        content = json_of(found) | {"problems": [*map(translate.message, found.problems)]}
         return json_answer(encode_shapes({"success": True, **content}))

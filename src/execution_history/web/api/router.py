@@ -14,14 +14,14 @@ from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.web.api.bulk import add_bulk
+from execution_history.web.api.bulk import add_bulk, add_changes
 from execution_history.web.api.live import add_live
 from execution_history.web.api.overview import add_overview
 from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
-from execution_history.web.api.search import add_counting, add_finding
+from execution_history.web.api.search import add_counting, add_finding, add_grouping
 from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
 from execution_history.web.api.views import add_views
@@ -63,6 +63,7 @@ def history_router(
     add_live(router, service.follow if live is None else live.follow, service.workflow_named)
     add_finding(router, service)
     add_counting(router, service)
+    add_grouping(router, service)
     add_overview(router, service)
     add_export(router, service)
     add_import(router, service, limits or ReadingLimits(service.record_limit_bytes))
@@ -75,6 +76,7 @@ def history_router(
     add_prices(router, service)
     add_deleting(router, service)
     add_bulk(router, service)
+    add_changes(router, service)
     add_views(router, service)
     add_running(router, runner)
     add_resuming(router, runner)

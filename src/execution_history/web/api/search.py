@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
-from execution_history.history.keyword_query import damaged_of
+from execution_history.history.answers import json_of, remarks_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery
+from execution_history.query.breakdown import BYS, GROUP_SORTS, BreakdownQuery
 from execution_history.query.grouping import breakdown_of
-from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, Statistics, StatisticsQuery
+from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
@@ -39,8 +39,6 @@ from execution_history.web.api.schemas.executions import (
 from execution_history.web.api.schemas.reports import BreakdownAnswer, StatisticsAnswer
 from execution_history.web.responses import encode_shapes, json_answer
 
-_COUNTED: Final = ("totals", "buckets", "error_codes", "failures", "percentiles_are_exact")
-_GROUPED: Final = ("groups", "total_groups", "bucket_edges", "covers", "percentiles_are_exact")
 _NOWHERE: Final = IndexReach(0, 0)
 _NOTHING: Final = Selection(documents=(), total=0, total_is_exact=True, next=None, has_more=False, reach=_NOWHERE)
 _COUNTING: Final = frozenset({"bucket", "zone", "new_since", "account_id"})
@@ -116,6 +114,10 @@ def add_counting(router: APIRouter, service: ExecutionHistoryService) -> None:
         """Return the statistics of one workflow; one without history has no buckets."""
         return await _counted(service, request.query_params.multi_items(), workflow_id)
 
+
+def add_grouping(router: APIRouter, service: ExecutionHistoryService) -> None:
+    """Add the routes of figures by group."""
+
     @router.get(
         "/breakdown",
         **described("Figures by workflow, account, tag and so on", BreakdownAnswer, FINDING_HISTORY),
@@ -184,7 +186,7 @@ async def found(
         **({"explain": selection.explain} if query.explain else {}),
     }
     begin = b'{"success":true,"histories":[' + b",".join(selection.documents)
-    return json_answer(begin + b"]," + encode_shapes(more | _remarks(selection))[1:])
+    return json_answer(begin + b"]," + encode_shapes(more | remarks_of(selection))[1:])
 
 
 def _possible(workflow_id: str | None) -> str | None:
@@ -220,8 +222,7 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
         counted = statistics_of(query, [], frozenset(), _NOWHERE)
     else:
         counted = await service.statistics(query)
-    parts = {name: getattr(counted, name) for name in _COUNTED}
-    return json_answer(encode_shapes({"success": True, **parts, **_remarks(counted)}))
+    return json_answer(encode_shapes({"success": True, **json_of(counted)}))
 
 
 async def _broken_down(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
@@ -239,10 +240,4 @@ async def _broken_down(service: ExecutionHistoryService, pairs: Pairs, workflow_
         grouped = breakdown_of(query, [], _NOWHERE)
     else:
         grouped = await service.breakdown(query)
-    parts = {name: getattr(grouped, name) for name in _GROUPED}
-    return json_answer(encode_shapes({"success": True, **parts, **_remarks(grouped)}))
-
-
-def _remarks(found: Selection | Statistics | Breakdown) -> dict[str, Any]:
-    """Return what an answer has beside the records: how far the index was behind, and what cannot be read."""
-    return ({} if found.reach.is_complete else {"reach": found.reach}) | damaged_of(found.damaged)
+    return json_answer(encode_shapes({"success": True, **json_of(grouped)}))

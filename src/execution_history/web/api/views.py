@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
+from execution_history.errors import InvalidQuery
 from execution_history.history.keyword_query import texts_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import Pairs, View
@@ -64,7 +65,11 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 async def _count(service: ExecutionHistoryService, view: View) -> dict[str, Any]:
-    count, is_exact = await service.bulk.count(view.record_filter(now_ms()), PAGE_SECONDS)
+    try:
+        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
+        count, is_exact = await service.bulk.count(matching, PAGE_SECONDS)
+    except InvalidQuery:  # its list says what is wrong
+        return {"count": None, "count_is_exact": None}
     return {"count": count, "count_is_exact": is_exact}
 
 

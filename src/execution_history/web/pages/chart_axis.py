@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from execution_history.query.model import BucketSize
-from execution_history.query.time_buckets import bucket_edges
+from execution_history.query.time_buckets import bucket_edges, moment_of
+from execution_history.records.time_units import DAY_MS
 
 WIDTH: Final = 1_000
 """The width of a chart, in its own units."""
@@ -16,9 +17,11 @@ WIDTH: Final = 1_000
 _GAP: Final = 0.2
 _MOST_TICKS: Final = 8
 _EDGE: Final = 3
-_HOUR: Final = 3_600_000
-_DAY: Final = 24 * _HOUR
-_LONGEST: Final[tuple[tuple[BucketSize, int], ...]] = (("hour", 2 * _DAY), ("day", 62 * _DAY), ("week", 371 * _DAY))
+_LONGEST: Final[tuple[tuple[BucketSize, int], ...]] = (
+    ("hour", 2 * DAY_MS),
+    ("day", 62 * DAY_MS),
+    ("week", 371 * DAY_MS),
+)
 _HOURS: Final = (1, 2, 3, 6, 12, 24)
 _DAYS: Final = (1, 2, 7, 14, 28)
 _MONTHS: Final = (1, 2, 3, 6, 12, 60)
@@ -50,7 +53,7 @@ class Slot(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TimeAxis:
+class ChartAxis:
     """The time from the first of *edges* to the last (milliseconds), in buckets of one *size* in the reader's zone."""
 
     edges: Sequence[int]
@@ -117,7 +120,7 @@ class TimeAxis:
         ]
 
 
-def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = None) -> TimeAxis:
+def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = None) -> ChartAxis:
     """Return the axis of the whole buckets from the one with *since* to the one before *until* (milliseconds).
 
     Without a *size* it is hours up to two days, days up to two months, weeks up to a year, else months.
@@ -126,7 +129,7 @@ def axis_of(since: int, until: int, zone: ZoneInfo, size: BucketSize | None = No
         InvalidQuery: that would be more than 5,000 buckets, or the year 9999.
     """
     chosen = _fitting(until - since) if size is None else size
-    return TimeAxis(bucket_edges(since, max(since, until - 1), chosen, zone), chosen, zone)
+    return ChartAxis(bucket_edges(since, max(since, until - 1), chosen, zone), chosen, zone)
 
 
 def _fitting(length: int) -> BucketSize:
@@ -134,11 +137,6 @@ def _fitting(length: int) -> BucketSize:
         if length <= longest:
             return size
     return "month"
-
-
-def moment_of(milliseconds: int, zone: tzinfo) -> datetime:
-    """Return a time in milliseconds since the epoch, in *zone*."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(zone)
 
 
 def _zone(zone: tzinfo) -> ZoneInfo:

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from execution_history.presentation.formatting import duration, money, round_money, thin
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
-from execution_history.web.pages.chart_axis import Tick, TimeAxis
+from execution_history.query.statistics import Sums
+from execution_history.web.pages.chart_axis import ChartAxis, Tick
 from execution_history.web.pages.charts import Chart, Level, lines, stacked, two_sided
 
 _TOP: Final = 8
@@ -15,7 +16,7 @@ _PIXELS: Final = 1.12
 _MOST_CURRENCIES: Final = 3
 _SHORT: Final = ((1_000_000_000, 1_000_000_000, "G"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
-_EMPTY: Final = Figures(runs=0, counts={}, success_rate=None, p50=None, p95=None, p99=None, tokens=0)
+_EMPTY: Final = Sums({}).figures()
 
 
 class Value(NamedTuple):
@@ -59,13 +60,13 @@ class Card:
 class Counted:
     """The figures of a stretch of time: of each bucket of *axis*, and of all of it."""
 
-    axis: TimeAxis
+    axis: ChartAxis
     totals: Figures
     buckets: tuple[Figures, ...]
     is_exact: bool = True
 
     @classmethod
-    def of(cls, axis: TimeAxis, totals: Figures, buckets: Mapping[int, Figures], *, is_exact: bool) -> "Counted":
+    def of(cls, axis: ChartAxis, totals: Figures, buckets: Mapping[int, Figures], *, is_exact: bool) -> "Counted":
         """Return the figures of *buckets*, which are known by the time at which they begin; others are empty."""
         return cls(axis, totals, tuple(buckets.get(start, _EMPTY) for start in axis.edges[:-1]), is_exact)
 
@@ -130,7 +131,7 @@ def round_duration(milliseconds: float) -> str:
     return "0"
 
 
-def said(values: Sequence[Value]) -> str:
+def text_of(values: Sequence[Value]) -> str:
     """Return *values* as one text."""
     return " · ".join(f"{value.name} {value.text}".strip() for value in values)
 
@@ -143,7 +144,7 @@ def _card(
     text: Callable[[float], str],
 ) -> Card:
     spots = tuple(
-        Spot(slot.x, slot.width, counted.axis.name(slot.start, slot.end), said(values(each)))
+        Spot(slot.x, slot.width, counted.axis.name(slot.start, slot.end), text_of(values(each)))
         for slot, each in zip(counted.axis.slots(), counted.buckets, strict=True)
     )
     return Card(title, chart, values(counted.totals), marks_of(chart.levels, text), spots, tuple(counted.axis.ticks()))

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from execution_history.web.pages.chart_axis import WIDTH, Slot, TimeAxis
+from execution_history.records.time_units import DAY_MS
+from execution_history.web.pages.chart_axis import WIDTH, ChartAxis, Slot
 
 _HEIGHT: Final = 100
 _LEAST: Final = 1.2
@@ -18,7 +19,6 @@ _TIMES: Final = (
     *(number * 60_000 for number in (1, 2, 4, 6, 10, 20, 30, 40)),
     *(number * 3_600_000 for number in (1, 2, 4, 12)),
 )
-_DAY: Final = 86_400_000
 
 Values = Sequence[float | None]
 """A value for each bucket; ``None`` where there is none."""
@@ -59,7 +59,7 @@ class Chart:
     zero: float = _HEIGHT
 
 
-def two_sided(axis: TimeAxis, above: Sequence[int], below: Sequence[int], kinds: tuple[str, str]) -> Chart:
+def two_sided(axis: ChartAxis, above: Sequence[int], below: Sequence[int], kinds: tuple[str, str]) -> Chart:
     """Return bars above the axis and bars below it, on one scale."""
     highest, lowest = max(above, default=0), max(below, default=0)
     top = round_up(highest, is_whole=True) if highest or not lowest else 0.0
@@ -77,7 +77,7 @@ def two_sided(axis: TimeAxis, above: Sequence[int], below: Sequence[int], kinds:
     return Chart(bars, (), tuple(levels), zero)
 
 
-def stacked(axis: TimeAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is_whole: bool = False) -> Chart:
+def stacked(axis: ChartAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is_whole: bool = False) -> Chart:
     """Return bars of several kinds that stand on each other; *is_whole* says that they are counted in whole numbers."""
     slots = axis.slots()
     sums = [sum(values) for values in zip(*(values for _, values in parts), strict=True)] or [0.0]
@@ -93,7 +93,7 @@ def stacked(axis: TimeAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is_
 
 
 def lines(
-    axis: TimeAxis,
+    axis: ChartAxis,
     parts: Sequence[tuple[str, Values]],
     *,
     is_time: bool = False,
@@ -135,7 +135,7 @@ def round_up(value: float, *, is_whole: bool = False) -> float:
 def round_up_time(milliseconds: float) -> float:
     """Return the shortest round time that is not below *milliseconds*."""
     found = next((each for each in _TIMES if each >= milliseconds), None)
-    return float(found) if found else _DAY * round_up(milliseconds / _DAY)
+    return float(found) if found else DAY_MS * round_up(milliseconds / DAY_MS)
 
 
 def _levels(top: float, *, is_whole: bool = False) -> tuple[Level, ...]:

@@ -8,14 +8,23 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import FILTERS, RecordFilter
-from execution_history.query.model import RecordQuery
+from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.query.rollups import is_rolled_up
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
-from execution_history.web.pages.list_filters import FACETS, TAB_FILTERS, Count, counts_of, facet_of, tabs_of
+from execution_history.web.pages.list_filters import (
+    FACETS,
+    TAB_FILTERS,
+    Count,
+    counts_of,
+    counts_of_statistics,
+    facet_of,
+    tabs_of,
+)
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
@@ -23,6 +32,8 @@ from execution_history.web.pages.viewer import Viewer
 _SHOWN: Final = 8
 _COUNT_SECONDS: Final = 1.0
 _MOST_SHOWN: Final = 200
+_MOST_RUNS: Final = 2_000
+"""So many runs are counted by each of several facets: all of them together take no longer than one page."""
 _KEYWORDS: Final = {row.name: row.keyword for row in FILTERS}
 
 
@@ -44,10 +55,19 @@ class FacetPages:
             router.add_api_route(f"{path}/tabs", self.tabs, methods=["GET"])
             router.add_api_route(f"{path}/facets", self.facets, methods=["GET", "HEAD"])
 
+    async def record_filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
+        """Return the filter of a list; workflows may be called by their names, unless the address has one's id.
+
+        Raises:
+            InvalidQuery: a filter is invalid, or several workflows are called so.
+        """
+        record_filter = state.record_filter(viewer, workflow_id)
+        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+
     async def tabs(self, request: Request) -> Response:
         """Render the tabs of a list with their numbers."""
-        state, viewer, workflow_id = _asked(request)
-        found = await self._filter(state, viewer, workflow_id)
+        state, viewer, workflow_id = _list_of(request)
+        found = await self.record_filter(state, viewer, workflow_id)
         counts = await self.counts(found)
         return self.renderer.page(request, "list_tabs.html", {"tabs": tabs_of(state, counts), "is_counted": True})
 
@@ -56,6 +76,9 @@ class FacetPages:
         wait, among = IndexWait(), replace(record_filter, statuses=(), pinned=None)
         if not replace(among, workflow_ids=()).given():
             counts = await self._counters(among.workflow_ids)
+        elif is_rolled_up(among, 0):
+            counted = StatisticsQuery(filter=among, counts_only=True, figures_only=True, wait_seconds=wait.seconds)
+            counts = counts_of_statistics(await self.service.statistics(counted))
         else:
             counts = counts_of(
                 await self.service.breakdown(BreakdownQuery(filter=among, by="status", wait_seconds=wait.seconds))
@@ -66,12 +89,12 @@ class FacetPages:
 
     async def facets(self, request: Request) -> Response:
         """Render the values of a list's filters with their counts; of one filter all that can be shown."""
-        state, viewer, workflow_id = _asked(request)
+        state, viewer, workflow_id = _list_of(request)
         asked = query(request, "of")
         names = tuple(name for name in FACETS if name == asked) or FACETS
-        found = await self._filter(state, viewer, workflow_id)
-        limit = _SHOWN if len(names) > 1 else _MOST_SHOWN
-        tasks = {name: asyncio.create_task(self._breakdown(found, name, limit)) for name in names}
+        found = await self.record_filter(state, viewer, workflow_id)
+        limit, most = (_SHOWN, _MOST_RUNS) if len(names) > 1 else (_MOST_SHOWN, None)
+        tasks = {name: asyncio.create_task(self._breakdown(found, name, limit, most)) for name in names}
         # One of several that takes long to count holds up none of the others: it is counted when it is asked for alone.
         _, late = await asyncio.wait(tasks.values(), timeout=_COUNT_SECONDS if len(names) > 1 else None)
         for task in late:
@@ -89,11 +112,11 @@ class FacetPages:
         }
         return self.renderer.page(request, "facets.html", context)
 
-    async def _breakdown(self, record_filter: RecordFilter, by: By, limit: int) -> Breakdown:
+    async def _breakdown(self, record_filter: RecordFilter, by: By, limit: int, most: int | None) -> Breakdown:
         """Count the runs of a list by one filter, without the values of that filter that are on."""
         among = record_filter if by == "tag" else replace(record_filter, **cast("dict[str, Any]", {_KEYWORDS[by]: ()}))
         return await self.service.breakdown(
-            BreakdownQuery(filter=among, by=by, limit=limit, wait_seconds=IndexWait().seconds)
+            BreakdownQuery(filter=among, by=by, limit=limit, most_runs=most, wait_seconds=IndexWait().seconds)
         )
 
     async def _counters(self, workflow_ids: tuple[str, ...]) -> dict[str, Count]:
@@ -108,10 +131,6 @@ class FacetPages:
                 totals[status] = totals.get(status, 0) + count
         return {key: Count(totals.get(key, 0)) for key in ("failed", "running", "interrupted", "success", *totals)}
 
-    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
-        record_filter = state.record_filter(viewer, workflow_id)
-        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
-
 
 def is_counted(state: ListState) -> bool:
     """Return whether the numbers of a list's tabs are counters, and need not be asked for."""
@@ -122,7 +141,7 @@ def _base(workflow_id: str | None) -> str:
     return urls.RUNS if workflow_id is None else urls.workflow(workflow_id)
 
 
-def _asked(request: Request) -> tuple[ListState, Viewer, str | None]:
+def _list_of(request: Request) -> tuple[ListState, Viewer, str | None]:
     workflow_id = request.path_params.get("workflow_id")
     state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
     return replace(state, after=None), viewer_for(request), workflow_id

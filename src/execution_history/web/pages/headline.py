@@ -28,7 +28,7 @@ class Headline(NamedTuple):
 def headline_of(_: Translator, record: dict[str, Any], known: RunAttributes, now: int) -> Headline:
     """Return the sentence of a *record* whose attributes are *known*, at the time *now* in milliseconds."""
     found = headlines.headline_of(record, known, now)
-    markup, text = found.told(_.markup), found.told(_)
+    markup, text = found.translated(_.markup), found.translated(_)
     reason = one_line(found.reason, _LONGEST_REASON)
     if reason:
         markup += Markup("{}{}").format(_(": "), isolated(reason))

@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 from execution_history.errors import N_
 from execution_history.presentation.formatting import exact, one_line
-from execution_history.presentation.phrases import RUN_MODES, STATUSES
+from execution_history.presentation.phrases import RUN_MODES, STATUSES, WINDOWS
 from execution_history.query.breakdown import Breakdown, By
 from execution_history.query.fields import FILTERS
+from execution_history.query.model import Statistics
 from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages.list_state import ListState
 from execution_history.web.pages.viewer import Viewer
@@ -16,7 +17,7 @@ from execution_history.web.pages.viewer import Viewer
 TAB_FILTERS: Final = ("status", "pinned")
 """The filters that tabs set; their numbers are counted without them."""
 
-PRESETS: Final = (("1h", N_("1 hour")), ("24h", N_("24 hours")), ("7d", N_("7 days")), ("30d", N_("30 days")))
+PRESETS: Final = {"1h": N_("1 hour"), **WINDOWS}
 
 FACETS: Final[tuple[By, ...]] = ("error", "failed_node", "tag", "account", "caller", "mode", "bot")
 """What the values of a list are counted by; each is the name of its filter, too."""
@@ -98,6 +99,12 @@ def counts_of(breakdown: Breakdown) -> dict[str, Count]:
     return {"all": Count(sum(runs.values()), is_exact), **known}
 
 
+def counts_of_statistics(found: Statistics) -> dict[str, Count]:
+    """Return the numbers of the tabs from statistics, which count all runs."""
+    known = {"all": found.totals.runs, **found.totals.counts}
+    return {key: Count(runs, found.reach.is_complete) for key, runs in known.items()}
+
+
 def facet_of(state: ListState, by: By, breakdown: Breakdown) -> Facet:
     """Return the values of one facet of a list; those that are on stand first."""
     on = state.values(by)
@@ -151,7 +158,7 @@ def local_time(viewer: Viewer, value: str) -> str:
 
 
 def _shown_time(viewer: Viewer, value: str) -> str:
-    preset = dict(PRESETS).get(value)
+    preset = PRESETS.get(value)
     if preset is not None:
         return viewer.translate("the last %(time)s", time=viewer.translate(preset))
     if value.isascii() and value.isdigit():

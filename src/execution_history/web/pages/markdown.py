@@ -37,7 +37,8 @@ def is_markdown(text: str) -> bool:
 @lru_cache(128)
 def rendered(text: str) -> Markup:
     """Return the HTML of a Markdown *text*; what a browser would obey in it is shown instead."""
-    tokens = _MARKDOWN.parse(visible(text))
+    markdown = _MARKDOWN if _cells(text) <= MOST_MARKDOWN else _WITHOUT_TABLES
+    tokens = markdown.parse(visible(text))
     for token in _all(tokens):
         if token.type in {"heading_open", "heading_close"}:
             token.tag = "p"  # the headings of a page are its own
@@ -49,11 +50,11 @@ def rendered(text: str) -> Markup:
 
 
 class _Markdown(MarkdownIt):
-    """Markdown with tables, without HTML, images and character references, which could be any character."""
+    """Markdown without HTML, images and character references, which could be any character."""
 
-    def __init__(self) -> None:
+    def __init__(self, *more: str) -> None:
         super().__init__("commonmark", {"html": False})
-        self.enable(["table", "strikethrough"])
+        self.enable(["strikethrough", *more])
         self.disable(["html_block", "html_inline", "image", "entity"])
 
     def validateLink(self, url: str) -> bool:  # noqa: N802 - the library's name
@@ -72,4 +73,11 @@ def _all(tokens: Iterable[Token]) -> Iterator[Token]:
         yield from token.children or ()
 
 
-_MARKDOWN: Final = _Markdown()
+def _cells(text: str) -> int:
+    """Return how many cells a table in *text* has at most: rows are filled up to the columns of the first."""
+    lines = text.splitlines()
+    return len(lines) * max((line.count("|") for line in lines), default=0)
+
+
+_MARKDOWN: Final = _Markdown("table")
+_WITHOUT_TABLES: Final = _Markdown()

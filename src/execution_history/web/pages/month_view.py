@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from zoneinfo import ZoneInfo
 
 from execution_history.presentation.formatting import money, round_money
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import Figures
-from execution_history.query.time_buckets import bucket_edges
-from execution_history.web.pages.chart_axis import TimeAxis
-from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, said
+from execution_history.query.time_buckets import bucket_edges, moment_of
+from execution_history.web.pages.chart_axis import ChartAxis
+from execution_history.web.pages.chart_view import Card, Spot, Value, marks_of, text_of
 from execution_history.web.pages.charts import lines
 
 
@@ -67,7 +66,7 @@ def spent_of(
     ]
     this: list[float | None] = [*sums[0][: months.days], *[None] * (len(sums[0]) - months.days)]
     last: list[float | None] = [sums[1][min(day, len(sums[1]) - 1)] for day in range(len(this))]
-    axis = TimeAxis(months.this, "day", zone)
+    axis = ChartAxis(months.this, "day", zone)
     chart = lines(axis, [("last", last), ("this", this)], at_ends=True, budget=budget)
 
     def values(number: int) -> tuple[Value, ...]:
@@ -76,8 +75,8 @@ def spent_of(
         return tuple(found if budget is None else [*found, Value("budget", _("Budget"), money(budget, currency))])
 
     spots = tuple(
-        Spot(slot.x, slot.width, f"{datetime.fromtimestamp(slot.start / 1000, zone):%m-%d}",
-             said(values(number)))
+        Spot(slot.x, slot.width, f"{moment_of(slot.start, zone):%m-%d}",
+             text_of(values(number)))
         for number, slot in enumerate(axis.slots())
     )  # fmt: skip
     marks = marks_of(chart.levels, lambda value: round_money(value, currency))

@@ -8,12 +8,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_state import ListState
 from execution_history.web.pages.run_page import RUN
 from execution_history.web.pages.run_row import RunLine, line_of_run

@@ -10,15 +10,16 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.overview import WINDOWS, Window
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, Group, GroupSort
 from execution_history.query.fields import RecordFilter
+from execution_history.query.ordering import known_first
 from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.sparkline import bars_drawn
 from execution_history.web.pages.templates import Renderer, viewer_for
 
@@ -118,7 +119,7 @@ class NodePages:
             "state": state,
             "nodes": [(each, _trend_drawn(each, found, edges, viewer.zone)) for each in nodes],
             "more": found.total_groups - len(nodes),
-            "runs": sum(group.figures.runs for group in whole.groups),
+            "runs": sum(group.figures.runs for group in whole.groups) if found.covers is None else found.covers,
             "total_ms": sum(each.total_ms or 0 for each in found.groups),
             "timed": max((each.timed or 0 for each in nodes), default=0),
             "found": found,
@@ -138,10 +139,8 @@ def _state(request: Request, workflow_id: str) -> NodeState:
 
 def _in_order(nodes: Iterable[Group], state: NodeState) -> list[Group]:
     """Return *nodes* in the chosen order, those without the value last, of equal value the slowest first."""
-    value = _VALUES[state.sort]
     slowest = sorted(nodes, key=lambda node: (-(node.total_ms or 0), node.key))
-    known = [node for node in slowest if value(node) is not None]
-    return sorted(known, key=value, reverse=state.is_descending) + [node for node in slowest if value(node) is None]
+    return known_first(slowest, _VALUES[state.sort], descending=state.is_descending)
 
 
 def _trend_drawn(node: Group, found: Breakdown, edges: list[int], zone: tzinfo) -> Markup:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from http import HTTPStatus
@@ -13,14 +13,16 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order
+from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.recording.recorder import Recorder
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
+from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.overview_state import OverviewState, overview_state
 from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
@@ -28,30 +30,15 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
 
-_DAY: Final = 86_400_000
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _FAILURES: Final = 8
 _REMEMBERED: Final = 500
 _MOST_OVERVIEWS: Final = 20
 _FRESH: Final = 10_000
-_LONGEST_KEPT: Final = 60_000
-_SHARE: Final = 20
-"""An overview is kept so many times as long as it took to read it: reading takes at most this part of the time."""
+_LEAST_KEPT: Final = 1_000
 _READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-
-
-class _Known(NamedTuple):
-    """An overview that was read at a revision, and the times (milliseconds) until which it is shown again.
-
-    ``until`` is for a history that has changed since.
-    """
-
-    overview: Overview
-    revision: int
-    until: int
-    until_unchanged: int
 
 
 class _Ticks(NamedTuple):
@@ -76,8 +63,7 @@ class OverviewPages:
     recorder: Recorder
     renderer: Renderer
     _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
-    _known: "OrderedDict[tuple[Window, str], _Known]" = field(default_factory=OrderedDict)
-    _reading: "defaultdict[Window, asyncio.Lock]" = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
 
@@ -124,16 +110,16 @@ class OverviewPages:
 
     async def _workflows(self, found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the workflows of one page, with the words in their name or id and in the chosen order."""
-        words = state.find.casefold()
-        named = [each for each in found.workflows if words in f"{each.name or ''}\0{each.workflow_id}".casefold()]
-        # As in the switcher, words find hidden ones too.
-        listed = [each for each in named if words or state.has_hidden or not each.is_hidden]
-        listed = in_order(listed, state.sort, descending=state.is_descending)
+        names = await self.service.names()
+        # Names are those of now, however long the figures have been kept.
+        current = [renamed(each, names.get(each.workflow_id)) for each in found.workflows]
+        chosen, hidden = choose_workflows(current, names, state.find, with_hidden=state.has_hidden)
+        listed = in_order(chosen, state.sort, descending=state.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
         return {
             "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
             "listed": len(listed),
-            "hidden": len(named) - len(listed),
+            "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
@@ -173,31 +159,19 @@ class OverviewPages:
 
     async def _overview(self, window: Window, viewer: Viewer) -> Overview:
         """Return the overview; read again when something has changed, but not all the time."""
-        revision, key = await self.service.revision(), (window, viewer.zone.key)
-        async with self._reading[window]:
-            known = self._known.get(key)
-            if known is not None and viewer.now < (
-                known.until_unchanged if known.revision == revision else known.until
-            ):
-                return known.overview
+        revision = await self.service.revision()
+
+        async def read() -> Overview:
             await self._look_after_health()
-            begun = time.monotonic()
-            found = await self.service.overview(
-                OverviewQuery(window=window, zone=viewer.zone.key, wait_seconds=PAGE_SECONDS), health=self._health
-            )
-            spent = round(_SHARE * 1_000 * (time.monotonic() - begun))
-            until = viewer.now + min(_LONGEST_KEPT, max(_FRESH // 10, spent))
-            is_current = found.reach.is_complete
-            self._known[key] = _Known(found, revision, until, viewer.now + _LONGEST_KEPT if is_current else until)
-            self._known.move_to_end(key)
-            while len(self._known) > _MOST_OVERVIEWS:
-                self._known.popitem(last=False)
-            return found
+            asked = OverviewQuery(window=window, zone=viewer.zone.key, wait_seconds=PAGE_SECONDS)
+            return await self.service.overview(asked, health=self._health)
+
+        return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
 
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
-        return None if last is None or last < now - _DAY else last
+        return None if last is None or last < now - DAY_MS else last
 
     async def _look_after_health(self) -> None:
         """Learn how the store is; its writer, which an import keeps busy, may answer later."""

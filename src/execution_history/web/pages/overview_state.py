@@ -5,13 +5,11 @@ from typing import Final
 
 from starlette.requests import Request
 
-from execution_history.history.overview import SORTS, WINDOWS, Window, WorkflowSort
+from execution_history.history.overview import FIRST_ASCENDING, SORTS, WINDOWS, Window, WorkflowSort
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
 
 _MOST_PAGES: Final = 10**6
-_FIRST_ASCENDING: Final = frozenset({"name", "success_rate"})
-"""Columns whose smallest values one looks for first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,7 @@ class OverviewState:
     @property
     def is_descending(self) -> bool:
         """Whether the largest, or newest, stands first."""
-        return (self.sort not in _FIRST_ASCENDING) != self.is_reversed
+        return (self.sort not in FIRST_ASCENDING) != self.is_reversed
 
     @property
     def address(self) -> str:

@@ -11,16 +11,16 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.fields import RecordFilter
+from execution_history.presentation.phrases import WINDOWS
+from execution_history.query.parameters import filter_of
 from execution_history.records.pricing import EVERY
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query
 from execution_history.web.pages.templates import Renderer, viewer_for
 
-_DAY: Final = 24 * 3_600_000
-_RANGES: Final = {"24h": _DAY, "7d": 7 * _DAY, "30d": 30 * _DAY, "all": None}
-_RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "all": N_("all runs")}
+_RANGE_NAMES: Final = {**WINDOWS, "all": N_("all runs")}
+_DEFAULT: Final = "30d"
 _FIELDS: Final = ("workflow", "account", "input", "output", "total", "currency")
 _MOST_DIGITS: Final = 18
 
@@ -82,9 +82,9 @@ class PricePages:
     async def _reprice(self, request: Request, form: Form, *, is_trial: bool) -> Response:
         """Compute costs again, or only what they would be, and say so on the page."""
         name = form.get("range", "")
-        length = _RANGES.get(name, _RANGES["30d"])
-        since = None if length is None else viewer_for(request).now - length
-        report = await self.service.reprice(RecordFilter(created_from=since), dry_run=is_trial)
+        name = name if name in _RANGE_NAMES else _DEFAULT
+        filters = {} if name == "all" else {"since": [name]}
+        report = await self.service.reprice(filter_of(filters, now=viewer_for(request).now), dry_run=is_trial)
         return await self._page(request, dict.fromkeys(_FIELDS, ""), report=report, range=name)
 
     async def _page(
@@ -102,7 +102,7 @@ class PricePages:
             "given": given,
             "every": EVERY,
             "ranges": _RANGE_NAMES,
-            "range": "30d",
+            "range": _DEFAULT,
             "report": None,
             "notice": None,
             "workflows": sorted((each.name or each.workflow_id) for each in names.values()),

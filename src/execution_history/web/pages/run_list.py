@@ -11,17 +11,18 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidQuery
 from execution_history.history.bulk_changes import BulkChange
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.run_lookup import FoundRun
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, Selection
 from execution_history.query.text import parse_search
 from execution_history.records.values import LAST_TIME
+from execution_history.stores.protocol import WorkflowSummary
 from execution_history.transfer import DEFAULT_COLUMNS
 from execution_history.web.pages import urls
 from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.nested_runs import folded, with_counts
@@ -29,7 +30,6 @@ from execution_history.web.pages.run_page import RunPages, run_in_thread_if_larg
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.view_pages import is_changed
-from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
 
 _COLUMNS: Final = (
@@ -69,37 +69,32 @@ class ListPages:
     async def runs_page(self, request: Request) -> Response:
         """Render the runs of one workflow, or of all; redirect a search of all for a single id to its run."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
-        words = query(request, "q").strip()
+        wait, words = IndexWait(), query(request, "q").strip()
         named: tuple[FoundRun, ...] = ()
         if workflow_id is None and words and list(request.query_params) == ["q"]:
-            found = await self.service.find_runs(words, wait_seconds=IndexWait().seconds)
+            found = await self.service.find_runs(words, wait_seconds=wait.seconds)
             if len(found.runs) == 1:
                 return RedirectResponse(urls.run(*found.runs[0].key), HTTPStatus.SEE_OTHER)
             named = found.runs
         path, pairs = urls.runs(workflow_id), request.query_params.multi_items()
         notice, status, selection, record_filter = "", HTTPStatus.OK, None, RecordFilter()
-        with_words, _ = choose_workflows(
-            await self.service.workflow_summaries() if words and workflow_id is None else (),
-            await self.service.names(),
-            words,
-        )
         try:
             state = list_state(path, pairs)
             if has_blanks(pairs):
                 return RedirectResponse(state.address, HTTPStatus.SEE_OTHER)
-            record_filter = await self._filter(state, viewer, workflow_id)
-            selection = await self._selected(record_filter, state)
+            record_filter = await self.facets.record_filter(state, viewer, workflow_id)
+            selection = await self._selected(record_filter, state, wait)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
         listed = await self._lines(selection, viewer.now, state.words) if selection else []
-        lines = await with_counts(self.service, folded(listed, state), IndexWait().seconds)
+        lines = await with_counts(self.service, folded(listed, state), wait.seconds)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
             "query": state.words,
-            "with_words": with_words[:_MOST_NAMED],
+            "with_words": await self._workflows_with("" if workflow_id else words),
             "named": named,
             "notice": notice,
             "lines": lines,
@@ -122,7 +117,7 @@ class ListPages:
         """Render how many runs have begun since the page was made, and its unfinished runs as they are now."""
         workflow_id, viewer = request.path_params.get("workflow_id"), viewer_for(request)
         state = list_state(urls.runs(workflow_id), request.query_params.multi_items())
-        record_filter = await self._filter(state, viewer, workflow_id)
+        record_filter = await self.facets.record_filter(state, viewer, workflow_id)
         since = whole_number(request, "newest", LAST_TIME)
         count, wait = 0, IndexWait()
         # A page further back has no newer runs, only updates of its own.
@@ -179,12 +174,14 @@ class ListPages:
         found = await self.service.select(RecordQuery(filter=one, size=1, summaries=True, wait_seconds=wait.seconds))
         return next((line_of_run(summary, now) for summary in found.documents), None)
 
-    async def _filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
-        """Return the filter of the list; workflows may be called by their names, unless the address has one's id."""
-        record_filter = state.record_filter(viewer, workflow_id)
-        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+    async def _workflows_with(self, words: str) -> list[WorkflowSummary]:
+        """Return the first workflows with these words in their name or id; none without words."""
+        if not words:
+            return []
+        found, _ = choose_workflows(await self.service.workflow_summaries(), await self.service.names(), words)
+        return found[:_MOST_NAMED]
 
-    async def _selected(self, record_filter: RecordFilter, state: ListState) -> Selection:
+    async def _selected(self, record_filter: RecordFilter, state: ListState, wait: IndexWait) -> Selection:
         return await self.service.select(
             RecordQuery(
                 filter=record_filter,
@@ -194,7 +191,7 @@ class ListPages:
                 after=state.after,
                 # The places of the hits are only in the record itself.
                 summaries=not state.words,
-                wait_seconds=IndexWait().seconds,
+                wait_seconds=wait.seconds,
             )
         )
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import ExecutionNotFound, Message
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.trace import Trace
 from execution_history.records.metadata import PARENT
@@ -21,7 +22,6 @@ from execution_history.records.partial import outline_of
 from execution_history.web.api.records import no_such
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query, whole_number
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.json_pointer import NoSuchPart
 from execution_history.web.pages.run_view import Record, edited, not_again, parsed, run_view
 from execution_history.web.pages.templates import Renderer, viewer_for

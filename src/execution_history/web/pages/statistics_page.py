@@ -1,6 +1,6 @@
 """The charts of all workflows and of one: runs, durations, tokens and costs over time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,35 +10,38 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.errors import N_
-from execution_history.history.overview import WINDOWS
+from execution_history.history.index_wait import IndexWait
+from execution_history.history.overview import WINDOWS as _WINDOWS
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import machine
+from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
-from execution_history.query.fields import RecordFilter
+from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
+from execution_history.query.time_buckets import moment_of
+from execution_history.records.time_units import DAY_MS
 from execution_history.web.pages import urls
-from execution_history.web.pages.chart_axis import TimeAxis, axis_of
+from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.index_lag import IndexWait
+from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
-_DAY: Final = 86_400_000
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": WINDOWS["24h"],
-    "7d": WINDOWS["7d"],
-    "30d": WINDOWS["30d"],
-    "1y": (365 * _DAY, "week"),
+    "24h": _WINDOWS["24h"],
+    "7d": _WINDOWS["7d"],
+    "30d": _WINDOWS["30d"],
+    "1y": (365 * DAY_MS, "week"),
 }
 """How far back from now a range goes, and how long its buckets are; of the first and the last it may have a part."""
 
-_RANGE_NAMES: Final = {"24h": N_("24 hours"), "7d": N_("7 days"), "30d": N_("30 days"), "1y": N_("1 year")}
+_RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
-_BYS: Final = {"time": N_("Over time"), "workflow": N_("Workflow"), "account": N_("Account"), "caller": N_("Called by")}
 _MOST_GROUPS: Final = 30
+_MOST_KEPT: Final = 50
 _MOST_YEARS: Final = 40
 
 
@@ -48,7 +51,7 @@ class Stretch(NamedTuple):
     ``name`` is that of its range, or empty for days that were chosen; ``first`` and ``last`` are these days.
     """
 
-    axis: TimeAxis
+    axis: ChartAxis
     since: int
     name: str
     first: str
@@ -72,6 +75,8 @@ class FigurePages:
 
     service: ExecutionHistoryService
     renderer: Renderer
+    _statistics: KeptAnswers[Statistics] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
+    _breakdowns: KeptAnswers[Breakdown] = field(default_factory=lambda: KeptAnswers(_MOST_KEPT))
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
@@ -80,10 +85,10 @@ class FigurePages:
 
     async def figures(self, request: Request, workflow_id: str | None = None) -> Response:
         """Render runs, failures, durations, tokens and costs of a workflow, or of all, over a range of time."""
-        viewer = viewer_for(request)
+        viewer, wait = viewer_for(request), IndexWait()
         stretch = stretch_of(request, viewer)
         named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
-        statistics = await self._counted(_within(named, stretch, viewer), stretch.axis, viewer)
+        statistics = await self._counted(named, stretch, viewer, wait)
         counted = Counted.of(
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
@@ -99,43 +104,63 @@ class FigurePages:
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
-            "spent": await self._spent(named, prices, statistics.totals, viewer),
+            "spent": await self._spent(named, prices, statistics.totals, viewer, wait),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
             "by": by or "time",
-            "bys": {"time": _BYS["time"], **{name: _BYS[name] for name in kinds}},
-            "groups": None
-            if by is None
-            else await self._groups(_within(named, stretch, viewer), by, statistics.totals, viewer),
+            "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
+            "groups": by and await self._groups(named, stretch, by, statistics.totals, viewer, wait),
         }
         return self.renderer.page(request, "figures.html", context)
 
-    async def _counted(self, within: RecordFilter, axis: TimeAxis, viewer: Viewer) -> Statistics:
-        """Return the statistics of the runs that match, in the buckets of *axis*."""
-        return await self.service.statistics(
-            StatisticsQuery(filter=within, bucket=axis.size, zone=viewer.zone.key, wait_seconds=IndexWait().seconds)
+    async def _counted(
+        self, named: RecordFilter, stretch: Stretch, viewer: Viewer, wait: IndexWait, *, figures_only: bool = False
+    ) -> Statistics:
+        """Return the statistics of the runs that began in a stretch of time, until now."""
+        asked = StatisticsQuery(
+            filter=_within(named, stretch, viewer),
+            bucket=stretch.axis.size,
+            zone=viewer.zone.key,
+            figures_only=figures_only,
+            wait_seconds=wait.seconds,
+        )
+        return await self._statistics.answer(
+            (*_key(named, stretch, viewer), figures_only),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.statistics(asked),
+            lambda found: not found.percentiles_are_exact,
         )
 
-    async def _groups(self, within: RecordFilter, by: By, totals: Figures, viewer: Viewer) -> Breakdown:
-        """Return the figures of each group, the one that costs most first."""
-        return await self.service.breakdown(
-            BreakdownQuery(
-                filter=within,
-                by=by,
-                sort="cost" if totals.costs else "tokens",
-                limit=_MOST_GROUPS,
-                zone=viewer.zone.key,
-                wait_seconds=IndexWait().seconds,
-            )
+    async def _groups(
+        self, named: RecordFilter, stretch: Stretch, by: By, totals: Figures, viewer: Viewer, wait: IndexWait
+    ) -> Breakdown:
+        """Return the figures of each group, the one that costs most first, or else the one with most tokens."""
+        asked = BreakdownQuery(
+            filter=_within(named, stretch, viewer),
+            by=by,
+            sort="cost" if totals.costs else "tokens",
+            limit=_MOST_GROUPS,
+            zone=viewer.zone.key,
+            wait_seconds=wait.seconds,
+        )
+        return await self._breakdowns.answer(
+            (*_key(named, stretch, viewer), by, asked.sort),
+            await self.service.revision(),
+            viewer.now,
+            lambda: self.service.breakdown(asked),
+            lambda found: found.covers is not None or not found.percentiles_are_exact,
         )
 
-    async def _spent(self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer) -> list[Spent]:
+    async def _spent(
+        self, named: RecordFilter, prices: PriceList, totals: Figures, viewer: Viewer, wait: IndexWait
+    ) -> list[Spent]:
         """Return what was spent in this month, for each currency; nothing where no run can have cost anything."""
         if not (prices.in_force or totals.costs):
             return []
         months = months_of(viewer.now, viewer.zone)
-        within = replace(named, created_from=months.last[0], created_before=viewer.now + 1)
-        counted = await self._counted(within, axis_of(months.last[0], viewer.now + 1, viewer.zone, "day"), viewer)
+        axis = axis_of(months.last[0], viewer.now + 1, viewer.zone, "day")
+        counted = await self._counted(named, Stretch(axis, axis.start, "", "", ""), viewer, wait, figures_only=True)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
@@ -147,7 +172,7 @@ class FigurePages:
 
 def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     """Return the time that the address names: a range until now, or whole days of the reader's."""
-    zone, today = viewer.zone, datetime.fromtimestamp(viewer.now / 1000, viewer.zone).date()
+    zone, today = viewer.zone, moment_of(viewer.now, viewer.zone).date()
     first, last = _day(query(request, "from"), today), _day(query(request, "to"), today)
     if first or last:
         first, last = sorted((first or last or today, last or today))
@@ -158,12 +183,20 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     ago, size = _RANGES[name]
     since = max(0, viewer.now - ago)
     axis = axis_of(since, viewer.now + 1, zone, size)
-    return Stretch(axis, since, name, f"{datetime.fromtimestamp(since / 1000, zone).date()}", f"{today}")
+    return Stretch(axis, since, name, f"{moment_of(since, zone).date()}", f"{today}")
 
 
 def _within(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> RecordFilter:
     """Return the filter of the runs that began in a stretch of time, until now."""
     return replace(named, created_from=stretch.since, created_before=min(stretch.axis.end, viewer.now + 1))
+
+
+def _key(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> tuple[object, ...]:
+    """Return what tells one question from another, whenever it is asked."""
+    axis = stretch.axis
+    # A range moves with the clock; its answer is kept by its name and its buckets.
+    since = stretch.name or stretch.since
+    return named.workflow_ids, since, axis.start, axis.end, axis.size, viewer.zone.key
 
 
 def _day(text: str, today: date) -> date | None:

@@ -20,10 +20,11 @@ from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.reprice_sentence import reprice_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
-from execution_history.query.fields import FILTERS
+from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
 from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
+from execution_history.web.pages.forms import marked_as_demo
 from execution_history.web.pages.index_lag import index_line
 from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
@@ -95,7 +96,8 @@ class Renderer:
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:
         """Render *template* with *view*, in the language of its ``viewer``."""
-        return self._of(view["viewer"].translate).get_template(template).render(view)
+        text = self._of(view["viewer"].translate).get_template(template).render(view)
+        return marked_as_demo(text) if self._about["demo"] == "beside" else text
 
     def _noted_of(self, workflow_id: str) -> WorkflowName:
         """Return what is noted about a workflow."""
@@ -141,7 +143,7 @@ class Renderer:
             "name_of": self._name_of,
             "noted_of": self._noted_of,
             "called": self._called,
-            "filter_labels": {row.name: row.label for row in FILTERS},
+            "filter_labels": LABELS,
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from execution_history.history.trace import Trace, TraceRun
 from execution_history.presentation.formatting import one_line
 from execution_history.records.attributes import elapsed_ms
-from execution_history.web.pages.time_axis import Axis, Label, axis_of
+from execution_history.web.pages.run_axis import Label, RunAxis, axis_of
 
 MOST_RUNS: Final = 120
 """How many runs of a tree a page has."""
@@ -43,7 +43,7 @@ class TraceView(NamedTuple):
     missing: int
     is_circular: bool
     labels: list[Label]
-    axis: Axis
+    axis: RunAxis
 
     @property
     def indent(self) -> int:
@@ -72,7 +72,7 @@ def trace_view(trace: Trace, now: int, ends: Sequence[int] = ()) -> TraceView:
     )
 
 
-def _row(run: TraceRun, axis: Axis, now: int) -> TraceRow:
+def _row(run: TraceRun, axis: RunAxis, now: int) -> TraceRow:
     ended = now if run.end_time is None else run.end_time
     error = (run.error_message or str(run.error_code or "")) if run.status == "failed" else ""
     took = elapsed_ms(run.create_time, run.duration_ms, now, run.waited_ms)

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from execution_history.errors import InvalidInput, InvalidQuery
+from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import Pairs, View, ViewFields
 from execution_history.query.parameters import is_filter
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query
-from execution_history.web.pages.index_lag import IndexWait
 from execution_history.web.pages.list_filters import Count
 from execution_history.web.pages.list_state import Chip, ListState, list_state
 from execution_history.web.pages.templates import Renderer, viewer_for

@@ -9,7 +9,7 @@ from execution_history.records.timeline import Node, timed_nodes
 from execution_history.records.usage import usage_of
 from execution_history.web.pages.json_pointer import root
 from execution_history.web.pages.markdown import MOST_MARKDOWN, is_markdown, rendered
-from execution_history.web.pages.time_axis import WIDTH, Axis, Label, axis_of
+from execution_history.web.pages.run_axis import WIDTH, Label, RunAxis, axis_of
 
 _MOST_ROWS: Final = 60
 _LONGEST_ERROR: Final = 600
@@ -50,7 +50,7 @@ def waterfall_of(
     failed: Node | None,
     *,
     waits: Sequence[tuple[int, int]] = (),
-    axis: Axis | None = None,
+    axis: RunAxis | None = None,
 ) -> Waterfall | None:
     """Return the waterfall of a record's ``node_execute_status``; ``None`` where it is not a timeline of ours.
 
@@ -123,7 +123,7 @@ def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _marks(packets: list[list[int]], began: int, axis: Axis, limit: int) -> str:
+def _marks(packets: list[list[int]], began: int, axis: RunAxis, limit: int) -> str:
     """Return a path of one short stroke for each moment at which a packet came, near ones merged."""
     step, length = max(2, WIDTH // max(1, limit)), axis.length
     moments = (axis.at(began + at) for _, at, _ in packets)

@@ -1,38 +1,37 @@
 """Which workflows a list of them shows: starred ones first, hidden ones where they are asked for. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Protocol, TypeVar
 
 from execution_history.history.name_book import WorkflowName
-from execution_history.stores.protocol import WorkflowSummary
 
 
-class WorkflowChoice(NamedTuple):
-    """The workflows to show, and how many hidden ones are left out."""
+class _Workflow(Protocol):
+    @property
+    def workflow_id(self) -> str: ...
 
-    workflows: list[WorkflowSummary]
-    hidden: int
+
+_Any = TypeVar("_Any", bound=_Workflow)
 
 
 def choose_workflows(
-    summaries: Iterable[WorkflowSummary], names: Mapping[str, WorkflowName], words: str, *, with_hidden: bool = False
-) -> WorkflowChoice:
-    """Return the workflows whose id or name contains *words*, starred ones first, otherwise in their order.
+    workflows: Iterable[_Any], names: Mapping[str, WorkflowName], words: str, *, with_hidden: bool = False
+) -> tuple[list[_Any], int]:
+    """Return the workflows whose id or name contains *words*, starred ones first, and how many others are left out.
 
-    Hidden ones are left out, unless they are asked for: by words, or *with_hidden*.
+    Otherwise they stay in their order. Only hidden ones are left out, unless they are asked for: by words, or
+    *with_hidden*.
     """
     searched = words.casefold()
-    starred: list[WorkflowSummary] = []
-    others: list[WorkflowSummary] = []
+    starred: list[_Any] = []
+    others: list[_Any] = []
     hidden = 0
-    for summary in summaries:
-        name = names.get(summary.workflow_id)
-        if searched not in summary.workflow_id.casefold() and searched not in ((name and name.name) or "").casefold():
+    for workflow in workflows:
+        name = names.get(workflow.workflow_id) or WorkflowName(workflow.workflow_id)
+        if searched not in f"{name.name or ''}\0{workflow.workflow_id}".casefold():
             continue
-        if name is not None and name.is_hidden and not (words or with_hidden):
+        if name.is_hidden and not (words or with_hidden):
             hidden += 1
-        elif name is not None and name.is_starred:
-            starred.append(summary)
         else:
-            others.append(summary)
-    return WorkflowChoice([*starred, *others], hidden)
+            (starred if name.is_starred else others).append(workflow)
+    return [*starred, *others], hidden

@@ -23,6 +23,9 @@ from execution_history.stores.sqlite.index.predicate_sql import has_name, is_one
 from execution_history.stores.sqlite.index.text_index import TextMatches
 
 _MOST_WALKS: Final = 128
+_MANY: Final = 100_000
+"""So many entries of an index are counted, in a few milliseconds, where very many rows are to be read by it."""
+
 _Indexed = In | Range | Exists | HasTag | Prefix | Suffix
 _JOINED: Final = "CROSS JOIN facets f ON f.seq = t.seq"
 
@@ -157,6 +160,23 @@ def choose(
         if seqs is not None:
             return AccessPath("text", text=text, seqs=seqs, is_ordered=False)
     return best or next(path for path in paths if path.is_ordered)
+
+
+def choose_for_many(
+    index: apsw.Connection, predicates: Sequence[ColumnPredicate], text: TextMatches | None, limits: Limits, most: int
+) -> AccessPath:
+    """Return a path to the newest *most* rows, which are read one by one in any case: so many can be sorted, too.
+
+    The index of one value is better than that of all times, even where that has most of the rows: others may be newer.
+    """
+    path = choose(index, predicates, "create_time", text, replace(limits, few=max(limits.few, most)))
+    if not path.is_whole:
+        return path
+    ordered = [each for each in _paths(predicates, "create_time") if each.is_ordered and not each.is_whole]
+    best, _ = _smallest(
+        index, [each for each in ordered if each.count_walks() <= _MOST_WALKS], predicates, replace(limits, few=_MANY)
+    )
+    return best or next((each for each in ordered if each.count_walks() == 1), path)
 
 
 def choose_for_counting(predicates: Sequence[ColumnPredicate], otherwise: AccessPath) -> AccessPath:

@@ -23,7 +23,7 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "10"  # raised when the definition of a column changes
+_VERSION: Final = "11"  # raised when the definition of a column changes
 SERVING: Final[frozenset[str]] = frozenset()
 """Earlier versions whose tables take this one's queries and steps: such a file answers while another is built beside.
 

@@ -14,14 +14,14 @@ import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
 from execution_history.query.grouping import GroupSums
-from execution_history.query.rollups import DAY_HOURS, HOUR_MS, Piece, Stretch, bucket_of, stretches_of
+from execution_history.query.rollups import DAY_HOURS, Piece, Stretch, bucket_of, stretches_of
 from execution_history.query.time_buckets import bucket_number
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.sql_fragments import TOKENS, counts_of, is_ended, sums_of
 from execution_history.stores.sqlite.index.connections import rows, statement, texts_at
 from execution_history.stores.sqlite.index.day_rollups import OVERFLOW, hours_of, lanes_of, unpacked
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
-_DAY_MS: Final = DAY_HOURS * HOUR_MS
 _IS_FAILED: Final = f"s.status = {STATUS_NUMBERS['failed']}"
 _RUNS: Final = " + ".join(f"s.{name}" for name in STATUS_NAMES)
 _ROLLED: Final = ", ".join(f"coalesce(sum(s.{name}), 0)" for name in (*STATUS_NAMES, *TOKENS))
@@ -214,7 +214,7 @@ class DayGroups:
 
     def _stretches(self, first: int, last: int) -> list[Stretch]:
         """Return the stretches of the window, as far as there are runs: days with all of their runs are whole."""
-        begin, end = first // _DAY_MS * _DAY_MS, (last // _DAY_MS + 1) * _DAY_MS
+        begin, end = first // DAY_MS * DAY_MS, (last // DAY_MS + 1) * DAY_MS
         if self._filter.created_from is not None:
             begin = max(begin, self._filter.created_from)
         before = self._filter.created_before
@@ -279,7 +279,7 @@ class _Making:
 
     def parts_of(self, day: int) -> list[Piece]:
         """Return the hours of a day by the buckets that they are in."""
-        numbers = [bucket_number(self._edges, day * _DAY_MS + hour * HOUR_MS) for hour in range(DAY_HOURS)]
+        numbers = [bucket_number(self._edges, day * DAY_MS + hour * HOUR_MS) for hour in range(DAY_HOURS)]
         return [(number, numbers.index(number), DAY_HOURS - numbers[::-1].index(number)) for number in set(numbers)]
 
     def histogram(self) -> dict[int, int]:

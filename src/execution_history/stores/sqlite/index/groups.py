@@ -9,14 +9,11 @@ import orjson
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, TrendPoint, key_of
-from execution_history.query.fields import ERROR_CODE, STATE
 from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
-from execution_history.query.predicates import Exists, In, Range
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import (
     TOKENS,
-    ColumnPredicate,
     Fragment,
     counts_of,
     is_ended,
@@ -25,12 +22,11 @@ from execution_history.stores.sql_fragments import (
     together,
     values_of,
 )
-from execution_history.stores.sqlite.index.access_path import choose
+from execution_history.stores.sqlite.index.access_path import choose_for_many
 from execution_history.stores.sqlite.index.connections import rows, texts_at
 from execution_history.stores.sqlite.index.day_groups import DayGroups
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
-from execution_history.stores.sqlite.index.predicate_sql import render
 from execution_history.stores.sqlite.index.select import PageEngine, text_matches
 from execution_history.stores.sqlite.index.statistics import (
     PERCENTILES,
@@ -45,11 +41,6 @@ _FAILED: Final = STATUS_NUMBERS["failed"]
 _NAMES: Final = ("status", "duration", *TOKENS, "cost", "currency")
 _COLUMNS: Final = ", ".join(f"f.{name} AS {name}" for name in _NAMES)
 _FIGURES, _COSTS, _NUMBER, _TREND = range(4)
-_SPARSE: Final[dict[str, ColumnPredicate]] = {
-    "error": Exists(ERROR_CODE, is_there=True),
-    "failed_node": In(STATE, ("failed",)),
-}
-"""What the few runs that are in a group have in common, where an index has them."""
 
 
 class GroupEngine:
@@ -150,11 +141,11 @@ class GroupEngine:
         return texts_at(self._index, numbers)
 
     def _base(self, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows that are in a group, and ``g``, with a row for each group."""
+        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
         by = self._query.by
         key = "NULL" if by in {"tag", "node"} else f"f.{GROUPED[by].column}"
         newest = self._newest(f"f.seq AS seq, f.create_time AS at, {_COLUMNS}, {key} AS k", most)
-        grouped = "SELECT r.* FROM r"
+        grouped = "SELECT r.* FROM r WHERE r.k IS NOT NULL"
         if by == "tag":
             named = ", ".join(f"r.{name}" for name in ("at", *_NAMES))
             grouped = f"SELECT t.name AS k, {named} FROM r CROSS JOIN tags t INDEXED BY tags_by_seq ON t.seq = r.seq"  # noqa: S608
@@ -167,20 +158,12 @@ class GroupEngine:
         return Fragment(f"WITH r AS MATERIALIZED ({newest.sql}), g AS ({grouped}) ", newest.values)
 
     def _newest(self, columns: str, most: int) -> Fragment:
-        """Return the statement that selects *columns* of the newest rows that are in a group."""
-        by, predicates = self._query.by, list(of_columns(self._query.filter.predicate()))
-        if by in _SPARSE and _SPARSE[by] not in predicates:
-            predicates.append(_SPARSE[by])
-        path = choose(self._index, predicates, "create_time", self._matches, self._limits)
+        """Return the statement that selects *columns* of the newest rows."""
+        predicates = of_columns(self._query.filter.predicate())
+        path = choose_for_many(self._index, predicates, self._matches, self._limits, most)
         tests = path.tests(predicates)
         if self._matches is not None and path.text is None:
             tests.append(self._matches.membership())
-        if by == "tag" and not path.is_few:
-            return self._newest_tagged(columns, together([render(each) for each in predicates]), most)
-        if by == "tag":
-            tests.append(Fragment("EXISTS (SELECT 1 FROM tags x INDEXED BY tags_by_seq WHERE x.seq = f.seq)"))
-        elif by != "node":
-            tests.append(Fragment(f"f.{GROUPED[by].column} IS NOT NULL"))
         table = path.prefix()
         order = f"ORDER BY {table}.create_time DESC, {table}.seq DESC LIMIT {most}"
         arms = [together([walk, *tests]) for walk in path.walks()]
@@ -189,17 +172,6 @@ class GroupEngine:
             return Fragment(sql[0], arms[0].values)
         joined = " UNION ALL ".join(f"SELECT * FROM ({each})" for each in sql)  # noqa: S608 - literals of ours
         return Fragment(f"SELECT * FROM ({joined}) ORDER BY at DESC, seq DESC LIMIT {most}", values_of(arms))  # noqa: S608
-
-    def _newest_tagged(self, columns: str, where: Fragment, most: int) -> Fragment:
-        """Return the same for rows that have tags, from the table of these; its order is kept by its limit."""
-        times = [each for each in of_columns(self._query.filter.predicate()) if isinstance(each, Range)]
-        within = together([render(each) for each in times if each.attribute.column == "create_time"])
-        tagged = (
-            f"SELECT DISTINCT f.create_time, f.seq FROM tags f INDEXED BY tags_by_time WHERE {within.sql} "  # noqa: S608 - literals of ours
-            "ORDER BY f.create_time DESC, f.seq DESC LIMIT -1"
-        )
-        sql = f"SELECT {columns} FROM ({tagged}) t CROSS JOIN facets f ON f.seq = t.seq WHERE {where.sql} LIMIT {most}"  # noqa: S608
-        return Fragment(sql, (*within.values, *where.values))
 
     @property
     def _is_node(self) -> bool:

@@ -32,5 +32,4 @@ CREATE INDEX tags_by_seq ON tags (seq);
 CREATE INDEX failed_nodes_by_seq ON failed_nodes (seq);
 CREATE INDEX nodes_by_node ON nodes
     (workflow, node, create_time, status, duration, tokens, input_tokens, output_tokens);
-CREATE INDEX tags_by_time ON tags (create_time, seq);
 CREATE INDEX with_error ON facets (create_time) WHERE error_code IS NOT NULL;

@@ -7,8 +7,9 @@ from typing import Any, Final
 import apsw
 import orjson
 
-from execution_history.query.rollups import HOUR_MS, bucket_of, pieces_within
+from execution_history.query.rollups import bucket_of, pieces_within
 from execution_history.query.statistics import Sums
+from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.status_numbers import STATUS_NAMES

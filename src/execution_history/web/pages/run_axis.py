@@ -21,7 +21,7 @@ class Label(NamedTuple):
     text: str
 
 
-class Axis(NamedTuple):
+class RunAxis(NamedTuple):
     """An axis from *begin* to *end* (milliseconds since the epoch) without the *waits*, pairs of such times."""
 
     begin: int
@@ -59,6 +59,6 @@ class Axis(NamedTuple):
         ]
 
 
-def axis_of(begin: int, ends: Sequence[int], waits: Sequence[tuple[int, int]] = ()) -> Axis:
+def axis_of(begin: int, ends: Sequence[int], waits: Sequence[tuple[int, int]] = ()) -> RunAxis:
     """Return the axis from *begin* to the last of *ends*, without *waits*."""
-    return Axis(begin, max(begin + 1, *ends), tuple(waits))
+    return RunAxis(begin, max(begin + 1, *ends), tuple(waits))
