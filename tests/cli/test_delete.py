@@ -57,7 +57,7 @@ def test_all_that_match_are_deleted_and_brought_back(call: Call, history: Histor
         history.keep(f"bad-{number}", execute_status="failed")
     history.keep("good", execute_status="success")
     said = call("delete", "--status", "failed", "--dry-run", "--store", "history")
-    assert (0, "Found: 3.\n", "") == (said.code, said.out, said.err)
+    assert (0, "3 runs would be deleted.\n", "") == (said.code, said.out, said.err)
     said = call("delete", "--status", "failed", "--store", "history")
     assert (0, "3 runs deleted.\n") == (said.code, said.out)
     assert ["good"] == [record["execute_id"] for record in history.read("w")]

@@ -34,7 +34,7 @@ def test_prices_are_set_shown_and_removed(call: Call, history: History) -> None:
 def test_a_budget_is_an_amount_or_none(call: Call, history: History) -> None:
     """It has a currency, which prices have that name none."""
     history.keep()
-    assert "Budget of a month: $1" in call("prices", "budget", "1000", "--currency", "USD", "--store", "history").out
+    assert "Monthly budget: $1" in call("prices", "budget", "1000", "--currency", "USD", "--store", "history").out
     assert "USD" == call("prices", "--json", "--store", "history").json()["currency"]
     assert "Budget" not in call("prices", "budget", "none", "--store", "history").out
     for wrong in (("budget",), ("set", "3"), ("3",)):
@@ -87,10 +87,10 @@ def test_costs_are_computed_again(call: Call, history: History) -> None:
 
     call("prices", "set", "--input", "1", "--output", "1", "--store", "history")
     trial = call("reprice", "--dry-run", "--store", "history")
-    assert "1 of 1 runs would cost something else: 0 before, ¥3.00 now.\n" == trial.out
+    assert "The cost of 1 of 1 runs would change, from 0 to ¥3.00.\n" == trial.out
     assert cost() is None
     assert {"matched": 1, "changed": 1, "unpriced": 0, "before": {}, "after": {"CNY": 3.0}, "dry_run": False} == call(
         "reprice", "--workflow", "w", "--json", "--store", "history"
     ).json()
     assert 3.0 == cost()["amount"]
-    assert "0 of 0 runs" in call("reprice", "--status", "failed", "--store", "history").out
+    assert "No costs changed.\n" == call("reprice", "--status", "failed", "--store", "history").out

@@ -19,6 +19,8 @@ from execution_history.history.overview import (
 )
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import StatisticsQuery
 from execution_history.query.statistics import Sums
 from execution_history.records.record import Document
 from execution_history.stores.protocol import HistoryStore, StoreHealth
@@ -79,6 +81,31 @@ async def test_a_kind_that_was_away_is_back(service: ExecutionHistoryService) ->
     assert {"a": "back", "b": "still"} == {group.title: group.state for group in found.failures}
 
 
+async def test_a_group_says_of_how_many_workflows_it_is(service: ExecutionHistoryService) -> None:
+    """A failure that a nested run hands on counts in both."""
+    await service.merge([
+        _ended("inner", _HOUR, workflow_id="fetch", error_message="a"),
+        _ended("outer", 2 * _HOUR, workflow_id="sync", error_message="a"), _ended("b", _HOUR, error_message="b"),
+    ])  # fmt: skip
+    found = await _overview(service)
+    assert {"a": 2, "b": 1} == {group.title: group.workflows for group in found.failures}
+
+
+@pytest.mark.parametrize(("oldest", "state"), [(30 * _HOUR, None), (2 * _DAY - 1, None), (2 * _DAY, "new")])
+async def test_nothing_is_new_where_the_history_began_too_late(
+    service: ExecutionHistoryService, oldest: int, state: str | None
+) -> None:
+    """Unless it reaches one window further back than the window; the charts' statistics say the same."""
+    await service.merge([_ended("old", oldest, "success"), _ended("now", _HOUR, error_message="a")])
+    (group,) = (await _overview(service)).failures
+    assert (state, state == "new") == (group.state, group.is_new)
+    window = RecordFilter(created_from=_NOW - _DAY, created_before=_NOW + 1)
+    (counted,) = (await service.statistics(StatisticsQuery(filter=window))).failures
+    assert state == counted.state
+    week = await _overview(service, window="7d")
+    assert [None] == [each.state for each in week.failures]
+
+
 async def test_runs_that_an_error_interrupted_have_failed_too(service: ExecutionHistoryService) -> None:
     """They are counted apart as well, and are not among the runs that wait."""
     question = {"event_id": "1/2", "type": 2, "data": "Which city?"}
@@ -129,7 +156,7 @@ async def test_figures_are_those_of_the_window(service: ExecutionHistoryService)
 
 
 async def test_failing_workflows_come_first(service: ExecutionHistoryService) -> None:
-    """But for starred ones; hidden ones come last, and all have their names."""
+    """Then starred ones; hidden ones come last, and all have their names. Any other order is that alone."""
     await service.merge([
         _ended("a", 3 * _HOUR, "success", "fine"), _ended("b", 2 * _HOUR, error_message="no"),
         _ended("c", _HOUR, "success", "finer"), _ended("d", _HOUR, workflow_id="hidden", error_message="no"),
@@ -138,8 +165,10 @@ async def test_failing_workflows_come_first(service: ExecutionHistoryService) ->
     await service.name_workflow("hidden", hidden=True)
     await service.name_workflow("starred", name="My favourite", starred=True)
     found = (await _overview(service)).workflows
-    assert ["starred", "w", "finer", "fine", "hidden"] == [each.workflow_id for each in found]
-    assert (["My favourite", None], [False, True]) == (
+    assert ["w", "starred", "finer", "fine", "hidden"] == [each.workflow_id for each in found]
+    by_runs = (await _overview(service, sort="last_run")).workflows
+    assert ["finer", "w", "fine", "starred", "hidden"] == [each.workflow_id for each in by_runs]
+    assert ([None, "My favourite"], [False, True]) == (
         [each.name for each in found[:2]], [found[0].is_hidden, found[-1].is_hidden],
     )  # fmt: skip
 
@@ -187,7 +216,7 @@ async def test_debug_pages_that_expire_are_counted(service: ExecutionHistoryServ
 
 async def test_it_is_json_as_it_is(service: ExecutionHistoryService) -> None:
     """Plain values, with the state of each group, and without what is missing where nothing is."""
-    await service.merge([_ended("a", _HOUR, error_message="no")])
+    await service.merge([_ended("a", _HOUR, error_message="no"), _ended("b", 3 * _DAY, "success")])
     said = json.loads(orjson.dumps(json_of(await _overview(service))))
     assert ("24h", 1, "new") == (said["window"], said["failed"]["number"], said["failures"][0]["state"])
     assert not {"reach", "damaged"} & said.keys()

@@ -1,7 +1,7 @@
 """Commands on one run, or on all that match filters: their options, and how far a change is."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -9,8 +9,7 @@ from execution_history.cli.options import Filters, read_filters
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
-from execution_history.presentation.change_sentence import change_sentence
-from execution_history.presentation.formatting import grouped
+from execution_history.presentation.change_sentence import change_sentence, trial_sentence
 from execution_history.query.fields import RecordFilter
 
 if TYPE_CHECKING:
@@ -51,14 +50,15 @@ def filters_of_call(
     return read_filters(filters) if ways[1] else None
 
 
-async def counted(session: Session, bulk: "BulkChanges", record_filter: RecordFilter) -> ExitCode:
-    """Show how many runs match."""
+async def counted(
+    session: Session, bulk: "BulkChanges", record_filter: RecordFilter, action: Literal["delete", "annotate"]
+) -> ExitCode:
+    """Show how many runs match, and what would happen to them."""
     total, is_exact = await bulk.count(record_filter)
     if session.as_json:
         session.output.document({"matches": total, "matches_are_exact": is_exact})
     else:
-        sentence = N_("Found: %(total)s.") if is_exact else N_("Found: at least %(total)s.")
-        session.output.answer(session.translate(sentence, total=grouped(total)))
+        session.output.answer(trial_sentence(session.translate, action, total, is_exact=is_exact))
     return ExitCode.SUCCESS
 
 

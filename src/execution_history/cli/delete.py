@@ -40,7 +40,7 @@ async def delete(
         if undo is not None:
             return await followed(session, bulk, await bulk.undo(undo))
         if found is not None and dry_run:
-            return await counted(session, bulk, found)
+            return await counted(session, bulk, found, "delete")
         if found is not None:
             return await followed(session, bulk, await bulk.delete(found))
         workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)

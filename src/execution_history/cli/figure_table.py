@@ -19,8 +19,8 @@ _HEADS: Final = {
     "p95": "p95",
     "p99": "p99",
     "tokens": N_("Tokens"),
-    "read": N_("Read"),
-    "written": N_("Written"),
+    "read": N_("Input"),
+    "written": N_("Output"),
     "cost": N_("Cost"),
 }
 _FIRST: Final = ""

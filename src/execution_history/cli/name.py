@@ -63,7 +63,7 @@ def _show(session: Session, noted: WorkflowName) -> None:
     facts = (
         (_("Workflow"), noted.workflow_id),
         (_("Name"), noted.name or ""),
-        (_("Called upstream"), noted.learned.name if noted.learned and noted.given else ""),
+        (_("Name in Coze"), noted.learned.name if noted.learned and noted.given else ""),
         (_("Description"), noted.description or ""),
         (_("Starred"), _("yes") if noted.is_starred else ""),
         (_("Hidden"), _("yes") if noted.is_hidden else ""),

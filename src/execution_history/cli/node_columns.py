@@ -66,7 +66,7 @@ def _node_cell(session: Session, row: NodeRow, number: int) -> Cell:
         return Cell("–", "dim")
     shape, colour = shape_of(state.status)
     parts = [shape, "" if state.took_ms is None else duration(state.took_ms)]
-    parts += [] if row.says_the_same[number] else [session.translate("other text")]
+    parts += [] if row.says_the_same[number] else [session.translate("different text")]
     return Cell(" ".join(part for part in parts if part), colour if state.status == "failed" else "")
 
 

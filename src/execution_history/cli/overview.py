@@ -1,5 +1,6 @@
 """The command ``overview``: what failed in a window of time, how each workflow did in it, and what is open now."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, get_args
 
 import typer
@@ -14,8 +15,8 @@ from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import json_of
-from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
-from execution_history.presentation.formatting import duration, grouped, one_line, percent, sums
+from execution_history.history.overview import OpenRun, Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
+from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.model import FailureGroup
@@ -101,11 +102,14 @@ def _show_failures(session: Session, found: Overview, *, show_all: bool) -> None
 
 def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWindow | None) -> list[Cell]:
     _, state = session.translate, group.state
+    name = name_and_id(None if workflow is None else workflow.name, group.workflow_id, longest=_LONGEST_NAME)
+    if others := group.workflows - 1:
+        name += " " + _.plural("and %(num)s more", "and %(num)s more", others)
     return [
         Cell(_(FAILURE_STATES[state]) if state else "", _STATE_COLOURS.get(state or "", "dim")),
         Cell(f"{grouped(group.count)}×", right=True),
         Cell(ago(_, group.last_seen, now_ms()), "dim"),
-        Cell(name_and_id(None if workflow is None else workflow.name, group.workflow_id, longest=_LONGEST_NAME)),
+        Cell(name),
     ]
 
 
@@ -120,6 +124,7 @@ def _what_failed(session: Session, group: FailureGroup) -> str:
 def _show_open(session: Session, found: Overview) -> None:
     """Show what waits, what runs, what expires and what is wrong with recording, as far as there is anything."""
     _ = session.translate
+    names = {each.workflow_id: each for each in found.workflows}
     rows = []
     for status, name, some in (
         ("interrupted", _("Interrupted"), found.waiting),
@@ -128,7 +133,7 @@ def _show_open(session: Session, found: Overview) -> None:
         if some.runs:
             (shape, colour), total = shape_of(status), some.total
             count = grouped(total.number) if total.is_exact else _("at least %(num)s", num=grouped(total.number))
-            newest = some.runs[0].gist or some.runs[0].execute_id
+            newest = _run_text(some.runs[0], names)
             rows.append([Cell(f"{shape} {name}", colour), Cell(count, right=True), Cell(newest, "dim")])
     if rows:
         session.output.answer()
@@ -143,6 +148,13 @@ def _show_open(session: Session, found: Overview) -> None:
         )
     for problem in found.problems:
         session.output.answer(_.message(problem), style="red")
+
+
+def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
+    """Return what an open run asks or has put out, else its short id, and the workflow it is of."""
+    workflow = names.get(run.workflow_id)
+    name = name_and_id(None if workflow is None else workflow.name, run.workflow_id, longest=_LONGEST_NAME)
+    return f"{run.gist or short_id(run.execute_id)} · {name}"
 
 
 def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> None:
@@ -185,10 +197,15 @@ def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) ->
 
 def _notice_left(session: Session, left: int, hidden: int) -> None:
     """Print how many workflows are not shown, and how to see them."""
+    _ = session.translate
+    parts = []
+    if left:
+        parts.append(_.plural("%(num)s more workflow not shown", "%(num)s more workflows not shown", left))
+    if hidden:
+        parts.append(_.plural("%(num)s hidden workflow not shown", "%(num)s hidden workflows not shown", hidden))
     session.notice(
-        "Not shown: %(left)s more and %(hidden)s hidden workflows; %(command)s shows them.",
-        left=grouped(left),
-        hidden=grouped(hidden),
+        "%(what)s; %(command)s shows them.",
+        what=_(", ").join(parts),
         command=session.command("overview", "--all"),
         style="dim",
     )

@@ -13,23 +13,22 @@ from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.formatting import day, grouped, money, one_line, plain, sums
+from execution_history.presentation.formatting import day, grouped, money, one_line, plain
+from execution_history.presentation.reprice_sentence import reprice_sentence
 from execution_history.records.pricing import EVERY
 from execution_history.stores import store_of
 
 if TYPE_CHECKING:
     from execution_history.history.prices import PriceLine, PriceList
-    from execution_history.history.repricing import RepriceReport
 
 _LONGEST: Final = 40
 
-_Workflow = Annotated[str, typer.Option(metavar="ID", help=N_("The workflow for whose runs the price holds."))]
-_Account = Annotated[str, typer.Option(metavar="NAME", help=N_("The account for whose runs the price holds."))]
-_Input = Annotated[str | None, typer.Option("--input", metavar="PRICE", help=N_("Of 1,000 tokens that are read."))]
-_Output = Annotated[str | None, typer.Option("--output", metavar="PRICE", help=N_("Of 1,000 tokens that are written."))]
+_Workflow = Annotated[str, typer.Option(metavar="ID", help=N_("The workflow to whose runs the price applies."))]
+_Account = Annotated[str, typer.Option(metavar="NAME", help=N_("The account to whose runs the price applies."))]
+_Input = Annotated[str | None, typer.Option("--input", metavar="PRICE", help=N_("Per 1,000 input tokens."))]
+_Output = Annotated[str | None, typer.Option("--output", metavar="PRICE", help=N_("Per 1,000 output tokens."))]
 _Total = Annotated[
-    str | None,
-    typer.Option(metavar="PRICE", help=N_("Of 1,000 tokens of runs that do not tell read and written apart.")),
+    str | None, typer.Option(metavar="PRICE", help=N_("Per 1,000 tokens of runs that report only a total."))
 ]
 
 
@@ -82,39 +81,19 @@ async def prices(
 async def reprice(
     session: Session,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help=N_("Only tell what would change; nothing is written."))
+        bool, typer.Option("--dry-run", help=N_("Only report what would change; write nothing."))
     ] = False,
     *,
     filters: Filters,
 ) -> None:
-    """Compute costs again, and tell the sums before and after."""
+    """Recalculate costs, and report the sums before and after."""
     async with open_history(session) as history:
         record_filter = await history.service.with_workflow_ids(read_filters(filters))
         report = await history.service.reprice(record_filter, dry_run=dry_run)
     if session.as_json:
         session.output.document(report.to_json())
     else:
-        session.output.answer(_sentence(session, report))
-
-
-def _sentence(session: Session, report: "RepriceReport") -> str:
-    sentence = N_("%(changed)s of %(matched)s runs would cost something else: %(before)s before, %(after)s now.")
-    if not report.is_dry:
-        sentence = N_("%(changed)s of %(matched)s runs cost something else: %(before)s before, %(after)s now.")
-    line = session.translate(
-        sentence,
-        changed=grouped(report.changed),
-        matched=grouped(report.matched),
-        before=sums(report.before),
-        after=sums(report.after),
-    )
-    if report.unpriced:
-        more = session.translate(
-            "For %(count)s of them no price holds, or their tokens are not known: they keep what they have.",
-            count=grouped(report.unpriced),
-        )
-        line = f"{line} {more}"
-    return line
+        session.output.answer(reprice_sentence(session.translate, report, grouped))
 
 
 @asynccontextmanager
@@ -134,25 +113,25 @@ def _show(session: Session, known: "PriceList", names: Names) -> None:
     heads = (
         _("Workflow"),
         _("Account"),
-        _("Read"),
-        _("Written"),
-        _("Not split"),
+        _("Input"),
+        _("Output"),
+        _("Total only"),
         _("Currency"),
-        _("Since"),
+        _("Valid from"),
         _("Version"),
     )
     rows = [[Cell(head.upper(), "dim", right=number in (2, 3, 4)) for number, head in enumerate(heads)]]
     rows += [_cells(session, line, names) for line in known.lines if not line.is_removed]
     if len(rows) > 1:
         session.output.lines(aligned(rows), are_cut=True)
-        session.notice("Prices are of 1,000 tokens.", style="dim")
+        session.notice("Per 1,000 tokens.", style="dim")
     else:
         session.notice("There are no prices yet; set one: %(command)s",
                        command=session.command("prices", "set", "--input", "0.008", "--output", "0.02"))  # fmt: skip
     budget = known.budget
     if budget.amount is not None:
         amount = money(float(budget.amount), budget.currency)
-        session.output.answer(_("Budget of a month: %(amount)s", amount=amount))
+        session.output.answer(_("Monthly budget: %(amount)s", amount=amount))
     if known.is_fixed:
         session.notice("The prices are in the settings, and are changed there.", style="dim")
 

@@ -47,7 +47,7 @@ async def tag(
         if found is not None:
             bulk, found = history.service.bulk, await history.service.with_workflow_ids(found)
             if dry_run:
-                return await counted(session, bulk, found)
+                return await counted(session, bulk, found, "annotate")
             return await followed(session, bulk, await bulk.annotate(found, annotation))
         record = await history.run(execute_id or "", workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]

@@ -57,7 +57,7 @@ async def compare_runs(store: HistoryStore, runs: Sequence[Run], baseline: int =
     """
     if not _FEWEST <= len(runs) <= MOST_RUNS:
         raise InvalidInput(
-            "Two to %(most)s runs can be compared; %(count)s are chosen.", most=MOST_RUNS, count=len(runs)
+            "You can compare 2 to %(most)s runs; %(count)s are selected.", most=MOST_RUNS, count=len(runs)
         )
     if not 1 <= baseline <= len(runs):
         raise InvalidInput(

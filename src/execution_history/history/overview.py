@@ -135,7 +135,7 @@ class Overview:
         failures: what failed, in groups of similar failures, the most frequent first; at most 100. Their ``buckets``
             are in line with those of ``bucket_edges``.
         bucket_edges: where the buckets of the window begin, and where the last one ends.
-        workflows: every workflow: the starred ones first, the hidden ones last, and among each in the chosen order.
+        workflows: every workflow, in the chosen order, the hidden ones last.
         waiting: runs of the last seven days that were interrupted by a question, or without an error.
         running: the runs that go on.
         expiring: how many unsuccessful runs have a debug page at Coze that expires within a day.
@@ -171,13 +171,17 @@ class Overview:
 def in_order(
     workflows: Iterable[WorkflowInWindow], sort: WorkflowSort, *, descending: bool = True
 ) -> list[WorkflowInWindow]:
-    """Return *workflows* sorted: starred ones first, hidden ones last, those without the value behind the others.
+    """Return *workflows* sorted: hidden ones last, and those without the value behind the others.
 
-    Of equal values the one with the newest run comes first.
+    Of equal values the one with the newest run comes first. In the default order, by the most failures, workflows
+    without a failure follow, the starred ones first.
     """
     newest = sorted(workflows, key=lambda each: (-each.last_run, each.workflow_id))
-    ordered = known_first(newest, _VALUES[sort], descending=descending)
-    return sorted(ordered, key=lambda each: (each.is_hidden, not each.is_starred))
+    value = _VALUES[sort]
+    ordered = known_first(newest, value, descending=descending)
+    if sort == "failed" and descending:
+        ordered = sorted(ordered, key=lambda each: (-(value(each) or 0), not each.is_starred))
+    return sorted(ordered, key=lambda each: each.is_hidden)
 
 
 _VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {

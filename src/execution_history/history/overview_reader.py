@@ -154,12 +154,8 @@ def _open_run(summary: dict[str, Any]) -> OpenRun:
 
 
 def _on_edges(group: FailureGroup, found: Statistics, edges: list[int]) -> FailureGroup:
-    """Return *group* with a count for every bucket of the window, and with nothing before it that is not known."""
-    buckets = spread(group.buckets, [bucket.start for bucket in found.buckets], edges)
-    if found.reach.since is None:
-        return replace(group, buckets=buckets)
-    # What was before the window may still be missing: nothing is called new that may be old.
-    return replace(group, buckets=buckets, before=None, last_before=None, is_new=False)
+    """Return *group* with a count for every bucket of the window."""
+    return replace(group, buckets=spread(group.buckets, [bucket.start for bucket in found.buckets], edges))
 
 
 def _every_workflow(

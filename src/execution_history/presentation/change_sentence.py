@@ -45,6 +45,17 @@ def change_sentence(_: Translator, change: _Change) -> str:
     return " ".join(_parts(_, change))
 
 
+def trial_sentence(_: Translator, action: str, total: int, *, is_exact: bool) -> str:
+    """Return to how many runs a change would happen that was only tried."""
+    if is_exact and action == "delete":
+        return _.plural("%(num)s run would be deleted.", "%(num)s runs would be deleted.", total)
+    if is_exact:
+        return _.plural("%(num)s run would be changed.", "%(num)s runs would be changed.", total)
+    if action == "delete":
+        return _.plural("At least %(num)s run would be deleted.", "At least %(num)s runs would be deleted.", total)
+    return _.plural("At least %(num)s run would be changed.", "At least %(num)s runs would be changed.", total)
+
+
 def _parts(_: Translator, change: _Change) -> list[str]:
     changed = change.changed
     match change.action:

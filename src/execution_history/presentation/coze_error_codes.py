@@ -48,7 +48,7 @@ _CODES: Final = {
     ),
     "6003": (
         N_("Running in the background needs a paid plan."),
-        N_("Run it streamed or synchronously, or change the plan."),
+        N_("Run it streaming or synchronously, or change the plan."),
     ),
     "6023": (
         N_("The whole workflow took longer than it may."),

@@ -25,7 +25,7 @@ STATUSES: Final = {
 
 PROOFS: Final = {
     Proof.DONE_EVENT: N_("Coze’s stream ended with a Done event."),
-    Proof.ERROR_EVENT: N_("Coze’s stream ended with an Error event, quoted here."),
+    Proof.ERROR_EVENT: N_("Coze’s stream ended with an Error event."),
     Proof.INTERRUPT_EVENT: N_("Coze’s stream stopped with an Interrupt event: the workflow is waiting for an answer."),
     Proof.STREAM_ENDED_EARLY: N_("The stream ended without a final event; the run may have finished unseen."),
     Proof.CANCEL_EVENT: N_("The caller cancelled the chat, and Coze confirmed it."),
@@ -56,7 +56,7 @@ PROOFS: Final = {
 }
 """How a status is known, by the proof in the metadata."""
 
-RUN_MODES: Final = {0: N_("synchronous"), 1: N_("streaming"), 2: N_("background")}
+RUN_MODES: Final = {0: N_("synchronous"), 1: N_("streaming"), 2: N_("asynchronous")}
 
 RECORDED_KINDS: Final = {
     "function": N_("a Python function"),

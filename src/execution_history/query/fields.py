@@ -207,7 +207,7 @@ class RecordFilter:
         STATUS, STATE, _one_of, "commas", example="",
     )
     created_from: int | None = _row(
-        "since", N_("Since"),
+        "since", N_("Started since"),
         N_("Begun since: 2h or 7d ago, yesterday, monday, this week, 2026-11-01, 2026-11-01T08:00 or milliseconds."),
         SINCE, CREATED, _from, example="24h",
     )

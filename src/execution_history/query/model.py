@@ -231,7 +231,9 @@ class FailureGroup:
             known.
         last_before: when the last one before the window began (ms); ``None`` where there is none, or it is not known.
         buckets: how many there are in each of ``Statistics.buckets``.
-        state: how it compares with what was before the window; ``None`` where that is not known. ``new``: there was
+        workflows: of how many workflows they are; a failure counts in a nested run and in the run around it.
+        state: how it compares with what was before the window; ``None`` where that is not known, also where the history
+            began less than one window before it (:mod:`execution_history.history.failure_states`). ``new``: there was
             none; ``back``: there was, but not in the period just before; ``more``: it is at least twice as frequent as
             in that period, and by three at least; ``still``: otherwise.
     """
@@ -249,6 +251,7 @@ class FailureGroup:
     before: int | None = None
     last_before: int | None = None
     buckets: tuple[int, ...] = ()
+    workflows: int = 1
     state: FailureState | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:

@@ -232,5 +232,6 @@ def _group(
         failed_node=newest.facts.failed_node,
         before=None if before is None else sum(time >= begin for time in before),
         last_before=before[-1] if before else None,
+        workflows=len({run.workflow_id for run in similar}),
         buckets=tuple(bisect_left(times, end) - bisect_left(times, start) for start, end in pairwise(edges)),
     )

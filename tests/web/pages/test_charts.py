@@ -158,18 +158,18 @@ def test_every_bucket_can_be_asked_for_its_values() -> None:
         (spot.name, spot.text) for spot in runs.spots
     ]
     assert "p95 12.4 s · p50 900 ms" == times.spots[0].text
-    assert "read 20 · written 10" == tokens.spots[0].text
+    assert "input 20 · output 10" == tokens.spots[0].text
     assert "¥0.500" == cost.spots[0].text
     assert ["¥0.500"] == [value.text for value in cost.values]
-    assert "运行 4 · 失败 1" == cards(shown, first, first, language="zh")[0].spots[0].text
+    assert "运行次数 4 · 失败 1" == cards(shown, first, first, language="zh")[0].spots[0].text
 
 
 def test_tokens_that_are_not_told_apart_are_shown_as_such() -> None:
     """A part of the whole, or all of it; without tokens there is no such chart."""
     shown = axis("2026-11-30T00:00", "2026-11-30T01:00")
     part = figures(tokens=30, input_tokens=10, output_tokens=5)
-    assert "read 10 · written 5 · not split 15" == cards(shown, part, part)[2].spots[0].text
-    assert "not split 30" == cards(shown, figures(tokens=30), figures(tokens=30))[2].spots[0].text
+    assert "input 10 · output 5 · total only 15" == cards(shown, part, part)[2].spots[0].text
+    assert "total only 30" == cards(shown, figures(tokens=30), figures(tokens=30))[2].spots[0].text
     assert 2 == len(cards(shown, figures(), figures()))
 
 
@@ -185,8 +185,8 @@ def test_a_month_is_compared_with_as_many_days_of_the_last_one() -> None:
     found = spent_of(months, days, "CNY", 100.0, SHANGHAI, english)
     assert (15.0, 6.0, 60.0) == (found.this, found.last, found.whole)
     assert ["last", "this", "budget"] == [curve.kind for curve in found.card.chart.curves]
-    assert "This month ¥10.00 · Last month ¥4.00 · Budget ¥100.00" == found.card.spots[1].text
-    assert "Last month ¥60.00 · Budget ¥100.00" == found.card.spots[30].text
+    assert "This month ¥10.00 · Last month to the same day ¥4.00 · Budget ¥100.00" == found.card.spots[1].text
+    assert "Last month to the same day ¥60.00 · Budget ¥100.00" == found.card.spots[30].text
     without = spent_of(months, days, "USD", None, SHANGHAI, english)
     assert (3.0, 0.0, ["last", "this"]) == (
         without.this, without.last, [curve.kind for curve in without.card.chart.curves],

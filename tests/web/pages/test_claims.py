@@ -98,8 +98,11 @@ async def test_a_window_holds_for_the_whole_page(web: Served) -> None:
 async def test_failures_that_are_not_shown_are_counted(web: Served) -> None:
     """The eight most frequent kinds are there at first, and all others behind a link that says how many are new."""
     await web.application.service.merge([
-        _ended(f"e{letter}{number}", _HOUR, error_message=f"cannot {letter}")
-        for number, letter in enumerate("abcdefghij")
+        _ended("old", 72 * _HOUR, "success"),
+        *(
+            _ended(f"e{letter}{number}", _HOUR, error_message=f"cannot {letter}")
+            for number, letter in enumerate("abcdefghij")
+        ),
     ])  # fmt: skip
     page = await _page(web)
     assert "and 2 more 2 of them new" in _main(page)
@@ -242,7 +245,7 @@ async def test_a_function_is_not_run_again_from_here(web: Served, language: str)
         sell("tea")
     [found] = (await web.application.service.get_execution_history("shop.sell"))["histories"]
     path = f"/workflows/shop.sell/runs/{found['execute_id']}"
-    reason = "start it again there" if language == "en" else "请在该程序中重新运行"
+    reason = "start it again there" if language == "en" else "请在程序中重新运行"
     proof = "The function raised an exception." if language == "en" else "函数抛出了异常。"
     page = await _page(web, path, language)
     assert proof in _main(page)

@@ -70,7 +70,7 @@ async def test_the_demo_is_looked_at_and_left_again(empty: Site, open_context: O
     assert "No runs here" in (await empty.client.get("/")).text
     assert 0 == (await empty.client.get("/coze/history")).json()["total"]
     await page.goto(f"{empty.base}/workflows/7536912840317468672/run")
-    await page.get_by_role("button", name="Run", exact=True).click()
+    await page.get_by_role("button", name="Start a run", exact=True).click()
     await expect(page.locator("h1")).to_contain_text("Succeeded after")
     await page.get_by_role("button", name="Leave").click()
     await expect(page.locator("h1")).to_contain_text("No runs here")
@@ -134,11 +134,11 @@ async def test_a_workflow_is_run_with_an_earlier_input(site: Site, open_context:
     await site.run(1, city="Rome")
     page = await (await open_context(java_script_enabled=False)).new_page()
     await page.goto(f"{site.base}/workflows/{FIRST + 1}/runs")
-    await page.get_by_role("link", name="Run", exact=True).click()
+    await page.get_by_role("link", name="Start a run", exact=True).click()
     await expect(page.locator("textarea")).to_have_value('{\n  "pace_ms": 1,\n  "city": "Rome"\n}')
     await page.get_by_role("link", name="Oslo").click()
     await page.get_by_label("With one answer at the end").check()
-    await page.get_by_role("button", name="Run", exact=True).click()
+    await page.get_by_role("button", name="Start a run", exact=True).click()
     await page.wait_for_url("**/runs/*")
     execute_id = page.url.rpartition("/")[2]
     record = await site.application.service.get_execution_detail(str(FIRST + 1), execute_id)

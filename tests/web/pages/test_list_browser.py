@@ -158,6 +158,6 @@ async def test_without_scripts_lists_can_be_filtered_and_all_changed(open_contex
     await expect(page.locator(".change")).to_contain_text("70 runs changed.")
     await expect(page.locator(".tab.is-pinned")).to_contain_text("70")
     await page.get_by_text("+ Filter").click()
-    await page.get_by_role("link", name="Values to choose from, with counts").click()
+    await page.get_by_role("link", name="Filter values").click()
     await page.locator(".facets").get_by_role("link", name=re.compile("odd")).click()
     await expect(page.locator(".tab.is-failed")).to_contain_text("35")

@@ -61,10 +61,10 @@ async def test_nodes_have_figures_over_runs(web: Served) -> None:
     """The failing one first, with the times that are known, and how many of them there are."""
     shown = _words(await _page(web, "/workflows/w/nodes?window=24h"))
     assert "they are known for 5 of 5 runs" in shown
-    assert "Coze tells when a node spoke, not when it began" in shown
+    assert "Coze reports when a node produced output, not when it began" in shown
     assert re.search(r"Writer <1> LLM 5 1 1\.0 s 1\.0 s 100 % 50 .* 5 of 5 Start 5 0 .* 0 of 5", shown)
     chinese = _words(await _page(web, "/workflows/w/nodes?window=24h", "zh"))
-    assert "5 次运行中有 5 次可知" in chinese
+    assert "5/5 次有数据" in chinese
 
 
 async def test_from_a_node_one_comes_to_the_runs_in_which_it_failed_or_was_slow(web: Served) -> None:

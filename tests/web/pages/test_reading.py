@@ -97,7 +97,7 @@ async def test_runs_within_a_run_are_folded_in_lists(open_context: OpenContext) 
     rows = page.locator("tr[data-row]")
     names = "rows => rows.map((row) => row.dataset.row.split('/')[1])"
     assert ["orphan", "root"] == await rows.evaluate_all(names)
-    await expect(page.locator(".folded")).to_contain_text("2 further runs")
+    await expect(page.locator(".folded")).to_contain_text("2 nested runs")
     await page.locator('tr[data-row="tree/root"] a.within').click()
     await expect(rows).to_have_count(4)
     assert ["orphan", "root", "left", "right"] == await rows.evaluate_all(names)

@@ -146,14 +146,14 @@ class StatisticsEngine:
     ) -> list[FailureGroup]:
         source, where = self._within(first, last, Fragment("e.fingerprint IS NOT NULL"))
         sql = (
-            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(e.create_time) AS newest "  # noqa: S608 - literals of ours
-            f"FROM {source.sql} WHERE {where.sql} GROUP BY e.fingerprint "
+            "SELECT e.fingerprint, count(*) AS runs, min(e.create_time), max(e.create_time) AS newest, "  # noqa: S608 - literals of ours
+            f"count(DISTINCT e.workflow_id) FROM {source.sql} WHERE {where.sql} GROUP BY e.fingerprint "
             f"ORDER BY runs DESC, newest DESC, e.fingerprint LIMIT {MOST_GROUPS}"
         )
         groups = self._moment.rows(Fragment(sql, values_of([source, where])))
         if not groups:
             return []
-        newest = self._examples(source, where, {number: last_seen for number, *_, last_seen in groups})
+        newest = self._examples(source, where, {number: last_seen for number, _, _, last_seen, _ in groups})
         among = In(FINGERPRINT, tuple(fingerprint_text(number) for number, *_ in groups))
         seen, earlier = self._seen_before(among), self._before(among, period)
         trends = self._trends(among, first, last, edges)
@@ -171,9 +171,10 @@ class StatisticsEngine:
                 failed_node=newest[number][2],
                 before=None if period is None else earlier.get(number, _NEVER)[0],
                 last_before=earlier.get(number, _NEVER)[1],
+                workflows=workflows,
                 buckets=tuple(trends.get((number, place), 0) for place in range(len(edges) - 1)),
             )
-            for number, runs, first_seen, last_seen in groups
+            for number, runs, first_seen, last_seen, workflows in groups
         ]
 
     def _examples(

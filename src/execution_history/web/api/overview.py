@@ -40,7 +40,7 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
     ) -> Response:
         """Return the failures of a window in groups, each workflow's figures in it, and what is open now.
 
-        Starred workflows stand first, hidden ones last.
+        By failures, starred workflows follow the failing ones; hidden ones come last.
         """
         words = parameters_of(request.query_params.multi_items(), _NAMES, filters=False)
         query = OverviewQuery(

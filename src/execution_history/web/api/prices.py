@@ -53,7 +53,7 @@ def add_prices(router: APIRouter, service: ExecutionHistoryService) -> None:
         return await _listed(service)
 
     @router.post(
-        "/history/reprice", **described("Compute costs again", RepriceAnswer, CHANGING), openapi_extra=documented()
+        "/history/reprice", **described("Recalculate costs", RepriceAnswer, CHANGING), openapi_extra=documented()
     )
     async def reprice(request: Request, _dry_run: DryRun = "false") -> Response:
         """Compute again what the matching runs that have ended cost, with the prices that hold now.

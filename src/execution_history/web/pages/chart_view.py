@@ -85,10 +85,10 @@ def cards_of(counted: Counted, _: Translator) -> list[Card]:
     """Return the charts of runs, durations, tokens and, where there are any, costs."""
     axis, totals, buckets = counted.axis, counted.totals, counted.buckets
     failed = [_failed(each) for each in buckets]
-    above = [each.runs - bad for each, bad in zip(buckets, failed, strict=True)]
+    runs = [each.runs for each in buckets]
     times = [("p95", [each.p95 for each in buckets]), ("p50", [each.p50 for each in buckets])]
     cards = [
-        _card(_("Runs, failures below the axis"), counted, two_sided(axis, above, failed, ("runs", "failed")),
+        _card(_("Runs, failures below the axis"), counted, two_sided(axis, runs, failed, ("runs", "failed")),
               lambda each: _run_values(each, _), short),
         _card(_("Duration"), counted,
 lines(axis, times, is_time=True),
@@ -184,10 +184,10 @@ def _durations(figures: Figures, about: str) -> tuple[Value, ...]:
 def _token_values(figures: Figures, totals: Figures, _: Translator) -> tuple[Value, ...]:
     """Return the parts of the tokens that there are at all in the *totals*."""
     values = (
-        Value("read", _("read"), thin(figures.input_tokens)),
-        Value("written", _("written"), thin(figures.output_tokens)),
+        Value("read", _("input"), thin(figures.input_tokens)),
+        Value("written", _("output"), thin(figures.output_tokens)),
     )
     if not _unsplit(totals):
         return values
-    rest = Value("unsplit", _("not split"), thin(_unsplit(figures)))
+    rest = Value("unsplit", _("total only"), thin(_unsplit(figures)))
     return (*values, rest) if totals.input_tokens or totals.output_tokens else (rest,)

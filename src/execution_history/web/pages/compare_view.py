@@ -108,8 +108,8 @@ def amounts_of(found: SeveralComparison) -> tuple[Amount, ...]:
         (N_("Duration"), lambda run: run.duration_ms, duration),
         (N_("Waiting for answers"), lambda run: run.waited_ms or None, duration),
         (N_("Tokens"), lambda run: run.tokens, thin),
-        (N_("Tokens read"), lambda run: run.input_tokens, thin),
-        (N_("Tokens written"), lambda run: run.output_tokens, thin),
+        (N_("Input tokens"), lambda run: run.input_tokens, thin),
+        (N_("Output tokens"), lambda run: run.output_tokens, thin),
     )
     amounts = [_amount(name, [read(run) for run in found.runs], shown) for name, read, shown in measures]
     costs = ["" if run.cost is None else money(units_of(run.cost), run.currency or "") for run in found.runs]

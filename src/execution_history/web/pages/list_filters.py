@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from execution_history.errors import N_
 from execution_history.presentation.formatting import exact, one_line
-from execution_history.presentation.phrases import STATUSES, WINDOWS
+from execution_history.presentation.phrases import RUN_MODES, STATUSES, WINDOWS
 from execution_history.query.breakdown import Breakdown, By
 from execution_history.query.fields import FILTERS
 from execution_history.query.model import Statistics
@@ -31,6 +31,8 @@ _NAMES: Final = {
 _ORDER: Final = ("failed", "running", "interrupted", "success", "other")
 _TIMES: Final = frozenset(row.name for row in FILTERS if row.values.kind == "time")
 _FLAGS: Final = frozenset(row.name for row in FILTERS if row.values.kind == "bool")
+_LABELS: Final = {row.name: row.label for row in FILTERS}
+_MODES: Final = {word: RUN_MODES[number] for number, name in MODE_NAMES.items() for word in (name, str(number))}
 _LONGEST: Final = 60
 
 
@@ -121,6 +123,11 @@ def chips_shown(state: ListState) -> list[tuple[str, str, str]]:
     return [chip for chip in state.chips() if chip.name not in hidden or (both and chip.name == "pinned")]
 
 
+def chip_label(name: str, value: str) -> str:
+    """Return what stands before the value of a filter, to be translated: "Started in" the last 24 hours."""
+    return N_("Started in") if name == "since" and value in dict(PRESETS) else _LABELS[name]
+
+
 def shown_value(viewer: Viewer, name: str, value: str) -> str:
     """Return the value of a filter as people read it, on one line."""
     translate = viewer.translate
@@ -131,7 +138,8 @@ def shown_value(viewer: Viewer, name: str, value: str) -> str:
     if name in _TIMES:
         return _shown_time(viewer, value)
     if name == "mode":
-        return MODE_NAMES.get(int(value), value) if value in {"0", "1", "2"} else value
+        named = (translate(_MODES[each]) if each in _MODES else one_line(each, _LONGEST) for each in value.split(","))
+        return translate(", ").join(named)
     return one_line(value, _LONGEST)
 
 

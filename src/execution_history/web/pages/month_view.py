@@ -70,7 +70,7 @@ def spent_of(
     chart = lines(axis, [("last", last), ("this", this)], at_ends=True, budget=budget)
 
     def values(number: int) -> tuple[Value, ...]:
-        shown = (("this", _("This month"), this[number]), ("last", _("Last month"), last[number]))
+        shown = (("this", _("This month"), this[number]), ("last", _("Last month to the same day"), last[number]))
         found = [Value(kind, name, money(each, currency)) for kind, name, each in shown if each is not None]
         return tuple(found if budget is None else [*found, Value("budget", _("Budget"), money(budget, currency))])
 
@@ -80,7 +80,7 @@ def spent_of(
         for number, slot in enumerate(axis.slots())
     )  # fmt: skip
     marks = marks_of(chart.levels, lambda value: round_money(value, currency))
-    title = _("Spent in this month, day after day")
+    title = _("Spending this month, cumulative")
     card = Card(title, chart, values(months.days - 1), marks, spots, tuple(axis.ticks()))
     compared = last[months.days - 1] or 0.0
     return Spent(currency, this[months.days - 1] or 0.0, compared, sums[1][-1], card)

@@ -11,14 +11,16 @@ from starlette.responses import Response
 
 from execution_history.errors import N_
 from execution_history.history.index_wait import IndexWait
+from execution_history.history.overview import WINDOWS as _WINDOWS
 from execution_history.history.prices import PriceList
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.presentation.formatting import machine
 from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import moment_of
-from execution_history.records.time_units import DAY_MS, HOUR_MS
+from execution_history.records.time_units import DAY_MS
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.chart_view import Counted, cards_of, currencies
@@ -29,12 +31,12 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 
 _RANGES: Final[dict[str, tuple[int, BucketSize]]] = {
-    "24h": (23 * HOUR_MS, "hour"),
-    "7d": (6 * DAY_MS, "day"),
-    "30d": (29 * DAY_MS, "day"),
-    "1y": (364 * DAY_MS, "week"),
+    "24h": _WINDOWS["24h"],
+    "7d": _WINDOWS["7d"],
+    "30d": _WINDOWS["30d"],
+    "1y": (365 * DAY_MS, "week"),
 }
-"""How long ago the first bucket of a range was, and how long its buckets are: they are whole, and the last is now's."""
+"""How far back from now a range goes, and how long its buckets are; of the first and the last it may have a part."""
 
 _RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
@@ -44,12 +46,22 @@ _MOST_YEARS: Final = 40
 
 
 class Stretch(NamedTuple):
-    """The time that a page is about: the name of its range, or none for days that were chosen, and these days."""
+    """The time that a page is about, from ``since`` (ms) on, and the axis of the whole buckets that it touches.
+
+    ``name`` is that of its range, or empty for days that were chosen; ``first`` and ``last`` are these days.
+    """
 
     axis: ChartAxis
+    since: int
     name: str
     first: str
     last: str
+
+    def filters(self) -> dict[str, str]:
+        """Return the filters of a list with the runs of this time, as its address has them."""
+        if self.name in WINDOWS:
+            return {"since": self.name}
+        return {"since": machine(self.since), **({} if self.name else {"until": machine(self.axis.end)})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class FigurePages:
         viewer, wait = viewer_for(request), IndexWait()
         stretch = stretch_of(request, viewer)
         named = RecordFilter(workflow_ids=() if workflow_id is None else (workflow_id,))
-        statistics = await self._counted(named, stretch.axis, viewer, wait)
+        statistics = await self._counted(named, stretch, viewer, wait)
         counted = Counted.of(
             stretch.axis, statistics.totals, _by_start(statistics), is_exact=statistics.percentiles_are_exact
         )
@@ -88,7 +100,7 @@ class FigurePages:
             "place": urls.CHARTS if workflow_id is None else urls.workflow(workflow_id),
             "statistics": statistics,
             "range": stretch,
-            "since": stretch.axis.start,
+            "within": stretch.filters(),
             "ranges": _RANGE_NAMES,
             "rows": counted.rows(),
             "cards": cards_of(counted, viewer.translate),
@@ -97,24 +109,23 @@ class FigurePages:
             "currencies": currencies(statistics.totals),
             "by": by or "time",
             "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
-            "groups": by and await self._groups(named, stretch.axis, by, statistics.totals, viewer, wait),
+            "groups": by and await self._groups(named, stretch, by, statistics.totals, viewer, wait),
         }
         return self.renderer.page(request, "figures.html", context)
 
     async def _counted(
-        self, named: RecordFilter, axis: ChartAxis, viewer: Viewer, wait: IndexWait, *, figures_only: bool = False
+        self, named: RecordFilter, stretch: Stretch, viewer: Viewer, wait: IndexWait, *, figures_only: bool = False
     ) -> Statistics:
-        """Return the statistics of the runs that began in the time of *axis*, until now."""
+        """Return the statistics of the runs that began in a stretch of time, until now."""
         asked = StatisticsQuery(
-            filter=_within(named, axis, viewer),
-            bucket=axis.size,
+            filter=_within(named, stretch, viewer),
+            bucket=stretch.axis.size,
             zone=viewer.zone.key,
-            new_since=axis.start,
             figures_only=figures_only,
             wait_seconds=wait.seconds,
         )
         return await self._statistics.answer(
-            (*_key(named, axis, viewer), figures_only),
+            (*_key(named, stretch, viewer), figures_only),
             await self.service.revision(),
             viewer.now,
             lambda: self.service.statistics(asked),
@@ -122,11 +133,11 @@ class FigurePages:
         )
 
     async def _groups(
-        self, named: RecordFilter, axis: ChartAxis, by: By, totals: Figures, viewer: Viewer, wait: IndexWait
+        self, named: RecordFilter, stretch: Stretch, by: By, totals: Figures, viewer: Viewer, wait: IndexWait
     ) -> Breakdown:
         """Return the figures of each group, the one that costs most first, or else the one with most tokens."""
         asked = BreakdownQuery(
-            filter=_within(named, axis, viewer),
+            filter=_within(named, stretch, viewer),
             by=by,
             sort="cost" if totals.costs else "tokens",
             limit=_MOST_GROUPS,
@@ -134,7 +145,7 @@ class FigurePages:
             wait_seconds=wait.seconds,
         )
         return await self._breakdowns.answer(
-            (*_key(named, axis, viewer), by, asked.sort),
+            (*_key(named, stretch, viewer), by, asked.sort),
             await self.service.revision(),
             viewer.now,
             lambda: self.service.breakdown(asked),
@@ -149,7 +160,7 @@ class FigurePages:
             return []
         months = months_of(viewer.now, viewer.zone)
         axis = axis_of(months.last[0], viewer.now + 1, viewer.zone, "day")
-        counted = await self._counted(named, axis, viewer, wait, figures_only=True)
+        counted = await self._counted(named, Stretch(axis, axis.start, "", "", ""), viewer, wait, figures_only=True)
         days, budget = _by_start(counted), prices.budget
         # A budget is for everything, not for one workflow.
         limit = None if budget.amount is None or named.workflow_ids else float(budget.amount)
@@ -166,22 +177,26 @@ def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     if first or last:
         first, last = sorted((first or last or today, last or today))
         axis = axis_of(_midnight(first, zone), _midnight(last + timedelta(days=1), zone), zone)
-        return Stretch(axis, "", f"{first}", f"{last}")
+        return Stretch(axis, axis.start, "", f"{first}", f"{last}")
     name = query(request, "range")
     name = name if name in _RANGES else _DEFAULT
     ago, size = _RANGES[name]
-    axis = axis_of(viewer.now - ago, viewer.now + 1, zone, size)
-    return Stretch(axis, name, f"{moment_of(axis.start, zone).date()}", f"{today}")
+    since = max(0, viewer.now - ago)
+    axis = axis_of(since, viewer.now + 1, zone, size)
+    return Stretch(axis, since, name, f"{moment_of(since, zone).date()}", f"{today}")
 
 
-def _within(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> RecordFilter:
-    """Return the filter of the runs that began in the time of *axis*, until now."""
-    return replace(named, created_from=axis.start, created_before=min(axis.end, viewer.now + 1))
+def _within(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> RecordFilter:
+    """Return the filter of the runs that began in a stretch of time, until now."""
+    return replace(named, created_from=stretch.since, created_before=min(stretch.axis.end, viewer.now + 1))
 
 
-def _key(named: RecordFilter, axis: ChartAxis, viewer: Viewer) -> tuple[object, ...]:
+def _key(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> tuple[object, ...]:
     """Return what tells one question from another, whenever it is asked."""
-    return named.workflow_ids, axis.start, axis.end, axis.size, viewer.zone.key
+    axis = stretch.axis
+    # A range moves with the clock; its answer is kept by its name and its buckets.
+    since = stretch.name or stretch.since
+    return named.workflow_ids, since, axis.start, axis.end, axis.size, viewer.zone.key
 
 
 def _day(text: str, today: date) -> date | None:

@@ -18,6 +18,7 @@ from execution_history.presentation import formatting, phrases
 from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
+from execution_history.presentation.reprice_sentence import reprice_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
@@ -25,7 +26,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.forms import marked_as_demo
 from execution_history.web.pages.index_lag import index_line
-from execution_history.web.pages.list_filters import PRESETS, local_time, shown_value
+from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
 
 _POLICY: Final = (
@@ -146,11 +147,13 @@ class Renderer:
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),
+            "reprice_sentence": partial(reprice_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
-            "modes": tuple(MODE_NAMES.values()),
+            "modes": MODE_NAMES,
             "presets": PRESETS,
             "shown_value": shown_value,
+            "chip_label": chip_label,
             "local_time": local_time,
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}

@@ -50,6 +50,7 @@ _GROUP_FIELDS: Final = (
     "workflow_id",
     "execute_id",
     "failed_node",
+    "workflows",
 )
 _BETWEEN: Final = "f.create_time >= ? AND f.create_time <= ?"
 
@@ -168,12 +169,13 @@ class StatisticsEngine:
         seen, before = self._earlier("g.fingerprint"), self._before(period)
         sql = (
             "WITH g AS MATERIALIZED (SELECT f.fingerprint, count(*) AS runs, min(f.create_time) AS first, "  # noqa: S608 - literals of ours
-            f"max(f.create_time) AS last FROM facets f INDEXED BY "
+            f"max(f.create_time) AS last, count(DISTINCT f.workflow) AS workflows FROM facets f INDEXED BY "
             f"{'by_workflow_failure' if self._of_workflows else 'by_fingerprint'} WHERE {grouped.sql} "
             "GROUP BY f.fingerprint ORDER BY count(*) DESC, max(f.create_time) DESC, f.fingerprint "
             f"LIMIT {MOST_GROUPS}) "
             f"SELECT g.fingerprint, n.title, {text_of('e.error_code')}, g.runs, g.first, g.last, "
-            f"{text_of('e.workflow')}, e.execute_id, {text_of('e.failed_in')}, NOT ({seen.sql}), {before.sql} "
+            f"{text_of('e.workflow')}, e.execute_id, {text_of('e.failed_in')}, g.workflows, "
+            f"NOT ({seen.sql}), {before.sql} "
             "FROM g JOIN failures n ON n.fingerprint = g.fingerprint JOIN facets e ON e.seq = ("
             f"SELECT f.seq FROM facets f INDEXED BY by_fingerprint WHERE {alike.sql} "
             "ORDER BY f.create_time DESC, f.seq DESC LIMIT 1)"
