@@ -137,7 +137,7 @@ async def test_a_workflow_is_run_with_an_earlier_input(site: Site, open_context:
     await page.get_by_role("link", name="Start a run", exact=True).click()
     await expect(page.locator("textarea")).to_have_value('{\n  "pace_ms": 1,\n  "city": "Rome"\n}')
     await page.get_by_role("link", name="Oslo").click()
-    await page.get_by_label("With one answer at the end").check()
+    await page.get_by_label("Synchronous: one answer at the end").check()
     await page.get_by_role("button", name="Start a run", exact=True).click()
     await page.wait_for_url("**/runs/*")
     execute_id = page.url.rpartition("/")[2]

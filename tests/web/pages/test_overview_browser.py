@@ -6,9 +6,13 @@ from typing import Final
 import pytest
 from playwright.async_api import Page, expect
 
+from execution_history.clock import now_ms
+from execution_history.records.record import new_document
 from tests.web.pages.conftest import OpenContext, Site
 
 pytestmark = pytest.mark.anyio
+
+_DAY: Final = 86_400_000
 
 _LEAST_TAPPED: Final = 44
 """Pixels that a finger needs (WCAG 2.5.5)."""
@@ -34,6 +38,9 @@ async def _overview(open_context: OpenContext, address: str = "/", **options: ob
 
 async def test_a_failure_is_seen_as_it_happens(site: Site, open_context: OpenContext) -> None:
     """In the list and in the title of the tab, which say the same number."""
+    # Something is new only where the history is older than what it is compared with.
+    older = new_document(workflow_id="watched", execute_id="older", now=now_ms() - 3 * _DAY, execute_status="success")
+    await site.application.service.merge([older])
     await site.record("watched", "first", execute_status="success")
     page = await _overview(open_context)
     await expect(page.locator("tr[data-row='watched']")).to_have_count(1)
