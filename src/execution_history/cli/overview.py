@@ -104,7 +104,7 @@ def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWi
     _, state = session.translate, group.state
     name = name_and_id(None if workflow is None else workflow.name, group.workflow_id, longest=_LONGEST_NAME)
     if others := group.workflows - 1:
-        name += " " + _.plural("and %(num)s more", "and %(num)s more", others)
+        name += " " + _.plural("and %(num)s more workflow", "and %(num)s more workflows", others)
     return [
         Cell(_(FAILURE_STATES[state]) if state else "", _STATE_COLOURS.get(state or "", "dim")),
         Cell(f"{grouped(group.count)}×", right=True),
