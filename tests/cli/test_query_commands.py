@@ -177,7 +177,7 @@ def test_nodes_of_two_runs_stand_side_by_side(call: Call, history: History) -> N
     history.keep("poor", execute_status="failed", node_execute_status={"Start": node, "Think": bad})
     lines = [line.strip() for line in call("diff", "fine", "poor", *_STORE).out.splitlines()]
     at = lines.index("Nodes")
-    assert ["Think", "●", "200", "ms", "✕", "200", "ms", "other", "text"] == lines[at + 1].split()
+    assert ["Think", "●", "200", "ms", "✕", "200", "ms", "different", "text"] == lines[at + 1].split()
     assert "1 node is the same in all of them" == lines[at + 2]
 
 

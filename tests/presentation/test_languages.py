@@ -61,7 +61,15 @@ def test_a_language_is_added_in_four_steps(
         main(["show", "nobody-at-all"], languages)
     assert "ERROR: THERE IS NO RUN 'nobody-at-all' IN" in capsys.readouterr().err
     viewer = viewer_of({}, "eo", 0, languages)
-    view = {"viewer": viewer, "here": "/", "has_demo": False, "base": "http://h", "trial": None, "trial_token": None}
+    view = {
+        "viewer": viewer,
+        "here": "/",
+        "has_demo": False,
+        "base": "http://h",
+        "trial": None,
+        "trial_token": None,
+        "has_account": True,
+    }
     page = Renderer(languages).text("empty.html", view)
     assert '<html lang="eo"' in page
     assert "NO RUNS HERE" in page

@@ -1,5 +1,6 @@
 """Pages while the index lacks the older part of the history: none waits for it, and each says what is missing."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -66,7 +67,7 @@ async def test_nothing_found_so_far_is_not_called_nothing(client: httpx.AsyncCli
     listed = (await client.get("/runs?status=failed")).text
     assert "No matches among the runs indexed so far." in listed
     assert "No runs match." not in listed
-    assert "0 runs" not in listed
+    assert re.search(r"\b0 runs", listed) is None
     assert (
         "No runs in this period among those indexed so far." in (await client.get("/workflows/forecast?range=24h")).text
     )
