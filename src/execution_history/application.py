@@ -75,7 +75,7 @@ class Demo:
         self._stack = AsyncExitStack()
         self._opening: asyncio.Task[Application] | None = None
         self.application: Application | None = None
-        self.token = secrets.token_urlsafe(9)
+        self.token: str = secrets.token_urlsafe(9)
 
     async def opened(self) -> Application:
         """Return the application of the demo; the first call makes its history, which takes some seconds.

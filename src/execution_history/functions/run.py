@@ -70,7 +70,7 @@ class Run:
         self.usage: object = None
         self.metadata: dict[str, Any] = {}
         self._process = os.getpid()
-        self.is_over = False
+        self.is_over: bool = False
         self._has_begun = self._goes_on = self._is_used = False
         self.place: Place = Place(self)
         self._here: RecordingProcess | None = None
