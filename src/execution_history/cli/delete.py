@@ -46,8 +46,8 @@ async def delete(
         workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)
         is_deleted = not dry_run and await history.service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:
-        deleted, told = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
-        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **told})
+        deleted, beside = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
+        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **beside})
     else:
         sentence = N_("Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.")
         if dry_run:
@@ -87,8 +87,8 @@ async def clear(
         if not dry_run:
             await history.service.clear_workflow_history(workflow_id)
     if session.as_json:
-        told = {"deleted": 0, "matches": count, "dry_run": True} if dry_run else {"deleted": count}
-        session.output.document({"workflow_id": workflow_id, **told})
+        beside = {"deleted": 0, "matches": count, "dry_run": True} if dry_run else {"deleted": count}
+        session.output.document({"workflow_id": workflow_id, **beside})
     elif dry_run:
         session.output.remark(
             session.translate.plural(
