@@ -194,3 +194,25 @@ def run(steps: Steps[_Answer], execute: Callable[[Step], Any]) -> _Answer:
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]
         answer = execute(step)
+
+
+def run_counting(
+    steps: Steps[_Answer], count: Callable[[Step], Any], open_pages: Callable[[], Callable[[Step], Any]]
+) -> _Answer:
+    """Run *steps* that count, and return the answer.
+
+    Args:
+        steps: they read documents only where rows cannot decide.
+        count: executes all other steps.
+        open_pages: returns what executes those that read documents; called once, at the first of them.
+    """
+    pages: list[Callable[[Step], Any]] = []
+
+    def execute(step: Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
+        if not isinstance(step, (Portion, Documents)):
+            return count(step)
+        if not pages:
+            pages.append(open_pages())
+        return pages[0](step)
+
+    return run(steps, execute)

@@ -1,7 +1,7 @@
 """Breakdowns: carries out the steps of their making, over rows or over rollups."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -171,15 +171,10 @@ def breakdown(connections: Connections, query: BreakdownQuery, *, has_text: bool
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
             engine = GroupEngine(moment, query, limits)
-            pages: list[PageEngine] = []
 
-            def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
-                if not isinstance(step, (steps.Portion, steps.Documents)):
-                    return engine.execute(step)
-                if not pages:
-                    body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
-                    pages.append(PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits))
-                return pages[0].execute(step)
+            def open_pages() -> Callable[[steps.Step], Any]:
+                body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
+                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits).execute
 
             planned = break_down(
                 query,
@@ -189,6 +184,6 @@ def breakdown(connections: Connections, query: BreakdownQuery, *, has_text: bool
                 exact_runs=limits.exact_grouped,
                 most=limits.grouped,
             )
-            return replace(steps.run(planned, execute), reach=reach_of(moment, revision))
+            return replace(steps.run_counting(planned, engine.execute, open_pages), reach=reach_of(moment, revision))
 
     return connections.read(read)

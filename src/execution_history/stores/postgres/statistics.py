@@ -1,7 +1,7 @@
 """Statistics: carries out the steps of a finder, each in one or two statements."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
@@ -260,20 +260,13 @@ def statistics(
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
             engine = StatisticsEngine(moment, query, limits)
-            body = partial(connections.body, connection)
-            pages: list[PageEngine] = []
 
-            def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
-                if not isinstance(step, (steps.Portion, steps.Documents)):
-                    return engine.execute(step)
-                if not pages:
-                    listed = RecordQuery(filter=query.filter)
-                    engine_of_rows = PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits)
-                    pages.append(engine_of_rows)
-                return pages[0].execute(step)
+            def open_pages() -> Callable[[steps.Step], Any]:
+                body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
+                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits).execute
 
             planned = count(query, IndexReach(0, 0), is_text_exact=False, exact_runs=limits.exact_runs)
-            found = steps.run(planned, execute)
+            found = steps.run_counting(planned, engine.execute, open_pages)
             return replace(found, reach=reach_of(moment, revision))
 
     return connections.read(read)

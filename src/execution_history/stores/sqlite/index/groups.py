@@ -1,6 +1,6 @@
 """Breakdowns: carries out the steps of their making, over rows of the index or over its rollups."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import Any, Final
 
@@ -206,13 +206,8 @@ def breakdown(
         exact_runs=limits.exact_grouped,
         most=limits.grouped,
     )
-    pages: list[PageEngine] = []
 
-    def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
-        if not isinstance(step, (steps.Portion, steps.Documents)):
-            return engine.execute(step)
-        if not pages:
-            pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), text, limits))
-        return pages[0].execute(step)
+    def open_pages() -> Callable[[steps.Step], Any]:
+        return PageEngine(index, history, RecordQuery(filter=query.filter), text, limits).execute
 
-    return steps.run(planned, execute)
+    return steps.run_counting(planned, engine.execute, open_pages)

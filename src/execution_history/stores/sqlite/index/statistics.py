@@ -1,7 +1,7 @@
 """Statistics: carries out the steps of a finder, in four statements over ranges of the index."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from math import gcd
 from typing import Any, Final
@@ -269,13 +269,8 @@ def statistics(
     """
     engine = StatisticsEngine(index, query, text)
     planned = count(query, reach, is_text_exact=engine.is_text_exact, exact_runs=limits.exact_runs)
-    pages: list[PageEngine] = []
 
-    def execute(step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
-        if not isinstance(step, (steps.Portion, steps.Documents)):
-            return engine.execute(step)
-        if not pages:
-            pages.append(PageEngine(index, history, RecordQuery(filter=query.filter), text, limits))
-        return pages[0].execute(step)
+    def open_pages() -> Callable[[steps.Step], Any]:
+        return PageEngine(index, history, RecordQuery(filter=query.filter), text, limits).execute
 
-    return steps.run(planned, execute)
+    return steps.run_counting(planned, engine.execute, open_pages)
