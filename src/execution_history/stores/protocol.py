@@ -59,10 +59,10 @@ class FoundRecords:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowSummary:
-    """A workflow that has history: its number of records in each status, and when the newest began.
+    """A workflow that has history: its number of records in each status, when the newest began, and their size.
 
     ``counts`` has the four statuses, and ``other`` for adopted records whose status is none of them.
-    Times are milliseconds; ``last_create_time`` is the newest record's.
+    Times are milliseconds; ``last_create_time`` is the newest record's. ``size`` is the bytes of JSON of all records.
     """
 
     workflow_id: str
@@ -70,6 +70,7 @@ class WorkflowSummary:
     counts: dict[str, int]
     last_create_time: int
     updated_at: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ class _Workflow:
         for each in self.records.values():
             counts[each.status] += 1
         newest = max(each.document.create_time for each in self.records.values())
-        return WorkflowSummary(workflow_id, len(self.records), counts, newest, self.updated_at)
+        size = sum(len(each.document.body) for each in self.records.values())
+        return WorkflowSummary(workflow_id, len(self.records), counts, newest, self.updated_at, size)
 
 
 class MemoryStore(MemoryAdministration):

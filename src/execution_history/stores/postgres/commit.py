@@ -64,7 +64,7 @@ def read_states(
     for workflow_id, execute_id, seq, version, create_time, update_time, size, packing, document, *figures in (
         connection.execute(connections.statements["states"], columns) if stored else ()
     ):
-        key, counted = stored[RecordKey(workflow_id, execute_id)], Counted(create_time, *figures)
+        key, counted = stored[RecordKey(workflow_id, execute_id)], Counted(size, create_time, *figures)
         record = StoredRecord(*key, create_time, update_time, counted.status, size, packing, document)
         found[key] = StoredState(seq, version, update_time, counted, connections.body(connection, record))
     return found

@@ -115,12 +115,12 @@ SELECT workflow_id FROM execution_history.counters GROUP BY workflow_id HAVING c
 WITH gone AS (DELETE FROM execution_history.counters WHERE workflow_id = %(workflow_id)s AND slot <> 0 RETURNING *)
 INSERT INTO execution_history.counters AS t
 SELECT workflow_id, 0, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint, sum(interrupted)::bigint,
-    sum(other)::bigint, max(updated_at)
+    sum(other)::bigint, max(updated_at), sum(size)::bigint
 FROM gone GROUP BY workflow_id
 ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.running,
     success = t.success + excluded.success, failed = t.failed + excluded.failed,
     interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
-    updated_at = greatest(t.updated_at, excluded.updated_at);
+    updated_at = greatest(t.updated_at, excluded.updated_at), size = t.size + excluded.size;
 
 -- name: scattered_days
 SELECT DISTINCT hour / 24 FROM execution_history.total_durations WHERE hour < %s AND slot <> 0;
@@ -249,7 +249,7 @@ WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
 
 -- name: clear_executions
 DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING
-    create_time, status, duration, tokens, input_tokens, output_tokens, cost, currency;
+    size, create_time, status, duration, tokens, input_tokens, output_tokens, cost, currency;
 
 -- name: clear_nodes
 DELETE FROM execution_history.nodes WHERE workflow_id = %s;
@@ -272,7 +272,7 @@ SELECT * FROM (
     SELECT c.*, (SELECT e.create_time FROM execution_history.executions e WHERE e.workflow_id = c.workflow_id
         ORDER BY e.create_time DESC, e.seq DESC LIMIT 1) AS newest
     FROM (SELECT workflow_id, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint,
-            sum(interrupted)::bigint, sum(other)::bigint, max(updated_at)
+            sum(interrupted)::bigint, sum(other)::bigint, max(updated_at), sum(size)::bigint AS size
         FROM execution_history.counters WHERE starts_with(workflow_id, %(prefix)s) GROUP BY workflow_id
         HAVING sum(running + success + failed + interrupted + other) > 0) c
 ) s

@@ -192,8 +192,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             rows = connection.execute(self._connections.statements["workflow_summaries"], values).fetchall()
             names = restored(connection, self._connections.statements, (row[0] for row in rows))
             return [
-                WorkflowSummary(names[name], sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated)
-                for name, *counts, updated, newest in rows
+                WorkflowSummary(
+                    names[name], sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated, size
+                )
+                for name, *counts, updated, size, newest in rows
                 if names[name].startswith(prefix)
             ][:limit]
 

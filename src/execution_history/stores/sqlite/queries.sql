@@ -2,8 +2,8 @@
 -- {record} stands for the columns of a StoredRecord before its document; w are workflows, e are executions.
 
 -- name: workflow_by_id
--- The counters and the revision of a workflow.
-SELECT id, running, success, failed, interrupted, other, revision, updated_at
+-- The counters, the revision and the size of a workflow.
+SELECT id, running, success, failed, interrupted, other, revision, updated_at, size
 FROM workflows WHERE workflow_id = ?;
 
 -- name: add_workflow
@@ -14,7 +14,7 @@ VALUES (?, 0, 0, 0, 0, 0, 0, 0);
 -- name: save_workflow
 -- Writes a workflow's counters at the end of a transaction.
 UPDATE workflows
-SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?, size = ?
 WHERE id = ?;
 
 -- name: drop_workflow
@@ -229,7 +229,7 @@ FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: workflow_summaries
 -- Workflows whose ids are in a range, the one with the newest record first, after a place in that order.
-SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest
+SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest, size
 FROM (SELECT w.*, (SELECT max(n.create_time) FROM executions n WHERE n.workflow = w.id) AS newest
     FROM workflows w WHERE w.workflow_id >= ?1 AND w.workflow_id < ?2)
 WHERE newest IS NOT NULL AND (?3 IS NULL OR newest < ?3 OR newest = ?3 AND workflow_id > ?4)

@@ -214,8 +214,8 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
         place = (None, None) if after is None else (after.last_create_time, after.workflow_id)
         values = (prefix, past_prefix(prefix), *place, -1 if limit is None else limit)
         return [
-            WorkflowSummary(name, sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated_at)
-            for name, *counts, updated_at, newest in await self._rows("workflow_summaries", *values)
+            WorkflowSummary(name, sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated_at, size)
+            for name, *counts, updated_at, newest, size in await self._rows("workflow_summaries", *values)
         ]
 
     async def revision(self) -> int:
