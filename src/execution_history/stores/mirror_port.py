@@ -4,7 +4,7 @@ A store calls its mirror after each commit and before it answers; the rest of th
 Where none are kept, :class:`Mirror` itself is used.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar
@@ -149,6 +149,14 @@ class Mirror:
         Raises:
             StoreError: some could not be brought up to date.
         """
+
+    async def give_back(self, workflow_ids: Collection[str]) -> None:
+        """Make the files of these workflows anew that have large gaps, in the background; return when that is done.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        del workflow_ids
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that is behind or could not be imported."""

@@ -225,8 +225,9 @@ class HistoryStore(Administration, Protocol):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """Remove at most *limit* of the records that *what* lists or matches, and return which were removed.
 
-        Those of one workflow are removed together. Of the records that match a filter the oldest are removed first, and
-        none that was changed since it was found; call again until the answer is empty to remove all.
+        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them. Those of one
+        workflow are removed together. Of the records that match a filter the oldest are removed first, and none that
+        was changed since it was found; call again until the answer is empty to remove all.
 
         Raises:
             InvalidQuery: the filter has a text, and the store has no text search.

@@ -229,7 +229,12 @@ SELECT name, revision FROM execution_history.cursors;
 
 -- name: binned
 SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
-WHERE ends > %s AND (workflow_id, execute_id) > (%s, %s) ORDER BY workflow_id, execute_id LIMIT %s;
+WHERE ends > %(now)s AND deleted_at <= %(at)s
+    AND (deleted_at < %(at)s OR (workflow_id, execute_id) > (%(workflow_id)s, %(execute_id)s))
+ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT %(limit)s;
+
+-- name: bin_size
+SELECT count(*), coalesce(sum(size), 0)::bigint FROM execution_history.bin WHERE ends > %s;
 
 -- name: binned_documents
 SELECT b.workflow_id, b.execute_id, b.create_time, b.update_time, b.status, b.size, b.packing, b.document
@@ -244,6 +249,15 @@ WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id AND b.delete
 -- name: drop_from_bin
 DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
+
+-- space.py
+
+-- name: space
+-- The bytes of all tables with their indexes, of all documents, and the number of runs.
+SELECT (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind = 'r'),
+    coalesce(sum(size), 0)::bigint, coalesce(sum(running + success + failed + interrupted + other), 0)::bigint
+FROM execution_history.counters;
 
 -- store.py
 

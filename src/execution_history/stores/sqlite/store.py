@@ -28,7 +28,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import EntryName
-from execution_history.stores.capabilities import OnReach, ignored
+from execution_history.stores.capabilities import OnReach, ignored, versions_of
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import (
     Batch,
@@ -46,6 +46,7 @@ from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.queries import past_prefix, query, rows
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.space import SQLiteSpace
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -55,7 +56,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore(SQLiteAdministration, SQLiteBin):
+class SQLiteStore(SQLiteAdministration, SQLiteBin, SQLiteSpace):
     """A store in one folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes. Its arguments are
@@ -98,7 +99,7 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
         if not isinstance(what, RecordFilter):
-            return await self._delete_versions(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+            return await self._delete_versions(dict(islice(versions_of(what).items(), limit)))
         deleted: list[RecordKey] = []
         after: str | None = None
         while len(deleted) < limit:

@@ -152,6 +152,7 @@ class IndexForm:
         connection = open_file(
             path,
             N_("%(path)s is a folder, where the index should be a file: move it away."),
+            auto_vacuum=2,  # only an empty file accepts this; older ones are made anew when much of them is free
             journal_mode="wal",
             synchronous=1,
             cache_size=-_CACHE_KIB,
