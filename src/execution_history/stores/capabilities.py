@@ -183,11 +183,12 @@ class Sized(Protocol):
     async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
         """Return the bytes of JSON of those of the records *keys* that exist, without reading them."""
 
-    async def give_back(self, workflow_ids: Collection[str] = ()) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
         """Give what is free within the store back to the file system, as far as it can, in steps that hold nobody up.
 
         Args:
             workflow_ids: whose JSON files may have gaps.
+            is_thorough: whether files are made anew for smaller gaps too.
 
         Raises:
             StoreError: it could not be done.

@@ -150,13 +150,17 @@ class Mirror:
             StoreError: some could not be brought up to date.
         """
 
-    async def give_back(self, workflow_ids: Collection[str]) -> None:
-        """Make the files of these workflows anew that have large gaps, in the background; return when that is done.
+    async def give_back(self, workflow_ids: Collection[str], least_share: float) -> None:
+        """Make files anew that have large gaps, in the background; return when that is done.
+
+        Args:
+            workflow_ids: whose files.
+            least_share: which share of a file the gaps between its records must be.
 
         Raises:
             StoreError: it could not be done.
         """
-        del workflow_ids
+        del workflow_ids, least_share
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that is behind or could not be imported."""

@@ -137,11 +137,11 @@ class JSONFileMirror(Mirror):
                 problems=problems[0],
             )
 
-    async def give_back(self, workflow_ids: Collection[str]) -> None:
+    async def give_back(self, workflow_ids: Collection[str], least_share: float) -> None:
         """See :meth:`Mirror.give_back`."""
         for workflow_id in workflow_ids:
             # One after the other: each takes as much space again until it is there.
-            if await asyncio.to_thread(has_large_gaps, self._path(workflow_id)):
+            if await asyncio.to_thread(has_large_gaps, self._path(workflow_id), least_share):
                 self._writer.post(partial(self._builder.build, workflow_id, set()))
                 await self.flush()
 

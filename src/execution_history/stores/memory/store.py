@@ -235,7 +235,7 @@ class MemoryStore(MemoryAdministration):
         with self._opened():
             return {key: len(stored.document.body) for key in keys if (stored := self._find(*key)) is not None}
 
-    async def give_back(self, workflow_ids: Collection[str] = ()) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
         """See :meth:`Sized.give_back`; there is nothing to give back."""
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:

@@ -44,7 +44,7 @@ class PostgresSpace(PostgresAdministration):
 
         return await self._read(read)
 
-    async def give_back(self, workflow_ids: Collection[str] = ()) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
         """See :meth:`Sized.give_back`: autovacuum makes what is free usable again, and nothing else can be done."""
 
     async def _largest(self, total: int, documents: int, runs: int) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from execution_history.stores.sqlite.queries import rows
 
 _INDEX_SECONDS: Final = 60
 _BREATH: Final = 0.005
+_USUAL_GAPS: Final = 0.15
+_LEAST_GAPS: Final = 0.05
+"""Shares of a JSON file that gaps may be, beyond those that every file has (``FileSizes.gap``)."""
 _PARTS: Final = (
     (f"{DATABASE}-", "log"), (DATABASE, "database"), (f"{INDEX_DATABASE}-", "log"), (INDEX_DATABASE, "index"),
 )  # fmt: skip
@@ -41,14 +44,14 @@ class SQLiteSpace(EmbeddedStore):
         pairs = orjson.dumps([tuple(key) for key in keys]).decode()
         return {RecordKey(*row[:2]): row[2] for row in await self._rows("sizes_by_key", pairs)}
 
-    async def give_back(self, workflow_ids: Collection[str] = ()) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
         """See :meth:`Sized.give_back`."""
         parts = self._parts
         has_more = True
         while has_more:
             has_more = await parts.writer.submit_alone(parts.writer.give_back)
             await asyncio.sleep(_BREATH)  # whoever writes meanwhile comes first
-        await parts.mirror.give_back(workflow_ids)
+        await parts.mirror.give_back(workflow_ids, _LEAST_GAPS if is_thorough else _USUAL_GAPS)
         await asyncio.to_thread(parts.writer.empty_log)
         if self._folder.joinpath(INDEX_DATABASE).exists():
             with suppress(TimeoutError):  # an index that is behind gives back the next time
