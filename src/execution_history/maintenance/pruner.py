@@ -1,0 +1,134 @@
+"""Removes runs, or their contents, in batches that hold nobody up."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from execution_history.maintenance.candidates import Candidate
+from execution_history.query.model import RecordKey
+from execution_history.query.retention import Action
+from execution_history.records.contents import prune_contents
+from execution_history.records.partial import outline_of
+from execution_history.records.record import Document
+from execution_history.records.replacement import Replacement
+from execution_history.stores.capabilities import remove
+from execution_history.stores.protocol import HistoryStore
+
+_SECONDS: Final = 0.015
+_FIRST: Final = 4
+_MOST: Final = 200
+_MOST_BYTES: Final = 2_000_000
+_LEAST_PAUSE: Final = 0.002
+
+
+class Pace:
+    """Chooses how much is done at once: as much as takes 15 ms, and then as long a pause, in which others write.
+
+    Attributes:
+        batches: how many there were.
+        longest: how long the longest took, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.longest = 0.0
+        self._size = _FIRST
+
+    async def run(
+        self, candidates: Sequence[Candidate], work: Callable[[Sequence[Candidate]], Awaitable[None]]
+    ) -> None:
+        """Do *work* on *candidates*, some at a time."""
+        for batch in self._batches(candidates):
+            began = time.monotonic()
+            await work(batch)
+            seconds = time.monotonic() - began
+            self.batches += 1
+            self.longest = max(self.longest, seconds)
+            if seconds > _SECONDS:
+                self._size = max(1, int(len(batch) * _SECONDS / seconds))
+            elif len(batch) == self._size:
+                self._size = min(_MOST, 2 * self._size)
+            await asyncio.sleep(max(seconds, _LEAST_PAUSE))
+
+    def _batches(self, candidates: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+        batch: list[Candidate] = []
+        size = 0
+        for each in candidates:
+            if batch and (len(batch) >= self._size or size + each.size > _MOST_BYTES):
+                yield batch
+                batch, size = [], 0
+            batch.append(each)
+            size += each.size
+        if batch:
+            yield batch
+
+
+class Pruned(NamedTuple):
+    """A run that was removed, or whose contents were, and how many bytes of JSON that frees."""
+
+    candidate: Candidate
+    freed: int
+
+
+class Pruner:
+    """Removes what rules choose, where it is still the version that was judged.
+
+    Args:
+        store: the history.
+        clock: milliseconds since the epoch.
+
+    Attributes:
+        pace: how much is done at once.
+    """
+
+    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
+        self._store, self._clock = store, clock
+        self.pace = Pace()
+
+    async def prune(
+        self, candidates: Sequence[Candidate], action: Action, rule: str, *, keep_ms: int = 0
+    ) -> list[Pruned]:
+        """Remove the runs, or their contents, that are not protected; return those that were changed.
+
+        Args:
+            candidates: the runs.
+            action: what to do.
+            rule: the name of the rule, which a run without contents keeps.
+            keep_ms: how long removed runs can be restored.
+
+        Raises:
+            StoreError: the store could not be read or written; what was done before stays so.
+        """
+        pruned: list[Pruned] = []
+
+        async def work(batch: Sequence[Candidate]) -> None:
+            if action == "contents":
+                found = await asyncio.gather(*(self._without_contents(each, rule) for each in batch))
+                pruned.extend(each for each in found if each is not None)
+            else:
+                gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms))
+                pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
+
+        await self.pace.run([each for each in candidates if each.protection is None], work)
+        return pruned
+
+    async def _without_contents(self, candidate: Candidate, rule: str) -> Pruned | None:
+        body = (await self._store.get_many([candidate.key])).documents.get(candidate.key)
+        if body is None:
+            return None  # it is gone, or cannot be read
+        document = Document.of(outline_of(body), body)
+        if document.update_time != candidate.update_time:
+            return None
+        made = prune_contents(document, self._clock(), rule)
+        if made is None:
+            return None
+        change = Replacement.by(made, candidate.update_time)
+        if await self._store.update(*candidate.key, change) is None:
+            return None
+        return Pruned(candidate, len(body) - len(made.body))
+
+    async def empty_bin(self, keys: Sequence[RecordKey], empty: Callable[[list[RecordKey]], Awaitable[None]]) -> None:
+        """Remove discarded runs for good."""
+        entries = [Candidate(key, 0, 0, 0, None) for key in keys]
+        await self.pace.run(entries, lambda batch: empty([each.key for each in batch]))
