@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.errors import ExecutionHistoryError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.jobs.job import Job
+from execution_history.jobs.schedule import Schedule
+from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
@@ -48,10 +51,12 @@ class Application:
     reconciler: Reconciler
     names: UpstreamNames
     live: LiveFeed
+    retention: Retention
     sandbox: "Sandbox | None"
     mirror: "MirrorFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
+    schedule: Schedule | None = None
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
@@ -150,11 +155,14 @@ async def open_application(
         if demo and running is not None:
             await _fill_demo(service, runner, running, stack)
         names, live = UpstreamNames(service, upstream), service.live
+        retention = retention_of(service, settings)
+        schedule = _begin_schedule(service, [retention.job], stack) if serving and not demo else None
         if serving and running is not None and not demo:
             _learn_names(names, stack)
         yield Application(
-            settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
-        )
+            settings, service, recorder, upstream, runner, reconciler, names, live, retention, running, mirror, beside,
+            demo, schedule,
+        )  # fmt: skip
 
 
 def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
@@ -222,6 +230,14 @@ def _learn_names(names: UpstreamNames, stack: AsyncExitStack) -> None:
 
     asking = asyncio.create_task(learn())
     stack.push_async_callback(stop)
+
+
+def _begin_schedule(service: ExecutionHistoryService, jobs: Iterable[Job], stack: AsyncExitStack) -> Schedule:
+    """Begin to run *jobs* periodically, until *stack* ends."""
+    schedule = Schedule(service, jobs)
+    schedule.start()
+    stack.push_async_callback(schedule.aclose)
+    return schedule
 
 
 async def _begin_mirror(

@@ -42,6 +42,9 @@ COMMANDS: Final = {
     "show": "show.show",
     "delete": "delete.delete",
     "clear": "delete.clear",
+    "bin": "bin.bin_",
+    "retention": "retention.retention",
+    "prune": "retention.prune",
 }
 """The module and function of each command, in the order of the help."""
 

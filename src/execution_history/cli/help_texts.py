@@ -59,6 +59,27 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "bin": (
+        N_("List the deleted runs that can be restored, restore some, or remove them for good."),
+        N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
+    ),
+    "retention": (
+        N_("Show the rules by which old runs go, what the history takes of the disk, and the last run; change a rule."),
+        N_(
+            "A run goes when it matches the filters of a rule and none of its limits keeps it. Runs that are running, "
+            "wait for an answer, are pinned, rated or tagged to be kept (keep, or the setting keep_tags) stay. `serve` "
+            "carries the rules out every hour, `prune` at once. Rules in the settings win, and can only be changed "
+            "there."
+        ),
+        N_(
+            "With the setting max_bytes the history takes no more than that: of the oldest runs first the contents go "
+            "and their lines stay, then the runs."
+        ),
+    ),
+    "prune": (
+        N_("Carry out the rules of retention and the limit of the size now; --dry-run shows what they would do."),
+        N_("Removed runs go into the bin; what goes because of the limit of the size is gone for good."),
+    ),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
         N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
@@ -204,6 +225,15 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "tag checked --status failed --since 7d",
         f'tag {_ID} --note "The plugin was down."',
     ),
+    "bin": ("bin", f"bin restore {_ID}", "bin restore --workflow 7000000000000000002", "bin empty --all"),
+    "retention": (
+        "retention",
+        'retention set "old successes" --status success --older-than 30d',
+        "retention set --workflow 7000000000000000002 --keep-runs 1000",
+        "retention set thin --older-than 7d --contents",
+        'retention remove "old successes"',
+    ),
+    "prune": ("prune --dry-run", "prune", 'prune --rule "old successes"'),
     "export": (
         "export -o runs.jsonl",
         "export 7000000000000000002 -o runs.json",

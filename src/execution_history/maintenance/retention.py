@@ -6,7 +6,7 @@ Whoever carries it out holds the lease of the job ``retention``, so that one pro
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -19,10 +19,13 @@ from execution_history.maintenance.candidates import Candidates
 from execution_history.maintenance.places import Places
 from execution_history.maintenance.pruner import Pruner
 from execution_history.maintenance.report import RetentionReport, RulePart
-from execution_history.maintenance.rules import RuleBook
+from execution_history.maintenance.rules import RuleBook, rules_of_settings
 from execution_history.query.retention import RetentionRule
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
 
 JOB: Final = "retention"
 EVERY_SECONDS: Final = 3_600
@@ -218,3 +221,13 @@ def _audited(report: RetentionReport) -> Mapping[str, Any]:
         if part.runs
     ]
     return {"parts": parts, "freed": report.freed}
+
+
+def retention_of(service: ExecutionHistoryService, settings: "Settings") -> Retention:
+    """Return the retention that *settings* describe.
+
+    Raises:
+        SettingsError: a rule of the settings is wrong.
+    """
+    rules = rules_of_settings(settings.retention)
+    return Retention(service, RetentionSettings(rules, settings.max_bytes, tuple(settings.keep_tags)))

@@ -56,8 +56,8 @@ class RetentionRule:
         for name in filters:
             if name in _TIMES or not is_filter(name):
                 raise InvalidInput(
-                    "A rule has no %(name)s: it has name, action, older_than, keep_runs, keep_bytes, and filters such as "
-                    "workflow, status and tag.",
+                    "A rule has no %(name)s: it has name, action, older_than, keep_runs, keep_bytes and filters such "
+                    "as workflow, status and tag.",
                     name=quoted(name),
                 )
         given = {key: values.get(key) for key in _KEEPS if values.get(key) not in (None, "")}
