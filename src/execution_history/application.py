@@ -156,6 +156,7 @@ async def open_application(
             await _fill_demo(service, runner, running, stack)
         names, live = UpstreamNames(service, upstream), service.live
         retention = retention_of(service, settings)
+        stack.push_async_callback(retention.aclose)
         schedule = _begin_schedule(service, [retention.job], stack) if serving and not demo else None
         if serving and running is not None and not demo:
             _learn_names(names, stack)

@@ -3,12 +3,14 @@
 A store that keeps none (:class:`~execution_history.stores.capabilities.Bin`) removes at once.
 """
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import orjson
 
+from execution_history.errors import InvalidCursor
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.stores.capabilities import Bin, Binned, remove
@@ -27,6 +29,7 @@ class BinPage:
         bytes: how many bytes of JSON they have together.
         keep_ms: how long a run that is deleted now can be restored (milliseconds); 0: not at all.
         has_more: whether more follow.
+        next: the cursor of the next page; ``None`` at the end.
     """
 
     entries: tuple[Binned, ...] = ()
@@ -34,6 +37,7 @@ class BinPage:
     bytes: int = 0
     keep_ms: int = 0
     has_more: bool = False
+    next: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields, the entries as objects with their ids."""
@@ -54,18 +58,22 @@ class RunBin:
     def __init__(self, store: HistoryStore) -> None:
         self._store = store
 
-    async def page(self, after: Binned | None = None, limit: int = MAX_SIZE) -> BinPage:
-        """Return at most *limit* runs after the place *after*, of which only the time and the ids matter.
+    async def page(self, after: str | None = None, limit: int = MAX_SIZE) -> BinPage:
+        """Return at most *limit* runs, those behind the cursor *after*.
 
         Raises:
+            InvalidCursor: *after* is none.
             StoreError: the store could not be read.
         """
+        place = None if after is None else _place_of(after)
         await self._store.open()
         if not isinstance(self._store, Bin):
             return BinPage()
-        found = await self._store.binned(after, limit + 1)
+        found = await self._store.binned(place, limit + 1)
         total, size = await self._store.bin_size()
-        return BinPage(tuple(found[:limit]), total, size, self._store.bin_ms, len(found) > limit)
+        entries, has_more = tuple(found[:limit]), len(found) > limit
+        cursor = _cursor_at(entries[-1]) if has_more else None
+        return BinPage(entries, total, size, self._store.bin_ms, has_more, cursor)
 
     async def delete(self, keys: Collection[RecordKey], *, forever: bool = False) -> list[RecordKey]:
         """Remove runs, into the bin unless *forever*; return those that were removed.
@@ -134,19 +142,38 @@ class RunBin:
             await store.append_audit(actor, "bin.empty", orjson.dumps({"runs": len(chosen)}))
         return len(chosen)
 
-    async def of_workflow(self, workflow_id: str) -> list[RecordKey]:
-        """Return the deleted runs of a workflow.
+    async def of_workflow(self, workflow_id: str | None) -> list[RecordKey]:
+        """Return the deleted runs of a workflow, or of all.
 
         Raises:
             StoreError: the store could not be read.
         """
         await self._store.open()
         found = await self._store.binned() if isinstance(self._store, Bin) else []
-        return [entry.key for entry in found if entry.key.workflow_id == workflow_id]
+        return [entry.key for entry in found if workflow_id in (None, entry.key.workflow_id)]
 
     @property
     def _keep_ms(self) -> int:
         return self._store.bin_ms if isinstance(self._store, Bin) else 0
+
+
+def _cursor_at(entry: Binned) -> str:
+    return urlsafe_b64encode(orjson.dumps([entry.deleted_at, *entry.key])).decode()
+
+
+def _place_of(cursor: str) -> Binned:
+    """Return the place of a cursor, of which only the time and the ids matter.
+
+    Raises:
+        InvalidCursor: it is none.
+    """
+    try:
+        deleted_at, workflow_id, execute_id = orjson.loads(urlsafe_b64decode(cursor))
+        if not (isinstance(deleted_at, int) and isinstance(workflow_id, str) and isinstance(execute_id, str)):
+            raise TypeError  # noqa: TRY301 - as for what is no list of three
+    except (ValueError, TypeError):
+        raise InvalidCursor("This cursor is broken: begin with the first page.") from None
+    return Binned(RecordKey(workflow_id, execute_id), 0, deleted_at, 0)
 
 
 def _key_of(body: bytes) -> RecordKey:

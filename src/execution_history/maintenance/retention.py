@@ -3,6 +3,8 @@
 Whoever carries it out holds the lease of the job ``retention``, so that one process does so at a time.
 """
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -26,6 +28,8 @@ from execution_history.stores.capabilities import Bin, DiskUse, Sized
 
 if TYPE_CHECKING:
     from execution_history.settings import Settings
+
+_log = logging.getLogger("execution_history.maintenance")
 
 JOB: Final = "retention"
 EVERY_SECONDS: Final = 3_600
@@ -68,6 +72,7 @@ class Retention:
         self.settings = settings or RetentionSettings()
         self.rule_book = RuleBook(service, self.settings.rules)
         self._service, self._clock = service, clock
+        self._running: set[asyncio.Task[JobRun]] = set()
 
     @property
     def job(self) -> Job:
@@ -144,6 +149,30 @@ class Retention:
         run = await run_job(self._service, self._job(actor, only), clock=self._clock)
         assert run is not None  # noqa: S101 - it is always due
         return run
+
+    async def prune_within(self, seconds: float, only: Collection[str] = (), actor: str = "cli") -> JobRun | None:
+        """Do what :meth:`prune` does; return the run, or ``None`` where it goes on in the background after *seconds*.
+
+        Raises:
+            InvalidInput: as for :meth:`prune`, and the other errors of it that come within *seconds*.
+        """
+        await self._chosen(only)
+        task = asyncio.create_task(self.prune(only, actor))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        await asyncio.wait((task,), timeout=seconds)
+        return task.result() if task.done() else None
+
+    async def aclose(self) -> None:
+        """Stop what goes on in the background; it is begun anew by the next run."""
+        for task in (running := list(self._running)):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _forget(self, task: "asyncio.Task[JobRun]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("A run of retention failed: %s", error)  # whoever waits for it gets the error
 
     def _job(self, actor: str, only: Collection[str]) -> Job:
         async def work() -> dict[str, Any]:
