@@ -152,7 +152,7 @@ def test_workflows_are_counted_by_status(call: Call, history: History) -> None:
     history.keep("b", "w", execute_status="failed")
     history.keep("c", "v", after=1)
     lines = call("workflows", "--store", "history").out.splitlines()
-    assert "WORKFLOW  RUNS  ◐ running  ● success  ✕ failed  ◇ interrupted  LAST RUN" == lines[0]
+    assert "WORKFLOW  RUNS  ◐ running  ● success  ✕ failed  ◇ interrupted     SIZE  LAST RUN" == lines[0]
     assert "w            2                     1         1                 2023-11-14 22:13:20" in lines
     assert "v            1          1                                      2023-11-14 22:13:20" in lines
 

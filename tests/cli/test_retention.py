@@ -21,7 +21,7 @@ def test_rules_are_set_shown_and_removed(call: Call, history: History) -> None:
     call("retention", "set", "old", "--older-than", "30d", "--status", "success,failed", "--store", "history")
     said = call("retention", "set", "--workflow", "w", "--keep-runs", "10", "--contents", "--store", "history")
     assert "old" in said.out
-    assert "beyond the newest 10 of a workflow" in said.out
+    assert "all but the newest 10 per workflow" in said.out
     known = call("retention", "--json", "--store", "history").json()
     assert ["old", "workflow=w keep_runs=10 action=contents"] == [rule["name"] for rule in known["rules"]]
     assert ("registry", None, None) == (known["source"], known["max_bytes"], known["last_run"])
@@ -46,11 +46,11 @@ def test_a_dry_run_names_what_would_go_and_what_stays(call: Call, history: Histo
     call("retention", "set", "old", "--older-than", "30d", "--store", "history")
     dry = call("prune", "--dry-run", "--store", "history")
     assert (0, "") == (dry.code, dry.err)
-    assert "2 runs would go." in dry.out
+    assert "2 runs would be removed." in dry.out
     assert "1 pinned" in dry.out
     assert 3 == call("list", "--json", "--store", "history").json()["total"]
     said = call("prune", "--store", "history")
-    assert "2 runs went" in said.out
+    assert "2 runs removed; " in said.out
     assert "leave the bin, 24 hours after" in said.out
     assert 1 == call("list", "--json", "--store", "history").json()["total"]
     last = call("retention", "--json", "--store", "history").json()["last_run"]

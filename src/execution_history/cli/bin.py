@@ -55,14 +55,14 @@ async def bin_(
             raise CommandFailed("No such run is in the bin.", code=ExitCode.NOT_FOUND)
         if action == "restore":
             done = len(await history.service.bin.restore(keys))
-            sentences = (N_("Restored %(num)s run."), N_("Restored %(num)s runs."))
+            told = session.translate.plural("Restored %(num)s run.", "Restored %(num)s runs.", done)
         else:
             done = await history.service.bin.empty(keys, "cli")
-            sentences = (N_("Removed %(num)s run for good."), N_("Removed %(num)s runs for good."))
+            told = session.translate.plural("Removed %(num)s run for good.", "Removed %(num)s runs for good.", done)
     if session.as_json:
         session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})
     else:
-        session.output.answer(session.translate.plural(*sentences, done))
+        session.output.answer(told)
         if done < len(keys):
             session.notice(
                 "The others are not in the bin any more, or their ids are taken by other runs.", style="yellow"

@@ -64,21 +64,21 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
     ),
     "retention": (
-        N_("Show the rules by which old runs go, what the history takes of the disk, and the last run; change a rule."),
+        N_("Show the rules that remove old runs, the size of the history and the last run; set or remove a rule."),
         N_(
-            "A run goes when it matches the filters of a rule and none of its limits keeps it. Runs that are running, "
-            "wait for an answer, are pinned, rated or tagged to be kept (keep, or the setting keep_tags) stay. `serve` "
-            "carries the rules out every hour, `prune` at once. Rules in the settings win, and can only be changed "
-            "there."
+            "A rule removes the runs that match its filters and that none of its limits keeps. Runs that are running "
+            "or waiting for an answer, pinned, rated, or tagged (keep, or what the setting keep_tags says) are never "
+            "removed. `serve` applies the rules every hour, `prune` at once. Rules in the settings win, and can only "
+            "be changed there."
         ),
         N_(
-            "With the setting max_bytes the history takes no more than that: of the oldest runs first the contents go "
-            "and their lines stay, then the runs."
+            "The setting max_bytes limits the size of the history: beyond it the oldest runs lose their contents "
+            "first, while their lines stay; if that is not enough, the oldest runs are removed."
         ),
     ),
     "prune": (
-        N_("Carry out the rules of retention and the limit of the size now; --dry-run shows what they would do."),
-        N_("Removed runs go into the bin; what goes because of the limit of the size is gone for good."),
+        N_("Apply the retention rules and the size limit now; --dry-run shows what they would do."),
+        N_("Runs that a rule removes go to the bin; what the size limit removes is gone for good."),
     ),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),

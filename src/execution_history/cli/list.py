@@ -40,7 +40,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
-from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
+from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line, size
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection
@@ -246,7 +246,7 @@ def _mark(_: Translator, name: str) -> Cell:
 def _workflow_heads(_: Translator, marks: list[Cell], *, with_ids: bool) -> list[Cell]:
     own_id = [Cell(_("Id").upper(), "dim")] if with_ids else []
     first = [Cell(_("Workflow").upper(), "dim"), *own_id, Cell(_("Runs").upper(), "dim", right=True)]
-    return [*first, *marks, Cell(_("Last run").upper(), "dim")]
+    return [*first, *marks, Cell(_("Size").upper(), "dim", right=True), Cell(_("Last run").upper(), "dim")]
 
 
 def _workflow_cells(
@@ -256,4 +256,5 @@ def _workflow_cells(
     called = one_line(workflow.name or workflow.workflow_id, LONGEST_ID)
     first = Cell(f"★ {called}" if workflow.starred else called, "dim" if workflow.hidden else "")
     own_id = [Cell(one_line(workflow.workflow_id, LONGEST_ID), "dim")] if with_ids else []
-    return [first, *own_id, Cell(grouped(workflow.total), right=True), *counts, Cell(time(workflow.last_create_time))]
+    figures = [Cell(grouped(workflow.total), right=True), *counts, Cell(size(workflow.size), right=True)]
+    return [first, *own_id, *figures, Cell(time(workflow.last_create_time))]

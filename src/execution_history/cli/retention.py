@@ -30,15 +30,20 @@ _LONGEST: Final = 40
 _ACTOR: Final = "cli"
 
 _Age = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help=N_("Runs that began longer ago: 12h, 30d or 6w."))
+    str | None,
+    typer.Option("--older-than", metavar="AGE", help=N_("Runs that began longer ago than this: 12h, 30d or 6w.")),
 ]
 _Runs = Annotated[
     str | None,
-    typer.Option("--keep-runs", metavar="NUMBER", help=N_("All but so many of the newest of each workflow.")),
+    typer.Option("--keep-runs", metavar="NUMBER", help=N_("All but this many of the newest runs of each workflow.")),
 ]
 _Bytes = Annotated[
     str | None,
-    typer.Option("--keep-bytes", metavar="SIZE", help=N_("The oldest of a workflow that has more than this: 2GB.")),
+    typer.Option(
+        "--keep-bytes",
+        metavar="SIZE",
+        help=N_("The oldest runs of each workflow that takes more than this, such as 2GB."),
+    ),
 ]
 
 
@@ -46,13 +51,14 @@ _Bytes = Annotated[
 async def prune(
     session: Session,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help=N_("Change nothing: show what would go, what would stay, and why."))
+        bool,
+        typer.Option("--dry-run", help=N_("Change nothing: show what would be removed, and what is kept and why.")),
     ] = False,
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="NAME", help=N_("Only this rule; repeatable."))
     ] = None,
 ) -> ExitCode:
-    """Carry out the rules of retention and the limit of the size now, or show what they would do."""
+    """Carry out the rules of retention and the size limit now, or show what they would do."""
     async with open_history(session) as history:
         retention = retention_of(history.service, session.settings())
         if dry_run:
@@ -79,7 +85,7 @@ async def retention(
         typer.Argument(help=N_("What to do; without it the rules, the size and the last run are shown.")),
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help=N_("The rule; without a name it is called by what it says."))
+        str | None, typer.Argument(metavar="NAME", help=N_("The name of the rule; by default what it says."))
     ] = None,
     older_than: _Age = None,
     keep_runs: _Runs = None,
@@ -131,7 +137,7 @@ async def _show(session: Session, known: Retention) -> None:
         return
     _ = session.translate
     if rules.rules:
-        heads = (_("Name"), _("What goes"), _("Filters"), _("Limits"))
+        heads = (_("Name"), _("Removes"), _("Filters"), _("Limits"))
         rows = [[Cell(head.upper(), "dim") for head in heads]]
         rows += [_rule_cells(session, rule.to_json()) for rule in rules.rules]
         session.output.lines(aligned(rows), are_cut=True)
@@ -169,7 +175,7 @@ def _show_report(session: Session, report: Mapping[str, Any]) -> None:
     _ = session.translate
     parts: list[Mapping[str, Any]] = report["parts"]
     if parts:
-        heads = (_("Rule"), _("What goes"), _("Runs"), _("Size"), _("Stays"))
+        heads = (_("Rule"), _("Removes"), _("Runs"), _("Size"), _("Kept"))
         rows = [[Cell(head.upper(), "dim", right=number in (2, 3)) for number, head in enumerate(heads)]]
         rows += [_part_cells(session, part) for part in parts]
         session.output.lines(aligned(rows), are_cut=True)

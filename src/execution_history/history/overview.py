@@ -15,7 +15,7 @@ from execution_history.query.ordering import known_first
 from execution_history.records.time_units import DAY_MS
 
 Window = Literal["24h", "7d", "30d"]
-WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
+WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "size", "last_run"]
 
 
 SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
@@ -85,6 +85,8 @@ class OverviewQuery:
 class WorkflowInWindow:
     """A workflow with its figures in the window; ``last_run`` (milliseconds) is the newest of all time.
 
+    ``size`` is the bytes of JSON of all its records.
+
     ``figures`` is ``None`` where there are more than a thousand workflows and this one has not been counted.
     """
 
@@ -94,6 +96,7 @@ class WorkflowInWindow:
     is_hidden: bool
     figures: Figures | None
     last_run: int
+    size: int = 0
 
 
 def renamed(workflow: WorkflowInWindow, noted: WorkflowName | None) -> WorkflowInWindow:
@@ -192,6 +195,7 @@ _VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {
     "p95": lambda each: each.figures and each.figures.p95,
     "tokens": lambda each: each.figures and (each.figures.tokens or None),
     "cost": lambda each: each.figures and max(each.figures.costs.values(), default=None),
+    "size": lambda each: each.size or None,
     "last_run": lambda each: each.last_run,
 }
 """What workflows are sorted by; ``None`` where a workflow has no such value."""

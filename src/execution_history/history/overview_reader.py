@@ -173,6 +173,7 @@ def _every_workflow(
             is_hidden=named is not None and named.is_hidden,
             figures=figures.get(summary.workflow_id, otherwise),
             last_run=summary.last_create_time,
+            size=summary.size,
         )
 
 

@@ -43,7 +43,7 @@ _HOUR_MS: Final = 3_600_000
 
 def rule_name(_: Translator, name: str) -> str:
     """Return the name of a rule in a report."""
-    return _("limit of the size") if name == "max_bytes" else name
+    return _("size limit") if name == "max_bytes" else name
 
 
 def filters_text(rule: Mapping[str, Any]) -> str:
@@ -58,9 +58,9 @@ def limits_text(_: Translator, rule: Mapping[str, Any]) -> str:
     if rule["older_than"] is not None:
         parts.append(_("older than %(age)s", age=rule["older_than"]))
     if rule["keep_runs"] is not None:
-        parts.append(_("beyond the newest %(count)s of a workflow", count=grouped(rule["keep_runs"])))
+        parts.append(_("all but the newest %(count)s per workflow", count=grouped(rule["keep_runs"])))
     if rule["keep_bytes"] is not None:
-        parts.append(_("beyond %(size)s of a workflow", size=size(rule["keep_bytes"])))
+        parts.append(_("all beyond %(size)s per workflow", size=size(rule["keep_bytes"])))
     return _(", ").join(parts)
 
 
@@ -80,17 +80,34 @@ def reason_text(_: Translator, report: Mapping[str, Any]) -> str | None:
 
 def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     """Return what a run of retention did, or would do, with the space that it freed."""
-    if report["dry_run"]:
-        done = _.plural("%(num)s run would go.", "%(num)s runs would go.", report["runs"])
-    else:
-        done = _.plural(
-            "%(num)s run went; %(size)s were given back.", "%(num)s runs went; %(size)s were given back.",
-            report["runs"], size=size(report["freed"]),
-        )  # fmt: skip
+    counts = dict.fromkeys(ACTIONS, 0)
+    for part in report["parts"]:
+        counts[part["action"]] += part["runs"]
+    tell = _would_go if report["dry_run"] else _went
+    done = [tell(_, action, count) for action, count in counts.items() if count]
     reason = reason_text(_, report)
-    if report["runs"] == 0 and not report["freed"] and reason is not None:
-        return reason
-    return done if reason is None else f"{done} {reason}"
+    if not done:
+        return reason or ""
+    what = _(", ").join(done)
+    if report["dry_run"]:
+        sentence = _("%(what)s.", what=what)
+    else:
+        sentence = _("%(what)s; %(size)s given back.", what=what, size=size(report["freed"]))
+    return sentence if reason is None else f"{sentence} {reason}"
+
+
+def _went(_: Translator, action: str, count: int) -> str:
+    if action == "contents":
+        return _.plural("contents of %(num)s run removed", "contents of %(num)s runs removed", count)
+    if action == "bin":
+        return _.plural("%(num)s run removed from the bin", "%(num)s runs removed from the bin", count)
+    return _.plural("%(num)s run removed", "%(num)s runs removed", count)
+
+
+def _would_go(_: Translator, action: str, count: int) -> str:
+    if action == "contents":
+        return _.plural("contents of %(num)s run would be removed", "contents of %(num)s runs would be removed", count)
+    return _.plural("%(num)s run would be removed", "%(num)s runs would be removed", count)
 
 
 def use_text(_: Translator, use: Mapping[str, int], limit: int | None) -> str:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
-from execution_history.presentation import formatting, phrases
+from execution_history.presentation import formatting, phrases, retention_text
 from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
@@ -148,6 +148,18 @@ class Renderer:
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),
             "reprice_sentence": partial(reprice_sentence, translate),
+            "retention_actions": retention_text.ACTIONS,
+            "filters_text": retention_text.filters_text,
+            **{
+                each.__name__: partial(each, translate)
+                for each in (
+                    retention_text.rule_name,
+                    retention_text.limits_text,
+                    retention_text.kept_text,
+                    retention_text.outcome_text,
+                    retention_text.use_text,
+                )
+            },
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,
