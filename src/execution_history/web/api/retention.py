@@ -15,11 +15,11 @@ from execution_history.web.api.schemas.retention import (
     BinAnswer,
     BinChoice,
     EmptiedAnswer,
-    ReportAnswer,
+    RetentionPreview,
     RestoredAnswer,
     RetentionAnswer,
     RuleRequest,
-    RunAnswer,
+    RetentionRun,
 )
 from execution_history.web.responses import answer
 
@@ -56,7 +56,7 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
         await retention.rule_book.remove(name, _ACTOR)
         return answer({"success": True})
 
-    @router.get("/retention/preview", **described("What would go, and what stays", ReportAnswer, READING))
+    @router.get("/retention/preview", **described("What would go, and what stays", RetentionPreview, READING))
     async def preview(rule: RuleNames = []) -> Response:  # noqa: B006 - FastAPI copies it
         """Return what a run of retention would do now by the rules; nothing is changed.
 
@@ -66,7 +66,7 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
         report = await retention.preview(rule, seconds=_PREVIEW_SECONDS)
         return answer({"success": True, "report": report.to_json()})
 
-    @router.post("/retention/run", **described("Carry out the rules now", RunAnswer, CHANGING))
+    @router.post("/retention/run", **described("Carry out the rules now", RetentionRun, CHANGING))
     async def run(rule: RuleNames = []) -> Response:  # noqa: B006 - FastAPI copies it
         """Carry out the rules and the limit of the size; `run` is null when it goes on after ten seconds.
 

@@ -152,7 +152,7 @@ class IndexForm:
         connection = open_file(
             path,
             N_("%(path)s is a folder, where the index should be a file: move it away."),
-            auto_vacuum=2,  # only an empty file accepts this; older ones are made anew when much of them is free
+            **({} if _is_made(path) else {"auto_vacuum": 2}),  # older files are made anew when much of them is free
             journal_mode="wal",
             synchronous=1,
             cache_size=-_CACHE_KIB,
@@ -189,6 +189,13 @@ class IndexForm:
             raise IndexUnfit("it belongs to another history.db")
         if state[0][0] not in {self.version, *serving}:
             raise IndexOutdated("it has the form of another version")
+
+
+def _is_made(path: Path) -> bool:
+    """Return whether there is a database already."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size > 0
+    return False
 
 
 def secondary_indexes() -> list[str]:

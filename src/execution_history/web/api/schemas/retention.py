@@ -61,7 +61,7 @@ class PartAnswer(BaseModel):
     error: str | None = Field(description="Why it could not be carried out.")
 
 
-class Report(BaseModel):
+class RetentionReport(BaseModel):
     """What a run of retention did, or would do; times are milliseconds."""
 
     began: int
@@ -88,7 +88,7 @@ class JobRunAnswer(BaseModel):
     ended: int | None
     outcome: Literal["running", "done", "failed"]
     reason: str | None = Field(description="Why it failed.")
-    report: Report | None
+    report: RetentionReport | None
 
 
 class RetentionAnswer(BaseModel):
@@ -103,14 +103,14 @@ class RetentionAnswer(BaseModel):
     last_run: JobRunAnswer | None
 
 
-class ReportAnswer(BaseModel):
+class RetentionPreview(BaseModel):
     """A preview."""
 
     success: bool
-    report: Report
+    report: RetentionReport
 
 
-class RunAnswer(BaseModel):
+class RetentionRun(BaseModel):
     """A run that ended, or null for one that goes on."""
 
     success: bool
