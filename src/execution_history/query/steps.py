@@ -138,7 +138,7 @@ class Failures(NamedTuple):
 
 
 class GroupRows(NamedTuple):
-    """Count the newest *most* rows from *first* to *last* (ms) by group and between *edges*.
+    """Count the newest *most* rows from *first* to *last* (ms) by what *by* names and between *edges*.
 
     The answer is a list of :class:`~.grouping.GroupSums`, and how many rows there were, in a group or not.
     """
@@ -147,6 +147,7 @@ class GroupRows(NamedTuple):
     last: int
     edges: tuple[int, ...]
     most: int
+    by: str
 
 
 class RolledGroups(NamedTuple):
