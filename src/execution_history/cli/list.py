@@ -79,7 +79,7 @@ async def list_runs(
             found = await history.service.page_bytes(named, page_size, page)
             alike = await history.service.workflows_like(workflow_id) if workflow_id and not found.total else []
         else:
-            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
+            chosen = read_filters(filters, workflow_id)
             query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))

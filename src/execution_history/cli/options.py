@@ -155,13 +155,16 @@ async def _refuse_two(argument: str, option: str) -> None:
     )
 
 
-def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
-    """Return the filter that the options describe; times without an offset are in *zone*, by default this machine's.
+def read_filters(filters: Filters, workflow: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
+    """Return the filter that the options and the argument *workflow*, an id or a name, describe.
+
+    Times without an offset are in *zone*, by default this machine's.
 
     Raises:
         InvalidQuery: a value cannot be read.
     """
-    return filter_of(filters, now=now_ms(), zone=zone or local_zone(), workflow_id=workflow_id)
+    words = filters if workflow is None else filters | {"workflow": [workflow]}
+    return filter_of(words, now=now_ms(), zone=zone or local_zone())
 
 
 def as_options(filters: Filters) -> list[str]:

@@ -73,7 +73,7 @@ async def stats(
     """Show totals, buckets of time, error codes and groups of similar failures."""
     rows_zone = zone_of(zone or local_zone_name())
     async with open_history(session) as history:
-        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone))
+        chosen = read_filters(filters, workflow_id, rows_zone)
         if by is not None and by not in _BUCKETS:
             groups = BreakdownQuery(filter=chosen, by=cast("By", by), sort=sort, limit=limit, zone=rows_zone.key)
             await _break_down(session, history, groups)

@@ -86,7 +86,7 @@ async def export_runs(
             saved = await history.service.views.named(view)
             filters = saved.words() | filters
             sort, descending = (saved.sort, not saved.ascending) if sort == "create_time" else (sort, descending)
-        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
+        chosen = read_filters(filters, workflow_id)
         export = transfer.Export(
             format=kind,
             record_filter=chosen,

@@ -114,11 +114,10 @@ async def _count(history: History, view: View) -> tuple[int | None, bool]:
     """Return how many runs are in a view, and whether that is exact; ``None`` where its filters cannot be read now."""
     service = history.service
     try:
-        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
+        query = RecordQuery(filter=view.record_filter(now_ms()), size=1, summaries=True)
+        answer = await history.answer(lambda: service.select(query))
     except InvalidQuery:  # its list says what is wrong
         return None, False
-    query = RecordQuery(filter=matching, size=1, summaries=True)
-    answer = await history.answer(lambda: service.select(query))
     return answer.total, answer.total_is_exact and answer.reach.is_complete
 
 

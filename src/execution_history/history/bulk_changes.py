@@ -53,10 +53,13 @@ class BulkChanges:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        named: puts ids in place of what a filter calls workflows.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], named: Callable[[RecordFilter], Awaitable[RecordFilter]]
+    ) -> None:
+        self._store, self._clock, self._named = store, clock, named
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._current: dict[str, BulkChange] = {}
 
@@ -78,7 +81,8 @@ class BulkChanges:
             return await count_named(self._store, what), True
         if wait_seconds is None:
             await follow_index(self._store, has_texts=what.text is not None)
-        found = await self._store.select(RecordQuery(filter=what, size=1, summaries=True, wait_seconds=wait_seconds))
+        chosen = await self._named(what)
+        found = await self._store.select(RecordQuery(filter=chosen, size=1, summaries=True, wait_seconds=wait_seconds))
         return found.total, found.total_is_exact and found.reach.is_complete
 
     async def delete(self, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
@@ -221,7 +225,7 @@ class BulkChanges:
     async def _source(self, what: RecordFilter | Iterable[RecordKey]) -> Source:
         if not isinstance(what, RecordFilter):
             return keys_named(what)
-        return keys_matching(self._store, what, await self._store.revision())
+        return keys_matching(self._store, await self._named(what), await self._store.revision())
 
     async def _begin(
         self, change: BulkChange, source: Source, work: Work, then: Callable[[], Awaitable[None]] | None = None

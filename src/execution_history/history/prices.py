@@ -214,6 +214,7 @@ class HistoryPricing(RunLookup):
         from execution_history.history.repricing import reprice  # noqa: PLC0415 - only who counts again waits
 
         prices = (await self.price_list()).in_force
+        record_filter = await self.with_workflow_ids(record_filter)
         return await reprice(await self._opened(), record_filter, prices, clock=self._clock, dry_run=dry_run)
 
     async def _changeable(self) -> HistoryStore:

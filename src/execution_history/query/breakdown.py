@@ -93,7 +93,7 @@ class BreakdownQuery:
                 "A breakdown has 1 to %(most)s groups, not %(limit)s.", most=MOST_GROUPS, limit=self.limit
             )
         check_bucket(self.bucket)
-        if self.by == "node" and len(self.filter.workflow_ids) != 1:
+        if self.by == "node" and len({*self.filter.workflow_ids, *self.filter.workflows}) != 1:
             raise InvalidQuery("Nodes are counted within one workflow: name it.")
 
 

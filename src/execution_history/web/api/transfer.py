@@ -78,9 +78,9 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
-        record_filter = await service.with_workflow_ids(words.record_filter(now_ms()))
+        record_filter = words.record_filter(now_ms())
         named = DEFAULT_COLUMNS if columns is None else [part.strip() for each in columns for part in each.split(",")]
-        zipped = kind == "json" and len(record_filter.workflow_ids) != 1
+        zipped = kind == "json" and len(record_filter.workflows) != 1
         export = Export(
             format=cast("ExportFormat", "csv" if kind == _EXCEL else kind),
             record_filter=record_filter,

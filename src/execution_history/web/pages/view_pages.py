@@ -1,6 +1,7 @@
 """Saved views on the page: a menu of them in the top bar, a page to arrange them, and saving the list one looks at."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -91,11 +92,8 @@ class ViewPages:
 
     async def _line(self, view: View, viewer: Viewer, wait: IndexWait) -> ViewLine:
         state, count = _state_of(view), Count()
-        try:
-            found = await self.service.with_workflow_ids(state.record_filter(viewer, None))
-            count = Count(*await self.service.bulk.count(found, wait.seconds))
-        except InvalidQuery:
-            pass  # its list says what is wrong
+        with suppress(InvalidQuery):  # its list says what is wrong
+            count = Count(*await self.service.bulk.count(state.record_filter(viewer, None), wait.seconds))
         return ViewLine(view, address_of(view), state.chips(), count)
 
 
