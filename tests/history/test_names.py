@@ -33,7 +33,7 @@ async def test_a_name_and_all_else_is_kept(service: ExecutionHistoryService) -> 
     await service.name_workflow(_ONE, name=" Weather \n report ", description="Tells the weather")
     noted = await service.name_workflow(_ONE, starred=True, hidden=True)
 
-    assert noted == WorkflowName(_ONE, "Weather report", "Tells the weather", is_starred=True, is_hidden=True)
+    assert noted == WorkflowName(_ONE, "Weather report", "Tells the weather", starred=True, hidden=True)
     assert dict(await service.names()) == {_ONE: noted}
     assert (noted.name, noted.description) == ("Weather report", "Tells the weather")
 
@@ -134,7 +134,7 @@ async def test_changes_at_once_are_all_kept(service: ExecutionHistoryService) ->
     )
 
     named = (await service.names())[_ONE]
-    assert (named.given, named.is_starred, named.learned and named.learned.name) == ("Weather", True, "weather_v2")
+    assert (named.given, named.starred, named.learned and named.learned.name) == ("Weather", True, "weather_v2")
 
 
 async def test_another_processs_names_are_seen_within_a_second(store: HistoryStore) -> None:

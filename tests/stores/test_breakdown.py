@@ -209,3 +209,35 @@ async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore
     assert ([(1, 1), (0, 0), (0, 0), (0, 0)], 5) == (
         [(point.runs, point.failed) for point in found.groups[0].trend], len(found.bucket_edges),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@given(
+    records=st.lists(documents(), max_size=20),
+    wanted=filters(),
+    bucket=st.none() | st.just("day"),
+    most_runs=st.sampled_from([None, 3]),
+)
+@settings(max_examples=20, deadline=None)
+def test_several_breakdowns_are_those_of_each_alone(
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    records: list[Document],
+    wanted: RecordFilter,
+    bucket: Any,
+    most_runs: int | None,
+) -> None:
+    """Whatever they count by, of the same runs or of others, in one read or in several."""
+    bys = [by for by in BYS if by != "node"]
+    queries = [BreakdownQuery(filter=wanted, by=by, bucket=bucket, most_runs=most_runs, limit=2) for by in bys]
+    queries += [replace(query, filter=RecordFilter(), wait_seconds=1.0) for query in queries[::3]]
+
+    async def compare() -> None:
+        async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
+            for each in (model, store):
+                await each.merge(records)
+            expected, found = [await model.breakdown(query) for query in queries], await store.breakdowns(queries)
+            assert expected == [replace(each, reach=alone.reach) for each, alone in zip(found, expected, strict=True)]
+
+    asyncio.run(compare())

@@ -14,7 +14,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
-from execution_history.query.model import MAX_SIZE, Sort
+from execution_history.query.model import MAX_SIZE, Order, Sort
 from execution_history.query.parameters import filter_of
 from execution_history.query.values import FLAG_WORDS
 
@@ -70,7 +70,12 @@ CursorOption = Annotated[
     typer.Option("--cursor", metavar="CURSOR", help=N_("Continue after this position, as the previous page names it.")),
 ]
 SortOption = Annotated[Sort, typer.Option("--sort", help=N_("What to sort the runs by."))]
-AscendingOption = Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))]
+OrderOption = Annotated[
+    Order | None,
+    typer.Option(
+        "--order", help=N_("desc: the newest, longest or dearest first; asc: the oldest, shortest or cheapest first.")
+    ),
+]
 
 _PANEL: Final = N_("Filters")
 _PREFIX: Final = "filter_"

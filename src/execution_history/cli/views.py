@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.cli.open_history import History, open_history
-from execution_history.cli.options import AscendingOption, Filters, as_options, command
+from execution_history.cli.options import Filters, OrderOption, as_options, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.clock import now_ms
@@ -13,7 +13,7 @@ from execution_history.errors import N_, InvalidQuery
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import View, ViewFields
 from execution_history.presentation.formatting import grouped, one_line
-from execution_history.query.model import RecordQuery, Sort
+from execution_history.query.model import Order, RecordQuery, Sort
 
 _LONGEST: Final = 60
 
@@ -30,23 +30,23 @@ async def views(
     place: Annotated[int | None, typer.Option(min=1, help=N_("Its place among the views, from 1."))] = None,
     delete: Annotated[bool, typer.Option("--delete", help=N_("Delete the view; its runs stay."))] = False,
     sort: Annotated[Sort | None, typer.Option(help=N_("What to sort the runs by."))] = None,
-    ascending: AscendingOption = False,
+    order: OrderOption = None,
     *,
     filters: Filters,
 ) -> ExitCode:
     """Show the saved views, or save, change or delete one."""
     changes: ViewFields = {} if rename is None else {"name": rename}
-    changes |= {} if star is None else {"is_starred": star}
+    changes |= {} if star is None else {"starred": star}
     if name is None and (save or delete or changes or place is not None):
         raise CommandFailed("Name the view first: views NAME --save --status failed --since 24h.")
-    if (filters or sort or ascending) and not save:
+    if (filters or sort or order) and not save:
         raise CommandFailed("Add --save to keep these filters and this order under a name.")
     async with open_history(session) as history:
         service = history.service
         if name is None:
             return await _show(session, history, await service.views.all())
         if save:
-            return await _show(session, history, [await _saved(service, name, filters, sort, ascending=ascending)])
+            return await _show(session, history, [await _saved(service, name, filters, sort, order)])
         view = await service.views.named(name)
         if delete:
             return await _delete(session, service, view)
@@ -74,14 +74,14 @@ async def _moved(service: ExecutionHistoryService, view: View, place: int) -> Vi
 
 
 async def _saved(
-    service: ExecutionHistoryService, name: str, filters: Filters, sort: Sort | None, *, ascending: bool
+    service: ExecutionHistoryService, name: str, filters: Filters, sort: Sort | None, order: Order | None
 ) -> View:
     """Save a view, or give one of this name these filters and this order."""
     pairs = [(key, value) for key, values in filters.items() for value in values]
     same = [view for view in await service.views.all() if view.name.casefold() == name.strip().casefold()]
     if not same:
-        return await service.views.save(name, pairs, sort=sort or "create_time", ascending=ascending)
-    return await service.views.change(same[0].id, filters=pairs, sort=sort or "create_time", ascending=ascending)
+        return await service.views.save(name, pairs, sort=sort or "create_time", order=order or "desc")
+    return await service.views.change(same[0].id, filters=pairs, sort=sort or "create_time", order=order or "desc")
 
 
 async def _show(session: Session, history: History, found: list[View]) -> ExitCode:
@@ -123,8 +123,8 @@ async def _count(history: History, view: View) -> tuple[int | None, bool]:
 
 def _row(view: View, count: int | None, *, is_exact: bool) -> list[Cell]:
     order = [f"--sort {view.sort}"] if view.sort != "create_time" else []
-    words = " ".join([*as_options(view.words()), *order, *(["--ascending"] if view.ascending else [])])
-    star = "★ " if view.is_starred else ""
+    words = " ".join([*as_options(view.words()), *order, *(["--order asc"] if view.order == "asc" else [])])
+    star = "★ " if view.starred else ""
     return [
         Cell(star + one_line(view.name, _LONGEST)),
         Cell("–" if count is None else f"{grouped(count)}{'' if is_exact else '+'}", right=True),

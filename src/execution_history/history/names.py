@@ -78,8 +78,8 @@ class HistoryNaming(HistoryReplication):
         changes: dict[str, Any] = {
             "given": _line("name", name, LONGEST_NAME),
             "described": _line("description", description, LONGEST_DESCRIPTION),
-            "is_starred": _flag("starred", starred),
-            "is_hidden": _flag("hidden", hidden),
+            "starred": _flag("starred", starred),
+            "hidden": _flag("hidden", hidden),
         }
         changes = {
             key: value or None if isinstance(value, str) else value
@@ -136,8 +136,8 @@ def listed(summary: WorkflowSummary, names: Mapping[str, WorkflowName]) -> Liste
         summary.updated_at,
         name.name,
         name.description,
-        name.is_starred,
-        name.is_hidden,
+        name.starred,
+        name.hidden,
     )
 
 

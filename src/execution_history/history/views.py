@@ -15,7 +15,7 @@ import orjson
 from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
 from execution_history.history.registry import change_entry
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import Sort, sort_of
+from execution_history.query.model import Order, Sort, order_of, sort_of
 from execution_history.query.parameters import filter_of
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
@@ -39,8 +39,8 @@ class View:
         filters: names of :data:`execution_history.query.fields.FILTERS` and their values as people write them; a name
             may come several times.
         sort: the order.
-        ascending: whether the smallest or oldest comes first.
-        is_starred: whether it stands before the others.
+        order: whether the largest or newest comes first (``desc``), or the smallest or oldest (``asc``).
+        starred: whether it stands before the others.
         position: its place among those; the smaller the sooner.
         version: of the change that made it so.
     """
@@ -49,8 +49,8 @@ class View:
     name: str
     filters: tuple[tuple[str, str], ...] = ()
     sort: Sort = "create_time"
-    ascending: bool = False
-    is_starred: bool = False
+    order: Order = "desc"
+    starred: bool = False
     position: int = 0
     version: int = 0
 
@@ -81,8 +81,8 @@ class ViewFields(TypedDict, total=False):
     name: str
     filters: Pairs
     sort: str
-    ascending: bool
-    is_starred: bool
+    order: str
+    starred: bool
     position: int
 
 
@@ -105,7 +105,7 @@ class Views:
         """
         await self._store.open()
         found = [view for entry in await self._store.entries(KIND) if (view := _readable(entry)) is not None]
-        return sorted(found, key=lambda view: (not view.is_starred, view.position, view.name.casefold()))
+        return sorted(found, key=lambda view: (not view.starred, view.position, view.name.casefold()))
 
     async def named(self, name: str) -> View:
         """Return the view of this name, or with this id.
@@ -122,7 +122,7 @@ class Views:
         return (same or like)[0]
 
     async def save(
-        self, name: str, filters: Pairs, *, sort: str = "create_time", ascending: bool = False, is_starred: bool = False
+        self, name: str, filters: Pairs, *, sort: str = "create_time", order: str = "desc", starred: bool = False
     ) -> View:
         """Keep a new view, after all others, and return it.
 
@@ -139,8 +139,8 @@ class Views:
             name=_free(_name_of(name), views),
             filters=self._checked(filters),
             sort=sort_of(sort),
-            ascending=ascending,
-            is_starred=is_starred,
+            order=order_of(order),
+            starred=starred,
             position=max((each.position for each in views), default=0) + 1,
         )
         entry = await self._store.put_entry(KIND, view.id, _bytes_of(view), expected=0)
@@ -164,7 +164,7 @@ class Views:
             StoreError: it could not be written.
         """
         changes: dict[str, Any] = dict(fields)
-        for name, read in (("name", _name_of), ("filters", self._checked), ("sort", sort_of)):
+        for name, read in (("name", _name_of), ("filters", self._checked), ("sort", sort_of), ("order", order_of)):
             if name in changes:
                 changes[name] = read(changes[name])
         others = [view for view in await self.all() if view.id != view_id]
@@ -245,15 +245,17 @@ def _readable(entry: Entry) -> View | None:
         view = _view_of(entry)
         _name_of(view.name)
         sort_of(view.sort)
+        order_of(view.order)
     except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    flags, place = (view.ascending, view.is_starred), view.position
-    return view if all(isinstance(flag, bool) for flag in flags) and type(place) is int else None
+    return view if isinstance(view.starred, bool) and type(view.position) is int else None
 
 
 def _view_of(entry: Entry) -> View:
     """Return the view that an entry holds; what another version of this program kept beside it is left out."""
     kept = orjson.loads(entry.value)
     known = {name: kept[name] for name in View.__dataclass_fields__ if name in kept}
+    known.setdefault("order", "asc" if kept.get("ascending") is True else "desc")  # as it was called before
+    known.setdefault("starred", kept.get("is_starred") is True)
     known["filters"] = tuple((str(name), str(value)) for name, value in kept.get("filters", ()))
     return View(**{**known, "id": entry.name.key, "version": entry.version})

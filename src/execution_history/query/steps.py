@@ -140,7 +140,7 @@ class Failures(NamedTuple):
 class GroupRows(NamedTuple):
     """Count the newest *most* rows from *first* to *last* (ms) by what *by* names and between *edges*.
 
-    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows there were, in a group or not.
+    The answer is a list of :class:`~.breakdown_plan.GroupSums`, and how many rows there were, in a group or not.
     """
 
     first: int
@@ -153,7 +153,7 @@ class GroupRows(NamedTuple):
 class RolledGroups(NamedTuple):
     """Count all rows from *first* to *last* (ms) by group, from rollups where they are whole.
 
-    The answer is a list of :class:`~.grouping.GroupSums` without percentiles and trends.
+    The answer is a list of :class:`~.breakdown_plan.GroupSums` without percentiles and trends.
     """
 
     first: int

@@ -12,7 +12,7 @@ from execution_history.clock import now_ms
 from execution_history.history.answers import json_of, remarks_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import BYS, GROUP_SORTS, BreakdownQuery
-from execution_history.query.grouping import breakdown_of
+from execution_history.query.breakdown_plan import breakdown_of
 from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of

@@ -10,9 +10,9 @@ from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import SORTS, sort_of
+from execution_history.query.model import SORTS, order_of, sort_of
 from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
-from execution_history.web.api.query_parameters import descending_of, documented, parameters_of
+from execution_history.web.api.query_parameters import documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream
 
@@ -88,7 +88,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
             excel=excel or kind == _EXCEL,
             zipped=zipped,
             sort=sort_of(words.only("sort") or "create_time"),
-            descending=descending_of(words.only("order") or "asc"),
+            descending=order_of(words.only("order") or "asc") == "desc",
         )
         if strict:
             await check_whole(service, record_filter)

@@ -36,11 +36,7 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def save_view(request: ViewRequest) -> Response:
         """Keep filters and an order under a name. Times such as 24h stay relative to when the view is looked at."""
         view = await service.views.save(
-            request.name,
-            _pairs(request.filters),
-            sort=request.sort,
-            ascending=request.ascending,
-            is_starred=request.is_starred,
+            request.name, _pairs(request.filters), sort=request.sort, order=request.order, starred=request.starred
         )
         return answer({"success": True, "view": view.to_json()}, HTTPStatus.CREATED)
 

@@ -66,7 +66,7 @@ class ViewPages:
         form = await form_of(request)
         kept = _kept(form)
         view = await self.service.views.save(
-            form.get("name", ""), kept["filters"], sort=kept["sort"], ascending=kept["ascending"]
+            form.get("name", ""), kept["filters"], sort=kept["sort"], order=kept["order"]
         )
         return RedirectResponse(address_of(view), HTTPStatus.SEE_OTHER)
 
@@ -104,22 +104,18 @@ def address_of(view: View) -> str:
 
 def is_changed(view: View, state: ListState) -> bool:
     """Return whether a list has other filters, or another order, than the view from which one came to it."""
-    return (set(view.filters), view.sort, view.ascending) != (set(state.pairs), state.sort, state.is_ascending)
+    return (set(view.filters), view.sort, view.order) != (set(state.pairs), state.sort, state.order)
 
 
 def _state_of(view: View) -> ListState:
-    return ListState(urls.RUNS, view.filters, view.sort, view.ascending, view=view.id)
+    return ListState(urls.RUNS, view.filters, view.sort, view.order == "asc", view=view.id)
 
 
 def _kept(form: Form) -> ViewFields:
     """Return the filters and the order in the field ``filters``, the query string of a list."""
     pairs: Pairs = parse_qsl(form.get("filters", ""))
     state = list_state(urls.RUNS, pairs)
-    return {
-        "filters": [pair for pair in pairs if is_filter(pair[0])],
-        "sort": state.sort,
-        "ascending": state.is_ascending,
-    }
+    return {"filters": [pair for pair in pairs if is_filter(pair[0])], "sort": state.sort, "order": state.order}
 
 
 def _changes(action: str, form: Form) -> ViewFields:
@@ -132,7 +128,7 @@ def _changes(action: str, form: Form) -> ViewFields:
         case "update":
             return _kept(form)
         case "star" | "unstar":
-            return {"is_starred": action == "star"}
+            return {"starred": action == "star"}
         case "rename":
             return {"name": form.get("name", "")}
     raise InvalidInput("A view can be renamed, moved, updated or deleted.")

@@ -13,7 +13,7 @@ import apsw
 import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
-from execution_history.query.grouping import GroupSums
+from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.rollups import DAY_HOURS, Piece, Stretch, bucket_of, stretches_of
 from execution_history.query.time_buckets import bucket_number
 from execution_history.records.time_units import DAY_MS, HOUR_MS

@@ -10,7 +10,7 @@ import orjson
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down_all
+from execution_history.query.breakdown_plan import ROLLED_UP, GroupSums, break_down_all
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import (

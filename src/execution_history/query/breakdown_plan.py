@@ -17,8 +17,8 @@ from execution_history.query.breakdown import (
     By,
     Group,
     TrendPoint,
-    in_order,
     key_of,
+    sorted_groups,
 )
 from execution_history.query.cursor import Position
 from execution_history.query.finder import Reading, reading_of
@@ -151,7 +151,7 @@ def breakdown_of(
     is_node = query.by == "node"
     found = [each.group(key, edges, is_exact=not is_rolled, is_node=is_node) for key, each in groups.items()]
     return Breakdown(
-        groups=in_order(found, query.sort)[: query.limit],
+        groups=sorted_groups(found, query.sort)[: query.limit],
         total_groups=len(found),
         bucket_edges=tuple(edges),
         reach=reach,
@@ -260,7 +260,7 @@ def _by_rows(
         covers = number if number >= limit and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
-        groups=in_order(found, query.sort)[: query.limit],
+        groups=sorted_groups(found, query.sort)[: query.limit],
         total_groups=total,
         bucket_edges=edges,
         reach=reach,
@@ -276,7 +276,7 @@ def _rolled_groups(
     counted: dict[str, GroupSums] = {each.key: each for each in (yield steps.RolledGroups(first, last))}
     chosen = list(counted)
     if query.sort not in _BY_DURATION:
-        in_sums = in_order((each.group(()) for each in counted.values()), query.sort)
+        in_sums = sorted_groups((each.group(()) for each in counted.values()), query.sort)
         chosen = [each.key for each in in_sums[: query.limit]]
     details = yield steps.RolledDetails(tuple(chosen), first, last, edges)
     found = []
