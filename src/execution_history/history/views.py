@@ -248,7 +248,7 @@ def _readable(entry: Entry) -> View | None:
         order_of(view.order)
     except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return view if isinstance(view.starred, bool) and type(view.position) is int else None
+    return view if (type(view.starred), type(view.position)) == (bool, int) else None
 
 
 def _view_of(entry: Entry) -> View:

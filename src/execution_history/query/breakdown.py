@@ -60,6 +60,7 @@ class BreakdownQuery:
         zone: as in :class:`~.model.StatisticsQuery`.
         most_runs: so many of the newest runs are counted at most where rollups cannot count them; ``None``: until the
             store decides.
+        counts_only: leave percentiles, tokens, costs and times out, so that less has to be read and sorted.
         wait_seconds: as in :class:`~.model.RecordQuery`.
 
     Raises:
@@ -73,6 +74,7 @@ class BreakdownQuery:
     bucket: BucketSize | None = None
     zone: str = "UTC"
     most_runs: int | None = None
+    counts_only: bool = False
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -94,7 +96,7 @@ class BreakdownQuery:
                 "A breakdown has 1 to %(most)s groups, not %(limit)s.", most=MOST_GROUPS, limit=self.limit
             )
         check_bucket(self.bucket)
-        if self.by == "node" and len({*self.filter.workflow_ids, *self.filter.workflows}) != 1:
+        if self.by == "node" and len(self.filter.workflow_ids or self.filter.workflows) != 1:
             raise InvalidQuery("Nodes are counted within one workflow: name it.")
 
 

@@ -4,7 +4,7 @@ It works like :mod:`execution_history.query.finder`: an engine carries the steps
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -151,13 +151,22 @@ def breakdown_of(
     is_node = query.by == "node"
     found = [each.group(key, edges, is_exact=not is_rolled, is_node=is_node) for key, each in groups.items()]
     return Breakdown(
-        groups=sorted_groups(found, query.sort)[: query.limit],
+        groups=_shown(query, found),
         total_groups=len(found),
         bucket_edges=tuple(edges),
         reach=reach,
         covers=covers,
         percentiles_are_exact=not is_rolled,
     )
+
+
+def _shown(query: BreakdownQuery, groups: Iterable[Group]) -> list[Group]:
+    """Return the groups that *query* returns, with as much of their figures as it wants."""
+    if query.counts_only:
+        groups = [
+            replace(each, figures=Sums(each.figures.counts).figures(), timed=None, total_ms=None) for each in groups
+        ]
+    return sorted_groups(groups, query.sort)[: query.limit]
 
 
 def _may_roll_up(query: BreakdownQuery, first: int) -> bool:
@@ -260,7 +269,7 @@ def _by_rows(
         covers = number if number >= limit and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
-        groups=sorted_groups(found, query.sort)[: query.limit],
+        groups=_shown(query, found),
         total_groups=total,
         bucket_edges=edges,
         reach=reach,

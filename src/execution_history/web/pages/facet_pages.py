@@ -80,7 +80,9 @@ class FacetPages:
             counts = counts_of_statistics(await self.service.statistics(counted))
         else:
             counts = counts_of(
-                await self.service.breakdown(BreakdownQuery(filter=among, by="status", wait_seconds=wait.seconds))
+                await self.service.breakdown(
+                    BreakdownQuery(filter=among, by="status", counts_only=True, wait_seconds=wait.seconds)
+                )
             )
         pins = RecordQuery(filter=replace(among, pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
         pinned = await self.service.select(pins)
@@ -126,7 +128,9 @@ class FacetPages:
 def _counted(record_filter: RecordFilter, by: By, limit: int, most: int | None) -> BreakdownQuery:
     """Return the query that counts the runs of a list by one filter, without the values of that filter that are on."""
     among = record_filter if by == "tag" else replace(record_filter, **cast("dict[str, Any]", {_KEYWORDS[by]: ()}))
-    return BreakdownQuery(filter=among, by=by, limit=limit, most_runs=most, wait_seconds=IndexWait().seconds)
+    return BreakdownQuery(
+        filter=among, by=by, limit=limit, most_runs=most, counts_only=True, wait_seconds=IndexWait().seconds
+    )
 
 
 def is_counted(state: ListState) -> bool:

@@ -88,12 +88,14 @@ class GroupEngine:
 
     def _rows(self, edges: Sequence[int], most: int) -> dict[By, tuple[list[GroupSums], int]]:
         """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
-        unit = gcd(*edges) if edges else 1
+        unit, counts_only = gcd(*edges) if edges else 1, self._query.counts_only
         newest, sources = self._sources(most)
         figures = (
             f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')}), "
             f"coalesce(sum(g.duration) FILTER (WHERE {is_ended('g')}), 0)"
         )
+        if counts_only:
+            figures = f"{counts_of('g', with_tokens=False)}{', NULL' * PERCENTILES}, max(g.at), 0, 0"
         cost = "json_array(g.currency, sum(g.cost))"
         trend = f"json_array(g.at / {unit}, count(*), count(*) FILTER (WHERE g.status = {_FAILED}))"
         arms = [f"SELECT '', {_NUMBER}, NULL, json_array((SELECT count(*) FROM r))"]  # noqa: S608 - literals of ours
@@ -101,7 +103,7 @@ class GroupEngine:
             named = "g.title, g.type" if by == "node" else "NULL, NULL"
             parts = [
                 (_FIGURES, f"json_array({figures}, {named})", "GROUP BY g.k"),
-                (_COSTS, cost, "WHERE g.cost IS NOT NULL GROUP BY g.k, g.currency"),
+                *([] if counts_only else [(_COSTS, cost, "WHERE g.cost IS NOT NULL GROUP BY g.k, g.currency")]),
                 *([(_TREND, trend, f"GROUP BY g.k, g.at / {unit}")] if edges else []),
             ]
             arms += [f"SELECT '{by}', {arm}, g.k, {body} FROM {source} g {groups}" for arm, body, groups in parts]  # noqa: S608
@@ -120,13 +122,14 @@ class GroupEngine:
 
     def _sources(self, most: int) -> tuple[Fragment, dict[By, str]]:
         """Return the table ``r``, the newest *most* rows, and what has a row for each group that one of them is in."""
-        columns = [f"f.{name} AS {name}" for name in _NAMES]
+        figures = ("status",) if self._query.counts_only else _NAMES
+        columns = [f"f.{name} AS {name}" for name in figures]
         columns += [f"f.{GROUPED[by].column} AS by_{by}" for by in self._bys if by in GROUPED]
         newest = self._newest(f"f.seq AS seq, f.create_time AS at, {', '.join(columns)}", most)
         sources: dict[By, str] = {}
         for by in self._bys:
             if by == "tag":
-                named = ", ".join(f"r.{name}" for name in ("at", *_NAMES))
+                named = ", ".join(f"r.{name}" for name in ("at", *figures))
                 joined = f"SELECT t.name AS k, {named} FROM r CROSS JOIN tags t INDEXED BY tags_by_seq ON t.seq = r.seq"  # noqa: S608 - literals of ours
             elif by == "node":
                 named = ", ".join(f"n.{name}" for name in ("status", "duration", *TOKENS, "title", "type"))
