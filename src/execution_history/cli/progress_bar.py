@@ -31,7 +31,7 @@ class ProgressBar:
         self._most = self._done = 0
 
     @property
-    def hidden(self) -> bool:
+    def is_hidden(self) -> bool:
         """Whether nobody sees it."""
         return self._shown.disable
 
@@ -97,7 +97,7 @@ async def index_seconds(session: Session, service: ExecutionHistoryService, noti
         if (await service.index_reach()).is_complete:
             return 0.0
         with progress_bar(session) as bar:
-            if bar.hidden and not session.as_json:
+            if bar.is_hidden and not session.as_json:
                 session.notice(notice, style="dim")
             await service.follow_index(bar.of_index)
     except StoreError as error:
