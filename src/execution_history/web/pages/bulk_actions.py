@@ -61,9 +61,9 @@ class RunChoices:
         if action == "export" or "format" in form:
             return await self._export(what, form)
         if action == "delete":
-            change = await self.service.bulk.delete(what)
+            change = await self.service.bulk.delete(what, "page")
         else:
-            change = await self.service.bulk.annotate(what, _annotation(action, form))
+            change = await self.service.bulk.annotate(what, _annotation(action, form), "page")
         return await self._shown(change, form)
 
     async def change(self, request: Request) -> Response:
@@ -75,7 +75,7 @@ class RunChoices:
     async def undo(self, request: Request) -> Response:
         """Restore deleted records, byte for byte."""
         form = await form_of(request)
-        return await self._shown(await self.service.bulk.undo(form.get("change", "")), form)
+        return await self._shown(await self.service.bulk.undo(form.get("change", ""), "page"), form)
 
     async def stop(self, request: Request) -> Response:
         """Stop a change that goes on."""

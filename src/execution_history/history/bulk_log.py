@@ -1,0 +1,219 @@
+"""What is kept of changes of many runs, in the registry: how far each is, its plan, and what it deleted.
+
+| kind | key | value | kept |
+|---|---|---|---|
+| ``bulk`` | the change's id | how far it is | 30 days, of the newest thousand |
+| ``bulk_plan`` | the change's id | what it needs to be carried on | a day |
+| ``bulk_keys`` | id and number of the batch | the runs that a batch deletes, written before they are gone | a day |
+
+Whoever carries a change out holds the lease ``bulk/ID``. One that is kept as going on, and whose lease anybody can
+have, was interrupted: its process is gone.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Callable, Iterable
+from dataclasses import asdict
+from typing import Final
+
+import orjson
+
+from execution_history.errors import N_, StoreError, StoreUnwritable
+from execution_history.history.bulk_change import KEPT_MS, BulkChange, Plan, Progress
+from execution_history.history.bulk_source import Changed
+from execution_history.history.registry import change_entry
+from execution_history.query.model import RecordKey
+from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Entry, EntryName
+from execution_history.stores.protocol import HistoryStore
+
+LEASE_MS: Final = 15_000
+STOPPED: Final = N_("It was stopped before its end.")
+
+_log = logging.getLogger("execution_history.history")
+_CHANGES: Final = "bulk"
+_PLANS: Final = "bulk_plan"
+_KEYS: Final = "bulk_keys"
+_LISTED_MS: Final = 30 * DAY_MS
+_MOST_LISTED: Final = 1_000
+_CHUNKS: Final = 20
+_LONGEST_ID: Final = 100
+_STATES: Final = frozenset({"running", "done", "stopped", "interrupted", "undone"})
+_DIED: Final = N_("The program that carried it out ended first.")
+
+
+class BulkLog:
+    """Keeps the changes of one history, for all processes.
+
+    Args:
+        store: the history.
+        clock: milliseconds since the epoch.
+        lease_ms: how long a process that has died is taken for alive (milliseconds).
+    """
+
+    def __init__(self, store: HistoryStore, clock: Callable[[], int], lease_ms: int = LEASE_MS) -> None:
+        self._store, self._clock, self._lease_ms = store, clock, lease_ms
+        self._owner = secrets.token_hex(16)
+
+    async def hold(self, change_id: str) -> bool:
+        """Take or renew the right to carry a change out; return whether no other process has it."""
+        return await self._store.lease(f"{_CHANGES}/{change_id}", self._owner, self._lease_ms)
+
+    async def let_go(self, change_id: str) -> None:
+        """Give that right up."""
+        await self._store.lease(f"{_CHANGES}/{change_id}", self._owner, 0)
+
+    async def keep_holding(self, change_id: str) -> None:
+        """Renew that right until the task is cancelled."""
+        while True:
+            await asyncio.sleep(self._lease_ms / 3000)
+            try:
+                await self.hold(change_id)
+            except StoreError as error:  # whatever it writes next fails too, or the next renewal succeeds
+                _log.warning("A change of many runs could not be renewed: %s", error)
+
+    async def save(self, progress: Progress) -> Progress | None:
+        """Keep how far a change is; ``None``, and nothing is kept, where somebody else has changed that meanwhile."""
+        saved = progress.with_change(updated=self._clock())
+        name = EntryName(_CHANGES, saved.change.id)
+        entry = await self._store.put_entry(*name, _bytes_of(saved), expected=saved.version)
+        return None if entry is None else saved._replace(version=entry.version)
+
+    async def finish(self, progress: Progress) -> None:
+        """Keep how a change ended, also where somebody has said meanwhile that it is stopped."""
+        ended = progress.with_change(updated=self._clock())
+
+        def finished(entry: Entry | None) -> bytes:
+            kept = None if entry is None else _progress_of(entry)
+            if entry is not None and kept is not None and kept.change.is_running and kept.version != progress.version:
+                return entry.value  # another process carries it on
+            return _bytes_of(ended)
+
+        await change_entry(self._store, EntryName(_CHANGES, progress.change.id), finished)
+
+    async def find(self, change_id: str) -> Progress | None:
+        """Return a change as far as it has come; ``None`` for one that is unknown or long over."""
+        await self._store.open()
+        entry = await self._store.entry(_CHANGES, change_id) if 0 < len(change_id) <= _LONGEST_ID else None
+        progress = None if entry is None else _progress_of(entry)
+        return None if progress is None else await self._as_it_is(progress)
+
+    async def all(self, limit: int) -> list[BulkChange]:
+        """Return the newest changes, at most *limit*, the newest first."""
+        await self._store.open()
+        found = [progress for _, progress in await self._kept() if progress is not None]
+        return [(await self._as_it_is(progress)).change for progress in found[:limit]]
+
+    async def stop(self, change_id: str) -> None:
+        """Say of a change that goes on, in whatever process, that it is stopped."""
+
+        def stopped(entry: Entry | None) -> bytes | None:
+            progress = None if entry is None else _progress_of(entry)
+            if entry is None or progress is None or not progress.change.is_running:
+                return None if entry is None else entry.value
+            return orjson.dumps(orjson.loads(entry.value) | {"state": "stopped", "reason": STOPPED})
+
+        await change_entry(self._store, EntryName(_CHANGES, change_id), stopped)
+
+    async def set_undone(self, change_id: str) -> None:
+        """Say of a deletion that it was undone."""
+
+        def undone(entry: Entry | None) -> bytes | None:
+            return None if entry is None else orjson.dumps(orjson.loads(entry.value) | {"state": "undone"})
+
+        await change_entry(self._store, EntryName(_CHANGES, change_id), undone)
+
+    async def put_plan(self, change_id: str, plan: Plan) -> None:
+        """Keep what a change needs to be carried on."""
+        await self._store.put_entry(_PLANS, change_id, orjson.dumps(asdict(plan)))
+
+    async def plan(self, change_id: str) -> Plan | None:
+        """Return what a change needs to be carried on; ``None`` where that is not kept any more."""
+        entry = await self._store.entry(_PLANS, change_id)
+        try:
+            return None if entry is None else Plan(**orjson.loads(entry.value))
+        except (ValueError, TypeError):
+            return None
+
+    async def put_keys(self, change_id: str, number: int, keys: Iterable[RecordKey]) -> None:
+        """Keep the runs that the batch of this *number* deletes."""
+        await self._store.put_entry(_KEYS, _batch(change_id, number), orjson.dumps([tuple(key) for key in keys]))
+
+    async def keys(self, change_id: str, number: int) -> list[RecordKey]:
+        """Return the runs that the batch of this *number* deletes; none where there is no such batch."""
+        entry = await self._store.entry(_KEYS, _batch(change_id, number))
+        return [] if entry is None else _keys_of(entry)
+
+    async def deleted(self, change_id: str) -> AsyncGenerator[Changed]:
+        """Yield the runs that a deletion removed, batch by batch, and forget each when it was restored."""
+        after = f"{change_id}/"
+        while batches := await self._batches(change_id, after):
+            for entry in batches:
+                yield Changed(_keys_of(entry))
+                await self._store.drop_entry(*entry.name)
+                after = entry.name.key
+
+    async def forget_old(self) -> None:
+        """Forget what nobody can undo or carry on any more, and the changes that are too old to be listed."""
+        oldest = self._clock() - _LISTED_MS
+        for number, (entry, progress) in enumerate(await self._kept()):
+            if progress is not None and (number >= _MOST_LISTED or progress.change.updated < oldest):
+                await self._store.drop_entry(*entry.name)
+        for plan in await self._store.entries(_PLANS):
+            change_id = plan.name.key
+            kept = await self._store.entry(_CHANGES, change_id)
+            progress = None if kept is None else _progress_of(kept)
+            if progress is not None and self._clock() <= progress.change.updated + KEPT_MS:
+                continue
+            while batches := await self._batches(change_id, f"{change_id}/"):
+                await asyncio.gather(*(self._store.drop_entry(*entry.name) for entry in batches))
+            await self._store.drop_entry(_PLANS, change_id)
+
+    async def _kept(self) -> list[tuple[Entry, Progress | None]]:
+        """Return all entries of changes, the newest first, each with what it says."""
+        found = [(entry, _progress_of(entry)) for entry in await self._store.entries(_CHANGES)]
+        return sorted(found, key=lambda each: each[1].change.began if each[1] else 0, reverse=True)
+
+    async def _as_it_is(self, progress: Progress) -> Progress:
+        """Return *progress* as interrupted where no process carries the change out any more."""
+        change = progress.change
+        if not change.is_running:
+            return progress
+        name = f"{_CHANGES}/{change.id}"
+        try:
+            if not await self._store.lease(name, looker := secrets.token_hex(8), 1):
+                return progress
+            await self._store.lease(name, looker, 0)
+        except StoreUnwritable:  # who may only read takes the word of the last writer, as long as it is fresh
+            if change.updated > self._clock() - 2 * self._lease_ms:
+                return progress
+        return progress.with_change(state="interrupted", reason=_DIED)
+
+    async def _batches(self, change_id: str, after: str) -> list[Entry]:
+        found = await self._store.entries(_KEYS, after, _CHUNKS)
+        return [each for each in found if each.name.key.startswith(f"{change_id}/")]
+
+
+def _batch(change_id: str, number: int) -> str:
+    return f"{change_id}/{number:08}"
+
+
+def _bytes_of(progress: Progress) -> bytes:
+    return orjson.dumps(asdict(progress.change) | {"after": progress.after, "batches": progress.batches})
+
+
+def _keys_of(entry: Entry) -> list[RecordKey]:
+    return [RecordKey(*pair) for pair in orjson.loads(entry.value)]
+
+
+def _progress_of(entry: Entry) -> Progress | None:
+    """Return the change that an entry holds; ``None`` where it holds none, whoever wrote it."""
+    try:
+        kept = orjson.loads(entry.value)
+        change = BulkChange(**{name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept})
+        progress = Progress(change, kept.get("after"), kept.get("batches", 0), entry.version)
+        numbers = (change.began, change.updated, change.ends or 0, change.reached, progress.batches)
+    except (ValueError, TypeError):
+        return None
+    return progress if change.state in _STATES and all(isinstance(each, int) for each in numbers) else None
