@@ -14,6 +14,7 @@ import orjson
 
 from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
 from execution_history.history.registry import change_entry
+from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import Sort, sort_of
 from execution_history.query.parameters import filter_of
@@ -40,6 +41,8 @@ class View:
             may come several times.
         sort: the order.
         ascending: whether the smallest or oldest comes first.
+        columns: the columns of the list by their names (:mod:`execution_history.presentation.run_columns`), in order;
+            none means the usual ones.
         is_starred: whether it stands before the others.
         position: its place among those; the smaller the sooner.
         version: of the change that made it so.
@@ -50,6 +53,7 @@ class View:
     filters: tuple[tuple[str, str], ...] = ()
     sort: Sort = "create_time"
     ascending: bool = False
+    columns: tuple[str, ...] = ()
     is_starred: bool = False
     position: int = 0
     version: int = 0
@@ -82,6 +86,7 @@ class ViewFields(TypedDict, total=False):
     filters: Pairs
     sort: str
     ascending: bool
+    columns: Sequence[str]
     is_starred: bool
     position: int
 
@@ -122,13 +127,20 @@ class Views:
         return (same or like)[0]
 
     async def save(
-        self, name: str, filters: Pairs, *, sort: str = "create_time", ascending: bool = False, is_starred: bool = False
+        self,
+        name: str,
+        filters: Pairs,
+        *,
+        sort: str = "create_time",
+        ascending: bool = False,
+        columns: Sequence[str] = (),
+        is_starred: bool = False,
     ) -> View:
         """Keep a new view, after all others, and return it.
 
         Raises:
             InvalidInput: the name is none or another view's, or there are too many views.
-            InvalidQuery: a filter or the order is invalid.
+            InvalidQuery: a filter, the order or a column is invalid.
             StoreError: it could not be written.
         """
         views = await self.all()
@@ -140,6 +152,7 @@ class Views:
             filters=self._checked(filters),
             sort=sort_of(sort),
             ascending=ascending,
+            columns=columns_of(columns),
             is_starred=is_starred,
             position=max((each.position for each in views), default=0) + 1,
         )
@@ -160,11 +173,12 @@ class Views:
             ViewNotFound: there is no such view.
             ViewChanged: it has another version.
             InvalidInput: the name is none or another view's.
-            InvalidQuery: a filter or the order is invalid.
+            InvalidQuery: a filter, the order or a column is invalid.
             StoreError: it could not be written.
         """
         changes: dict[str, Any] = dict(fields)
-        for name, read in (("name", _name_of), ("filters", self._checked), ("sort", sort_of)):
+        reads = {"name": _name_of, "filters": self._checked, "sort": sort_of, "columns": columns_of}
+        for name, read in reads.items():
             if name in changes:
                 changes[name] = read(changes[name])
         others = [view for view in await self.all() if view.id != view_id]
@@ -245,6 +259,7 @@ def _readable(entry: Entry) -> View | None:
         view = _view_of(entry)
         _name_of(view.name)
         sort_of(view.sort)
+        columns_of(view.columns)
     except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
     flags, place = (view.ascending, view.is_starred), view.position
@@ -256,4 +271,5 @@ def _view_of(entry: Entry) -> View:
     kept = orjson.loads(entry.value)
     known = {name: kept[name] for name in View.__dataclass_fields__ if name in kept}
     known["filters"] = tuple((str(name), str(value)) for name, value in kept.get("filters", ()))
+    known["columns"] = tuple(kept.get("columns", ()))
     return View(**{**known, "id": entry.name.key, "version": entry.version})

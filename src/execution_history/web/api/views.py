@@ -40,6 +40,7 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
             _pairs(request.filters),
             sort=request.sort,
             ascending=request.ascending,
+            columns=request.columns,
             is_starred=request.is_starred,
         )
         return answer({"success": True, "view": view.to_json()}, HTTPStatus.CREATED)

@@ -65,12 +65,16 @@ class ViewPages:
         form = await form_of(request)
         kept = _kept(form)
         view = await self.service.views.save(
-            form.get("name", ""), kept["filters"], sort=kept["sort"], ascending=kept["ascending"]
+            form.get("name", ""),
+            kept["filters"],
+            sort=kept["sort"],
+            ascending=kept["ascending"],
+            columns=kept["columns"],
         )
         return RedirectResponse(address_of(view), HTTPStatus.SEE_OTHER)
 
     async def change(self, request: Request, view_id: str) -> Response:
-        """Rename, star, move or delete a view, or give it the filters and the order of the list."""
+        """Rename, star, move or delete a view, or give it the filters, the order and the columns of the list."""
         form = await form_of(request)
         views, action = self.service.views, form.get("do", "")
         back = urls.own(form.get("back", "") or urls.VIEWS)
@@ -105,22 +109,24 @@ def address_of(view: View) -> str:
 
 
 def is_changed(view: View, state: ListState) -> bool:
-    """Return whether a list has other filters, or another order, than the view from which one came to it."""
-    return (set(view.filters), view.sort, view.ascending) != (set(state.pairs), state.sort, state.is_ascending)
+    """Return whether a list differs in filters, order or columns from the view from which one came to it."""
+    kept = (set(view.filters), view.sort, view.ascending, view.columns)
+    return kept != (set(state.pairs), state.sort, state.is_ascending, state.columns)
 
 
 def _state_of(view: View) -> ListState:
-    return ListState(urls.RUNS, view.filters, view.sort, view.ascending, view=view.id)
+    return ListState(urls.RUNS, view.filters, view.sort, view.ascending, view=view.id, columns=view.columns)
 
 
 def _kept(form: Form) -> ViewFields:
-    """Return the filters and the order in the field ``filters``, the query string of a list."""
+    """Return the filters, the order and the columns in the field ``filters``, the query string of a list."""
     pairs: Pairs = parse_qsl(form.get("filters", ""))
     state = list_state(urls.RUNS, pairs)
     return {
         "filters": [pair for pair in pairs if is_filter(pair[0])],
         "sort": state.sort,
         "ascending": state.is_ascending,
+        "columns": state.columns,
     }
 
 
