@@ -6,17 +6,26 @@ They are entries of the store's registry, of the kind ``view``. A view keeps fil
 
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, TypedDict, Unpack, cast
+from datetime import UTC, tzinfo
+from typing import Any, Final, NamedTuple, TypedDict, Unpack, cast
 
 import orjson
 
-from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
+from execution_history.errors import (
+    ExecutionHistoryError,
+    InvalidInput,
+    InvalidQuery,
+    StoreBusy,
+    ViewChanged,
+    ViewNotFound,
+    quoted,
+)
 from execution_history.history.registry import change_entry
 from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import Sort, sort_of
+from execution_history.query.model import PAGE_SECONDS, IndexReach, RecordQuery, Sort, sort_of
 from execution_history.query.parameters import filter_of
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
@@ -58,13 +67,13 @@ class View:
     position: int = 0
     version: int = 0
 
-    def record_filter(self, now: int) -> RecordFilter:
-        """Return its filter at the time *now* (milliseconds), in UTC.
+    def record_filter(self, now: int, zone: tzinfo = UTC) -> RecordFilter:
+        """Return its filter at the time *now* (milliseconds), where times without an offset are in *zone*.
 
         Raises:
             InvalidQuery: a filter cannot be read any more.
         """
-        return filter_of(self.words(), now=now)
+        return filter_of(self.words(), now=now, zone=zone)
 
     def words(self) -> dict[str, list[str]]:
         """Return the values of its filters by their names."""
@@ -77,6 +86,24 @@ class View:
         """Return its fields, the filters as a list or a text by name."""
         words = {name: values[0] if len(values) == 1 else values for name, values in self.words().items()}
         return {**asdict(self), "filters": words}
+
+
+class ViewCount(NamedTuple):
+    """How many runs are in a view.
+
+    Attributes:
+        number: how many, at least; ``None`` where the filters of the view cannot be read now: its list tells why.
+        is_exact: whether they were counted to the end.
+        reach: how far the index has come.
+    """
+
+    number: int | None
+    is_exact: bool
+    reach: IndexReach
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what answers have beside a view."""
+        return {"count": self.number, "count_is_exact": None if self.number is None else self.is_exact}
 
 
 class ViewFields(TypedDict, total=False):
@@ -97,10 +124,13 @@ class Views:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        with_ids: returns a filter with the ids of the workflows that it calls by name.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], with_ids: Callable[[RecordFilter], Awaitable[RecordFilter]]
+    ) -> None:
+        self._store, self._clock, self._with_ids = store, clock, with_ids
 
     async def all(self) -> list[View]:
         """Return all views: those with a star first, then by their places and names.
@@ -125,6 +155,26 @@ class Views:
         if not (same or like):
             raise ViewNotFound(name, [view.name for view in views])
         return (same or like)[0]
+
+    async def count(self, view: View, *, zone: tzinfo = UTC, wait_seconds: float | None = PAGE_SECONDS) -> ViewCount:
+        """Return how many runs are in a view now.
+
+        Args:
+            view: the view.
+            zone: where its times without an offset are local.
+            wait_seconds: how long to wait for an index that follows; ``None``: until it has everything.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self._store.open()
+        try:
+            matching = await self._with_ids(view.record_filter(self._clock(), zone))
+            query = RecordQuery(filter=matching, size=1, summaries=True, wait_seconds=wait_seconds)
+            found = await self._store.select(query)
+        except InvalidQuery:
+            return ViewCount(None, is_exact=False, reach=IndexReach(0, 0))
+        return ViewCount(found.total, found.total_is_exact and found.reach.is_complete, found.reach)
 
     async def save(
         self,

@@ -52,7 +52,7 @@ def cell_class(name: str, shown: Sequence[str]) -> str:
     is_usual = shown == shown_columns((), with_workflow="workflow" in shown, with_cost="cost" in shown)
     if name in {"status", "started", "duration", "summary"} or is_usual:
         return _CLASSES.get(name, "")
-    return "more num" if name in NUMBERS else "more"
+    return "extra num" if name in NUMBERS else "extra"
 
 
 def linked_column(columns: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.errors import InvalidInput, InvalidQuery
+from execution_history.errors import InvalidInput
 from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import Pairs, View, ViewFields
@@ -94,13 +94,9 @@ class ViewPages:
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _line(self, view: View, viewer: Viewer, wait: IndexWait) -> ViewLine:
-        state, count = _state_of(view), Count()
-        try:
-            found = await self.service.with_workflow_ids(state.record_filter(viewer, None))
-            count = Count(*await self.service.bulk.count(found, wait.seconds))
-        except InvalidQuery:
-            pass  # its list says what is wrong
-        return ViewLine(view, address_of(view), state.chips(), count)
+        state = _state_of(view)
+        count = await self.service.views.count(view, zone=viewer.zone, wait_seconds=wait.seconds)
+        return ViewLine(view, address_of(view), state.chips(), Count(count.number, count.is_exact))
 
 
 def address_of(view: View) -> str:
