@@ -1,6 +1,7 @@
 """The command ``views``: saved lists of runs."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
@@ -92,16 +93,16 @@ async def _saved(
 ) -> View:
     """Save a view, or give one of this name these filters, this order and these columns."""
     pairs = [(key, value) for key, values in filters.items() for value in values]
-    looks: ViewFields = {"sort": sort or "create_time", "ascending": ascending, "columns": columns}
+    fields: ViewFields = {"filters": pairs, "sort": sort or "create_time", "ascending": ascending, "columns": columns}
     same = [view for view in await service.views.all() if view.name.casefold() == name.strip().casefold()]
     if same:
-        return await service.views.change(same[0].id, filters=pairs, **looks)
-    return await service.views.save(name, pairs, sort=looks["sort"], ascending=ascending, columns=columns)
+        return await service.views.change(same[0].id, **fields)
+    return await service.views.save(name, pairs, sort=fields["sort"], ascending=ascending, columns=columns)
 
 
 async def _show(session: Session, history: History, found: list[View]) -> ExitCode:
-    views, zone = history.service.views, local_zone()
-    counts = [await history.answer(lambda view=view: views.count(view, zone=zone)) for view in found]  # type: ignore[misc] # bound now
+    views = history.service.views
+    counts = [await history.answer(partial(views.count, view, zone=local_zone())) for view in found]
     if session.as_json:
         shown: list[dict[str, Any]] = [
             view.to_json() | count.to_json() for view, count in zip(found, counts, strict=True)

@@ -222,7 +222,7 @@ class BulkChanges:
             total, is_exact = await self.count(what, PAGE_SECONDS)
             words = words_of(what)
         else:
-            keys = list(dict.fromkeys(tuple(key) for key in what))
+            keys = list(dict.fromkeys((workflow_id, execute_id) for workflow_id, execute_id in what))
             total = len(keys)
         now, since = self._clock(), await self._store.revision()
         is_resumable = words is None or (isinstance(what, RecordFilter) and _is_readable(words, what))

@@ -227,7 +227,12 @@ class Views:
             StoreError: it could not be written.
         """
         changes: dict[str, Any] = dict(fields)
-        reads = {"name": _name_of, "filters": self._checked, "sort": sort_of, "columns": columns_of}
+        reads: dict[str, Callable[[Any], Any]] = {
+            "name": _name_of,
+            "filters": self._checked,
+            "sort": sort_of,
+            "columns": columns_of,
+        }
         for name, read in reads.items():
             if name in changes:
                 changes[name] = read(changes[name])
