@@ -329,7 +329,7 @@ async def test_a_change_whose_process_was_killed_is_interrupted(tmp_path: Path) 
                 await asyncio.Event().wait()
 
         async def main():
-            bulk = BulkChanges(Stuck(Path("history")), now_ms, lease_ms=900)
+            bulk = BulkChanges(Stuck(Path("history")), now_ms, lease_ms=1500)
             change = await bulk.annotate(RecordFilter(statuses=("failed",)), Annotation(add_tags=("seen",)))
             print(change.id, flush=True)
             await bulk.wait(change.id)

@@ -18,7 +18,6 @@ from execution_history.errors import (
     ExecutionNotFound,
     InvalidInput,
     InvalidQuery,
-    StoreBusy,
     StoreError,
     message_of,
     quoted,
@@ -27,6 +26,7 @@ from execution_history.history.annotations import Annotation, annotate_execution
 from execution_history.history.bulk_change import KEPT_MS, Action, BulkChange, Door, Plan, Progress, State, Tally
 from execution_history.history.bulk_log import LEASE_MS, STOPPED, BulkLog
 from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.query.fields import RecordFilter
 from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
@@ -246,12 +246,10 @@ class BulkChanges:
     async def _begin(self, progress: Progress, plan: Plan, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
         """Carry a change out in the background, from where it is."""
         change_id = progress.change.id
-        if not await self._book.hold(change_id) or (saved := await self._book.save(progress)) is None:
-            raise StoreBusy("This change has just been carried on or stopped elsewhere.")
-        if progress.version == 0:
-            await self._book.put_plan(change_id, plan)
+        saved, keeper = await self._book.begin(progress, plan)
         self._current[change_id] = saved
-        task = asyncio.create_task(self._carry_out(change_id, self._source(saved, plan, what), self._work(saved, plan)))
+        source, work = self._source(saved, plan, what), self._work(saved, plan)
+        task = asyncio.create_task(self._carry_out(change_id, source, work, keeper))
         self._tasks[change_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(change_id, None))
         return saved.change
@@ -290,21 +288,19 @@ class BulkChanges:
         annotation = Annotation(**(plan.annotation or {}))
         return {"delete": discard, "restore": restore, "annotate": annotate}[progress.change.action]
 
-    async def _carry_out(self, change_id: str, source: Source, work: Work) -> None:
+    async def _carry_out(self, change_id: str, source: Source, work: Work, keeper: LeaseKeeper) -> None:
         """Carry a change out, and keep how it ends, whatever ends it."""
-        keeper = asyncio.create_task(self._book.keep_holding(change_id))
         try:
             await self._batch_by_batch(change_id, source, work)
         except ExecutionHistoryError as error:
             self._set(change_id, state="stopped", reason=message_of(error))
         except BaseException:  # the process ends: it says so as far as it can, and goes on ending
             self._set(change_id, state="stopped", reason=STOPPED)
-            await asyncio.shield(self._end(change_id))
+            await asyncio.shield(self._end(change_id, keeper))
             raise
         finally:
-            keeper.cancel()
             await source.aclose()
-        await self._end(change_id)
+        await self._end(change_id, keeper)
 
     async def _batch_by_batch(self, change_id: str, source: Source, work: Work) -> None:
         async for batch in source:
@@ -327,7 +323,7 @@ class BulkChanges:
     def _set(self, change_id: str, *, state: State, reason: str | None) -> None:
         self._current[change_id] = self._current[change_id].with_change(state=state, reason=reason)
 
-    async def _end(self, change_id: str) -> None:
+    async def _end(self, change_id: str, keeper: LeaseKeeper) -> None:
         """Keep how a change has ended; where that cannot be kept, this process goes on saying it, and why."""
         try:
             await self._book.finish(self._current[change_id])
@@ -336,11 +332,12 @@ class BulkChanges:
             change = self._current[change_id].change
             self._set(change_id, state=change.state, reason=change.reason or message_of(error))
             return
+        finally:
+            await keeper.release()
         del self._current[change_id]
         try:
-            await self._book.let_go(change_id)
             await self._book.forget_old()
-        except StoreError as error:  # the lease passes, and the next change forgets what is old
+        except StoreError as error:  # the next change forgets it
             _log.warning("Old changes of many runs could not be forgotten: %s", error)
 
 

@@ -11,7 +11,6 @@ have, was interrupted: its process is gone.
 """
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import asdict
@@ -19,9 +18,10 @@ from typing import Final
 
 import orjson
 
-from execution_history.errors import N_, StoreError, StoreUnwritable
+from execution_history.errors import N_, StoreBusy, StoreUnwritable
 from execution_history.history.bulk_change import KEPT_MS, BulkChange, Plan, Progress
 from execution_history.history.bulk_source import Changed
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.registry import change_entry
 from execution_history.query.model import RecordKey
 from execution_history.records.time_units import DAY_MS
@@ -31,7 +31,6 @@ from execution_history.stores.protocol import HistoryStore
 LEASE_MS: Final = 15_000
 STOPPED: Final = N_("It was stopped before its end.")
 
-_log = logging.getLogger("execution_history.history")
 _CHANGES: Final = "bulk"
 _PLANS: Final = "bulk_plan"
 _KEYS: Final = "bulk_keys"
@@ -54,24 +53,28 @@ class BulkLog:
 
     def __init__(self, store: HistoryStore, clock: Callable[[], int], lease_ms: int = LEASE_MS) -> None:
         self._store, self._clock, self._lease_ms = store, clock, lease_ms
-        self._owner = secrets.token_hex(16)
 
-    async def hold(self, change_id: str) -> bool:
-        """Take or renew the right to carry a change out; return whether no other process has it."""
-        return await self._store.lease(f"{_CHANGES}/{change_id}", self._owner, self._lease_ms)
+    async def begin(self, progress: Progress, plan: Plan) -> tuple[Progress, LeaseKeeper]:
+        """Keep a change that begins, or goes on, and return it with what keeps the right to carry it out.
 
-    async def let_go(self, change_id: str) -> None:
-        """Give that right up."""
-        await self._store.lease(f"{_CHANGES}/{change_id}", self._owner, 0)
-
-    async def keep_holding(self, change_id: str) -> None:
-        """Renew that right until the task is cancelled."""
-        while True:
-            await asyncio.sleep(self._lease_ms / 3000)
-            try:
-                await self.hold(change_id)
-            except StoreError as error:  # whatever it writes next fails too, or the next renewal succeeds
-                _log.warning("A change of many runs could not be renewed: %s", error)
+        Raises:
+            StoreBusy: another process carries it out, or has stopped it.
+            StoreError: it could not be written.
+        """
+        change_id = progress.change.id
+        keeper = LeaseKeeper(self._store, self._lease_ms, lambda: None)
+        await keeper.keep(_lease(change_id))
+        try:
+            saved = await self.save(progress) if keeper.is_held else None
+            if saved is not None and progress.version == 0:
+                await self._store.put_entry(_PLANS, change_id, orjson.dumps(asdict(plan)))
+        except BaseException:
+            await keeper.release()
+            raise
+        if saved is None:
+            await keeper.release()
+            raise keeper.trouble or StoreBusy("This change has just been carried on or stopped elsewhere.")
+        return saved, keeper
 
     async def save(self, progress: Progress) -> Progress | None:
         """Keep how far a change is; ``None``, and nothing is kept, where somebody else has changed that meanwhile."""
@@ -123,10 +126,6 @@ class BulkLog:
             return None if entry is None else orjson.dumps(orjson.loads(entry.value) | {"state": "undone"})
 
         await change_entry(self._store, EntryName(_CHANGES, change_id), undone)
-
-    async def put_plan(self, change_id: str, plan: Plan) -> None:
-        """Keep what a change needs to be carried on."""
-        await self._store.put_entry(_PLANS, change_id, orjson.dumps(asdict(plan)))
 
     async def plan(self, change_id: str) -> Plan | None:
         """Return what a change needs to be carried on; ``None`` where that is not kept any more."""
@@ -180,11 +179,10 @@ class BulkLog:
         change = progress.change
         if not change.is_running:
             return progress
-        name = f"{_CHANGES}/{change.id}"
         try:
-            if not await self._store.lease(name, looker := secrets.token_hex(8), 1):
+            if not await self._store.lease(_lease(change.id), looker := secrets.token_hex(8), 1):
                 return progress
-            await self._store.lease(name, looker, 0)
+            await self._store.lease(_lease(change.id), looker, 0)
         except StoreUnwritable:  # who may only read takes the word of the last writer, as long as it is fresh
             if change.updated > self._clock() - 2 * self._lease_ms:
                 return progress
@@ -193,6 +191,10 @@ class BulkLog:
     async def _batches(self, change_id: str, after: str) -> list[Entry]:
         found = await self._store.entries(_KEYS, after, _CHUNKS)
         return [each for each in found if each.name.key.startswith(f"{change_id}/")]
+
+
+def _lease(change_id: str) -> str:
+    return f"{_CHANGES}/{change_id}"
 
 
 def _batch(change_id: str, number: int) -> str:
