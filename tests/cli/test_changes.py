@@ -68,7 +68,7 @@ def test_changes_are_listed_and_undone(call: Call, history: History) -> None:
     call("delete", "--status", "failed", "--since", "2020-01-01", *store)
     shown = call("changes", *store)
     lines = [" ".join(line.split()) for line in shown.out.splitlines()]
-    assert "ID BEGUN STATE RUNS CHANGE" == lines[0]
+    assert "ID BEGUN STATE RUNS ACTION" == lines[0]
     assert lines[1].endswith("done 3 Delete · --status=failed --since=2020-01-01T00:00:00 · on the command line")
     assert lines[2].endswith("done 3 Annotate: +seen, pinned · --status=failed · on the command line")
     [deletion, _] = call("changes", "--json", *store).json()["changes"]

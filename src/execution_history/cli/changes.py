@@ -67,7 +67,7 @@ def _show(session: Session, found: "list[BulkChange]") -> None:
     else:
         _ = session.translate
         heads = [Cell(_("Id").upper(), "dim"), Cell(_("Begun").upper(), "dim"), Cell(_("State").upper(), "dim")]
-        heads += [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Change").upper(), "dim")]
+        heads += [Cell(_("Runs").upper(), "dim", right=True), Cell(_("Action").upper(), "dim")]
         session.output.lines(aligned([heads, *(_row(_, change) for change in found)]), are_cut=True)
 
 
@@ -87,4 +87,5 @@ def _row(_: Translator, change: "BulkChange") -> list[Cell]:
 
 def _shown(name: str, values: list[str]) -> list[str]:
     """Return the values of a filter as people read them: a time on this machine's clock."""
-    return [clock(int(value)).replace(" ", "T") for value in values] if name in _TIMES else values
+    is_time = name in _TIMES and all(map(str.isdecimal, values))
+    return [clock(int(value)).replace(" ", "T") for value in values] if is_time else values

@@ -59,6 +59,7 @@ class BulkChanges:
         self._book = BulkLog(store, clock, lease_ms)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._current: dict[str, Progress] = {}
+        self._keepers: dict[str, LeaseKeeper] = {}
 
     async def count(
         self, what: RecordFilter | Iterable[RecordKey], wait_seconds: float | None = None
@@ -154,8 +155,7 @@ class BulkChanges:
                 "This change cannot be carried on: only one that was cut short in the last 24 hours can be."
             )
         progress = progress.with_change(state="running", reason=None)
-        if progress.change.action == "delete":
-            progress = await self._with_uncounted(progress)
+        progress = await self._with_uncounted(progress)
         what = filter_of(plan.filters, now=self._clock()) if plan.filters is not None else ()
         return await self._begin(progress, plan, what)
 
@@ -212,8 +212,8 @@ class BulkChanges:
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        for change_id in tasks:  # one that had not even begun has kept nothing of its end
-            await self.stop(change_id)
+        for change_id in tasks.keys() & self._keepers.keys():  # cancelled before its first step
+            await self._stopped(change_id)
 
     async def _new(self, action: Action, what: RecordFilter | Iterable[RecordKey], by: Door) -> tuple[BulkChange, Plan]:
         await self._store.open()
@@ -233,23 +233,29 @@ class BulkChanges:
         return change, Plan(filters=words, keys=keys, since=since)
 
     async def _with_uncounted(self, progress: Progress) -> Progress:
-        """Return *progress* with the batch that was deleted just before the process died, if there is one."""
-        change_id, number = progress.change.id, progress.batches
-        keys = await self._book.keys(change_id, number)
-        found = await self._store.get_many(keys)
-        gone = [key for key in keys if key not in found.documents and key not in found.damaged]
-        if not gone:
+        """Return *progress* with what was deleted or restored just before the process died, and is not counted."""
+        change, number = progress.change, progress.batches
+        if change.action == "annotate":
             return progress
-        await self._book.put_keys(change_id, number, gone)
-        return progress._replace(change=progress.change.plus(Tally(len(gone))), batches=number + 1)
+        owner, number = (change.id, number) if change.undoes is None else await self._book.first_batch(change.undoes)
+        keys = await self._book.keys(owner, number)
+        found = await self._store.get_many(keys)
+        there = [key for key in keys if key in found.documents or key in found.damaged]
+        gone = [key for key in keys if key not in there]
+        done = there if change.undoes else gone
+        if not done:
+            return progress
+        await self._book.put_keys(owner, number, gone)
+        batches = progress.batches + (change.undoes is None)
+        return progress._replace(change=change.plus(Tally(len(done))), batches=batches)
 
     async def _begin(self, progress: Progress, plan: Plan, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
         """Carry a change out in the background, from where it is."""
         change_id = progress.change.id
-        saved, keeper = await self._book.begin(progress, plan)
+        saved, self._keepers[change_id] = await self._book.begin(progress, plan)
         self._current[change_id] = saved
         source, work = self._source(saved, plan, what), self._work(saved, plan)
-        task = asyncio.create_task(self._carry_out(change_id, source, work, keeper))
+        task = asyncio.create_task(self._carry_out(change_id, source, work))
         self._tasks[change_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(change_id, None))
         return saved.change
@@ -288,23 +294,24 @@ class BulkChanges:
         annotation = Annotation(**(plan.annotation or {}))
         return {"delete": discard, "restore": restore, "annotate": annotate}[progress.change.action]
 
-    async def _carry_out(self, change_id: str, source: Source, work: Work, keeper: LeaseKeeper) -> None:
+    async def _carry_out(self, change_id: str, source: Source, work: Work) -> None:
         """Carry a change out, and keep how it ends, whatever ends it."""
         try:
             await self._batch_by_batch(change_id, source, work)
         except ExecutionHistoryError as error:
             self._set(change_id, state="stopped", reason=message_of(error))
         except BaseException:  # the process ends: it says so as far as it can, and goes on ending
-            self._set(change_id, state="stopped", reason=STOPPED)
-            await asyncio.shield(self._end(change_id, keeper))
+            await asyncio.shield(self._stopped(change_id))
             raise
         finally:
             await source.aclose()
-        await self._end(change_id, keeper)
+        await self._end(change_id)
 
     async def _batch_by_batch(self, change_id: str, source: Source, work: Work) -> None:
         async for batch in source:
             before = self._current[change_id]
+            if batch.matches is not None and before.batches == 0:  # when it began, the index may have been behind
+                before = before.with_change(total=batch.matches, total_is_exact=True)
             change = before.change.plus(Tally(0, 0, len(batch.damaged), batch.reason, batch.left_alone))
             if batch.keys:
                 change = change.plus(await work(batch.keys, before.batches))
@@ -323,7 +330,11 @@ class BulkChanges:
     def _set(self, change_id: str, *, state: State, reason: str | None) -> None:
         self._current[change_id] = self._current[change_id].with_change(state=state, reason=reason)
 
-    async def _end(self, change_id: str, keeper: LeaseKeeper) -> None:
+    async def _stopped(self, change_id: str) -> None:
+        self._set(change_id, state="stopped", reason=STOPPED)
+        await self._end(change_id)
+
+    async def _end(self, change_id: str) -> None:
         """Keep how a change has ended; where that cannot be kept, this process goes on saying it, and why."""
         try:
             await self._book.finish(self._current[change_id])
@@ -333,7 +344,7 @@ class BulkChanges:
             self._set(change_id, state=change.state, reason=change.reason or message_of(error))
             return
         finally:
-            await keeper.release()
+            await self._keepers.pop(change_id).release()
         del self._current[change_id]
         try:
             await self._book.forget_old()

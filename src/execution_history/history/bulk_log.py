@@ -2,7 +2,7 @@
 
 | kind | key | value | kept |
 |---|---|---|---|
-| ``bulk`` | the change's id | how far it is | 30 days, of the newest thousand |
+| ``bulk`` | the change's id | how far it is | 30 days; a day beyond the newest thousand |
 | ``bulk_plan`` | the change's id | what it needs to be carried on | a day |
 | ``bulk_keys`` | id and number of the batch | the runs that a batch deletes, written before they are gone | a day |
 
@@ -14,12 +14,12 @@ import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import asdict
-from typing import Final
+from typing import Final, get_args
 
 import orjson
 
 from execution_history.errors import N_, StoreBusy, StoreUnwritable
-from execution_history.history.bulk_change import KEPT_MS, BulkChange, Plan, Progress
+from execution_history.history.bulk_change import KEPT_MS, Action, BulkChange, Door, Plan, Progress, State
 from execution_history.history.bulk_source import Changed
 from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.registry import change_entry
@@ -38,7 +38,7 @@ _LISTED_MS: Final = 30 * DAY_MS
 _MOST_LISTED: Final = 1_000
 _CHUNKS: Final = 20
 _LONGEST_ID: Final = 100
-_STATES: Final = frozenset({"running", "done", "stopped", "interrupted", "undone"})
+_WORDS: Final = {"action": get_args(Action), "state": get_args(State), "by": get_args(Door)}
 _DIED: Final = N_("The program that carried it out ended first.")
 
 
@@ -144,6 +144,11 @@ class BulkLog:
         entry = await self._store.entry(_KEYS, _batch(change_id, number))
         return [] if entry is None else _keys_of(entry)
 
+    async def first_batch(self, change_id: str) -> tuple[str, int]:
+        """Return a deletion, and the number of its first batch that was not restored; 0 where all were."""
+        batches = await self._batches(change_id, f"{change_id}/")
+        return change_id, int(batches[0].name.key.rpartition("/")[2]) if batches else 0
+
     async def deleted(self, change_id: str) -> AsyncGenerator[Changed]:
         """Yield the runs that a deletion removed, batch by batch, and forget each when it was restored."""
         after = f"{change_id}/"
@@ -155,15 +160,16 @@ class BulkLog:
 
     async def forget_old(self) -> None:
         """Forget what nobody can undo or carry on any more, and the changes that are too old to be listed."""
-        oldest = self._clock() - _LISTED_MS
+        now = self._clock()
         for number, (entry, progress) in enumerate(await self._kept()):
-            if progress is not None and (number >= _MOST_LISTED or progress.change.updated < oldest):
+            kept_ms = _LISTED_MS if number < _MOST_LISTED else KEPT_MS
+            if progress is not None and progress.change.updated + kept_ms < now:
                 await self._store.drop_entry(*entry.name)
         for plan in await self._store.entries(_PLANS):
             change_id = plan.name.key
             kept = await self._store.entry(_CHANGES, change_id)
             progress = None if kept is None else _progress_of(kept)
-            if progress is not None and self._clock() <= progress.change.updated + KEPT_MS:
+            if progress is not None and now <= progress.change.updated + KEPT_MS:
                 continue
             while batches := await self._batches(change_id, f"{change_id}/"):
                 await asyncio.gather(*(self._store.drop_entry(*entry.name) for entry in batches))
@@ -216,6 +222,8 @@ def _progress_of(entry: Entry) -> Progress | None:
         change = BulkChange(**{name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept})
         progress = Progress(change, kept.get("after"), kept.get("batches", 0), entry.version)
         numbers = (change.began, change.updated, change.ends or 0, change.reached, progress.batches)
+        is_known = all(getattr(change, name) in words for name, words in _WORDS.items())
     except (ValueError, TypeError):
         return None
-    return progress if change.state in _STATES and all(isinstance(each, int) for each in numbers) else None
+    is_known &= all(isinstance(each, dict | None) for each in (change.filters, change.annotation))
+    return progress if is_known and all(isinstance(each, int) for each in numbers) else None

@@ -25,6 +25,7 @@ class Changed(NamedTuple):
         reason: see ``damaged``.
         left_alone: how many match too, but were changed by others.
         after: the cursor from which the next batch goes on; empty in the last one.
+        matches: how many match now, with those of this batch; ``None`` where that is not known for certain.
     """
 
     keys: list[RecordKey]
@@ -32,6 +33,7 @@ class Changed(NamedTuple):
     reason: str | None = None
     left_alone: int = 0
     after: str | None = None
+    matches: int | None = None
 
 
 async def keys_named(keys: Iterable[RecordKey], batches: int = 0) -> AsyncGenerator[Changed]:
@@ -80,7 +82,9 @@ async def keys_matching(
             others.pop(key, None)
         own, after = [key for key in keys if key not in others], found.next
         left_alone = sum(others.get(key, False) for key in keys)
-        yield Changed(own, found.damaged, _DAMAGED if found.damaged else None, left_alone, after or "")
+        is_known = found.total_is_exact and found.reach.is_complete
+        reason, matches = _DAMAGED if found.damaged else None, found.total if is_known else None
+        yield Changed(own, found.damaged, reason, left_alone, after or "", matches)
         if after is None:
             return
 
