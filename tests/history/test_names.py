@@ -218,6 +218,7 @@ async def test_a_deletion_by_name_finds_the_workflow(service: ExecutionHistorySe
     """And leaves the others alone."""
     await service.name_workflow(_ONE, name="Weather")
     change = await service.bulk.delete(RecordFilter(workflows=("weather",)))
+    assert {"workflow": [_ONE]} == change.filters  # whatever is called so later
     await service.bulk.wait(change.id)
     assert [_TWO] == await service.get_all_workflows()
 
