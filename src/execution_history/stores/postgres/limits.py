@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from execution_history.query import grouping
+from execution_history.query import breakdown_plan
 from execution_history.query.rollups import EXACT_RUNS
 
 
@@ -36,8 +36,8 @@ class Limits:
     largest_portion: int = 10_000
     counted: int = 10_000
     exact_runs: int = EXACT_RUNS
-    exact_grouped: int = grouping.EXACT_RUNS
-    grouped: int = grouping.MOST_RUNS
+    exact_grouped: int = breakdown_plan.EXACT_RUNS
+    grouped: int = breakdown_plan.MOST_RUNS
 
 
 USUAL: Final = Limits()

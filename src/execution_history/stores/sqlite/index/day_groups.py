@@ -13,7 +13,7 @@ import apsw
 import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
-from execution_history.query.grouping import GroupSums
+from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.rollups import DAY_HOURS, Piece, Stretch, bucket_of, stretches_of
 from execution_history.query.time_buckets import bucket_number
 from execution_history.records.time_units import DAY_MS, HOUR_MS
@@ -152,24 +152,25 @@ class DayGroups:
         made = {number: _Making(edges) for number in numbers}
         stretches = self._stretches(first, last)
         by_rows = bool(edges) and gcd(*edges) % HOUR_MS != 0
+        has_trend = bool(edges) and not by_rows
         for each in stretches:
             if each.unit == "day":
-                self._read_days(each, made, has_trend=not by_rows)
+                self._read_days(each, made, has_trend=has_trend)
             else:
-                self._read_ends(each, made, has_trend=not by_rows)
+                self._read_ends(each, made, has_trend=has_trend)
         if by_rows:
             self._count_rows(first, last, gcd(*edges), made)
         return {key: (made[number].histogram(), made[number].trend()) for number, key in numbers.items()}
 
     def _read_days(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
         sql = (
-            f"SELECT j.value, s.day, s.hours, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
+            f"SELECT j.value, s.day, {'s.hours' if has_trend else 'NULL'}, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
             f"{self._sources['day'].table} AND s.day {_range(stretch)}"
         )
         parts: dict[int, list[Piece]] = {}
         for number, day, hours, durations in rows(self._index, sql, (orjson.dumps(list(made)).decode(),)):
             made[number].lanes += lanes_of(durations)
-            if has_trend and made[number].has_trend:
+            if has_trend:
                 if day not in parts:
                     parts[day] = made[number].parts_of(day)
                 made[number].add_day(parts[day], hours_of(hours))
@@ -198,7 +199,7 @@ class DayGroups:
                     making.durations[bucket] += runs
             else:
                 making.durations.update(map(bucket_of, found))
-            if points is not None and making.has_trend:
+            if points is not None:
                 for at, runs, failed in zip(*orjson.loads(points), strict=True):
                     making.add(at * HOUR_MS if is_hour else at, runs, failed)
 
@@ -271,11 +272,6 @@ class _Making:
         point = self._points.setdefault(number, [0, 0])
         point[0] += runs
         point[1] += failed
-
-    @property
-    def has_trend(self) -> bool:
-        """Whether there are buckets."""
-        return bool(self._edges)
 
     def parts_of(self, day: int) -> list[Piece]:
         """Return the hours of a day by the buckets that they are in."""

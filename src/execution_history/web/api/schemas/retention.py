@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import Text
+from execution_history.web.api.schemas.executions import ExecutionName, Text
 
 
 class RuleRequest(BaseModel):
@@ -139,19 +139,12 @@ class BinAnswer(BaseModel):
     next: str | None = Field(description="Pass it on as after.")
 
 
-class RunName(BaseModel):
-    """The ids of a run."""
-
-    workflow_id: Text
-    execute_id: Text
-
-
 class BinChoice(BaseModel):
     """Which deleted runs; one of the three."""
 
     model_config = ConfigDict(extra="forbid")
 
-    runs: list[RunName] | None = Field(None, max_length=10_000)
+    runs: list[ExecutionName] | None = Field(None, max_length=10_000)
     workflow: Text | None = Field(None, description="All that were of this workflow, by id or name.")
     all: bool = False
 
@@ -160,7 +153,7 @@ class RestoredAnswer(BaseModel):
     """The runs that were restored, of how many."""
 
     success: bool
-    restored: list[RunName]
+    restored: list[ExecutionName]
     matches: int
 
 
