@@ -42,6 +42,10 @@ EVERY: dict[str, tuple[object, object]] = {
     "keep_alive_seconds": (90, 90),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
+    "retention": ([{"older_than": "30d"}], [{"older_than": "30d"}]),
+    "max_bytes": ("20GB", 20_000_000_000),
+    "keep_tags": (["keep", "legal"], ["keep", "legal"]),
+    "bin_hours": (72, 72),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 

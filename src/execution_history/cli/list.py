@@ -261,12 +261,7 @@ def _workflow_heads(_: Translator, marks: list[Cell], *, with_ids: bool, with_si
 
 
 def _workflow_cells(
-    workflow: ListedWorkflow,
-    names: list[str],
-    time: Callable[[int], str],
-    *,
-    with_ids: bool,
-    with_size: bool = True,
+    workflow: ListedWorkflow, names: list[str], time: Callable[[int], str], *, with_ids: bool, with_size: bool = True
 ) -> list[Cell]:
     counts = [Cell(grouped(workflow.counts.get(name) or None), right=True) for name in names]
     called = one_line(workflow.name or workflow.workflow_id, LONGEST_ID)

@@ -176,11 +176,17 @@ class Retention:
 
     def _job(self, actor: str, only: Collection[str]) -> Job:
         async def work() -> dict[str, Any]:
-            return (await self._carry_out(only, actor)).to_json()
+            return (await self.carry_out(only, actor)).to_json()
 
         return Job(JOB, EVERY_SECONDS, work)
 
-    async def _carry_out(self, only: Collection[str], actor: str) -> RetentionReport:
+    async def carry_out(self, only: Collection[str] = (), actor: str = "cli") -> RetentionReport:
+        """Do the work of :meth:`prune`; for whoever has the lease of the job.
+
+        Raises:
+            InvalidInput: there is no rule of such a name.
+            StoreError: the store could not be read or written; what was done before stays so.
+        """
         store = self._service.store
         report = await self._report(is_dry=False)
         candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=False)
@@ -195,8 +201,7 @@ class Retention:
                 part.error = message_of(error)
             touched |= part.workflows.keys()
         if isinstance(store, Sized):
-            if touched:
-                await store.give_back(touched)
+            await store.give_back(touched)  # also of what has left the bin by now
             if self.settings.max_bytes is not None and not only:
                 budget = Budget(store, self.settings.max_bytes, candidates, pruner, places)
                 report.parts += await budget.shrink()

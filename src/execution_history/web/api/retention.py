@@ -15,11 +15,11 @@ from execution_history.web.api.schemas.retention import (
     BinAnswer,
     BinChoice,
     EmptiedAnswer,
-    RetentionPreview,
     RestoredAnswer,
     RetentionAnswer,
-    RuleRequest,
+    RetentionPreview,
     RetentionRun,
+    RuleRequest,
 )
 from execution_history.web.responses import answer
 
