@@ -124,7 +124,7 @@ class Budget:
             if page:
                 yield page
                 if is_of_contents:
-                    await self._places.save(BUDGET, page[-1].create_time)
+                    self._places.note(BUDGET, page[-1].create_time)
 
 
 def _documents_in(excess: int, use: DiskUse) -> int:

@@ -73,6 +73,8 @@ class Candidates:
                 yield page
             return
         for summary in await self._workflows(found):
+            if summary.total <= (rule.keep_runs or 0):
+                continue  # most of very many workflows are small
             own = replace(found, workflow_ids=(summary.workflow_id,))
             async for page in self._beyond_limits(rule, own, summary):
                 yield page

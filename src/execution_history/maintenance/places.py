@@ -20,11 +20,10 @@ class Places:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
-        is_dry: whether nothing is written.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int], *, is_dry: bool) -> None:
-        self._store, self._clock, self._is_dry = store, clock, is_dry
+    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
+        self._store, self._clock = store, clock
         self._began: dict[str, dict[str, Any]] = {}
 
     async def begin(self, name: str, rule: object = None) -> int:
@@ -42,14 +41,18 @@ class Places:
         now = self._clock()
         if not same or not 0 <= now - whole < DAY_MS:
             since, whole = 0, now
-        self._began[name] = {"rule": rule, "whole_at": whole}
+        self._began[name] = {"rule": rule, "whole_at": whole, "since": since}
         return since
 
-    async def save(self, name: str, since: int) -> None:
-        """Note that older runs need not be looked at again today.
+    def note(self, name: str, since: int) -> None:
+        """Note that older runs need not be looked at again today."""
+        self._began[name]["since"] = since
+
+    async def save(self) -> None:
+        """Keep what was noted.
 
         Raises:
             StoreError: it could not be written.
         """
-        if not self._is_dry:
-            await self._store.put_entry(_KIND, name, orjson.dumps({**self._began[name], "since": since}))
+        for name, place in self._began.items():
+            await self._store.put_entry(_KIND, name, orjson.dumps(place))

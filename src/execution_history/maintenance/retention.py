@@ -190,7 +190,7 @@ class Retention:
         store = self._service.store
         report = await self._report(is_dry=False)
         candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=False)
-        pruner, places = Pruner(store, self._clock), Places(store, self._clock, is_dry=False)
+        pruner, places = Pruner(store, self._clock), Places(store, self._clock)
         touched: set[str] = set()
         for rule in await self._chosen(only):
             part = RulePart(rule.name, rule.action)
@@ -206,6 +206,7 @@ class Retention:
                 budget = Budget(store, self.settings.max_bytes, candidates, pruner, places)
                 report.parts += await budget.shrink()
             report.after = await store.disk_use()
+        await places.save()
         report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
         report.ended = self._clock()
         if any(part.runs for part in report.parts):
@@ -227,7 +228,7 @@ class Retention:
                 candidate = each_pruned.candidate
                 part.add(candidate.key.workflow_id, candidate.create_time, each_pruned.freed)
             if has_place and page:
-                await places.save(rule.name, page[-1].create_time)
+                places.note(rule.name, page[-1].create_time)
 
     async def _report(self, *, is_dry: bool) -> RetentionReport:
         before, store = await self.disk_use(), self._service.store
