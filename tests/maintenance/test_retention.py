@@ -7,6 +7,8 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput
+from execution_history.maintenance.candidates import Candidates
+from execution_history.maintenance.pruner import Pruner
 from execution_history.maintenance.retention import Retention, RetentionSettings
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
@@ -154,19 +156,17 @@ async def test_contents_go_and_all_figures_stay(history: _History) -> None:
 async def test_a_run_that_is_pinned_meanwhile_stays(history: _History) -> None:
     """Only the version that was judged goes."""
     await history.add("a", 40)
-    retention = history.retention({"older_than": "30d"})
-    store = history.store
-
-    class _Pinning(type(store)):  # type: ignore[misc] - the store under test, and somebody who is quicker
-        async def discard(self, keys: Any, keep_ms: int) -> list[RecordKey]:
-            await store.update("w", "a", change(history.clock(), metadata={"pinned": True}))
-            return list(await super().discard(keys, keep_ms))
-
-    store.__class__ = _Pinning
-    run = await retention.prune()
-    assert run.report is not None
-    assert 0 == run.report["runs"]
-    assert {"a"} == await history.names()
+    await history.add("b", 40)
+    candidates = Candidates(history.service, ["keep"], history.clock(), is_dry=False)
+    rule = RetentionRule.of({"older_than": "30d"})
+    [judged] = [page async for page in candidates.of(rule)]
+    await history.store.update("w", "a", change(history.clock(), metadata={"pinned": True}))
+    pruner = Pruner(history.store, history.clock)
+    assert ["b"] == [each.candidate.key.execute_id for each in await pruner.prune(judged, "contents", "r")]
+    [again] = [page async for page in candidates.of(rule)]
+    await history.store.update("w", "b", change(history.clock(), metadata={"rating": 5}))
+    assert [] == await pruner.prune(again, "remove", "r", keep_ms=_DAY)
+    assert {"a", "b"} == await history.names()
 
 
 async def test_rules_are_kept_in_the_registry_unless_the_settings_have_some(history: _History) -> None:

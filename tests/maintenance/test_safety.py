@@ -31,15 +31,17 @@ _RUN = st.fixed_dictionaries(
         ),
     }
 )
-_RULE = st.builds(
-    dict,
-    status=st.sampled_from(["", "success", "failed", "interrupted"]),
-    workflow=st.sampled_from(["", "a"]),
-    older_than=st.sampled_from([None, "10d", "40d"]),
-    keep_runs=st.sampled_from([None, 0, 2, 5]),
-    keep_bytes=st.sampled_from([None, 2_000]),
-    action=st.sampled_from(["remove", "contents"]),
-).filter(lambda rule: any(rule[name] is not None for name in ("older_than", "keep_runs", "keep_bytes")))
+_CHOICES: dict[str, list[Any]] = {
+    "status": ["", "success", "failed", "interrupted"],
+    "workflow": ["", "a"],
+    "older_than": [None, "10d", "40d"],
+    "keep_runs": [None, 0, 2, 5],
+    "keep_bytes": [None, 2_000],
+    "action": ["remove", "contents"],
+}
+_RULE = st.fixed_dictionaries({name: st.sampled_from(values) for name, values in _CHOICES.items()}).filter(
+    lambda rule: any(rule[name] is not None for name in ("older_than", "keep_runs", "keep_bytes"))
+)
 
 
 @settings(max_examples=40)
@@ -63,9 +65,9 @@ async def _tried(found: list[dict[str, Any]], rules: list[dict[str, Any]], max_b
         before = {record["execute_id"]: record for record in await _records(service)}
         figures = (await store.statistics(StatisticsQuery())).totals
         known = [RetentionRule.of({"name": str(number), **rule}) for number, rule in enumerate(rules)]
-        run = await Retention(service, RetentionSettings(tuple(known), max_bytes)).prune()
-        assert run.report is not None
-        assert [None] * len(known) == [part["error"] for part in run.report["parts"][: len(known)]]
+        done = await Retention(service, RetentionSettings(tuple(known), max_bytes)).prune()
+        assert done.report is not None
+        assert [None] * len(known) == [part["error"] for part in done.report["parts"][: len(known)]]
         after = {record["execute_id"]: record for record in await _records(service)}
         for execute_id, record in before.items():
             free = any(rule.frees_waiting for rule in known)

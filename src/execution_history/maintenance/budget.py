@@ -85,7 +85,7 @@ class Budget:
         freed = count = 0
         while freed < wanted:
             if not self._rest:
-                self._rest = await anext(steps, None) or []
+                self._rest = await anext(steps, [])
                 if not self._rest:
                     break
             piece = up_to(self._rest, wanted - freed)
