@@ -109,7 +109,9 @@ class Pruner:
                 gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms))
                 pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
 
-        await self.pace.run([each for each in candidates if each.protection is None], work)
+        chosen = [each for each in candidates if each.protection is None]
+        # A record whose text becomes longer finds room in its JSON file where a newer one has become shorter.
+        await self.pace.run(chosen[::-1] if action == "contents" else chosen, work)
         return pruned
 
     async def _without_contents(self, batch: Sequence[Candidate], rule: str) -> list[Pruned]:
