@@ -242,7 +242,7 @@ def _days_recounted(index: Any) -> dict[tuple[int, ...], tuple[Any, ...]]:
             day.durations[bucket_of(duration)] += 1
         if cost is not None:
             day.costs[currency] += cost
-    packed = {key: day.packed() for key, day in days.items()}
+    packed = {key: day.columns() for key, day in days.items()}
     return {key: (*row[:-2], bytes.fromhex(row[-2]), bytes.fromhex(row[-1])) for key, row in packed.items()}
 
 

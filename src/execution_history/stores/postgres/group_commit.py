@@ -103,9 +103,10 @@ class GroupCommit:
         self._clock = clock
         self._committed = committed
         self._prices = ReadPrices(prices, connections.statements)
-        self._terms = LateTerms(connections, clock)
+        self._terms = LateTerms(connections, clock, slot)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
+        self._has_written = False
         self.is_untold: bool = False
         """Whether other processes have not been told of the last commits."""
 
@@ -199,6 +200,9 @@ class GroupCommit:
                     return outcomes
                 self._remember(written)
                 self._terms.add([each.key for each in written if each.lacks_terms])
+                if not self._has_written:  # what an update of the program brought is made up for at once
+                    self._has_written = True
+                    self._terms.catch_up()
                 self.is_untold = True
                 self._committed()
                 return outcomes

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.grouping import GroupSums, break_down
+from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
+from execution_history.query.rollups import is_rolled_up
 from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.day_groups import DayGroups
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows, one_moment
@@ -20,9 +22,6 @@ from execution_history.stores.postgres.select import REVISION, PageEngine, reach
 from execution_history.stores.postgres.statistics import PERCENTILES, StatisticsEngine
 from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
-
-ROLLED_UP: Final[frozenset[By]] = frozenset({"workflow"})
-"""What there are rollups by; the nodes of many runs are counted of the newest."""
 
 _COLUMNS: Final = ", ".join(("status", "duration", *TOKENS))
 _FAILED: Final = f"g.status = {STATUS_NUMBERS['failed']}"
@@ -41,7 +40,19 @@ class GroupEngine(StatisticsEngine):
     def __init__(self, moment: Moment, query: BreakdownQuery, limits: Limits = USUAL) -> None:
         super().__init__(moment, StatisticsQuery(filter=query.filter), limits)
         self._by = query.by
-        self._rolled = RollupGroups(moment, query.filter)
+        self._days = DayGroups(moment, query.filter, limits.unsummed) if query.by == "node" else None
+        self._rolled = self._days or RollupGroups(moment, query.filter)
+
+    @property
+    def rolled_up(self) -> frozenset[By]:
+        """What there are rollups by."""
+        may_roll_up = self._days is not None and is_rolled_up(self._query.filter, 0)
+        return ROLLED_UP - {"node"} if self._days is not None and may_roll_up and not self._days.has_all else ROLLED_UP
+
+    def reach(self, found: IndexReach) -> IndexReach:
+        """Return the reach of an answer, where rows are as *found*: days that are still to be added up are left out."""
+        uncounted = None if self._days is None else self._days.uncounted
+        return found if uncounted is None else replace(found, since=uncounted[0], missing=uncounted[1])
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -168,22 +179,24 @@ def breakdown(connections: Connections, query: BreakdownQuery, *, has_text: bool
     text_condition(query.filter.predicate(), has_text=has_text)
 
     def read(connection: Connection) -> Breakdown:
+        sized = limits.of(connections.runs(connection))
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
-            engine = GroupEngine(moment, query, limits)
+            engine = GroupEngine(moment, query, sized)
 
             def open_pages() -> Callable[[steps.Step], Any]:
                 body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
-                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits).execute
+                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=sized).execute
 
             planned = break_down(
                 query,
                 IndexReach(0, 0),
                 is_text_exact=False,
-                rolled_up=ROLLED_UP,
-                exact_runs=limits.exact_grouped,
-                most=limits.grouped,
+                rolled_up=engine.rolled_up,
+                exact_runs=sized.exact_grouped,
+                most=sized.grouped,
             )
-            return replace(steps.run_counting(planned, engine.execute, open_pages), reach=reach_of(moment, revision))
+            counted = steps.run_counting(planned, engine.execute, open_pages)
+            return replace(counted, reach=engine.reach(reach_of(moment, revision)))
 
     return connections.read(read)

@@ -257,15 +257,16 @@ def statistics(
     text_condition(query.filter.predicate(), has_text=has_text)
 
     def read(connection: Connection) -> Statistics:
+        sized = limits.of(connections.runs(connection))
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
-            engine = StatisticsEngine(moment, query, limits)
+            engine = StatisticsEngine(moment, query, sized)
 
             def open_pages() -> Callable[[steps.Step], Any]:
                 body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
-                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits).execute
+                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=sized).execute
 
-            planned = count(query, IndexReach(0, 0), is_text_exact=False, exact_runs=limits.exact_runs)
+            planned = count(query, IndexReach(0, 0), is_text_exact=False, exact_runs=sized.exact_runs)
             found = steps.run_counting(planned, engine.execute, open_pages)
             return replace(found, reach=reach_of(moment, revision))
 

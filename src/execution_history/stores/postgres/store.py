@@ -174,7 +174,8 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             deltas.count(stored, Counted(*counted), -1)
             count += 1
         if count:
-            connection.execute(statements["clear_nodes"], (stored,))
+            for name in ("clear_nodes", "clear_days", "clear_stamps"):
+                connection.execute(statements[name], (stored,))
             deltas.write(connection, statements)
         return count
 
