@@ -180,8 +180,8 @@ def test_groups_are_those_of_the_specification(
     fill(history, records)
     if by == "node":
         wanted = replace(wanted, workflow_ids=("w",))
-        if summed:
-            sum_all(history)
+    if summed:
+        sum_all(history)
     query = BreakdownQuery(filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=2)
     reach, numbers = IndexReach(0, 0), (limits.exact_grouped, limits.grouped)
     counted = specification.breakdown(query, _arrived(records), reach, *numbers)

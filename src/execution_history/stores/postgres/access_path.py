@@ -82,6 +82,9 @@ def is_ordered(predicates: Sequence[ColumnPredicate], sort: Sort) -> bool:
     """
     columns = {_name(each) for each in predicates if isinstance(each, In)}
     others = [each for each in predicates if not isinstance(each, In)]
+    if sort == "create_time" and not columns and sum(isinstance(each, HasTag) for each in others) == 1:
+        # The runs with tags have an index in their order; what a tag has of them is known well enough to choose it.
+        others = [each for each in others if not isinstance(each, HasTag)]
     if sort != "create_time":
         return columns <= {"workflow_id"} and not others
     if not all(isinstance(each, Range) and _name(each) == "create_time" for each in others):

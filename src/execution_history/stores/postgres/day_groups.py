@@ -12,7 +12,7 @@ from execution_history.query.rollups import DAY_HOURS, Piece, bucket_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.day_sums import MOST_NODES, GroupDetails, parts_of
 from execution_history.stores.postgres.access_path import TABLE
-from execution_history.stores.postgres.days import nodes_of
+from execution_history.stores.postgres.days import IS_VALID, WHOLE, nodes_of
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows
 from execution_history.stores.postgres.stored_texts import stored_text
@@ -20,19 +20,9 @@ from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, 
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _SUMMED: Final = (*STATUS_NAMES, *TOKENS)
-_ROLLED: Final = ", ".join(f"coalesce(sum(r.{name}), 0)::bigint" for name in _SUMMED)
 _RUNS: Final = " + ".join(f"r.{name}" for name in STATUS_NAMES)
 _OF_DAYS: Final = ", ".join(f"sum(d.{name})::bigint" for name in _SUMMED)
 _IS_FAILED: Final = f"n.status = {STATUS_NUMBERS['failed']}"
-_UNFILLED: Final = "e.status NOT IN (0, 3) AND (e.filled IS NULL OR (e.filled <> 0 AND e.filled <> e.version))"
-_VALID: Final = (
-    f"s.stamp = (SELECT ARRAY[{_ROLLED}] FROM execution_history.rollups r WHERE r.workflow_id = s.workflow_id "  # noqa: S608 - literals of ours
-    f"AND r.hour >= s.day * {DAY_HOURS} AND r.hour < s.until) AND NOT EXISTS (SELECT 1 FROM "
-    f"execution_history.executions e WHERE e.workflow_id = s.workflow_id AND e.create_time >= s.day * {DAY_MS} "
-    f"AND e.create_time < s.until * {HOUR_MS} AND {_UNFILLED})"
-)
-"""The condition that the sum of a day is of the runs that began in it."""
-
 _ANY_LATER: Final = (
     f"SELECT 1 FROM {TABLE} WHERE e.workflow_id = %s AND e.create_time >= %s ORDER BY e.create_time LIMIT 1"  # noqa: S608 - literals of ours
 )
@@ -142,7 +132,7 @@ class DayGroups:
             end = min(end, before)
         sql = (
             "SELECT x.day, x.runs, (SELECT s.until FROM execution_history.day_stamps s "  # noqa: S608 - literals of ours
-            f"WHERE s.workflow_id = %s AND s.day = x.day AND {_VALID}) FROM "
+            f"WHERE s.workflow_id = %s AND s.day = x.day AND s.has_nodes AND {IS_VALID}) FROM "
             f"(SELECT r.hour / {DAY_HOURS} AS day, sum({_RUNS})::bigint AS runs FROM execution_history.rollups r "
             "WHERE r.workflow_id = %s AND r.hour >= %s AND r.hour < %s GROUP BY 1) x ORDER BY x.day DESC"
         )
@@ -155,9 +145,9 @@ class DayGroups:
             return []
         sql = (
             f"SELECT d.node, {_OF_DAYS} FROM execution_history.days d WHERE d.workflow_id = %s AND d.day = ANY(%s) "  # noqa: S608 - literals of ours
-            "GROUP BY d.node"
+            "AND d.node <> %s GROUP BY d.node"
         )
-        return self._moment.rows(Fragment(sql, (self._workflow, list(window.days))))
+        return self._moment.rows(Fragment(sql, (self._workflow, list(window.days), WHOLE)))
 
     def _packed(self, window: _Window, among: Sequence[str]) -> Rows:
         if not window.days:

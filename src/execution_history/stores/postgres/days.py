@@ -1,4 +1,4 @@
-"""Sums of days by node, added up behind the writes, and how a write takes one back.
+"""Sums of days by workflow and node, added up behind the writes, and how a write takes one back.
 
 A sum is of use as long as nothing has changed in its hours. Nearly every change shows in the hourly rollups of the
 workflow, which all processes keep, so a sum names what they were (its stamp), and no write has to look after it. What
@@ -11,15 +11,30 @@ from typing import Any, Final
 
 from execution_history.query.grouping import EXACT_RUNS
 from execution_history.query.rollups import DAY_HOURS, bucket_of
-from execution_history.records.time_units import DAY_MS
+from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.day_sums import MOST_NODES, Day
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.queries import Statements, insert_rows
-from execution_history.stores.sql_fragments import Fragment
-from execution_history.stores.status_numbers import ENDED_NUMBERS
+from execution_history.stores.sql_fragments import TOKENS, Fragment
+from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
+
+WHOLE: Final = "\x01"
+"""Stands among nodes for the workflow as a whole; no stored text is this."""
+
+UNFILLED: Final = "e.status NOT IN (0, 3) AND (e.filled IS NULL OR (e.filled <> 0 AND e.filled <> e.version))"
+"""The condition that an older process has written a row, as its partial index has it."""
+
+_ROLLED: Final = ", ".join(f"coalesce(sum(r.{name}), 0)::bigint" for name in (*STATUS_NAMES, *TOKENS))
+IS_VALID: Final = (
+    f"s.stamp = (SELECT ARRAY[{_ROLLED}] FROM execution_history.rollups r WHERE r.workflow_id = s.workflow_id "  # noqa: S608 - literals of ours
+    f"AND r.hour >= s.day * {DAY_HOURS} AND r.hour < s.until) AND NOT EXISTS (SELECT 1 FROM "
+    f"execution_history.executions e WHERE e.workflow_id = s.workflow_id AND e.create_time >= s.day * {DAY_MS} "
+    f"AND e.create_time < s.until * {HOUR_MS} AND {UNFILLED})"
+)
+"""The condition that the sum of a day, whose stamp is ``s``, is of the runs that began in it."""
 
 _MOST_DAYS: Final = 5_000
-_FIGURES, _DURATIONS = 1, 2
+_SUMS, _OF_NODE, _NODE_DURATIONS, _OF_HOUR, _DURATIONS = range(5)
 _FORGET: Final = (
     "INSERT INTO execution_history.day_stamps (workflow_id, day, until) VALUES {} "
     "ON CONFLICT (workflow_id, day) DO UPDATE SET stamp = NULL"
@@ -80,7 +95,9 @@ def has_many_nodes(connections: Connections, workflow_id: str) -> bool:
     return len(connections.read(lambda each: each.execute(sql, statement.values).fetchall())) > MOST_NODES
 
 
-def sum_day(connection: Connection, statements: Statements, workflow_id: str, day: int, hour: int) -> None:
+def sum_day(
+    connection: Connection, statements: Statements, workflow_id: str, day: int, hour: int, *, has_nodes: bool = True
+) -> None:
     """Add up a day of a workflow, but for *hour* and those after it.
 
     Args:
@@ -89,6 +106,7 @@ def sum_day(connection: Connection, statements: Statements, workflow_id: str, da
         workflow_id: as columns have it.
         day: counted from the epoch.
         hour: likewise.
+        has_nodes: whether its nodes are added up, too.
 
     Raises:
         psycopg.Error: it could not be done.
@@ -96,27 +114,32 @@ def sum_day(connection: Connection, statements: Statements, workflow_id: str, da
     begin, until = day * DAY_HOURS, min(hour, (day + 1) * DAY_HOURS)
     # From here on nobody takes it back unseen; what is read next has every change before.
     connection.execute(statements["lock_day"], (workflow_id, day, until))
-    values = {"workflow_id": workflow_id, "begin": begin, "end": until}
+    values = {"workflow_id": workflow_id, "begin": begin, "end": until, "has_nodes": has_nodes}
     stamp, days = _read(connection, statements, values)
     connection.execute(statements["drop_day"], (workflow_id, day))
     rows = [(workflow_id, day, node, *each.figures, *each.packed()) for node, each in sorted(days.items())]
     insert_rows(connection, statements, _ADD, rows)
-    connection.execute(statements["stamp_day"], (until, stamp, workflow_id, day))
+    connection.execute(statements["stamp_day"], (until, stamp, has_nodes, workflow_id, day))
 
 
 def _read(
     connection: Connection, statements: Statements, values: Mapping[str, Any]
 ) -> tuple[list[int], dict[str, Day]]:
     stamp: list[int] = []
-    days: dict[str, Day] = {}
+    whole = Day()
+    days: dict[str, Day] = {WHOLE: whole}
     for arm, node, number, status, figures in connection.execute(statements["figures_of_day"], values):
-        if node is None:
+        if arm == _SUMS:
             stamp = figures
-            continue
-        day = days.setdefault(node, Day())
-        if arm == _FIGURES:
+        elif arm == _OF_NODE:
             runs, *tokens = figures
-            day.count(number, status, tokens, runs)
-        elif status in ENDED_NUMBERS:
-            day.durations[bucket_of(number)] += figures[0]
+            days.setdefault(node, Day()).count(number, status, tokens, runs)
+        elif arm == _NODE_DURATIONS and status in ENDED_NUMBERS:
+            days[node].durations[bucket_of(number)] += figures[0]
+        elif arm == _OF_HOUR:
+            for each, runs in enumerate(figures[: len(STATUS_NAMES)]):
+                whole.count(number, each, (), runs)
+            whole.count(number, 0, figures[len(STATUS_NAMES) :], 0)
+        elif arm == _DURATIONS:
+            whole.durations[number] += figures[0]
     return stamp, days

@@ -106,7 +106,6 @@ class GroupCommit:
         self._terms = LateTerms(connections, clock, slot)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
-        self._has_written = False
         self.is_untold: bool = False
         """Whether other processes have not been told of the last commits."""
 
@@ -157,6 +156,10 @@ class GroupCommit:
         """Do soon, in another thread, what is done once an hour."""
         self._terms.tidy()
 
+    def catch_up(self) -> None:
+        """Do soon, in another thread, what older processes have left to do, and add up what is not added up yet."""
+        self._terms.catch_up()
+
     def close(self) -> None:
         """End what goes on, and close the connection."""
         self._terms.stop()
@@ -200,9 +203,6 @@ class GroupCommit:
                     return outcomes
                 self._remember(written)
                 self._terms.add([each.key for each in written if each.lacks_terms])
-                if not self._has_written:  # what an update of the program brought is made up for at once
-                    self._has_written = True
-                    self._terms.catch_up()
                 self.is_untold = True
                 self._committed()
                 return outcomes

@@ -23,6 +23,7 @@ class Limits:
         portion: rows of the first portion whose documents are read; of each further one, four times as many.
         largest_portion: rows of the largest portion.
         counted: rows up to which a total is counted.
+        tested: rows that are tested at most for a total, where an index alone does not tell it.
         exact_runs: runs up to which percentiles are exact, though rollups could count them.
         exact_grouped: the same of breakdowns by workflow.
         unsummed: runs whose nodes are counted from rows where their days are not added up yet; of more the newest.
@@ -39,6 +40,7 @@ class Limits:
     portion: int = 50
     largest_portion: int = 10_000
     counted: int = 10_000
+    tested: int = 5_000
     exact_runs: int = EXACT_RUNS
     exact_grouped: int = grouping.EXACT_RUNS
     unsummed: int = 20_000

@@ -372,27 +372,36 @@ INSERT INTO execution_history.day_stamps VALUES (%s, %s, %s, NULL)
 ON CONFLICT (workflow_id, day) DO UPDATE SET until = excluded.until;
 
 -- name: figures_of_day
--- Of one moment: the sums of the rollups; of each node by hour and status the runs and their tokens; the runs by duration.
+-- Of one moment: the sums of the rollups; of each node by hour and status the runs and their tokens, and by duration the
+-- runs; of the workflow the rollups by hour, and the runs by the bucket of their duration.
 WITH f AS MATERIALIZED (
     SELECT n.node, n.create_time / 3600000 %% 24 AS hour, n.status, n.duration, n.tokens, n.input_tokens, n.output_tokens
     FROM execution_history.executions e JOIN execution_history.nodes n
         ON n.workflow_id = e.workflow_id AND n.execute_id = e.execute_id
-    WHERE e.workflow_id = %(workflow_id)s AND e.create_time >= %(begin)s * 3600000 AND e.create_time < %(end)s * 3600000
+    WHERE %(has_nodes)s AND e.workflow_id = %(workflow_id)s
+        AND e.create_time >= %(begin)s * 3600000 AND e.create_time < %(end)s * 3600000
+), r AS MATERIALIZED (
+    SELECT * FROM execution_history.rollups WHERE workflow_id = %(workflow_id)s AND hour >= %(begin)s AND hour < %(end)s
 )
 SELECT 0, NULL, 0, 0, ARRAY[coalesce(sum(running), 0)::bigint, coalesce(sum(success), 0)::bigint,
     coalesce(sum(failed), 0)::bigint, coalesce(sum(interrupted), 0)::bigint, coalesce(sum(other), 0)::bigint,
     coalesce(sum(tokens), 0)::bigint, coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint]
-FROM execution_history.rollups WHERE workflow_id = %(workflow_id)s AND hour >= %(begin)s AND hour < %(end)s
+FROM r
 UNION ALL SELECT 1, f.node, f.hour, f.status, ARRAY[count(*), sum(f.tokens)::bigint, sum(f.input_tokens)::bigint,
     sum(f.output_tokens)::bigint] FROM f GROUP BY f.node, f.hour, f.status
 UNION ALL SELECT 2, f.node, f.duration, f.status, ARRAY[count(*)] FROM f WHERE f.duration IS NOT NULL
-    GROUP BY f.node, f.duration, f.status;
+    GROUP BY f.node, f.duration, f.status
+UNION ALL SELECT 3, NULL, r.hour %% 24, 0, ARRAY[sum(r.running)::bigint, sum(r.success)::bigint, sum(r.failed)::bigint,
+    sum(r.interrupted)::bigint, sum(r.other)::bigint, sum(r.tokens)::bigint, sum(r.input_tokens)::bigint,
+    sum(r.output_tokens)::bigint] FROM r GROUP BY r.hour
+UNION ALL SELECT 4, NULL, d.bucket, 0, ARRAY[sum(d.runs)::bigint] FROM execution_history.durations d
+    WHERE d.workflow_id = %(workflow_id)s AND d.hour >= %(begin)s AND d.hour < %(end)s GROUP BY d.bucket;
 
 -- name: drop_day
 DELETE FROM execution_history.days WHERE workflow_id = %s AND day = %s;
 
 -- name: stamp_day
-UPDATE execution_history.day_stamps SET until = %s, stamp = %s::bigint[] WHERE workflow_id = %s AND day = %s;
+UPDATE execution_history.day_stamps SET until = %s, stamp = %s::bigint[], has_nodes = %s WHERE workflow_id = %s AND day = %s;
 
 -- name: clear_days
 DELETE FROM execution_history.days WHERE workflow_id = %s;

@@ -267,7 +267,7 @@ class PageEngine:
             self._moment.flush()
             [counts] = self._counts.rows
             return sum(counts[STATUS_NUMBERS[name]] for name in set(self._filter.statuses or STATUS_NAMES)), True
-        counted, is_exact = self._scan.total(self._limits.counted)
+        counted, is_exact = self._scan.total(self._limits.counted, self._limits.tested)
         return (counted, True) if is_exact else (max(at_least, counted), False)
 
     def _explained(self) -> Iterator[str]:

@@ -84,15 +84,15 @@ class Tasks:
         if self._days is None:
             self._days = unsummed_days(self._connections, hour)[::-1]
             self._with_many_nodes = {}
-        while self._days:
-            workflow_id, day = self._days.pop()
-            if workflow_id not in self._with_many_nodes:
-                self._with_many_nodes[workflow_id] = has_many_nodes(self._connections, workflow_id)
-            if not self._with_many_nodes[workflow_id]:
-                self._connections.run(partial(self._sum, workflow_id, day, hour))
-                return True
-        self._days = None
-        return False
+        if not self._days:
+            self._days = None
+            return False
+        workflow_id, day = self._days.pop()
+        if workflow_id not in self._with_many_nodes:
+            self._with_many_nodes[workflow_id] = has_many_nodes(self._connections, workflow_id)
+        self._connections.run(partial(self._sum, workflow_id, day, hour))
+        return True
 
     def _sum(self, workflow_id: str, day: int, hour: int, connection: Connection, _: UUID) -> None:
-        sum_day(connection, self._connections.statements, workflow_id, day, hour)
+        has_nodes = not self._with_many_nodes[workflow_id]
+        sum_day(connection, self._connections.statements, workflow_id, day, hour, has_nodes=has_nodes)

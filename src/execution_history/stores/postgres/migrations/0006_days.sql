@@ -12,7 +12,8 @@ CREATE TABLE execution_history.backfill (
     goal bigint NOT NULL
 );
 INSERT INTO execution_history.backfill SELECT 1, 0, coalesce(max(seq), 0) FROM execution_history.executions;
--- The nodes of the runs of a workflow that began in a day (stores/day_sums.py), added up behind the writes (days.py).
+-- The runs of a workflow that began in a day, and each of their nodes (stores/day_sums.py), added up behind the writes
+-- (days.py); node is U+0001 for the workflow as a whole, which is no text that is stored.
 CREATE TABLE execution_history.days (
     workflow_id text COLLATE "C" NOT NULL,
     day bigint NOT NULL,
@@ -36,5 +37,6 @@ CREATE TABLE execution_history.day_stamps (
     day bigint NOT NULL,
     until bigint NOT NULL,
     stamp bigint[],
+    has_nodes boolean NOT NULL DEFAULT true,
     PRIMARY KEY (workflow_id, day)
 );
