@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -193,7 +193,7 @@ _OLD_SUMS: Final = {
 
 async def test_runs_from_before_are_filled_and_added_up(postgres_url: str) -> None:
     """Tokens by direction, cost and log id, in the rows and in the sums; and nobody who follows is told of it."""
-    cost = {"metadata": {"cost": {"amount": 0.1, "currency": "CNY", "price": "1"}, "log_id": "log-a"}}
+    cost: dict[str, Any] = {"metadata": {"cost": {"amount": 0.1, "currency": "CNY", "price": "1"}, "log_id": "log-a"}}
     records = [changed(_run("a"), BASE + 95, **cost), _run("b", 1, status="failed"), _run("c", 30)]
     columns = [each for each in COLUMNS if each not in _LATER]
     with closing(Connections(location_of(postgres_url))) as connections:

@@ -51,7 +51,7 @@ def fill_next(connections: Connections, slot: int, now: int) -> bool:
     for begin in range(0, len(lacking), _AT_ONCE):
         connections.run(partial(_fill, connections, lacking[begin : begin + _AT_ONCE], slot, now))
     connections.execute("save_backfilled", (end,))
-    return end < goal
+    return bool(end < goal)
 
 
 def _fill(

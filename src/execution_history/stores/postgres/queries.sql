@@ -128,6 +128,24 @@ ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.run
     interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
     updated_at = greatest(t.updated_at, excluded.updated_at);
 
+-- name: scattered_hours
+SELECT workflow_id FROM execution_history.rollups WHERE hour < %s AND slot <> 0 GROUP BY workflow_id HAVING count(*) > %s;
+
+-- name: fold_rollups
+WITH gone AS (
+    DELETE FROM execution_history.rollups WHERE workflow_id = %(workflow_id)s AND hour < %(end)s AND slot <> 0 RETURNING *
+)
+INSERT INTO execution_history.rollups AS t (workflow_id, hour, slot, running, success, failed, interrupted, other, tokens,
+    input_tokens, output_tokens)
+SELECT workflow_id, hour, 0, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint, sum(interrupted)::bigint,
+    sum(other)::bigint, sum(tokens)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint
+FROM gone GROUP BY workflow_id, hour
+ON CONFLICT (workflow_id, hour, slot) DO UPDATE SET running = t.running + excluded.running,
+    success = t.success + excluded.success, failed = t.failed + excluded.failed,
+    interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
+    tokens = t.tokens + excluded.tokens, input_tokens = t.input_tokens + excluded.input_tokens,
+    output_tokens = t.output_tokens + excluded.output_tokens;
+
 -- name: scattered_days
 SELECT DISTINCT hour / 24 FROM execution_history.total_durations WHERE hour < %s AND slot <> 0;
 
@@ -326,9 +344,10 @@ DELETE FROM execution_history.named_leases WHERE name = %s AND owner = %s;
 -- backfill.py
 
 -- name: unfilled
--- Runs that an older process has written.
+-- Runs that an older process has written; in the order of their index, or PostgreSQL would read the whole table for none.
 SELECT workflow_id, execute_id FROM execution_history.executions
-WHERE status NOT IN (0, 3) AND (filled IS NULL OR (filled <> 0 AND filled <> version)) LIMIT %s;
+WHERE status NOT IN (0, 3) AND (filled IS NULL OR (filled <> 0 AND filled <> version))
+ORDER BY workflow_id, create_time LIMIT %s;
 
 -- name: backfilled
 SELECT place, goal FROM execution_history.backfill;

@@ -46,9 +46,11 @@ class Tasks:
         """
         if not self._take_lease():
             return False
-        ends = time.monotonic() + _SECONDS
+        ends, is_filled = time.monotonic() + _SECONDS, False
         while time.monotonic() < ends:
-            if not fill_next(self._connections, self._slot, now) and not self._sum_next(hour_of(now) - _HOURS_LEFT):
+            if not is_filled:
+                is_filled = not fill_next(self._connections, self._slot, now)
+            elif not self._sum_next(hour_of(now) - _HOURS_LEFT):
                 self.leave()
                 return False
         return True
