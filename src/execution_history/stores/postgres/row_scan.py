@@ -212,7 +212,8 @@ class RowScan:
     ) -> tuple[Fragment, Fragment]:
         """Return the FROM clause and the condition of a segment, or of all rows."""
         listed = self.predicates if predicates is None else predicates
-        source, tests = self.path.source(listed, with_terms=self.text is not None)
+        needed = ", ".join(dict.fromkeys((self.query.sort, "create_time", "seq")))
+        source, tests = self.path.source(listed, with_terms=self.text is not None, columns=needed)
         conditions = [tests] if tests.sql != "true" else []
         if self.text is not None and self.path.has_few:
             conditions.append(may_have(self.text))
