@@ -344,7 +344,7 @@ DELETE FROM execution_history.named_leases WHERE name = %s AND owner = %s;
 -- backfill.py
 
 -- name: unfilled
--- Runs that an older process has written; in the order of their index, or PostgreSQL would read the whole table for none.
+-- Runs that an older process has written; in the order of their index, so that the whole table is never read for none.
 SELECT workflow_id, execute_id FROM execution_history.executions
 WHERE status NOT IN (0, 3) AND (filled IS NULL OR (filled <> 0 AND filled <> version))
 ORDER BY workflow_id, create_time LIMIT %s;
