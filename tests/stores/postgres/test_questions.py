@@ -213,6 +213,14 @@ def test_the_oldest_records_that_match_are_named(
     assert [(key, updated[key]) for key in expected] == keys_of(history, wanted, limit, has_text=True, limits=limits)
 
 
+def test_a_frequent_text_fills_a_large_page(history: Connections) -> None:
+    """However many of the rows that were looked at first have it."""
+    fill(history, [changed(document(f"e{n}", now=n), n, "success", output="xerox") for n in range(1, 91)])
+    query = RecordQuery(filter=RecordFilter(text="xerox"), size=85)
+    found = select(history, query, has_text=True, limits=Limits(few=-1, page=0, window=15, row=0.0))
+    assert (85, True) == (len(found.documents), found.has_more)
+
+
 def test_a_text_is_refused_where_texts_are_not_searched(history: Connections) -> None:
     """In pages and in statistics, by the name of the setting."""
     wanted = RecordFilter(text="x")

@@ -209,7 +209,7 @@ class PageEngine:
         if is_walk and self._first is None and not self._has_tried and not self._is_frequent():
             self._find_by_text(after, self._limits.most_with_text, _MOST_WITH_DOCUMENTS)
         size = self._portion_size
-        if is_walk and not self._finds_text and self._met:
+        if is_walk and self._first is None and not self._finds_text and self._met:
             # No more rows than have the documents that are read at once.
             size = min(size, max(self._limits.window, _READ_AT_ONCE * self._looked_at // self._met))
         # Without a text every row of a portion is tested, and comes with its document.
