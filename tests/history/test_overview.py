@@ -15,7 +15,7 @@ from execution_history.history.overview import (
     OverviewQuery,
     WorkflowInWindow,
     WorkflowSort,
-    in_order,
+    sorted_workflows,
 )
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
@@ -169,14 +169,14 @@ async def test_failing_workflows_come_first(service: ExecutionHistoryService) ->
     by_runs = (await _overview(service, sort="last_run")).workflows
     assert ["finer", "w", "fine", "starred", "hidden"] == [each.workflow_id for each in by_runs]
     assert ([None, "My favourite"], [False, True]) == (
-        [each.name for each in found[:2]], [found[0].is_hidden, found[-1].is_hidden],
+        [each.name for each in found[:2]], [found[0].hidden, found[-1].hidden],
     )  # fmt: skip
 
 
 def _workflow(workflow_id: str, **counts: int) -> WorkflowInWindow:
     sums = Sums({"success": 0, **counts}, tokens=counts.get("failed", 0))
     return WorkflowInWindow(
-        workflow_id=workflow_id, name=None, is_starred=False, is_hidden=False, figures=sums.figures(), last_run=1
+        workflow_id=workflow_id, name=None, starred=False, hidden=False, figures=sums.figures(), last_run=1
     )
 
 
@@ -184,11 +184,11 @@ def _workflow(workflow_id: str, **counts: int) -> WorkflowInWindow:
 def test_workflows_without_a_value_come_last_in_both_directions(sort: WorkflowSort) -> None:
     """Whatever they are sorted by, so that one finds what there is."""
     none = WorkflowInWindow(
-        workflow_id="none", name=None, is_starred=False, is_hidden=False, figures=None, last_run=0
+        workflow_id="none", name=None, starred=False, hidden=False, figures=None, last_run=0
     )  # fmt: skip
     some = [_workflow("few", failed=1, success=3), none, _workflow("many", failed=5, success=2)]
     for descending in (True, False):
-        ordered = [each.workflow_id for each in in_order(some, sort, descending=descending)]
+        ordered = [each.workflow_id for each in sorted_workflows(some, sort, descending=descending)]
         if sort in {"runs", "failed", "tokens"}:
             assert [*(["many", "few"] if descending else ["few", "many"]), "none"] == ordered
         elif sort == "success_rate":

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.anyio
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "Australia/Lord_Howe"]),
     limit=st.sampled_from([1, 2, 100]),
     most_runs=st.sampled_from([None, 1, 5]),
+    counts_only=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
 def test_every_store_groups_like_the_specification(
@@ -47,11 +48,15 @@ def test_every_store_groups_like_the_specification(
     zone: str,
     limit: int,
     most_runs: int | None,
+    counts_only: bool,
 ) -> None:
     """Groups, their figures, order, trends and number, for any records and filter."""
     if by == "node":  # not every store has rollups of nodes, so one counts all and another the newest
         wanted, most_runs = replace(wanted, workflow_ids=("w",)), None
-    query = BreakdownQuery(filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=limit, most_runs=most_runs)
+    query = BreakdownQuery(
+        filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=limit, most_runs=most_runs,
+        counts_only=counts_only,
+    )  # fmt: skip
 
     async def compare() -> None:
         async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
@@ -209,3 +214,38 @@ async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore
     assert ([(1, 1), (0, 0), (0, 0), (0, 0)], 5) == (
         [(point.runs, point.failed) for point in found.groups[0].trend], len(found.bucket_edges),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@given(
+    records=st.lists(documents(), max_size=20),
+    wanted=filters(),
+    bucket=st.none() | st.just("day"),
+    most_runs=st.sampled_from([None, 3]),
+    counts_only=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+def test_several_breakdowns_are_those_of_each_alone(
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    records: list[Document],
+    wanted: RecordFilter,
+    bucket: Any,
+    most_runs: int | None,
+    counts_only: bool,
+) -> None:
+    """Whatever they count by, of the same runs or of others, in one read or in several."""
+    bys = [by for by in BYS if by != "node"]
+    query = BreakdownQuery(filter=wanted, bucket=bucket, most_runs=most_runs, limit=2, counts_only=counts_only)
+    queries = [replace(query, by=by) for by in bys]
+    queries += [replace(query, filter=RecordFilter(), wait_seconds=1.0) for query in queries[::3]]
+
+    async def compare() -> None:
+        async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
+            for each in (model, store):
+                await each.merge(records)
+            expected, found = [await model.breakdown(query) for query in queries], await store.breakdowns(queries)
+            assert expected == [replace(each, reach=alone.reach) for each, alone in zip(found, expected, strict=True)]
+
+    asyncio.run(compare())

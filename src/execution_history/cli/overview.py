@@ -19,7 +19,7 @@ from execution_history.history.overview import OpenRun, Overview, OverviewQuery,
 from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.query.model import FailureGroup
+from execution_history.query.model import FailureGroup, Order
 
 _HEADS: Final = {
     "name": N_("Workflow"),
@@ -44,7 +44,11 @@ _LEAST_TEXT: Final = 50
 async def overview(
     session: Session,
     window: Annotated[Window, typer.Option("--window", help=N_("How far back to look."))] = "24h",
-    sort: Annotated[WorkflowSort, typer.Option("--sort", help=N_("The order of the workflows."))] = "failed",
+    sort: Annotated[WorkflowSort, typer.Option("--sort", help=N_("What to sort the workflows by."))] = "failed",
+    order: Annotated[
+        Order | None,
+        typer.Option("--order", help=N_("desc or asc; by default names and success rates asc, everything else desc.")),
+    ] = None,
     *,
     show_all: Annotated[
         bool, typer.Option("--all", help=N_("Every failure and every workflow, hidden ones too."))
@@ -56,7 +60,8 @@ async def overview(
         raise CommandFailed(
             "The overview looks back over a window: --window %(windows)s.", windows="|".join(get_args(Window))
         )
-    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
+    descending = None if order is None else order == "desc"
+    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=descending)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
     notice_damaged(session, found.damaged)
@@ -160,7 +165,7 @@ def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
 def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> None:
     """Show a line for each workflow; on a narrow terminal the least needed columns are left out."""
     _ = session.translate
-    listed = [each for each in found.workflows if show_all or not each.is_hidden]
+    listed = [each for each in found.workflows if show_all or not each.hidden]
     shown = listed if show_all else listed[:_MOST_WORKFLOWS]
     if not shown:
         return
@@ -176,7 +181,7 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
 
 
 def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) -> dict[str, Cell]:
-    figures, star = workflow.figures, "★ " if workflow.is_starred else ""
+    figures, star = workflow.figures, "★ " if workflow.starred else ""
     last = ago(session.translate, workflow.last_run, now_ms())
     cells = {name: Cell("", right=True) for name in _HEADS} | {
         "name": Cell(star + name_and_id(workflow.name, workflow.workflow_id, longest=_LONGEST_NAME)),

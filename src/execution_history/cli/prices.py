@@ -88,8 +88,7 @@ async def reprice(
 ) -> None:
     """Recalculate costs, and report the sums before and after."""
     async with open_history(session) as history:
-        record_filter = await history.service.with_workflow_ids(read_filters(filters))
-        report = await history.service.reprice(record_filter, dry_run=dry_run)
+        report = await history.service.reprice(read_filters(filters), dry_run=dry_run)
     if session.as_json:
         session.output.document(report.to_json())
     else:

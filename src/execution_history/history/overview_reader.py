@@ -16,7 +16,7 @@ from execution_history.history.overview import (
     Overview,
     OverviewQuery,
     WorkflowInWindow,
-    in_order,
+    sorted_workflows,
 )
 from execution_history.presentation.formatting import error_text, gist
 from execution_history.presentation.index_notice import left_of
@@ -93,7 +93,7 @@ async def overview_of(
         broke_off=max(0, counted - failed.totals.counts["failed"]),
         failures=[_on_edges(group, failed, edges) for group in failed.failures],
         bucket_edges=edges,
-        workflows=in_order(workflows, query.sort, descending=query.is_descending),
+        workflows=sorted_workflows(workflows, query.sort, descending=query.is_descending),
         waiting=waiting,
         running=running,
         expiring=expiring,
@@ -169,8 +169,8 @@ def _every_workflow(
         yield WorkflowInWindow(
             workflow_id=summary.workflow_id,
             name=None if named is None else named.name,
-            is_starred=named is not None and named.is_starred,
-            is_hidden=named is not None and named.is_hidden,
+            starred=named is not None and named.starred,
+            hidden=named is not None and named.hidden,
             figures=figures.get(summary.workflow_id, otherwise),
             last_run=summary.last_create_time,
         )

@@ -37,7 +37,7 @@ from execution_history.stores.capabilities import Priced
 from execution_history.stores.protocol import HistoryStore
 
 if TYPE_CHECKING:
-    from execution_history.history.repricing import RepriceReport
+    from execution_history.history.cost_recalculation import RepriceReport
 
 _BUDGET: Final = ("budget", "month")
 
@@ -211,9 +211,10 @@ class HistoryPricing(RunLookup):
             InvalidQuery: the filter is not possible.
             StoreError: a run could not be read or written; the call can be repeated.
         """
-        from execution_history.history.repricing import reprice  # noqa: PLC0415 - only who counts again waits
+        from execution_history.history.cost_recalculation import reprice  # noqa: PLC0415 - only who counts again waits
 
         prices = (await self.price_list()).in_force
+        record_filter = await self.with_workflow_ids(record_filter)
         return await reprice(await self._opened(), record_filter, prices, clock=self._clock, dry_run=dry_run)
 
     async def _changeable(self) -> HistoryStore:

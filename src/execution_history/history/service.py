@@ -122,7 +122,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         if self._bulk is None:
             from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
 
-            self._bulk = BulkChanges(self.store, self._clock)
+            self._bulk = BulkChanges(self.store, self._clock, self.with_workflow_ids)
         return self._bulk
 
     @property

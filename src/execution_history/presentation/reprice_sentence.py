@@ -9,7 +9,7 @@ from execution_history.presentation.translator import Translator
 
 
 class _Report(Protocol):
-    """The outcome that :mod:`execution_history.history.repricing` defines."""
+    """The outcome that :mod:`execution_history.history.cost_recalculation` defines."""
 
     @property
     def matched(self) -> int: ...

@@ -13,9 +13,13 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.values import check_number
 
 Sort = Literal["create_time", "duration", "tokens", "cost"]
+Order = Literal["desc", "asc"]
+"""How people write an order: the largest or newest first, or the smallest or oldest."""
+
 FailureState = Literal["new", "back", "more", "still"]
 BucketSize = Literal["hour", "day", "week", "month"]
 
+ORDERS: Final[tuple[Order, ...]] = ("desc", "asc")
 SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens", "cost")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
@@ -78,6 +82,23 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
             return sort
     raise InvalidQuery(
         "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(name), names=", ".join((*SORTS, *more))
+    )
+
+
+def order_of(name: object) -> Order:
+    """Return the order called *name*.
+
+    Raises:
+        InvalidQuery: it is neither ``desc`` nor ``asc``.
+    """
+    for order in ORDERS:
+        if name == order:
+            return order
+    raise InvalidQuery(
+        "The parameter %(name)s is %(names)s, not %(value)s.",
+        name=quoted("order"),
+        names=" or ".join(ORDERS),
+        value=quoted(name),
     )
 
 

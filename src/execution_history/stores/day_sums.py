@@ -100,11 +100,6 @@ class GroupDetails:
         for number, begin, end in parts:
             self.add_to(number, sum(hours[begin:end]), sum(hours[DAY_HOURS + begin : DAY_HOURS + end]))
 
-    @property
-    def has_trend(self) -> bool:
-        """Whether there are buckets."""
-        return bool(self._edges)
-
     def histogram(self) -> dict[int, int]:
         """Return how many ended after which duration, by its bucket."""
         self.durations.update(unpacked(self._lanes))

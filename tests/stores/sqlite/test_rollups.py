@@ -131,7 +131,7 @@ def test_breakdowns_from_rollups_are_those_of_the_specification(
         for each in records:
             await store.merge([each])
         index = RecordIndex(folder, store._parts.reader, None, Limits(exact_grouped=limits[0], grouped=limits[1]))
-        found = await index.breakdown(query)
+        [found] = await index.breakdowns([query])
         bodies = [(body, arrival) for arrival, body in enumerate((await store.scan(None, 100)).documents)]
         assert untitled(select.breakdown(query, bodies, found.reach, *limits)) == untitled(found)
         index.close()
@@ -159,13 +159,13 @@ async def test_a_workflow_that_names_its_nodes_anew_is_counted_from_rows(tmp_pat
         await store.create(document(f"e{number}", now=BASE))
         await store.update("w", f"e{number}", change(BASE + 1, "success", node_execute_status=nodes))
     query = BreakdownQuery(filter=RecordFilter(workflow_ids=("w",)), by="node", limit=1_000)
-    found = await index.breakdown(query)
+    [found] = await index.breakdowns([query])
     assert (270, True) == (found.total_groups, found.percentiles_are_exact)
     days = "SELECT count(*) FROM days WHERE node > 0"
     assert 200 == await asyncio.to_thread(index.answer, lambda read, _h, _r: read.execute(days).fetchone()[0])
     for number in range(3):
         await store.delete("w", f"e{number}")
-    assert 0 == (await index.breakdown(query)).total_groups
+    assert 0 == (await index.breakdowns([query]))[0].total_groups
     assert 0 == await asyncio.to_thread(index.answer, lambda read, _h, _r: read.execute(days).fetchone()[0])
     index.close()
     await store.aclose()

@@ -46,12 +46,12 @@ async def test_charts_of_all_workflows_have_costs_and_the_month(site: Site) -> N
     await site.record("costly", "c1", execute_status="success", usage=USAGE, metadata={"caller": "nightly"})
     await site.record("costly", "c2", execute_status="failed", error_message="no <b>", usage=USAGE,
                       node_execute_status={"Writer": {"node_type": "LLM", "error_message": "no"}})  # fmt: skip
-    page = (await site.client.get("/charts?range=24h")).text
+    page = (await site.client.get("/charts?window=24h")).text
     assert 'href="/charts"' in page
     assert all(text in page for text in ("Tokens", "input", "output", "¥4.00", "This month, until today", "¥100.00"))
     assert re.search(r"no &lt;b&gt;.*?Writer", page, re.DOTALL)
     by_workflow = (await site.client.get("/charts?by=workflow")).text
-    assert 'href="/workflows/costly?range=7d"' in by_workflow
+    assert 'href="/workflows/costly?window=7d"' in by_workflow
     assert "nightly" in (await site.client.get("/charts?by=caller")).text
     alone = (await site.client.get("/workflows/costly")).text
     assert "¥4.00" in alone
@@ -59,8 +59,10 @@ async def test_charts_of_all_workflows_have_costs_and_the_month(site: Site) -> N
     chosen = (await site.client.get("/charts?from=2020-03-01&to=2020-01-01")).text
     assert 'name="from" value="2020-01-01"' in chosen
     assert "No runs in this period." in chosen
+    today = (await site.client.get("/charts?from=today")).text
+    assert re.search(r'name="from" value="(\d{4}-\d\d-\d\d)"></label>.*name="to" value="\1"', today)
     assert 200 == (await site.client.get("/charts?from=0001-01-01&to=9999-12-31")).status_code
-    assert 200 == (await site.client.get("/charts?from=x&range=y&by=z")).status_code
+    assert 200 == (await site.client.get("/charts?from=x&window=y&by=z")).status_code
 
 
 async def test_costs_are_computed_again_by_a_button(site: Site) -> None:
@@ -81,7 +83,7 @@ async def test_costs_are_computed_again_by_a_button(site: Site) -> None:
 async def test_a_chart_shows_the_values_of_a_bucket(site: Site, open_context: OpenContext) -> None:
     """Where one points, taps or walks with the arrow keys; without scripts they are titles, and stand in the table."""
     await site.run(3)
-    address = f"/workflows/{FIRST + 3}?range=24h"
+    address = f"/workflows/{FIRST + 3}?window=24h"
     page = await (await open_context(has_touch=True)).new_page()
     await page.goto(address)
     chart = page.locator(".chart").first
@@ -117,7 +119,7 @@ async def test_pages_of_money_are_accessible_and_fit_a_phone(
     found: dict[str, list[str]] = {}
     for width in (1440, 390):
         page = await (await open_context(locale=language, color_scheme=theme, width=width)).new_page()
-        for address in ("/charts?range=24h&by=workflow", "/charts?range=30d", "/charts?range=1y", "/prices"):
+        for address in ("/charts?window=24h&by=workflow", "/charts?window=30d", "/charts?window=1y", "/prices"):
             await page.goto(address)
             faults = await faults_of(page)
             if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):

@@ -6,8 +6,8 @@ from math import gcd
 from typing import Final, NamedTuple
 
 from execution_history.query.breakdown import TrendPoint
+from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.fields import RecordFilter
-from execution_history.query.grouping import GroupSums
 from execution_history.query.rollups import DAY_HOURS, Piece, bucket_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.day_sums import MOST_NODES, GroupDetails, parts_of

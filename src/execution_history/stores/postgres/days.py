@@ -9,7 +9,7 @@ process has written are told by their column ``filled`` until :mod:`.backfill` h
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from execution_history.query.grouping import EXACT_RUNS
+from execution_history.query.breakdown_plan import EXACT_RUNS
 from execution_history.query.rollups import DAY_HOURS, bucket_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.day_sums import MOST_NODES, Day

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.grouping import ROLLED_UP, GroupSums, break_down
+from execution_history.query.breakdown_plan import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
 from execution_history.query.rollups import is_rolled_up
 from execution_history.stores.postgres.connections import Connection, Connections

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Final
 
-from execution_history.query import grouping
+from execution_history.query import breakdown_plan
 from execution_history.query.rollups import EXACT_RUNS
 
 
@@ -42,9 +42,9 @@ class Limits:
     counted: int = 10_000
     tested: int = 5_000
     exact_runs: int = EXACT_RUNS
-    exact_grouped: int = grouping.EXACT_RUNS
+    exact_grouped: int = breakdown_plan.EXACT_RUNS
     unsummed: int = 20_000
-    grouped: int = grouping.MOST_RUNS
+    grouped: int = breakdown_plan.MOST_RUNS
 
     def of(self, runs: int) -> "Limits":
         """Return the limits of a history with about so many runs.

@@ -6,8 +6,8 @@ from math import gcd
 from typing import Final
 
 from execution_history.query.breakdown import TrendPoint
+from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.fields import RecordFilter
-from execution_history.query.grouping import GroupSums
 from execution_history.query.rollups import DAY_HOURS, bucket_of, hours_within
 from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.day_sums import lanes_of, unpacked

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import Final
@@ -117,6 +117,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """See :meth:`HistoryStore.breakdown`."""
         return await self._in_thread(breakdown, self._connections, query, has_text=self._search)
+
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
+        return list(await asyncio.gather(*map(self.breakdown, queries)))
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

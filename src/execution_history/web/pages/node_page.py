@@ -16,7 +16,7 @@ from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, Group, GroupSort
 from execution_history.query.fields import RecordFilter
-from execution_history.query.ordering import known_first
+from execution_history.query.sort_order import known_first
 from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
@@ -60,7 +60,7 @@ class NodeState:
         """The address."""
         parameters = {
             "sort": self.sort if self.sort != "failed" else "",
-            "order": "reversed" if self.is_reversed else "",
+            "order": ("desc" if self.is_descending else "asc") if self.is_reversed else "",
         }
         return urls.with_query(urls.nodes(self.workflow_id), {"window": self.window, **parameters})
 
@@ -113,7 +113,7 @@ class NodePages:
         )
         whole = await self.service.breakdown(BreakdownQuery(filter=within, by="workflow", wait_seconds=wait.seconds))
         edges = bucket_edges(max(0, viewer.now - length), viewer.now, bucket, viewer.zone)
-        nodes = _in_order(found.groups, state)
+        nodes = _sorted(found.groups, state)
         context: dict[str, Any] = {
             "workflow_id": workflow_id,
             "state": state,
@@ -135,11 +135,11 @@ def _state(request: Request, workflow_id: str) -> NodeState:
         workflow_id,
         window if window in WINDOWS else _DEFAULT,
         sort if sort in _VALUES else next(iter(_VALUES)),
-        query(request, "order") == "reversed",
+        query(request, "order") in {"asc", "desc"} - {"asc" if sort == "name" else "desc"},
     )
 
 
-def _in_order(nodes: Iterable[Group], state: NodeState) -> list[Group]:
+def _sorted(nodes: Iterable[Group], state: NodeState) -> list[Group]:
     """Return *nodes* in the chosen order, those without the value last, of equal value the slowest first."""
     slowest = sorted(nodes, key=lambda node: (-(node.total_ms or 0), node.key))
     return known_first(slowest, _VALUES[state.sort], descending=state.is_descending)

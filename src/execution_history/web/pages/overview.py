@@ -13,7 +13,14 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
+from execution_history.history.overview import (
+    Overview,
+    OverviewQuery,
+    Window,
+    WorkflowInWindow,
+    renamed,
+    sorted_workflows,
+)
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
@@ -115,7 +122,7 @@ class OverviewPages:
         # Names are those of now, however long the figures have been kept.
         current = [renamed(each, names.get(each.workflow_id)) for each in found.workflows]
         chosen, hidden = choose_workflows(current, names, state.find, with_hidden=state.has_hidden)
-        listed = in_order(chosen, state.sort, descending=state.is_descending)
+        listed = sorted_workflows(chosen, state.sort, descending=state.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
         return {
             "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),

@@ -40,7 +40,7 @@ class OverviewState:
         given = {
             "window": self.window if self.window != first.window else "",
             "sort": self.sort if self.sort != first.sort else "",
-            "order": "reversed" if self.is_reversed else "",
+            "order": ("desc" if self.is_descending else "asc") if self.is_reversed else "",
             "find": self.find,
             "page": str(self.page) if self.page > 1 else "",
             "failures": "all" if self.has_all_failures else "",
@@ -60,10 +60,11 @@ class OverviewState:
 def overview_state(request: Request) -> OverviewState:
     """Return the state in the address of *request*; what cannot be is as usual."""
     window, sort = query(request, "window"), query(request, "sort")
+    usual = "asc" if sort in FIRST_ASCENDING else "desc"
     return OverviewState(
         window=window if window in WINDOWS else "24h",
         sort=sort if sort in SORTS else "failed",
-        is_reversed=query(request, "order") == "reversed",
+        is_reversed=query(request, "order") in {"asc", "desc"} - {usual},
         find=query(request, "find").strip(),
         page=max(1, whole_number(request, "page", _MOST_PAGES)),
         has_all_failures=query(request, "failures") == "all",

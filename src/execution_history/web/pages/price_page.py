@@ -81,7 +81,7 @@ class PricePages:
 
     async def _reprice(self, request: Request, form: Form, *, is_trial: bool) -> Response:
         """Compute costs again, or only what they would be, and say so on the page."""
-        name = form.get("range", "")
+        name = form.get("window", "")
         name = name if name in _RANGE_NAMES else _DEFAULT
         filters = {} if name == "all" else {"since": [name]}
         report = await self.service.reprice(filter_of(filters, now=viewer_for(request).now), dry_run=is_trial)

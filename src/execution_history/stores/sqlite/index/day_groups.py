@@ -13,7 +13,7 @@ import apsw
 import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
-from execution_history.query.grouping import GroupSums
+from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.rollups import Piece, Stretch, bucket_of, stretches_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
 from execution_history.stores.day_sums import GroupDetails, parts_of
@@ -152,18 +152,19 @@ class DayGroups:
         made = {number: GroupDetails(edges) for number in numbers}
         stretches = self._stretches(first, last)
         by_rows = bool(edges) and gcd(*edges) % HOUR_MS != 0
+        has_trend = bool(edges) and not by_rows
         for each in stretches:
             if each.unit == "day":
-                self._read_days(each, made, () if by_rows else edges)
+                self._read_days(each, made, edges if has_trend else ())
             else:
-                self._read_ends(each, made, has_trend=not by_rows)
+                self._read_ends(each, made, has_trend=has_trend)
         if by_rows:
             self._count_rows(first, last, gcd(*edges), made)
         return {key: (made[number].histogram(), made[number].trend()) for number, key in numbers.items()}
 
     def _read_days(self, stretch: Stretch, made: dict[int, GroupDetails], edges: Sequence[int]) -> None:
         sql = (
-            f"SELECT j.value, s.day, s.hours, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
+            f"SELECT j.value, s.day, {'s.hours' if edges else 'NULL'}, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
             f"{self._sources['day'].table} AND s.day {_range(stretch)}"
         )
         parts: dict[int, list[Piece]] = {}
@@ -198,7 +199,7 @@ class DayGroups:
                     making.durations[bucket] += runs
             else:
                 making.durations.update(map(bucket_of, found))
-            if points is not None and making.has_trend:
+            if points is not None:
                 for at, runs, failed in zip(*orjson.loads(points), strict=True):
                     making.add(at * HOUR_MS if is_hour else at, runs, failed)
 
