@@ -74,8 +74,8 @@ class GroupEngine:
                 return self._days.details(keys, first, last, edges)
         return self._spanning.execute(step)
 
-    def _rows(self, edges: Sequence[int], most: int) -> tuple[list[GroupSums], int]:
-        """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
+    def _rows(self, edges: Sequence[int], most: int) -> tuple[list[GroupSums], bool]:
+        """Count the newest rows in one statement: figures, costs and trend of each group, and whether more follow."""
         base, unit = self._base(most), gcd(*edges) if edges else 1
         figures = (
             f"{counts_of('g')}, {percentiles_of('g')}, max(g.at), count(g.duration) FILTER (WHERE {is_ended('g')}), "
@@ -86,7 +86,7 @@ class GroupEngine:
         arms = [
             f"SELECT {_FIGURES}, g.k, json_array({figures}, {named}) FROM g GROUP BY g.k",  # noqa: S608 - literals of ours
             f"SELECT {_COSTS}, g.k, {cost} FROM g WHERE g.cost IS NOT NULL GROUP BY g.k, g.currency",  # noqa: S608
-            f"SELECT {_NUMBER}, NULL, json_array((SELECT count(*) FROM r))",  # noqa: S608
+            f"SELECT {_NUMBER}, NULL, json_array((SELECT count(*) > {most} FROM newest))",  # noqa: S608
         ]
         if edges:
             trend = f"json_array(g.at / {unit}, count(*), count(*) FILTER (WHERE g.status = {_FAILED}))"
@@ -96,8 +96,8 @@ class GroupEngine:
 
     def _gathered(
         self, found: Sequence[tuple[int, int | None, list[Any]]], edges: Sequence[int], unit: int
-    ) -> tuple[list[GroupSums], int]:
-        [[number]] = [body for arm, _, body in found if arm == _NUMBER]
+    ) -> tuple[list[GroupSums], bool]:
+        [[has_more]] = [body for arm, _, body in found if arm == _NUMBER]
         names = self._names(found)
         costs: dict[int | None, dict[str, int]] = {}
         trends: dict[int | None, dict[int, TrendPoint]] = {}
@@ -127,7 +127,7 @@ class GroupEngine:
                     total_ms if self._is_node else None,
                 )
             )
-        return groups, number
+        return groups, bool(has_more)
 
     def _plain(self, key: int) -> object:
         """Return the value that a column has which is no text."""
@@ -141,10 +141,10 @@ class GroupEngine:
         return texts_at(self._index, numbers)
 
     def _base(self, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
+        """Return the tables ``newest``, *most* rows and one more, ``r`` without that, and ``g`` with their groups."""
         by = self._query.by
         key = "NULL" if by in {"tag", "node"} else f"f.{GROUPED[by].column}"
-        newest = self._newest(f"f.seq AS seq, f.create_time AS at, {_COLUMNS}, {key} AS k", most)
+        newest = self._newest(f"f.seq AS seq, f.create_time AS at, {_COLUMNS}, {key} AS k", most + 1)
         grouped = "SELECT r.* FROM r WHERE r.k IS NOT NULL"
         if by == "tag":
             named = ", ".join(f"r.{name}" for name in ("at", *_NAMES))
@@ -155,7 +155,9 @@ class GroupEngine:
                 f"SELECT n.node AS k, r.at AS at, {named}, NULL AS cost, NULL AS currency "  # noqa: S608 - literals of ours
                 "FROM r CROSS JOIN nodes n ON n.seq = r.seq"
             )
-        return Fragment(f"WITH r AS MATERIALIZED ({newest.sql}), g AS ({grouped}) ", newest.values)
+        counted = f"SELECT * FROM newest ORDER BY at DESC, seq DESC LIMIT {most}"  # noqa: S608 - a number
+        tables = f"newest AS MATERIALIZED ({newest.sql}), r AS MATERIALIZED ({counted}), g AS ({grouped})"
+        return Fragment(f"WITH {tables} ", newest.values)
 
     def _newest(self, columns: str, most: int) -> Fragment:
         """Return the statement that selects *columns* of the newest rows."""
