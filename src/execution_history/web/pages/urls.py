@@ -48,6 +48,11 @@ def nodes(workflow_id: str, window: str = "") -> str:
     return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
 
 
+def last_runs(workflow_id: str) -> str:
+    """Return the address of the last runs of a workflow as the overview shows them."""
+    return f"{workflow(workflow_id)}/last-runs"
+
+
 def start(workflow_id: str) -> str:
     """Return the address of the form that runs a workflow."""
     return f"{workflow(workflow_id)}/run"

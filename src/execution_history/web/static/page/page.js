@@ -11,11 +11,12 @@ import { startNesting } from "./nesting.js";
 import { startRenewal } from "./renewal.js";
 import { startRows } from "./rows.js";
 import { startSwitcher } from "./switcher.js";
+import { startTicks } from "./ticks.js";
 import { startTimes } from "./times.js";
 import { startTrees } from "./trees.js";
 
 const starts = [
   startTimes, startCopying, startTrees, startSwitcher, startKeys, startRows, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
-  startCharts,
+  startCharts, startTicks,
 ];
 for (const start of starts) start();
