@@ -17,6 +17,7 @@ from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis
+from execution_history.web.pages.chart_view import currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.last_runs import LastRuns
@@ -120,6 +121,7 @@ class OverviewPages:
             "listed": len(listed),
             "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
+            "currencies": currencies,
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
 

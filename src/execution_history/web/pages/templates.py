@@ -18,7 +18,7 @@ from execution_history.presentation import formatting, phrases
 from execution_history.presentation.change_sentence import change_sentence
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
-from execution_history.presentation.reprice_sentence import reprice_sentence
+from execution_history.presentation.reprice_sentence import recalculation_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
@@ -147,7 +147,7 @@ class Renderer:
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
             "change_sentence": partial(change_sentence, translate),
-            "reprice_sentence": partial(reprice_sentence, translate),
+            "recalculation_sentence": partial(recalculation_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,

@@ -8,6 +8,7 @@ import { startKeys } from "./keys.js";
 import { startList } from "./list.js";
 import { startLive } from "./live.js";
 import { startNesting } from "./nesting.js";
+import { startRecalculation } from "./recalculation.js";
 import { startRenewal } from "./renewal.js";
 import { startRows } from "./rows.js";
 import { startSwitcher } from "./switcher.js";
@@ -17,6 +18,6 @@ import { startTrees } from "./trees.js";
 
 const starts = [
   startTimes, startCopying, startTrees, startSwitcher, startKeys, startRows, startList, startLive, startRenewal, startIndexing, startNesting, startBulk, startFacets,
-  startCharts, startTicks,
+  startCharts, startTicks, startRecalculation,
 ];
 for (const start of starts) start();
