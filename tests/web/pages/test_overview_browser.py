@@ -118,3 +118,23 @@ async def test_each_of_the_last_runs_is_told_and_opened_from_its_tick(site: Site
     page = await _overview(open_context, java_script_enabled=False)
     await page.locator("tr[data-row=ticked] .ticks-cell a").click()
     await expect(page).to_have_url(re.compile("/workflows/ticked/runs$"))
+
+
+async def test_numbers_are_labelled_on_a_phone(site: Site, open_context: OpenContext) -> None:
+    """Where the heads of a table have no place, each number of overview, charts, nodes and prices says what it is."""
+    await _failed(site, "labelled", "one", "no label")
+    await site.application.service.set_price({"input": 1, "output": 2})
+    page = await (await open_context(width=390)).new_page()
+    label = "(cell) => getComputedStyle(cell, '::before').content"
+    for address, cell, expected in (
+        ("/", ".workflows tr[data-row=labelled] td.failed", "Failed"),
+        ("/charts?range=24h", ".kinds td.num", "Runs"),
+        ("/workflows/labelled/nodes", ".nodes td.p95", "p95"),
+        ("/prices", ".prices td.num", "Input"),
+    ):
+        await page.goto(address)
+        shown = page.locator(cell).first
+        await expect(shown).to_be_visible()
+        content = await shown.evaluate(label)
+        assert f'"{expected}"' == content or (content == "none" and not await shown.text_content()), (address, content)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390

@@ -23,7 +23,7 @@ RUNS: Final = 40
 _STEP: Final = 6
 _WIDTH: Final = _STEP * RUNS
 _SVG: Final = Markup(
-    '<svg class="ticks" width="{0}" height="20" viewBox="0 0 {0} 20" preserveAspectRatio="xMaxYMid meet" '
+    '<svg class="ticks" width="{0}" height="20" viewBox="0 0 {0} 20" preserveAspectRatio="none" '
     'aria-hidden="true">{1}</svg>'
 )
 _PATH: Final = Markup('<path class="{}" d="{}"/>')

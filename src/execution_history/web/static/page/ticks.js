@@ -2,9 +2,15 @@
 import { fetchPiece } from "./words.js";
 
 const loading = new WeakMap();
+let pointer;
 
 export function startTicks() {
-  document.addEventListener("pointerover", (event) => load(event.target.closest?.("tr")));
+  document.addEventListener("pointerover", (event) => {
+    pointer = event;
+    load(event.target.closest?.("tr"));
+  });
+  // A page that is shown anew has pictures again, also where the pointer rests.
+  document.addEventListener("renewed", () => pointer && load(document.elementFromPoint(pointer.clientX, pointer.clientY)?.closest("tr")));
   document.addEventListener("click", open, true);
 }
 
