@@ -429,7 +429,7 @@ async def test_what_needs_a_person_stands_first(site: Site) -> None:
     )
     page = (await site.client.get("/?find=needs")).text
     assert ' title="Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;">' in page
-    assert ">Something &lt;i&gt;odd&lt;/i&gt; 123</span>" in page
+    assert ">Something &lt;i&gt;odd&lt;/i&gt; 123</bdi></span>" in page
     assert 'href="/workflows/needs/runs?status=failed&amp;since=24h"' in page
     assert "The last run: failed 1<" in page
     assert 'aria-sort="descending"><a href="/?order=reversed&amp;find=needs">Failed</a>' in page
