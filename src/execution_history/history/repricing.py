@@ -117,6 +117,7 @@ class Recalculations:
             InvalidQuery: the filter is not possible.
             StoreError: the store could not be read.
         """
+        await self._store.open()
         query = RecordQuery(filter=record_filter, size=1, summaries=True, wait_seconds=PAGE_SECONDS)
         total = (await self._store.select(query)).total
         begun = Recalculation(secrets.token_urlsafe(9), RepriceReport(is_dry=dry_run), total)

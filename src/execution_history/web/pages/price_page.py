@@ -151,7 +151,7 @@ def _paged(request: Request, found: Sequence[object]) -> dict[str, Any]:
     """Return what one page shows of what was *found*, which page that is, and how many there are."""
     pages = max(1, -(-len(found) // _SIZE))
     page = min(pages, max(1, whole_number(request, "page", _MOST_PAGES)))
-    return {"shown": found[(page - 1) * _SIZE : page * _SIZE], "page": page, "pages": pages}
+    return {"shown": found[(page - 1) * _SIZE : page * _SIZE], "page": page, "pages": pages, "size": _SIZE}
 
 
 def _entry(form: Form) -> int | None:
