@@ -154,7 +154,13 @@ async def test_pages_of_money_are_accessible_and_fit_a_phone(
     found: dict[str, list[str]] = {}
     for width in (1440, 390):
         page = await (await open_context(locale=language, color_scheme=theme, width=width)).new_page()
-        for address in ("/charts?range=24h&by=workflow", "/charts?range=30d", "/charts?range=1y", "/prices"):
+        for address in (
+            "/charts?range=24h&by=workflow",
+            "/charts?range=30d",
+            "/charts?range=1y",
+            "/prices",
+            "/prices/versions",
+        ):
             await page.goto(address)
             faults = await faults_of(page)
             if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
