@@ -10,7 +10,7 @@ export function startTicks() {
     load(event.target.closest?.("tr"));
   });
   // A page that is shown anew has pictures again, also where the pointer rests.
-  document.addEventListener("renewed", () => pointer && load(document.elementFromPoint(pointer.clientX, pointer.clientY)?.closest("tr")));
+  document.addEventListener("renewed", () => pointer && load(elementAt(pointer)?.closest("tr")));
   document.addEventListener("click", open, true);
 }
 
@@ -32,10 +32,11 @@ async function open(event) {
   const picture = cell.querySelector("[data-ticks]");
   if (!picture && !runAt(event)) return;
   event.preventDefault();
-  await load(cell.parentElement);
+  // The page may be shown anew while the links come: then the picture that is there now is asked for its own.
+  for (let tries = 0; tries < 2 && !runAt(event); tries++) await load(elementAt(event)?.closest("tr"));
   location.assign(runAt(event)?.href.baseVal ?? picture.href);
 }
 
-function runAt(event) {
-  return document.elementFromPoint(event.clientX, event.clientY)?.closest(".ticks a");
-}
+const elementAt = (event) => document.elementFromPoint(event.clientX, event.clientY);
+
+const runAt = (event) => elementAt(event)?.closest(".ticks a");
