@@ -65,8 +65,8 @@ class GroupEngine(StatisticsEngine):
                 return self._rolled.details(keys, first, last, edges)
         return super().execute(step)
 
-    def _rows(self, first: int, last: int, edges: Sequence[int], most: int) -> tuple[list[GroupSums], int]:
-        """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
+    def _rows(self, first: int, last: int, edges: Sequence[int], most: int) -> tuple[list[GroupSums], bool]:
+        """Count the newest rows in one statement: figures, costs and trend of each group, and whether more follow."""
         base = self._base(first, last, most)
         durations = (
             f"array_agg(g.duration ORDER BY g.duration) FILTER (WHERE {is_ended('g')} AND g.duration IS NOT NULL)"
@@ -85,7 +85,7 @@ class GroupEngine(StatisticsEngine):
                 f"SELECT {_COSTS}, g.k, json_build_array(g.currency, sum(g.cost)) FROM g "  # noqa: S608 - likewise
                 "WHERE g.cost IS NOT NULL GROUP BY g.k, g.currency"
             ),
-            Fragment(f"SELECT {_NUMBER}, NULL, json_build_array((SELECT count(*) FROM r))"),  # noqa: S608 - likewise
+            Fragment(f"SELECT {_NUMBER}, NULL, json_build_array((SELECT count(*) > {most} FROM newest))"),  # noqa: S608 - likewise
         ]
         if edges:
             trend = "json_build_array(g.bucket, count(*), count(*) FILTER (WHERE " + _FAILED + "))"
@@ -100,14 +100,14 @@ class GroupEngine(StatisticsEngine):
         return self._gathered(self._moment.rows(Fragment(f"{base.sql} {joined}", values_of([base, *arms]))))
 
     def _base(self, first: int, last: int, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
+        """Return the tables ``newest``, *most* rows and one more, ``r`` without that, and ``g`` with their groups."""
         column = {"tag": "e.tags", "node": "NULL"}.get(self._by) or f"e.{column_of(GROUPED[self._by])}"
         source, where = self._within(first, last)
         named = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
         newest = (
             f"SELECT e.workflow_id, e.execute_id, e.create_time AS at, e.seq AS place, {named}, e.cost, e.currency, "  # noqa: S608 - literals of ours
             f"{column} AS v FROM {source.sql} WHERE {where.sql} "
-            f"ORDER BY e.create_time DESC, e.seq DESC LIMIT {most}"
+            f"ORDER BY e.create_time DESC, e.seq DESC LIMIT {most + 1}"
         )
         plain = ", ".join(f"r.{name}" for name in _COLUMNS.split(", "))
         grouped = (
@@ -124,10 +124,12 @@ class GroupEngine(StatisticsEngine):
                 "n.title, n.type FROM r JOIN execution_history.nodes n "
                 "ON n.workflow_id = r.workflow_id AND n.execute_id = r.execute_id"
             )
-        return Fragment(f"WITH r AS MATERIALIZED ({newest}), g AS ({grouped})", values_of([source, where]))
+        counted = f"SELECT * FROM newest ORDER BY at DESC, place DESC LIMIT {most}"  # noqa: S608 - a number
+        tables = f"newest AS MATERIALIZED ({newest}), r AS MATERIALIZED ({counted}), g AS ({grouped})"
+        return Fragment(f"WITH {tables}", values_of([source, where]))
 
-    def _gathered(self, found: Rows) -> tuple[list[GroupSums], int]:
-        [number] = [body[0] for arm, _, body in found if arm == _NUMBER]
+    def _gathered(self, found: Rows) -> tuple[list[GroupSums], bool]:
+        [has_more] = [body[0] for arm, _, body in found if arm == _NUMBER]
         stored = {key for arm, key, _ in found if arm == _FIGURES}
         stored |= {text for arm, _, body in found if arm == _FIGURES for text in body[-1] if text is not None}
         stored |= {body[0] for arm, _, body in found if arm == _COSTS}
@@ -160,7 +162,7 @@ class GroupEngine(StatisticsEngine):
                     total_ms if is_node else None,
                 )
             )
-        return groups, number
+        return groups, bool(has_more)
 
     def _text(self, key: str, texts: dict[str, str]) -> str:
         if self._by == "status":
