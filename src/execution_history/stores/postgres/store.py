@@ -179,7 +179,8 @@ class PostgresStore(PostgresBin, PostgresSpace):
             deltas.count(stored, Counted(*counted), -1)
             count += 1
         if count:
-            connection.execute(statements["clear_nodes"], (stored,))
+            for name in ("clear_nodes", "clear_days", "clear_stamps"):
+                connection.execute(statements[name], (stored,))
             deltas.write(connection, statements)
         return count
 
