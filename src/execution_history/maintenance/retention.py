@@ -6,7 +6,7 @@ Whoever carries it out holds the lease of the job ``retention``, so that one pro
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -196,10 +196,10 @@ class Retention:
             part = RulePart(rule.name, rule.action)
             report.parts.append(part)
             try:
-                await self._apply(rule, part, candidates, pruner, places)
+                async for workflow_id in self._apply(rule, part, candidates, pruner, places):
+                    touched.add(workflow_id)
             except (InvalidInput, StoreError) as error:
                 part.error = message_of(error)
-            touched |= part.workflows.keys()
         if isinstance(store, Sized):
             await store.give_back(touched)  # also of what has left the bin by now
             if self.settings.max_bytes is not None and not only:
@@ -215,8 +215,8 @@ class Retention:
 
     async def _apply(
         self, rule: RetentionRule, part: RulePart, candidates: Candidates, pruner: Pruner, places: Places
-    ) -> None:
-        """Carry out one rule."""
+    ) -> AsyncGenerator[str]:
+        """Carry out one rule; yield the workflow of each run that went."""
         has_place = rule.action == "contents" and not rule.is_by_workflow
         since = await places.begin(rule.name, rule.to_json()) if has_place else 0
         store = self._service.store
@@ -227,6 +227,7 @@ class Retention:
             for each_pruned in await pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):
                 candidate = each_pruned.candidate
                 part.add(candidate.key.workflow_id, candidate.create_time, each_pruned.freed)
+                yield candidate.key.workflow_id
             if has_place and page:
                 places.note(rule.name, page[-1].create_time)
 
