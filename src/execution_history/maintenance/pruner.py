@@ -17,8 +17,8 @@ from execution_history.stores.protocol import HistoryStore
 
 _SECONDS: Final = 0.010
 _FIRST: Final = 4
-_MOST: Final = 100
-_MOST_BYTES: Final = 2_000_000
+_MOST: Final = 32
+_MOST_BYTES: Final = 500_000
 _LEAST_PAUSE: Final = 0.002
 
 
