@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import apsw
 import orjson
@@ -92,6 +93,30 @@ def open_reader(folder: Path) -> apsw.Connection:
     return connection
 
 
+def open_unchanged(path: Path) -> apsw.Connection:
+    """Return a read-only connection; where nothing can be written beside the file, to the file as it is.
+
+    Raises:
+        apsw.Error: SQLite could not open the database, or it has not our tables.
+    """
+    try:
+        return _open_to_read(path, "mode=ro")
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        return _open_to_read(path, "mode=ro&immutable=1")
+
+
+def _open_to_read(path: Path, mode: str) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute(query("feed_revision")).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _plan_once(connection: apsw.Connection) -> None:
     """Keep SQLite from planning a statement again for every value, which it would do for partial indexes."""
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
@@ -121,7 +146,7 @@ def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
 def _migrate(connection: apsw.Connection, folder: Path) -> None:
     """Run the missing migrations and note them, in one transaction."""
     known = migrations()
-    if _applied(connection) == len(known):
+    if applied_migrations(connection) == len(known):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -129,7 +154,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
             "CREATE TABLE IF NOT EXISTS migrations "
             "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
         )
-        applied = _applied(connection)
+        applied = applied_migrations(connection)
         if applied > len(known):
             raise StoreTooNew(  # noqa: TRY301 - it has to undo the transaction
                 "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
@@ -166,7 +191,8 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
                     connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
 
 
-def _applied(connection: apsw.Connection) -> int:
+def applied_migrations(connection: apsw.Connection) -> int:
+    """Return the number of the last migration that was applied; 0 for none."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchall():
         return 0
     return int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").get)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import apsw
 
@@ -18,7 +17,7 @@ from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.protocol import Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
-from execution_history.stores.sqlite.connections import BUSY_MS, load_dictionaries
+from execution_history.stores.sqlite.connections import load_dictionaries, open_unchanged
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.queries import query, rows
 
@@ -158,6 +157,11 @@ class Documents:
                 found.append(Message(sentence, records=_counted(keys), folder=quoted(self._folder), names=_named(keys)))
         return tuple(found)
 
+    def recoverable(self) -> list[RecordKey]:
+        """Return the records that were damaged when they were read last, and read from elsewhere."""
+        with self._lock:
+            return [key for key, is_recovered in self._is_recovered.items() if is_recovered]
+
     def _is_damaged(self, connection: apsw.Connection, key: RecordKey) -> bool:
         with contextlib.suppress(Unreadable):
             for row in rows(connection, "document", NO_LIMIT, *key):
@@ -199,7 +203,7 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
     Raises:
         StoreError: the database cannot be read, or is damaged as a whole; earlier batches are sound.
     """
-    with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
+    with faults(folder), closing(open_unchanged(folder / DATABASE)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
         after: ScanToken | None = None
         while True:
@@ -208,20 +212,3 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
             after = batch.next
             if after is None:
                 return
-
-
-def _open_unchanged(path: Path) -> apsw.Connection:
-    """Return a read-only connection; where nothing can be written beside the file, to the file as it is."""
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)
-        connection.set_busy_timeout(BUSY_MS)
-        try:
-            connection.execute(query("feed_revision")).fetchall()
-        except (apsw.CantOpenError, apsw.ReadOnlyError):
-            connection.close()
-            if "immutable" in mode:
-                raise
-        else:
-            return connection
-    raise AssertionError  # the second way either works or raises
