@@ -82,7 +82,7 @@ class SQLiteAdministration(EmbeddedStore):
     async def leases(self) -> dict[str, int]:
         """See :meth:`Administration.leases`."""
         rows, now = await self._rows("leases"), self._clock()
-        return {owner: _remaining(expires, boot, ends, now) for owner, expires, boot, ends in rows}
+        return {owner: remaining_ms(expires, boot, ends, now) for owner, expires, boot, ends in rows}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`Administration.save_cursor`."""
@@ -106,7 +106,7 @@ def _version(transaction: WriteTransaction, kind: str, key: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _remaining(expires: int, boot: str, ends: int, now: int) -> int:
+def remaining_ms(expires: int, boot: str, ends: int, now: int) -> int:
     """Return the rest of a lease that ends at *expires* by the system's time, and at *ends* on the clock of *boot*."""
     if boot and boot == boot_id():
         return ends - boot_ms()

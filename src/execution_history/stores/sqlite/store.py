@@ -46,6 +46,7 @@ from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.queries import past_prefix, query, rows
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.verification import SQLiteVerification
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -55,7 +56,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore(SQLiteAdministration, SQLiteBin):
+class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
     """A store in one folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes. Its arguments are
