@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,9 @@ from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.errors import ExecutionHistoryError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.jobs.job import Job
+from execution_history.jobs.schedule import Schedule
+from execution_history.maintenance.check_job import check_jobs
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
@@ -144,6 +147,8 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        if serving and not demo:
+            _begin_schedule(service, check_jobs(service), stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -236,6 +241,14 @@ async def _begin_mirror(
     await mirror.start()
     stack.push_async_callback(mirror.aclose)
     return mirror
+
+
+def _begin_schedule(service: ExecutionHistoryService, jobs: Iterable[Job], stack: AsyncExitStack) -> Schedule:
+    """Begin to run *jobs* periodically, until *stack* ends."""
+    schedule = Schedule(service, jobs)
+    schedule.start()
+    stack.push_async_callback(schedule.aclose)
+    return schedule
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

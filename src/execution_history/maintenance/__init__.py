@@ -1,0 +1,1 @@
+"""Work on a history as a whole: what examines and repairs it."""
