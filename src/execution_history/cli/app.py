@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "import": "transfer.import_runs",
     "copy": "copy_history.copy_history",
     "mirror": "mirror.mirror",
+    "doctor": "doctor.doctor",
     "views": "views.views",
     "workflows": "list.list_workflows",
     "name": "name.name",

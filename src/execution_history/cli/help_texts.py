@@ -23,7 +23,10 @@ _APP_EXAMPLES: Final = (
 
 _EXIT_CODES: Final = {
     "0": N_("success; of run: the workflow succeeded"),
-    "1": N_("the workflow failed, or it is unknown how it ended; import refused something, copy found a difference"),
+    "1": N_(
+        "the workflow failed, or it is unknown how it ended; import refused something, copy found a difference, "
+        "doctor found a problem"
+    ),
     "2": N_("the call, a setting or an account is wrong, or an address is in use"),
     "3": N_("the workflow was interrupted: it asks a question, or the program that recorded it is gone"),
     "4": N_("the store cannot be used"),
@@ -121,6 +124,19 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "It goes on where it ended, with the history that it began with: another one leaves the files alone. To "
             "give a folder up, or to let it follow another history, use --forget first: otherwise the history keeps "
             "what is deleted in its change feed for as long as the folder may come back."
+        ),
+    ),
+    "doctor": (
+        N_("Check the history and what it depends on: database, runs, JSON files, index, permissions, space."),
+        N_(
+            "Every run is read and every JSON file compared with the database, about 10,000 runs a second; --quick "
+            "leaves that out. It works when the server cannot start, changes nothing without --repair, and ends with 1 "
+            "if a problem is left."
+        ),
+        N_(
+            "--repair recounts, rewrites damaged files and runs from sound copies, and builds a new database from "
+            "every run that can still be read in a damaged one or in the JSON files. The damaged one is kept. "
+            "Stop every program that has the history open first."
         ),
     ),
     "copy": (
@@ -225,6 +241,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "export -o runs.parquet",
     ),
     "copy": ("copy data/execution_history postgresql://history@localhost/history", "copy sqlite:old sqlite:new --json"),
+    "doctor": ("doctor", "doctor --quick", "doctor --repair", "doctor --json"),
     "mirror": (
         "mirror /backup/histories",
         "mirror /backup/histories --once --store postgresql://history@localhost/history",

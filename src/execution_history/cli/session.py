@@ -166,9 +166,8 @@ class Session:
             case errors.StoreDamaged() if self._has_folder() and not isinstance(error, errors.RecordDamaged):
                 code = code_of(error)
                 message = Message(
-                    "%(problem)s To do that, stop every program that uses the folder, then run there: "
-                    "mkdir damaged && mv history.db* damaged/",
-                    problem=error.message,
+                    "The database of this history is damaged. Stop every program that uses it, then run: %(command)s",
+                    command=self.command("doctor", "--repair"),
                 )
             case errors.ExecutionHistoryError():
                 code, message = code_of(error), error.message
