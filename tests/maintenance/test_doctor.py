@@ -276,3 +276,27 @@ async def test_an_index_that_says_something_else_than_the_history_is_rebuilt(fol
         assert "Run 'run-00007' differs" in _sentences(_named(await examined(folder), "index"))
         await examined(folder, repair=True)
         assert "ok" == _named(await examined(folder), "index").verdict
+
+
+async def test_an_id_that_is_not_utf_8_any_more_is_damage_of_the_database(folder: Path) -> None:
+    """SQLite does not look at it; the document says what it was."""
+    await _settle(folder)
+    await _execute(folder, "UPDATE executions SET execute_id = CAST(? AS TEXT) WHERE seq = 9", b"run\xf200008")
+    assert "not UTF-8" in _sentences(_named(await examined(folder), "database"))
+    await examined(folder, repair=True)
+    assert [] == list(problems_of(await examined(folder)))
+    async with opened(folder) as store:
+        assert None is not await store.get("w3", "run-00008")
+
+
+async def test_what_cannot_be_repaired_is_said_beside_what_was(folder: Path) -> None:
+    """A folder in the place of a JSON file: the others are written anew."""
+    await _settle(folder)
+    flip(folder / "w1.json", chance_of(5), 2)
+    (folder / "w2.json").unlink()
+    (folder / "w2.json").mkdir()
+    (folder / "w2.json" / "something").touch()
+    reports = await examined(folder, repair=True)
+    files = _named(reports, "files")
+    assert "ok" != files.verdict
+    assert "w1.json" not in _sentences(files)

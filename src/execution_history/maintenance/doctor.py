@@ -4,6 +4,7 @@ The checks are a table; those of the store are the store's own (``stores/capabil
 ``surroundings.py`` and ``runs.py``. A check that cannot be made is a problem by itself, never an error.
 """
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, Final, Literal
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, message_of
+from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
 from execution_history.maintenance.check_job import AUDIT_ACTION
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
@@ -23,7 +24,8 @@ from execution_history.stores.verification import Check, Finding, Outcome, Progr
 
 Verdict = Literal["ok", "remark", "problem"]
 
-_BROUGHT_BACK: Final = 3
+_MOST_ROUNDS: Final = 3
+_log = logging.getLogger("execution_history.maintenance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,25 +133,27 @@ class Doctor:
         outcome = await _outcome(check, tell)
         repaired: list[Message] = []
         refusal: Message | None = None
-        rounds = 0
         # One repair may bring something else to light, such as records in files that were not read before.
-        while repair and refusal is None and rounds < _BROUGHT_BACK:
-            found = [finding for finding in outcome.findings if finding.repair is not None]
-            if not found:
+        for _ in range(_MOST_ROUNDS if repair else 0):
+            repairs = [finding.repair for finding in outcome.findings if finding.repair is not None]
+            if not repairs or refusal is not None:
                 break
-            rounds += 1
             try:
-                repaired += [await finding.repair() for finding in found if finding.repair is not None]
-            except ExecutionHistoryError as error:
-                refusal = error.message
-            outcome = await _outcome(check, tell) if refusal is None or repaired else outcome
+                for each in repairs:
+                    repaired.append(await each())  # noqa: PERF401 - what was done before one that fails is kept
+            except (ExecutionHistoryError, OSError) as error:
+                refusal = _sentence_of(error)
+            outcome = await _outcome(check, tell)
         seconds = time.monotonic() - began
         return CheckReport(check.name, check.title, outcome.summary, outcome.findings, repaired, seconds, refusal)
 
     async def _note(self, done: Mapping[str, list[str]]) -> None:
-        """Add a line to the audit log."""
-        await self._store.open()
-        await self._store.append_audit("doctor", AUDIT_ACTION, orjson.dumps({"repaired": done}))
+        """Add a line to the audit log; where the history cannot be opened even so, the log has it."""
+        try:
+            await self._store.open()
+            await self._store.append_audit("doctor", AUDIT_ACTION, orjson.dumps({"repaired": done}))
+        except StoreError as error:
+            _log.warning("What was repaired could not be noted in the audit log: %s", error)
 
 
 async def _outcome(check: Check, tell: Progress) -> Outcome:
@@ -158,8 +162,14 @@ async def _outcome(check: Check, tell: Progress) -> Outcome:
         return await check.look(tell)
     except (ExecutionHistoryError, OSError) as error:
         remedy = Message("Try again when it has ended.") if isinstance(error, StoreBusy) else None
-        sentence = Message("This could not be checked. %(reason)s", reason=message_of(error))
+        sentence = Message("This could not be checked. %(reason)s", reason=_sentence_of(error))
         return Outcome(Message(), [Finding(sentence, remedy)])
+
+
+def _sentence_of(error: ExecutionHistoryError | OSError) -> Message:
+    if isinstance(error, ExecutionHistoryError):
+        return error.message
+    return Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error))
 
 
 _NOT_MADE: Final = Finding(Message("Not checked: the database has to be repaired first."), is_problem=False)

@@ -389,3 +389,10 @@ FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_i
 -- name: count_workflows
 -- The number of workflows.
 SELECT count(*) FROM workflows WHERE workflow_id IS NOT NULL;
+
+-- name: all_texts
+-- Every text that something is found by: reading one that is not UTF-8 raises, and SQLite's own check passes it.
+SELECT execute_id, upstream_id FROM executions UNION ALL SELECT workflow_id, '' FROM workflows
+UNION ALL SELECT kind, key FROM registry UNION ALL SELECT actor, action FROM audit
+UNION ALL SELECT workflow_id, execute_id FROM deletions UNION ALL SELECT workflow_id, execute_id FROM bin
+UNION ALL SELECT name, '' FROM cursors;

@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from execution_history.errors import (
 from execution_history.stores.jsonfiles.comparison import newest_in_files
 from execution_history.stores.sqlite.checkup.view import HistoryView
 from execution_history.stores.sqlite.connections import applied_migrations
-from execution_history.stores.sqlite.queries import migrations, rows
+from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.sqlite.salvage.log import read_log
 from execution_history.stores.verification import counted
 
@@ -106,6 +107,10 @@ def content_faults(view: HistoryView) -> list[DatabaseFault]:
     found = []
     in_files = newest_in_files(view.folder) if view.json_files else 0  # first: files follow the database
     with view.connection() as connection:
+        try:
+            deque(connection.execute(query("all_texts")), 0)
+        except UnicodeDecodeError:
+            return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
         [(strays,)] = rows(connection, "count_stray_rows")
         [(newest, revision)] = rows(connection, "newest_revisions")
         [(broken,)] = rows(connection, "broken_entries")

@@ -11,7 +11,7 @@ from execution_history.stores.jsonfiles.file_names import file_name
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.sqlite.connections import load_dictionaries, one_moment, open_unchanged
 from execution_history.stores.sqlite.documents import Documents, nowhere
-from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.reader import MirrorSnapshot
 
 
@@ -40,8 +40,11 @@ class HistoryView:
         Raises:
             StoreError: the database cannot be read.
         """
-        with faults(self.folder), closing(open_unchanged(self.database)) as connection:
-            yield connection
+        try:
+            with faults(self.folder), closing(open_unchanged(self.database)) as connection:
+                yield connection
+        except UnicodeDecodeError as error:  # a text column is not UTF-8: SQLite does not check
+            raise as_store_error(apsw.CorruptError(str(error)), self.folder) from error
 
     @contextmanager
     def documents(self) -> Iterator[tuple[apsw.Connection, Documents]]:
