@@ -15,7 +15,7 @@ def test_a_sound_history_ends_with_0(call: Call, history: History) -> None:
     history.keep("a", execute_status="success")
     said = call("doctor", *_STORE)
     assert (0, "") == (said.code, said.err)
-    assert "✓ Runs          1 run read" in said.out
+    assert "✓ Recorded runs 1 run read" in said.out
     assert said.out.endswith("\n\nNo problem was found.\n")
     assert all(len(line) <= 110 for line in said.out.splitlines())
 

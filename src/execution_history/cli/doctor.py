@@ -68,11 +68,11 @@ def _show(session: Session, report: CheckReport) -> None:
     title = _(report.title)
     line = Text()
     line.append(f"{sign} ", style=style)
-    line.append(title + " " * max(1, _TITLE_COLUMNS - cell_len(title)), style="bold")
+    line.append(title, style="bold")
     # What was looked at stands beside its title only where it was found sound.
     summary = _.message(report.summary) if report.verdict != "problem" else ""
     first, *others = wrapped(summary, _width(session) - _INDENT) or [""]
-    line.append(first)
+    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)) + first if first else "")
     session.output.answer(line)
     for text in others:
         session.output.answer(" " * _INDENT + text)

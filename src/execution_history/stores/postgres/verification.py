@@ -39,7 +39,7 @@ class PostgresVerification(SharedStore):
             ("server", N_("Server"), self._look_at_server, False, True),
             ("database", N_("Database"), self._look_at_indexes, True, False),
             ("counters", N_("Counters"), self._look_at_sums, True, False),
-            ("records", N_("Runs"), self._look_at_records, True, False),
+            ("records", N_("Recorded runs"), self._look_at_records, True, False),
             ("index", N_("Index"), self._look_at_terms, False, False),
             ("times", N_("Times"), self._look_at_times, True, False),
         ]

@@ -62,7 +62,7 @@ class FolderCheckup:
         files = ("files", N_("JSON files"), self._files)
         long = (
             ("counters", N_("Counters"), self._counters),
-            ("records", N_("Runs"), self._records),
+            ("records", N_("Recorded runs"), self._records),
             *([files] if self._view.json_files else []),
             ("index", N_("Index"), self._index),
             ("times", N_("Times"), self._times),
