@@ -176,3 +176,23 @@ async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkey
         salvage(tmp_path)
     assert before == (tmp_path / "history.db").read_bytes()
     assert not list(tmp_path.glob("history.db.*"))
+
+
+async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> None:
+    """One bit makes a leaf look like a page above others, another one gives it thousands of rows."""
+    store = await _made(tmp_path / "h")
+    for number in range(40):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    await store.aclose()
+    content = (tmp_path / "h" / "history.db").read_bytes()
+    leaves = [at for at in range(4096, len(content), 4096) if content[at] == 13 and b"e3" in content[at : at + 4096]]
+    for place, bit in ((0, 8), (3, 64)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        damaged = bytearray(content)
+        for at in leaves:
+            damaged[at + place] ^= bit
+        (folder / "history.db").write_bytes(damaged)
+        salvage(folder)
+        assert known == await _records(folder)

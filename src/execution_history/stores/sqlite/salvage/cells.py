@@ -69,6 +69,7 @@ def rows_on(pages: Pages, page: bytes, number: int, broken: Callable[[], None]) 
 
 def _places(page: bytes, at: int, header: int) -> tuple[int, ...]:
     [count] = struct.unpack_from(">H", page, at + 3)
+    count = min(count, (len(page) - at - header) // 2)  # the rest of a number that is wrong leads nowhere
     return struct.unpack_from(f">{count}H", page, at + header)
 
 

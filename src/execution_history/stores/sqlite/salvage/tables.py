@@ -1,6 +1,7 @@
 """The rows of all tables of a damaged database, found through its trees and, where these are broken, beside them."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 import apsw
@@ -102,18 +103,28 @@ class DamagedTables:
         while waiting:
             number = waiting.pop()
             page = self._pages.page(number)
-            kind = kind_of(page, number)
-            if number in self._seen or len(page) < self._pages.size or kind not in (INTERIOR, LEAF):
+            if number in self._seen or len(page) < self._pages.size:
                 self.broken += 1
                 continue
             self._seen.add(number)
-            if kind == LEAF:
+            below = self._below(page, number)
+            waiting += reversed(below)
+            if not below:
                 yield from rows_on(self._pages, page, number, self._note_broken)
-                continue
-            try:
-                waiting += reversed(children(page, number))
-            except BrokenCell:
-                self.broken += 1
+
+    def _below(self, page: bytes, number: int) -> list[int]:
+        """Return the pages below one of a tree; none for a leaf, and for one of which the kind itself is damaged."""
+        kind = kind_of(page, number)
+        if kind == LEAF:
+            return []
+        with suppress(BrokenCell):
+            below = children(page, number)
+            there = [child for child in below if 0 < child <= self._pages.count]
+            self.broken += len(below) - len(there)
+            if kind == INTERIOR and there:
+                return there
+        self.broken += 1
+        return []
 
     def _note_broken(self) -> None:
         self.broken += 1
