@@ -100,7 +100,7 @@ def disk_faults(folder: Path, seconds: float) -> list[Row]:
             step = 1 if not is_late else 7 if seconds else 97
             rounds, faults, calls, wrong = asyncio.run(series(folder, error, kinds, length, step))
             what = name if step == 1 else f"{name} (every {step}th)"
-            rows.append(Row(what, rounds, faults, calls, len(wrong), wrong[:5]))
+            rows.append(Row(what, rounds, faults, calls, len(wrong), remarks=wrong[:5]))
     return rows
 
 
