@@ -336,9 +336,11 @@ SELECT w.workflow_id,
 FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id IS NOT NULL GROUP BY w.id;
 
--- name: drop_stray_rows
--- Removes rows whose workflow is not there.
-DELETE FROM executions WHERE workflow NOT IN (SELECT id FROM workflows);
+-- name: save_counted
+-- Writes the counters of a workflow whose rows were counted.
+UPDATE workflows
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+WHERE id = ?;
 
 -- name: count_stray_rows
 -- The number of rows whose workflow is not there.

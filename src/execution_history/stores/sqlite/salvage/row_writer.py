@@ -83,7 +83,7 @@ class RowWriter:
                 continue
             revision, time = self._states.get(name, (0, 0))
             values = (*counts, max(revision, newest), max(time, updated_at), number)
-            connection.execute(query("save_workflow"), values)
+            connection.execute(query("save_counted"), values)
             self.records += sum(counts)
         [(newest, _)] = rows(connection, "newest_revisions")
         connection.execute(query("save_feed_revision"), (max(newest, self._feed[0]),))
