@@ -16,7 +16,7 @@ from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.protocol import LARGEST_ANSWER, Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
 from execution_history.stores.sqlite.connections import BUSY_MS, load_dictionaries
 from execution_history.stores.sqlite.error_mapping import faults
@@ -27,8 +27,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 NO_LIMIT: Final = 1 << 62
 """The limit with which documents of any size are read."""
 
-LARGEST_BATCH: Final = 8 * 1024 * 1024
-"""Bytes of documents after which a batch ends."""
 
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_REMEMBERED: Final = 1_000
@@ -139,7 +137,7 @@ class Documents:
                 else:
                     bodies.append(body)
                     size += len(body)
-                if size >= LARGEST_BATCH or number == limit:
+                if size >= LARGEST_ANSWER or number == limit:
                     return Batch(bodies, scan_token(seq), tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 
