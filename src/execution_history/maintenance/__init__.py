@@ -1,0 +1,1 @@
+"""What keeps a history well: backups, and archives of old months."""
