@@ -144,6 +144,8 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        if serving:
+            _begin_jobs(service, settings, stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -164,6 +166,7 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
         "store": str(Path(folder) / "history"),
         "accounts": {},
         "mirror_folder": None,
+        "backup": None,
         "sandbox_port": 0,
     }
     return settings.model_copy(update=changes)
@@ -236,6 +239,18 @@ async def _begin_mirror(
     await mirror.start()
     stack.push_async_callback(mirror.aclose)
     return mirror
+
+
+def _begin_jobs(service: ExecutionHistoryService, settings: Settings, stack: AsyncExitStack) -> None:
+    """Begin what *settings* let run periodically, until *stack* ends."""
+    if settings.backup is None:
+        return
+    from execution_history.jobs.schedule import Schedule  # noqa: PLC0415 - only where something is to be done
+    from execution_history.maintenance.backup.schedule import backup_job  # noqa: PLC0415 - as above
+
+    schedule = Schedule(service, [backup_job(service, settings.backup)])
+    schedule.start()
+    stack.push_async_callback(schedule.aclose)
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

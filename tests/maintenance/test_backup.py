@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from execution_history import ExecutionHistoryService
-from execution_history.errors import BackupDamaged, BackupFailed, BackupNotFound
+from execution_history.errors import BackupDamaged, BackupFailed, BackupNotFound, InvalidInput
 from execution_history.maintenance.backup import (
     BackupTarget,
     back_up,
@@ -48,7 +48,7 @@ async def contents(store: HistoryStore) -> list[object]:
     service = ExecutionHistoryService(store)
     entries = [(entry.name, entry.value) for entry in await service.registry() if entry.name.kind != "backup"]
     lines = [(line.at, line.actor, line.action, line.details) for line in await store.audit(0, 10_000)]
-    return [await everything(store), entries, [line for line in lines if line[2] != "backup"]]
+    return [await everything(store), entries, [line for line in lines if line[2] not in ("backup", "restore")]]
 
 
 async def restored(target: BackupTarget, place: str, at: str = "") -> list[object]:
@@ -311,7 +311,7 @@ async def test_a_history_that_is_there_is_never_written_over(tmp_path: Path, tar
     async with ExecutionHistoryService(place) as service:
         await service.create_execution_record("mine", "m")
     before = sorted(path.name for path in place.iterdir())
-    with pytest.raises(BackupFailed, match=r"There is something in .* already"):
+    with pytest.raises(InvalidInput, match=r"There is something in .* already"):
         await restore(target, Settings(store=str(place)))
     assert before == sorted(path.name for path in place.iterdir())
     report = await restore(target, Settings(store=str(place)), replace=True)
@@ -329,9 +329,9 @@ async def test_a_database_with_a_history_is_refused(postgres: PostgresServer, ta
     with postgres.new_history() as place:
         async with ExecutionHistoryService(place) as service:
             await service.create_execution_record("w", "e")
-        with pytest.raises(BackupFailed, match=r"There is a history in .* already"):
+        with pytest.raises(InvalidInput, match=r"There is a history in .* already"):
             await restore(target, Settings(store=place))
-        with pytest.raises(BackupFailed, match="cannot be moved aside"):
+        with pytest.raises(InvalidInput, match="cannot be moved aside"):
             await restore(target, Settings(store=place), replace=True)
 
 
@@ -374,8 +374,8 @@ async def test_what_a_newer_version_wrote_is_not_read(target: BackupTarget) -> N
     """The sentence says what to do."""
     from execution_history.maintenance.backup.manifest import Manifest, sealed  # noqa: PLC0415
 
-    newer = Manifest(format=2, id="2026-01-01T000000Z-abcd", version="9", source="s", created_at=0, revision=0,
-                     audited=0, records=0, deletions=0, entries=0, audit_lines=0, segments=())  # fmt: skip
+    newer = Manifest(format=2, id="2026-01-01T000000Z-abcd", version="9", source="s", created_at=0, moment=0,
+                     revision=0, audited=0, records=0, deletions=0, entries=0, audit_lines=0, segments=())  # fmt: skip
     target.write(f"{newer.id}/manifest.json", sealed(newer)[0])
     with pytest.raises(BackupDamaged, match="upgrade this one"):
         await verify(target)

@@ -36,6 +36,8 @@ COMMANDS: Final = {
     "import": "transfer.import_runs",
     "copy": "copy_history.copy_history",
     "mirror": "mirror.mirror",
+    "backup": "backup.backup",
+    "restore": "backup.restore",
     "views": "views.views",
     "workflows": "list.list_workflows",
     "name": "name.name",

@@ -70,10 +70,12 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
     match error:
         case errors.StoreError():
             return ExitCode.STORE_TROUBLE
-        case errors.ExportFailed():
-            return ExitCode.FAULT
-        case errors.ExecutionNotFound() | errors.ViewNotFound():
+        case errors.ExecutionNotFound() | errors.ViewNotFound() | errors.BackupNotFound():
             return ExitCode.NOT_FOUND
+        case errors.BackupDamaged():
+            return ExitCode.SOME_REFUSED
+        case errors.ExportFailed() | errors.BackupFailed():
+            return ExitCode.FAULT
     return ExitCode.WRONG_CALL
 
 

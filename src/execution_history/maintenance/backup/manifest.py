@@ -49,7 +49,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         version: the version of the program that wrote it.
         source: the name of the store, without a password.
         created_at: when it began (milliseconds).
-        revision: the change up to which it is complete: its moment.
+        moment: the time at which the history was what it holds (milliseconds).
+        revision: the change up to which it is complete.
         audited: the number of the last line of the audit log.
         parent: the backup that it follows; ``None`` where it is full.
         parent_checksum: that of the parent's manifest.
@@ -69,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     source: str
     created_at: int
+    moment: int
     revision: int
     audited: int
     parent: str | None = None

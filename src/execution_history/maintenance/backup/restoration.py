@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from execution_history.errors import BackupDamaged, BackupFailed, quoted
+import orjson
+
+from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
 from execution_history.maintenance.backup.restore_place import place_for
@@ -33,6 +35,9 @@ from execution_history.transfer.progress import (
     to_its_end,
 )
 
+RESTORE_ACTION: Final = "restore"
+"""The line of the audit log that a restored history has at the end."""
+
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 1024 * 1024
 
@@ -43,7 +48,7 @@ class RestoreReport:
 
     Attributes:
         id: the backup.
-        created_at: its moment (milliseconds).
+        moment: the time at which the history was this (milliseconds).
         chain: the number of backups that were read for it.
         records: the records that were restored and compared.
         size: their bytes.
@@ -55,7 +60,7 @@ class RestoreReport:
     """
 
     id: str
-    created_at: int
+    moment: int
     chain: int
     records: int
     size: int
@@ -92,7 +97,8 @@ async def restore(
     Raises:
         BackupNotFound: there is no such backup.
         BackupDamaged: it is damaged.
-        BackupFailed: the store is not empty, or cannot be replaced.
+        InvalidInput: the store is not empty, or cannot be replaced.
+        BackupFailed: a backup could not be read, or a folder not be made.
         StoreError: the store could not be written.
     """
     backups = await in_thread(read_backups, target)
@@ -101,6 +107,8 @@ async def restore(
         async with ExecutionHistoryService(store_of(place.settings)) as service:
             await _check_empty(service, settings.store)
             report = await _restore_into(service, target, chain, on_progress)
+            details = {"place": target.name, "id": report.id, "records": report.records}
+            await service.append_audit(RESTORE_ACTION, RESTORE_ACTION, orjson.dumps(details))
         aside = await in_thread(place.take_name)
         return dataclasses.replace(report, replaced=None if aside is None else str(aside))
 
@@ -140,10 +148,10 @@ async def _check_empty(service: ExecutionHistoryService, store: str) -> None:
     """Refuse a store that has anything in it.
 
     Raises:
-        BackupFailed: it has.
+        InvalidInput: it has.
     """
     if await service.workflow_summaries() or await service.registry() or await service.audit(0, 1):
-        raise BackupFailed(
+        raise InvalidInput(
             "There is a history in %(store)s already: name an empty place with --store; a folder's can be moved aside "
             "with --replace.",
             store=quoted(shown_store(store)),
@@ -188,7 +196,7 @@ async def _restore_into(
         )
     return RestoreReport(
         id=manifest.id,
-        created_at=manifest.created_at,
+        moment=manifest.moment,
         chain=len(chain),
         records=found.count,
         size=found.size,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from execution_history.clock import now_ms
-from execution_history.errors import BackupFailed, quoted
+from execution_history.errors import BackupFailed, InvalidInput, quoted
 from execution_history.maintenance.backup.manifest import id_at
 from execution_history.records.redaction import shown_store
 from execution_history.settings import Settings
@@ -51,12 +51,13 @@ def place_for(settings: Settings, *, replace: bool) -> Iterator[RestorePlace]:
     """Yield the place for the store that *settings* name.
 
     Raises:
-        BackupFailed: there is a history already and *replace* is not given, or it cannot be moved aside.
+        InvalidInput: there is a history already and *replace* is not given, or it cannot be moved aside.
+        BackupFailed: the folder cannot be made.
     """
     place = place_named(settings.store)
     if place.folder is None:
         if replace or place.kind == "memory":
-            raise BackupFailed(
+            raise InvalidInput(
                 "A history in %(store)s cannot be moved aside: name an empty folder or database with --store.",
                 store=quoted(shown_store(settings.store)),
             )
@@ -65,13 +66,13 @@ def place_for(settings: Settings, *, replace: bool) -> Iterator[RestorePlace]:
     folder = place.folder.absolute()
     with _faults(folder):
         if not replace and _has_content(folder):
-            raise BackupFailed(
+            raise InvalidInput(
                 "There is something in %(folder)s already: name an empty folder with --store, or move it aside with "
                 "--replace.",
                 folder=quoted(folder),
             )
         if folder.is_mount():
-            raise BackupFailed(
+            raise InvalidInput(
                 "%(folder)s is the root of a file system, which cannot take the place of another folder: name a folder "
                 "in it with --store.",
                 folder=quoted(folder),

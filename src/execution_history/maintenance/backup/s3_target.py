@@ -7,6 +7,7 @@ what the machine has on Amazon's own servers.
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Final
@@ -21,6 +22,9 @@ from execution_history.maintenance.backup.manifest import missing_file
 from execution_history.records.redaction import without_credentials
 
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_SAID: Final = re.compile(r"<Message>([^<]+)</Message>")
+"""What a server says of an error, in the middle of what the client says."""
+
 _LONGEST_REASON: Final = 200
 _TIMEOUT: Final = timedelta(seconds=60)
 
@@ -100,10 +104,11 @@ class S3Target:
                 place=quoted(self._name),
             ) from error
         except (BaseError, OSError) as error:
-            reason = without_credentials(" ".join(str(error).split("\n\nDebug source")[0].split()))
+            said = _SAID.search(str(error))
+            reason = said[1] if said else " ".join(str(error).split("\n\nDebug source")[0].split())
             raise BackupFailed(
                 "The backups in %(place)s cannot be read or written (%(reason)s): check the bucket, and that "
                 "AWS_ENDPOINT_URL and AWS_REGION are those of its server.",
                 place=quoted(self._name),
-                reason=shortened(reason, _LONGEST_REASON).rstrip("."),
+                reason=shortened(without_credentials(reason), _LONGEST_REASON).rstrip("."),
             ) from error

@@ -51,7 +51,9 @@ class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_late(self, now: int) -> bool:
         """Return whether there should have been a later one by *now*: two periods have passed without one."""
-        return self.every_ms is not None and (self.last is None or now - self.last.ended_at > 2 * self.every_ms)
+        if self.every_ms is None or self.last is None:
+            return False
+        return now - self.last.ended_at > 2 * self.every_ms
 
 
 async def status_of(service: HistoryReplication, place: str) -> BackupStatus:

@@ -17,7 +17,7 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, FeedExpired, Message, message_of, quoted
-from execution_history.followers.lease_keeper import LeaseKeeper
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.lines import line_of_change, lines_of_audit, lines_of_entries
 from execution_history.maintenance.backup.manifest import MANIFEST, KnownBackup, Manifest, id_at, sealed
@@ -63,7 +63,7 @@ class BackupReport:
 
 def shown(manifest: Manifest) -> dict[str, Any]:
     """Return what a backup holds as an object, without its files."""
-    names = ("id", "parent", "source", "created_at", "revision", "reason", "records", "deletions", "entries")
+    names = ("id", "parent", "source", "created_at", "moment", "revision", "reason", "records", "deletions", "entries")
     plain = {name: getattr(manifest, name) for name in (*names, "audit_lines", "total", "damaged_count", "size")}
     return {**plain, "kind": manifest.kind, "files": len(manifest.segments)}
 
@@ -202,7 +202,8 @@ class _Backup:
         clock: Callable[[], int],
     ) -> None:
         self._service, self._target, self._plan, self._on_progress = service, target, plan, on_progress
-        self._created_at = clock()
+        self._clock = clock
+        self._created_at = self._moment = clock()
         self._id = id_at(self._created_at, uuid4().hex[:4])
         self._writer = SegmentWriter(target, self._id)
         self._revision = self._audited = 0
@@ -228,6 +229,7 @@ class _Backup:
             version=_version(),
             source=self._service.location or "memory:",
             created_at=self._created_at,
+            moment=self._moment,
             revision=self._revision,
             audited=self._audited,
             parent=None if parent is None else parent.manifest.id,
@@ -263,6 +265,7 @@ class _Backup:
         """Write what has changed since the revision that was reached, up to an answer that reaches the feed's end."""
         is_at_end = False
         while not is_at_end:
+            self._moment = self._clock()
             changes = await self._service.changes(self._revision, _CHANGES_AT_ONCE, documents=True)
             size = sum(len(change.document or b"") for change in changes)
             is_at_end = len(changes) < _CHANGES_AT_ONCE and size < LARGEST_ANSWER

@@ -14,6 +14,7 @@ from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.web.api.backups import add_backups
 from execution_history.web.api.bulk import add_bulk, add_changes
 from execution_history.web.api.live import add_live
 from execution_history.web.api.overview import add_overview
@@ -78,6 +79,7 @@ def history_router(
     add_bulk(router, service)
     add_changes(router, service)
     add_views(router, service)
+    add_backups(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)

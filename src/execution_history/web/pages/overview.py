@@ -13,8 +13,12 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import Message
 from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.maintenance.backup.status import BackupStatus, statuses
+from execution_history.presentation.backup_notice import backup_problem
+from execution_history.presentation.formatting import clock
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.recording.recorder import Recorder
@@ -76,7 +80,8 @@ class OverviewPages:
         """Render the overview, or the first steps where nothing is recorded yet."""
         viewer, state = viewer_for(request), overview_state(request)
         found = await self._overview(state.window, viewer)
-        problems = [*self._health.problems, *self.recorder.problems()]
+        backups = await statuses(self.service)
+        problems = [*self._health.problems, *self.recorder.problems(), *_problems_of(backups, viewer)]
         unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
             "state": state,
@@ -85,6 +90,7 @@ class OverviewPages:
             "problems": problems,
             "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
+            "backups": [each for each in backups if each.last is not None],
             **self._failures(found, state, viewer),
             **await self._workflows(found, state, viewer),
             "base": str(request.base_url).rstrip("/"),
@@ -187,3 +193,9 @@ class OverviewPages:
         if health != self._health:
             self._health = health
             self._known.clear()
+
+
+def _problems_of(backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
+    """Return a sentence for each place whose last backup failed or is late."""
+    found = (backup_problem(each, viewer.now, lambda moment: clock(moment, viewer.zone)) for each in backups)
+    return [problem for problem in found if problem is not None]
