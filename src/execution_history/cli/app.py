@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "mirror": "mirror.mirror",
     "backup": "backup.backup",
     "restore": "backup.restore",
+    "archive": "archive.archive",
     "views": "views.views",
     "workflows": "list.list_workflows",
     "name": "name.name",

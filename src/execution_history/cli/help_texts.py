@@ -141,6 +141,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "and the audit log. Any kind of store can be restored into any other."
         ),
     ),
+    "archive": (
+        N_("Write the runs of old months that have ended into files, one for each month."),
+        N_(
+            "Such a file is a history that is only read: list, search, show, stats and `serve` open it with --store "
+            "FILE. With --remove, a run leaves the history once its archive has proven to hold it byte for byte; runs "
+            "that are pinned, rated, tagged keep or unfinished stay. Months are those of this machine's time zone."
+        ),
+    ),
     "copy": (
         N_(
             "Copy a whole history into another store, such as a folder into PostgreSQL, and compare both byte for byte."
@@ -247,6 +255,11 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "backup s3://backups/history --keep 4",
         "backup list /backup/history",
         "backup verify /backup/history --at 2026-11-30",
+    ),
+    "archive": (
+        "archive /archive/history --before 2026-06",
+        "archive /archive/history --before 2026-06 --remove",
+        "list --store /archive/history/2026-05.db",
     ),
     "restore": (
         "restore /backup/history --store data/restored",

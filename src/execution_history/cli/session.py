@@ -191,7 +191,8 @@ class Session:
     def _has_folder(self) -> bool:
         from execution_history.stores.factory import place_named  # noqa: PLC0415 - `--help` and completion need none
 
-        return place_named(self.settings().store).folder is not None
+        folder = place_named(self.settings().store).folder
+        return folder is not None and not folder.is_file()  # which is an archive
 
 
 def turn_on_garbage_collection() -> None:

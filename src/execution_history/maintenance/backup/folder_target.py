@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.errors import NO_SPACE, BackupFailed, quoted
 from execution_history.maintenance.backup.manifest import missing_file
+from execution_history.transfer.atomic_output import sync_folder
 
 _PARTIAL: Final = ".partial"
 
@@ -59,7 +60,7 @@ class FolderTarget:
                 temporary.unlink(missing_ok=True)
                 raise
             for folder in (path.parent, self._folder):
-                _sync(folder)
+                sync_folder(folder)
 
     def delete(self, names: Iterable[str]) -> None:
         """See :meth:`BackupTarget.delete`; a backup's folder goes with its last file."""
@@ -91,13 +92,3 @@ class FolderTarget:
                 place=quoted(self._folder),
                 reason=error.strerror or error,
             ) from error
-
-
-def _sync(folder: Path) -> None:
-    """Flush the names in *folder* to the disk, where the system lets folders be opened."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -5,8 +5,7 @@ Every record in the backup then is as it was at the moment of that answer, which
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -17,7 +16,6 @@ import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, FeedExpired, Message, message_of, quoted
-from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.lines import line_of_change, lines_of_audit, lines_of_entries
 from execution_history.maintenance.backup.manifest import MANIFEST, KnownBackup, Manifest, id_at, sealed
@@ -25,13 +23,13 @@ from execution_history.maintenance.backup.rotation import remove_old
 from execution_history.maintenance.backup.segments import SegmentWriter
 from execution_history.maintenance.backup.status import KIND, BackupStatus, Failure, LastBackup, save_status, status_of
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
+from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
 from execution_history.stores.protocol import LARGEST_ANSWER, Change
 from execution_history.transfer.named_records import NamedRecords
 from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, read_ahead
 
-LEASE_MS: Final = 60_000
 AUDIT_ACTION: Final = "backup"
 
 _CHANGES_AT_ONCE: Final = 1_000
@@ -100,7 +98,12 @@ async def back_up(
     await service.open()
     began = time.monotonic()
     status = await status_of(service, target.name)
-    async with _alone(service, target.name):
+    refusal = Message(
+        "Another process is making a backup in %(place)s now: wait until it has ended, a minute at most if it was "
+        "killed.",
+        place=quoted(target.name),
+    )
+    async with sole(service, f"backup:{target.name}", refusal):
         try:
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
             manifest = await _Backup(service, target, plan, on_progress, clock).made()
@@ -124,30 +127,6 @@ async def back_up(
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
         await service.append_audit(actor, AUDIT_ACTION, orjson.dumps({**details, "removed": removed}))
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
-
-
-@asynccontextmanager
-async def _alone(service: ExecutionHistoryService, place: str) -> AsyncIterator[None]:
-    """Keep other processes from making backups in *place* meanwhile.
-
-    Raises:
-        BackupFailed: one is making a backup now.
-        StoreError: the store could not be written.
-    """
-    keeper = LeaseKeeper(service, LEASE_MS, lambda: None)
-    await keeper.keep(f"backup:{place}")
-    try:
-        if keeper.trouble is not None:
-            raise keeper.trouble
-        if not keeper.is_held:
-            raise BackupFailed(
-                "Another process is making a backup in %(place)s now: wait until it has ended, a minute at most if it "
-                "was killed.",
-                place=quoted(place),
-            )
-        yield
-    finally:
-        await keeper.release()
 
 
 @dataclass(frozen=True, slots=True)
