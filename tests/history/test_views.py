@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +14,9 @@ pytestmark = pytest.mark.anyio
 FILTERS = (("status", "failed"), ("since", "24h"), ("tag", "a"), ("tag", "b"))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
-    """An empty history."""
-    place = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'history'}"
+@pytest.fixture
+async def service(place: str) -> AsyncIterator[ExecutionHistoryService]:
+    """An empty history of each kind of store."""
     async with ExecutionHistoryService(place) as service:
         yield service
 
@@ -86,3 +84,27 @@ async def test_what_is_no_view_in_the_registry_is_passed_over(service: Execution
     view = await service.views.save("One", FILTERS)
     await service.store.put_entry("view", "odd", value)
     assert [view] == await service.views.all()
+
+
+async def test_a_view_keeps_columns(service: ExecutionHistoryService) -> None:
+    """In their order, each once; none means the usual ones, and an unknown one is refused."""
+    view = await service.views.save("a", FILTERS, columns=["run,status", "tags", "run"])
+    assert ("run", "status", "tags") == view.columns == (await service.views.named("a")).columns
+    assert () == (await service.views.change(view.id, columns=())).columns
+    with pytest.raises(InvalidQuery, match="'colour'"):
+        await service.views.change(view.id, columns=["colour"])
+    await service.store.put_entry("view", "odd", b'{"name": "x", "columns": ["colour"]}')
+    await service.store.put_entry("view", "old", b'{"name": "old"}')
+    assert {"a", "old"} == {each.name for each in await service.views.all()}
+
+
+async def test_a_view_is_counted(service: ExecutionHistoryService) -> None:
+    """By the names that workflows have now; where several have that name it has no number."""
+    for workflow_id in ("w", "v"):
+        await service.create_execution_record(workflow_id, "e")
+    await service.name_workflow("w", name="Weather")
+    await service.follow_index()
+    view = await service.views.save("a", [("workflow", "Weather")])
+    assert {"count": 1, "count_is_exact": True} == (await service.views.count(view)).to_json()
+    await service.name_workflow("v", name="Weather")
+    assert {"count": None, "count_is_exact": None} == (await service.views.count(view)).to_json()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import orjson
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from execution_history.errors import ExecutionExists, IllegalTransition, InvalidCursor, StoreClosed
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
+from execution_history.records.contents import prune_contents
+from execution_history.records.replacement import Replacement
 from execution_history.stores.capabilities import Watched, flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport, ScanToken
 from tests.sample_records import change, changed, document, ids, page_of
@@ -103,6 +106,23 @@ async def test_an_interrupted_record_can_run_on_and_end(store: HistoryStore) -> 
     await store.create(document("a"))
     for status in ("interrupted", "running", "interrupted", "success"):
         assert await store.update("w", "a", change(status=status)) is not None
+
+
+async def test_a_replacement_takes_the_place_of_the_version_it_was_made_of(store: HistoryStore) -> None:
+    """It may shorten a finished record; a version that nobody has seen yet stays, and so does another status."""
+    await store.create(first := document("a", parameters={"secret": "x" * 200}))
+    ended = await store.update("w", "a", change(3_000, "success", output="y" * 200))
+    assert ended is not None
+    shorter = prune_contents(ended, 4_000, "r")
+    assert shorter is not None
+    stale = Replacement.by(replace(shorter, status="running"), ended.update_time)
+    assert [None, None] == [
+        await store.update("w", "a", Replacement.by(shorter, first.update_time)),
+        await store.update("w", "a", stale),
+    ]
+    assert await store.update("w", "a", Replacement.by(shorter, ended.update_time)) is not None
+    assert shorter.body == await store.get("w", "a")
+    assert await store.update("w", "a", Replacement.by(shorter, ended.update_time)) is None
 
 
 async def test_compare_and_set_leaves_another_status_alone(store: HistoryStore) -> None:

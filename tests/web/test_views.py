@@ -19,6 +19,10 @@ async def test_a_view_is_saved_counted_changed_and_deleted(web: Served) -> None:
     assert ({"status": "failed"}, "create_time", False) == (view["filters"], view["sort"], view["ascending"])
     [listed] = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
     assert (1, True, "Failed") == (listed["count"], listed["count_is_exact"], listed["name"])
+    columns = {"columns": ["run", "tags"]}
+    assert columns["columns"] == (await client.patch("/coze/views/Failed", json=columns)).json()["view"]["columns"]
+    assert 422 == (await client.patch("/coze/views/Failed", json={"columns": ["colour"]})).status_code
+    view = (await client.get("/coze/views")).json()["views"][0]
     changed = (await client.patch("/coze/views/Failed", json={"name": "Bad", "is_starred": True})).json()["view"]
     assert ("Bad", True, {"status": "failed"}) == (changed["name"], changed["is_starred"], changed["filters"])
     late = await client.patch(f"/coze/views/{view['id']}", json={"position": 3, "version": view["version"]})

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "name": "name.name",
     "show": "show.show",
     "delete": "delete.delete",
+    "changes": "changes.changes",
     "clear": "delete.clear",
 }
 """The module and function of each command, in the order of the help."""

@@ -13,6 +13,7 @@ from rich.text import Text
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import (
     AscendingOption,
+    ColumnsOption,
     CursorOption,
     Filters,
     PageSizeOption,
@@ -26,6 +27,7 @@ from execution_history.cli.options import (
 from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
+    chosen_lines,
     counts_of,
     notice_counts,
     notice_damaged,
@@ -42,6 +44,7 @@ from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import enumerated, status_word
+from execution_history.presentation.run_columns import columns_of
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection
 from execution_history.records.record import STATUSES
@@ -63,15 +66,18 @@ async def list_runs(
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
     view: ViewOption = None,
+    columns: ColumnsOption = None,
     *,
     filters: Filters,
 ) -> None:
     """Show one page of runs; a plain list is read without the index."""
+    shown = columns_of(columns or ())
     async with open_history(session) as history:
         if view is not None:
             saved = await history.service.views.named(view)
             filters = saved.words() | filters
             sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
+            shown = shown or saved.columns
         is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
         names, alike = await history.service.names(), list[str]()
         if is_plain:
@@ -87,8 +93,12 @@ async def list_runs(
         _print_json(session, found, is_plain=is_plain)
         return
     show_reach(session, found.reach)
-    session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
+    if shown:
+        session.output.lines(chosen_lines(session, found.documents, names, shown))
+    else:
+        session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
     order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
+    order += ["--columns", ",".join(shown)] if shown else []
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
     options = [*as_options(filters), *order, *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)

@@ -12,6 +12,7 @@ from execution_history.history.names import SHORTEST_PART
 from execution_history.history.overview import Overview
 from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.history.views import ViewCount
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
 from execution_history.query.breakdown import Breakdown
@@ -23,7 +24,7 @@ from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
 
-_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown | Overview)
+_Answer = TypeVar("_Answer", bound=Selection | Statistics | Breakdown | Overview | ViewCount)
 
 _INDEXING_SECONDS: Final = 2.0
 

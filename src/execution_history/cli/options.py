@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from execution_history.cli.completion import complete_run, complete_workflow, completes_kind
+from execution_history.cli.completion import complete_column, complete_run, complete_workflow, completes_kind
 from execution_history.cli.session import CommandFailed, LoopFactory, Session, Work
 from execution_history.clock import now_ms
 from execution_history.errors import N_
@@ -63,6 +63,15 @@ WorkflowOption = Annotated[
 ViewOption = Annotated[
     str | None,
     typer.Option("--view", metavar="NAME", help=N_("The runs of a saved view; other filters narrow them down.")),
+]
+ColumnsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--columns",
+        metavar="NAMES",
+        autocompletion=complete_column,
+        help=N_("The columns to show, in order, with commas: status,started,workflow,tags,output and so on."),
+    ),
 ]
 PageSizeOption = Annotated[int, typer.Option("--page-size", "-n", min=1, max=MAX_SIZE, help=N_("Runs per page."))]
 CursorOption = Annotated[

@@ -48,7 +48,7 @@ async def tag(
             bulk, found = history.service.bulk, await history.service.with_workflow_ids(found)
             if dry_run:
                 return await counted(session, bulk, found, "annotate")
-            return await followed(session, bulk, await bulk.annotate(found, annotation))
+            return await followed(session, bulk, await bulk.annotate(found, annotation, "cli"))
         record = await history.run(execute_id or "", workflow)
         workflow_id, execute_id = record["workflow_id"], record["execute_id"]
         changed = record if dry_run else await history.service.annotate(workflow_id, execute_id, annotation)

@@ -277,18 +277,6 @@ class HistoryReading:
             return None
         return await (await self._opened()).get(workflow_id, execute_id)
 
-    async def find_execution(self, execute_id: str) -> list[ExecutionRecord]:
-        """Return the records with this id in any workflow, newest first; usually one or none.
-
-        Raises:
-            InvalidIdentifier: the id is not text.
-            RecordDamaged: one of them cannot be read.
-            StoreError: the store could not be read.
-        """
-        if not may_exist(execute_id=execute_id):
-            return []
-        return [parsed(body) for body in await (await self._opened()).find(execute_id)]
-
     async def get_all_workflows(self) -> list[str]:
         """Return the ids of the workflows that have history, the one with the newest record first.
 

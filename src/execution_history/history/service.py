@@ -130,7 +130,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """Return the saved views of lists."""
         from execution_history.history.views import Views  # noqa: PLC0415 - as above
 
-        return Views(self.store, self._clock)
+        return Views(self.store, self._clock, self.with_workflow_ids)
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.

@@ -42,6 +42,11 @@ class Use(Flag):
     OF_BEGINNING = auto()
     """Who acts for the run, and where: that is settled when its record begins. Who changes a record of others would
     choose with whose token they act on it."""
+    CONTENT = auto()
+    """Contents of the run, as its input and output are: pruning removes it (:mod:`execution_history.records.contents`),
+    and redaction looks into it."""
+    CALLERS = auto()
+    """A caller's own: what pruning removes only where it is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def _caller_name(value: object) -> str | None:
 
 
 _NONE: Final = Use(0)
-_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE, _OURS, _OF_RUN, _OF_BEGINNING = Use
+_PLACED, _SEARCHED, _COMPARED, _SUMMARISED, _READ_WHOLE, _OURS, _OF_RUN, _OF_BEGINNING, _CONTENT, _CALLERS = Use
 
 # fmt: off
 ACCOUNT: Final = Key(
@@ -178,10 +183,10 @@ ENDED_AT: Final = Key(
     "records, coze/tracking, recording, transfer/coze_studio", _PLACED | _OF_RUN)
 INTERRUPT: Final = Key(
     "interrupt", _object, "What the run asks, as Coze describes it; null once that is answered.",
-    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN)
+    "coze/transport, coze/tracking", _PLACED | _SEARCHED | _SUMMARISED | _OF_RUN | _CONTENT)
 ANSWERS: Final = Key(
     "answers", _list, "What was answered to the run, and by whom, in order; when, and when it was asked.",
-    "coze/transport", _SEARCHED | _READ_WHOLE | _OF_RUN)
+    "coze/transport", _SEARCHED | _READ_WHOLE | _OF_RUN | _CONTENT)
 ASKED_UPSTREAM: Final = Key(
     "asked_upstream", _string, "Why the upstream did not say what became of the run.",
     "coze/tracking", _SEARCHED | _OF_RUN)
@@ -205,10 +210,10 @@ DURATION: Final = Key(
     "functions", _OF_RUN)
 TRACEBACK: Final = Key(
     "traceback", _string, "Where the error that ended a function was raised.",
-    "functions", _PLACED | _SEARCHED | _OF_RUN)
+    "functions", _PLACED | _SEARCHED | _OF_RUN | _CONTENT)
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
-    "functions", _SEARCHED | _COMPARED)
+    "functions", _SEARCHED | _COMPARED | _CONTENT)
 WORKFLOW_NAME: Final = Key(
     "workflow_name", text, "What the caller calls the workflow.",
     "callers", _SEARCHED)
@@ -222,10 +227,10 @@ RATING: Final = Key(
 NOTE: Final = Key("note", _string, "What people wrote about the run.", "people", _PLACED | _SEARCHED | _SUMMARISED)
 IMPORTED_FROM: Final = Key(
     "imported_from", _object, "What the system that a run was imported from knew beyond a record.",
-    "transfer/coze_studio", _SEARCHED)
+    "transfer/coze_studio", _SEARCHED | _CONTENT)
 ADOPTED_FIELDS: Final = Key(
     "adopted_fields", _object, "What a foreign record had beyond our keys, or in another type.",
-    "records", _SEARCHED)
+    "records", _SEARCHED | _CONTENT)
 RECORDING_IS_CUT: Final = Key(
     "recording_is_cut", _cuts, "Bytes that values had of which only beginnings are kept, by name; or true.",
     "records, functions, coze/transport", _PLACED | _OURS)
@@ -234,7 +239,7 @@ RECORDED_AS: Final = Key(
     "functions", _OURS)
 OUTPUT_TEXT: Final = Key(
     "output_text", _string, "The output as Coze wrote it, where its values cannot stand in JSON as they were.",
-    "coze/transport, coze/tracking", _PLACED | _OURS)
+    "coze/transport, coze/tracking", _PLACED | _OURS | _CONTENT)
 REQUEST_CHARSET: Final = Key(
     "request_charset", _string, "The charset in which the request was read, where that is not UTF-8.",
     "coze/transport", _OURS)
@@ -244,9 +249,14 @@ ANSWER_CHARSET: Final = Key(
 UNREAD: Final = Key(
     "unread", _string, "Why the request could not be read, of which the input is then as much as could be.",
     "coze/transport", _SEARCHED | _OURS)
+PRUNED: Final = Key(
+    "pruned", _object, "That contents were removed: at (milliseconds), bytes, how many, and rule, by which.",
+    "records", _PLACED | _SUMMARISED | _OURS)
 # fmt: on
 
-CALLERS_OWN: Final = Key("", _anything, "Whatever a caller keeps with its runs.", "callers", _SEARCHED | _COMPARED)
+CALLERS_OWN: Final = Key(
+    "", _anything, "Whatever a caller keeps with its runs.", "callers", _SEARCHED | _COMPARED | _CALLERS
+)
 """How a key is treated that has no meaning here."""
 
 KEYS: Final[Mapping[str, Key[Any]]] = {
@@ -255,7 +265,7 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, COST, UPSTREAM, RECORDER,
         TRANSITION, ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT,
         DURATION, TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
-        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME,
+        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME, PRUNED,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
-from execution_history.presentation import formatting, phrases
-from execution_history.presentation.change_sentence import change_sentence
+from execution_history.presentation import change_sentence as change_words
+from execution_history.presentation import formatting, phrases, run_columns
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.reprice_sentence import reprice_sentence
@@ -26,6 +26,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.forms import marked_as_demo
 from execution_history.web.pages.index_lag import index_line
+from execution_history.web.pages.list_columns import cell_class, linked_column
 from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
 
@@ -146,7 +147,9 @@ class Renderer:
             "filter_labels": LABELS,
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
-            "change_sentence": partial(change_sentence, translate),
+            "change_words": change_words,
+            "change_sentence": partial(change_words.change_sentence, translate),
+            "annotation_words": partial(change_words.annotation_words, translate),
             "reprice_sentence": partial(reprice_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
@@ -154,6 +157,10 @@ class Renderer:
             "presets": PRESETS,
             "shown_value": shown_value,
             "chip_label": chip_label,
+            "run_columns": run_columns,
+            "column_text": partial(run_columns.column_text, translate),
+            "cell_class": cell_class,
+            "linked_column": linked_column,
             "local_time": local_time,
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}

@@ -17,6 +17,7 @@ class ViewRequest(BaseModel):
     filters: dict[str, FilterWords] = Field(default_factory=dict, description=_FILTERS)
     sort: Text = Field("create_time", description="As of lists.")
     ascending: bool = Field(default=False, description="The smallest or oldest first.")
+    columns: list[Text] = Field(default_factory=list, description="Of the list, in order; none: the usual ones.")
     is_starred: bool = Field(default=False, description="Before those without a star.")
 
 
@@ -29,6 +30,7 @@ class ViewChange(BaseModel):
     filters: dict[str, FilterWords] | None = Field(None, description=_FILTERS)
     sort: Text | None = None
     ascending: bool | None = None
+    columns: list[Text] | None = None
     is_starred: bool | None = None
     position: int | None = Field(None, ge=0, le=1_000_000, description="Its place; the smaller the sooner.")
     version: int | None = Field(None, description="Refuse the change where the view has another version.")
