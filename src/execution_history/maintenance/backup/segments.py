@@ -13,8 +13,8 @@ from execution_history.transfer.progress import in_thread
 
 SegmentKind = Literal["records", "changes"]
 
-_TEXT_BYTES: Final = 16 * 1024 * 1024
-"""A segment ends with the line that reaches so many bytes."""
+_TEXT_BYTES: Final = 4 * 1024 * 1024
+"""A segment ends with the line that reaches so many bytes: few enough that nobody waits for them to be joined."""
 
 _LEVEL: Final = 3
 
