@@ -77,7 +77,7 @@ async def test_what_cannot_be_meant_is_refused_at_the_start(tmp_path: Path, monk
         ("KEEP", "0", "at least 1"),
         ("EVERY_HOURS", "0", "more than 0"),
         ("TO", " ", "must name a folder"),
-        ("EVRY", "1", "backup has to, every_hours, full_every_days, keep"),
+        ("EVERY", "1", "backup has to, every_hours, full_every_days, keep"),
     ):
         with monkeypatch.context() as changed:
             changed.setenv(f"EXECUTION_HISTORY_BACKUP__{name}", value)
