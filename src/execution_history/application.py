@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from pydantic import SecretStr
 
+from execution_history.backup_settings import BackupSettings
 from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
@@ -27,6 +28,7 @@ from execution_history.stores.opening import open_when_there
 
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
+    from execution_history.maintenance.backup.status import PlannedBackups
     from execution_history.sandbox import Sandbox
 
 DATABASE_SECONDS: Final = 30
@@ -38,6 +40,7 @@ class Application:
     """The open parts of the program, as the command line and the web use them.
 
     ``demo`` opens the demo beside the history; there is none where the history is the demo itself (``is_demo``).
+    ``backups`` are those that this process makes by itself.
     """
 
     settings: Settings
@@ -52,6 +55,7 @@ class Application:
     mirror: "MirrorFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
+    backups: "PlannedBackups | None" = None
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
@@ -144,8 +148,7 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
-        if serving:
-            _begin_jobs(service, settings, stack)
+        backups = _begin_backups(service, settings.backup if serving else None, stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -154,9 +157,8 @@ async def open_application(
         names, live = UpstreamNames(service, upstream), service.live
         if serving and running is not None and not demo:
             _learn_names(names, stack)
-        yield Application(
-            settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
-        )
+        parts = (service, recorder, upstream, runner, reconciler, names, live, running, mirror)
+        yield Application(settings, *parts, demo=beside, is_demo=demo, backups=backups)
 
 
 def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
@@ -241,16 +243,20 @@ async def _begin_mirror(
     return mirror
 
 
-def _begin_jobs(service: ExecutionHistoryService, settings: Settings, stack: AsyncExitStack) -> None:
-    """Begin what *settings* let run periodically, until *stack* ends."""
-    if settings.backup is None:
-        return
+def _begin_backups(
+    service: ExecutionHistoryService, settings: BackupSettings | None, stack: AsyncExitStack
+) -> "PlannedBackups | None":
+    """Begin to make the backups that *settings* plan, until *stack* ends; return what they plan."""
+    if settings is None:
+        return None
     from execution_history.jobs.schedule import Schedule  # noqa: PLC0415 - only where something is to be done
-    from execution_history.maintenance.backup.schedule import backup_job  # noqa: PLC0415 - as above
+    from execution_history.maintenance.backup.schedule import backup_job, planned_by  # noqa: PLC0415 - as above
 
-    schedule = Schedule(service, [backup_job(service, settings.backup)])
+    planned = planned_by(settings)
+    schedule = Schedule(service, [backup_job(service, settings)])
     schedule.start()
     stack.push_async_callback(schedule.aclose)
+    return planned
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

@@ -103,7 +103,7 @@ async def test_an_archive_refuses_every_change(months: HistoryStore, tmp_path: P
             lambda: old.delete_execution_record("w", "m1"),
             lambda: old.clear_workflow_history("w"),
             lambda: old.annotate("w", "m1", Annotation(note="x")),
-            lambda: old.views.save("x", {}),
+            lambda: old.views.save("x", []),
         ):
             with pytest.raises(StoreUnwritable, match=r"2026-05\.db' is an archive"):
                 await call()

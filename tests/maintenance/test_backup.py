@@ -223,7 +223,10 @@ async def test_a_backup_that_fails_is_none_and_is_known_to_have_failed(target: B
         await back_up(service, Full())
     [status] = await statuses(service)
     assert status.failure is not None
-    assert (whole.manifest.id, "There is no space left.") == (status.last and status.last.id, status.failure.problem)
+    assert (whole.manifest.id, "There is no space left.") == (
+        status.last and status.last.id,
+        str(status.failure.problem),
+    )
     assert [whole.manifest.id] == [each.manifest.id for each in (await known_backups(target)).all]
     again = await back_up(service, target)
     assert (whole.manifest.id, 1) == (again.manifest.parent, again.manifest.records)

@@ -15,7 +15,7 @@ class _Failure(Protocol):
     @property
     def at(self) -> int: ...
     @property
-    def problem(self) -> str: ...
+    def problem(self) -> Message: ...
 
 
 class _Status(Protocol):
@@ -25,16 +25,15 @@ class _Status(Protocol):
     def last(self) -> _Last | None: ...
     @property
     def failure(self) -> _Failure | None: ...
-    def is_late(self, now: int) -> bool: ...
 
 
-def backup_problem(status: _Status, now: int, moment: Callable[[int], object]) -> Message | None:
-    """Return what is wrong with the backups in one place at *now*; ``None`` where nothing is.
+def backup_problem(status: _Status, moment: Callable[[int], object], *, is_late: bool) -> Message | None:
+    """Return what is wrong with the backups in one place; ``None`` where nothing is.
 
     Args:
         status: what is known of them.
-        now: milliseconds since the epoch.
         moment: formats a time (milliseconds) in the reader's zone.
+        is_late: whether there should have been a later one.
     """
     if status.failure is not None:
         return Message(
@@ -43,7 +42,7 @@ def backup_problem(status: _Status, now: int, moment: Callable[[int], object]) -
             time=moment(status.failure.at),
             problem=status.failure.problem,
         )
-    if status.last is not None and status.is_late(now):
+    if status.last is not None and is_late:
         return Message(
             "There has been no backup to %(place)s since %(time)s.",
             place=status.place,

@@ -54,7 +54,7 @@ class AuditLine(msgspec.Struct, tag_field="op", tag="audit"):
 Line: TypeAlias = Put | Deletion | EntryValue | EntryRemoval | AuditLine
 
 _encode = msgspec.json.Encoder().encode
-_decoder = msgspec.json.Decoder(Line)
+_decoder: "msgspec.json.Decoder[Line]" = msgspec.json.Decoder(Line)
 
 
 def line_of_change(change: Change) -> bytes | None:

@@ -3,10 +3,12 @@
 These entries belong to the store that was backed up: backups leave them out, so that a restored history begins anew.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
+from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
 from execution_history.maintenance.backup.manifest import Kind
 from execution_history.stores.administration import EntryName
@@ -28,10 +30,24 @@ class LastBackup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Why the last try failed, in English, and when (milliseconds)."""
+    """Why the last try failed: the sentence's msgid with its arguments; and when (milliseconds)."""
 
     at: int
-    problem: str
+    msgid: str
+    arguments: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, error: Exception, at: int) -> "Failure":
+        """Return that of *error*."""
+        message = message_of(error)
+        if not isinstance(message, Message):
+            return cls(at, message)
+        return cls(at, message.msgid, {name: str(value) for name, value in message.arguments.items()})
+
+    @property
+    def problem(self) -> Message:
+        """The sentence, which can be translated."""
+        return Message(self.msgid, **self.arguments)
 
 
 class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,19 +57,24 @@ class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
         place: the folder or bucket.
         last: the newest backup, ``None`` before there was one.
         failure: what went wrong with a later one; ``None`` where nothing did.
-        every_ms: how often a server makes one; ``None`` where no server does.
     """
 
     place: str
     last: LastBackup | None = None
     failure: Failure | None = None
-    every_ms: int | None = None
 
-    def is_late(self, now: int) -> bool:
+    def is_late(self, planned: "PlannedBackups | None", now: int) -> bool:
         """Return whether there should have been a later one by *now*: two periods have passed without one."""
-        if self.every_ms is None or self.last is None:
+        if planned is None or self.last is None or planned.place != self.place:
             return False
-        return now - self.last.ended_at > 2 * self.every_ms
+        return now - self.last.ended_at > 2 * planned.every_ms
+
+
+class PlannedBackups(NamedTuple):
+    """The backups that this process makes by itself: where, and how often (milliseconds)."""
+
+    place: str
+    every_ms: int
 
 
 async def status_of(service: HistoryReplication, place: str) -> BackupStatus:
@@ -73,6 +94,22 @@ async def statuses(service: HistoryReplication) -> list[BackupStatus]:
         StoreError: the store could not be read.
     """
     return [_read(entry.value, entry.name.key) for entry in await service.entries(KIND)]
+
+
+def current(found: Sequence[BackupStatus], planned: PlannedBackups | None) -> list[BackupStatus]:
+    """Return those that there is still something to tell of.
+
+    That are the planned ones, the place of the newest backup, and those where one has failed since. What is of no use
+    any more, such as a place that was mistyped once, is left out.
+    """
+    newest = max((each.last.ended_at for each in found if each.last is not None), default=0)
+    return [
+        each
+        for each in found
+        if (planned is not None and planned.place == each.place)
+        or (each.last is not None and each.last.ended_at == newest)
+        or (each.failure is not None and each.failure.at > newest)
+    ]
 
 
 async def save_status(service: HistoryReplication, status: BackupStatus) -> None:

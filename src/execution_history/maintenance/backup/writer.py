@@ -15,7 +15,7 @@ from uuid import uuid4
 import orjson
 
 from execution_history.clock import now_ms
-from execution_history.errors import BackupFailed, FeedExpired, Message, message_of, quoted
+from execution_history.errors import BackupFailed, FeedExpired, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.lines import line_of_change, lines_of_audit, lines_of_entries
 from execution_history.maintenance.backup.manifest import MANIFEST, KnownBackup, Manifest, id_at, sealed
@@ -73,7 +73,6 @@ async def back_up(
     full: bool = False,
     keep: int | None = None,
     full_every_ms: int | None = None,
-    every_ms: int | None = None,
     actor: str = "backup",
     on_progress: OnProgress = no_progress,
     clock: Callable[[], int] = now_ms,
@@ -86,7 +85,6 @@ async def back_up(
         full: make a full one in any case.
         keep: how many full backups stay, each with those that need it; older ones are removed. All, unless given.
         full_every_ms: how old the last full one may be for another incremental one (milliseconds).
-        every_ms: how often backups are made, for the status.
         actor: who makes it, for the audit log.
         on_progress: called now and then.
         clock: milliseconds since the epoch.
@@ -109,10 +107,8 @@ async def back_up(
             manifest = await _Backup(service, target, plan, on_progress, clock).made()
             removed = await in_thread(remove_old, target, manifest.source, keep, clock())
         except Exception as error:
-            failure = Failure(clock(), str(message_of(error)))
-            await save_status(
-                service, BackupStatus(place=target.name, last=status.last, failure=failure, every_ms=every_ms)
-            )
+            failure = Failure.of(error, clock())
+            await save_status(service, BackupStatus(place=target.name, last=status.last, failure=failure))
             raise
         last = LastBackup(
             id=manifest.id,
@@ -123,7 +119,7 @@ async def back_up(
             records=manifest.records,
             size=manifest.size,
         )
-        await save_status(service, BackupStatus(place=target.name, last=last, every_ms=every_ms))
+        await save_status(service, BackupStatus(place=target.name, last=last))
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
         await service.append_audit(actor, AUDIT_ACTION, orjson.dumps({**details, "removed": removed}))
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
@@ -219,7 +215,7 @@ class _Backup:
             entries=self._entries,
             audit_lines=self._lines,
             total=total,
-            damaged=tuple(map(tuple, self._damaged.keys)),
+            damaged=tuple((key.workflow_id, key.execute_id) for key in self._damaged.keys),
             damaged_count=self._damaged.count,
             segments=tuple(self._writer.segments),
         )

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from execution_history.errors import Message
 from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.backup.status import BackupStatus, statuses
+from execution_history.maintenance.backup.status import BackupStatus, PlannedBackups, current, statuses
 from execution_history.presentation.backup_notice import backup_problem
 from execution_history.presentation.formatting import clock
 from execution_history.query.fields import RecordFilter
@@ -61,11 +61,13 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
+        planned: the backups that this process makes.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
+    planned: PlannedBackups | None = None
     _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
     _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
@@ -80,8 +82,8 @@ class OverviewPages:
         """Render the overview, or the first steps where nothing is recorded yet."""
         viewer, state = viewer_for(request), overview_state(request)
         found = await self._overview(state.window, viewer)
-        backups = await statuses(self.service)
-        problems = [*self._health.problems, *self.recorder.problems(), *_problems_of(backups, viewer)]
+        backups = current(await statuses(self.service), self.planned)
+        problems = [*self._health.problems, *self.recorder.problems(), *self._problems_of(backups, viewer)]
         unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
             "state": state,
@@ -175,6 +177,16 @@ class OverviewPages:
 
         return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
 
+    def _problems_of(self, backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
+        """Return a sentence for each place whose last backup failed or is late."""
+        found = (
+            backup_problem(
+                each, lambda moment: clock(moment, viewer.zone), is_late=each.is_late(self.planned, viewer.now)
+            )
+            for each in backups
+        )
+        return [problem for problem in found if problem is not None]
+
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
@@ -194,9 +206,3 @@ class OverviewPages:
         if health != self._health:
             self._health = health
             self._known.clear()
-
-
-def _problems_of(backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
-    """Return a sentence for each place whose last backup failed or is late."""
-    found = (backup_problem(each, viewer.now, lambda moment: clock(moment, viewer.zone)) for each in backups)
-    return [problem for problem in found if problem is not None]

@@ -16,7 +16,7 @@ class LastBackupShape(BaseModel):
 
 
 class BackupFailureShape(BaseModel):
-    """Why a backup failed, in English."""
+    """Why a backup failed, in the language of the request."""
 
     at: int
     problem: str
@@ -28,8 +28,14 @@ class BackupShape(BaseModel):
     place: str
     last: LastBackupShape | None = Field(description="The newest; null before there was one.")
     failure: BackupFailureShape | None = Field(description="What went wrong with a later one; null where nothing did.")
-    every_ms: int | None = Field(description="How often a server makes one; null where no server does.")
     is_late: bool = Field(description="Two such periods have passed without one.")
+
+
+class PlannedBackupsShape(BaseModel):
+    """The backups that this server makes by itself."""
+
+    place: str
+    every_ms: int
 
 
 class BackupsAnswer(BaseModel):
@@ -37,3 +43,4 @@ class BackupsAnswer(BaseModel):
 
     success: bool
     backups: list[BackupShape] = Field(description="By place.")
+    planned: PlannedBackupsShape | None = Field(description="What this server makes by itself; null for nothing.")
