@@ -1,6 +1,7 @@
 """Backups: whole or what has changed, of histories in use, restored as they were into any store."""
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+import zstandard
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import BackupDamaged, BackupFailed, BackupNotFound, InvalidInput
@@ -336,6 +338,27 @@ async def test_a_database_with_a_history_is_refused(postgres: PostgresServer, ta
             await restore(target, Settings(store=place))
         with pytest.raises(InvalidInput, match="cannot be moved aside"):
             await restore(target, Settings(store=place), replace=True)
+
+
+async def test_records_can_be_read_without_this_program(target: BackupTarget) -> None:
+    """Unpacked, a segment of records has a stored record on each line, as an export into JSON Lines."""
+    store = MemoryStore()
+    await fill(store)
+    manifest = (await back_up(ExecutionHistoryService(store), target)).manifest
+    packed = target.read(f"{manifest.id}/{manifest.segments[0].name}")
+    lines = zstandard.ZstdDecompressor().decompress(packed).splitlines()
+    assert await everything(store) == lines
+
+
+async def test_a_restore_that_was_killed_leaves_nothing_for_ever(tmp_path: Path, target: BackupTarget) -> None:
+    """Its folder, which is none of a history, goes a day later with the next restore."""
+    await back_up(ExecutionHistoryService(MemoryStore()), target)
+    left, other = tmp_path / ".history.abc.restoring", tmp_path / ".history.now.restoring"
+    for folder in (left, other):
+        folder.mkdir()
+    os.utime(left, (0, 0))
+    await restore(target, Settings(store=str(tmp_path / "history")))
+    assert {"backups", "history", other.name} == {path.name for path in tmp_path.iterdir()}
 
 
 async def test_a_restore_that_fails_leaves_nothing(tmp_path: Path, target: BackupTarget) -> None:

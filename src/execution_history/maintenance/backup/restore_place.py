@@ -1,17 +1,23 @@
 """The store that a backup is restored into: a folder takes its name once it is complete, a database is filled."""
 
+import glob
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, InvalidInput, quoted
 from execution_history.maintenance.backup.manifest import id_at
 from execution_history.records.redaction import shown_store
+from execution_history.records.time_units import DAY_MS
 from execution_history.settings import Settings
 from execution_history.stores import place_named
+
+_SUFFIX: Final = ".restoring"
 
 
 class RestorePlace:
@@ -78,11 +84,19 @@ def place_for(settings: Settings, *, replace: bool) -> Iterator[RestorePlace]:
                 folder=quoted(folder),
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:30]}.", suffix=".restoring", dir=folder.parent))
+        _remove_left(folder)
+        made = Path(tempfile.mkdtemp(prefix=f".{folder.name[:30]}.", suffix=_SUFFIX, dir=folder.parent))
     try:
         yield RestorePlace(settings.model_copy(update={"store": f"sqlite:{made}"}), made, folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what restores into *folder* have left that were killed more than a day ago."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name[:30])}.*{_SUFFIX}"):
+        if time.time() - left.stat().st_mtime > DAY_MS / 1000:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _has_content(folder: Path) -> bool:
