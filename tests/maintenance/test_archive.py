@@ -14,11 +14,13 @@ from execution_history import ExecutionHistoryService
 from execution_history.errors import BackupFailed, InvalidInput, StoreError, StoreTooNew, StoreUnwritable
 from execution_history.history.annotations import Annotation
 from execution_history.maintenance.archive import archive
+from execution_history.maintenance.backup import back_up, target_at
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.sqlite.archive import seal
+from execution_history.transfer import import_history
 from tests.sample_records import change, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -92,6 +94,19 @@ async def test_an_archive_is_found_filtered_and_counted_like_any_history(months:
     assert ["2026-04.db", "2026-05.db"] == sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".db")
 
 
+async def test_an_archive_can_be_imported(months: HistoryStore, tmp_path: Path) -> None:
+    """Its runs are in a history again, byte for byte; other databases hold nothing to import."""
+    service = ExecutionHistoryService(months)
+    known = await service.detail_bytes("w", "m1")
+    await archive(service, tmp_path, before="2026-06", remove=True)
+    report = await import_history(service, [tmp_path / "2026-05.db"])
+    assert (3, 0, 0) == (report.added, report.skipped, report.refused_count)
+    assert known == await service.detail_bytes("w", "m1")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as database:
+        database.execute("CREATE TABLE t (x)")
+    assert 1 == (await import_history(service, [tmp_path / "other.db"])).refused_count
+
+
 async def test_an_archive_refuses_every_change(months: HistoryStore, tmp_path: Path) -> None:
     """In one sentence that names it; the file stays as it was."""
     await archive(ExecutionHistoryService(months), tmp_path, before="2026-06")
@@ -104,10 +119,12 @@ async def test_an_archive_refuses_every_change(months: HistoryStore, tmp_path: P
             lambda: old.clear_workflow_history("w"),
             lambda: old.annotate("w", "m1", Annotation(note="x")),
             lambda: old.views.save("x", []),
+            lambda: back_up(old, target_at(tmp_path / "kept")),
         ):
             with pytest.raises(StoreUnwritable, match=r"2026-05\.db' is an archive"):
                 await call()
     assert before == file.read_bytes()
+    assert not (tmp_path / "kept").exists()
 
 
 async def test_months_are_those_of_a_time_zone(months: HistoryStore, tmp_path: Path) -> None:

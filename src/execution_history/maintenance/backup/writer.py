@@ -91,7 +91,7 @@ async def back_up(
 
     Raises:
         BackupFailed: it could not be written, or another process is making one; nothing of it counts as a backup.
-        StoreError: the history could not be read.
+        StoreError: the history could not be read, or is one that cannot be written.
     """
     await service.open()
     began = time.monotonic()
@@ -102,6 +102,7 @@ async def back_up(
         place=quoted(target.name),
     )
     async with sole(service, f"backup:{target.name}", refusal):
+        await save_status(service, status)  # what cannot be written, such as an archive, is refused before the work
         try:
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
             manifest = await _Backup(service, target, plan, on_progress, clock).made()

@@ -189,15 +189,19 @@ def _named(keys: list[RecordKey]) -> str:
     return Message("%(names)s and %(more)s more", names=shown, more=more) if more else shown
 
 
-def stored_elsewhere(folder: Path) -> Iterator[Batch]:
-    """Yield the records of the history in *folder* in batches, in the order of creation, without changing it.
+def stored_elsewhere(place: Path) -> Iterator[Batch]:
+    """Yield the records of a history in batches, in the order of creation, without changing it.
 
     A damaged record is read from the JSON file beside the database where it is there.
+
+    Args:
+        place: the folder of the history, or its database, such as an archive.
 
     Raises:
         StoreError: the database cannot be read, or is damaged as a whole; earlier batches are sound.
     """
-    with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
+    folder, database = (place, place / DATABASE) if place.is_dir() else (place.parent, place)
+    with faults(place), closing(_open_unchanged(database)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
         after: ScanToken | None = None
         while True:
