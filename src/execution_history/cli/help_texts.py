@@ -234,7 +234,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "follow 7000000000000000002 --json | jq -r .summary.execute_status",
         "follow --since 0 --json",
     ),
-    "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
+    "stats": ("stats", "stats 7000000000000000002 --bucket hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
     "prices": (
         "prices",
