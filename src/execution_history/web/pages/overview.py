@@ -73,14 +73,14 @@ class OverviewPages:
         viewer, state = viewer_for(request), overview_state(request)
         found = await self._overview(state.window, viewer)
         backups = current(await statuses(self.service), self.planned)
-        problems = [*self._health.problems, *self.recorder.problems(), *self._problems_of(backups, viewer)]
+        problems = [*self._health.problems, *self.recorder.problems()]
         unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
             "state": state,
             "overview": found,
             "behind": found.reach.revision < await self.service.revision(),
             "is_whole": found.is_whole and not problems and unrecorded_at is None,
-            "problems": problems,
+            "problems": [*problems, *self._problems_of(backups, viewer)],
             "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
             "backups": [each for each in backups if each.last is not None],
