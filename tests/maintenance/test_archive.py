@@ -149,6 +149,14 @@ async def test_what_cannot_be_archived_is_said(store: HistoryStore, tmp_path: Pa
         await archive(service, tmp_path, before="2026-06")
 
 
+async def test_a_database_in_use_is_no_archive(tmp_path: Path) -> None:
+    """Reading its file alone would miss what is in the log beside it."""
+    async with ExecutionHistoryService(tmp_path / "history") as service:
+        await service.create_execution_record("w", "e")
+        with pytest.raises(StoreError, match="that is a file, not a folder"):
+            await store_at(tmp_path / "history/history.db").open()
+
+
 async def test_a_file_that_is_no_archive_is_refused(tmp_path: Path) -> None:
     """Any other database, and any other file."""
     other = tmp_path / "other.db"

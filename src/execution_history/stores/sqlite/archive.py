@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import apsw
 
-from execution_history.errors import StoreUnwritable, quoted
+from execution_history.errors import StoreUnwritable, message_of, quoted
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.protocol import StoreHealth
@@ -33,6 +33,11 @@ from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.store import SQLiteStore
 
 _LOCK_FILE: Final = ".lock"
+
+_MAGIC: Final = b"SQLite format 3\x00"
+_VERSIONS: Final = slice(18, 20)
+_WITHOUT_LOG: Final = b"\x01\x01"
+"""The versions for writing and reading in the header of a database without a write-ahead log (sqlite.org/fileformat2)."""
 
 
 class ArchiveStore(SQLiteStore):
@@ -73,7 +78,7 @@ class ArchiveStore(SQLiteStore):
             await self.revision()
             problems = (*await self._parts.reader.problems(), *self._parts.index.problems())
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
-            problems = (str(error),)
+            problems = (message_of(error),)
         return StoreHealth(problems)
 
     def _read_folder(self) -> StoreParts:
@@ -167,16 +172,22 @@ def seal(path: Path) -> None:
             connection.close()
 
 
+def is_database(path: Path) -> bool:
+    """Return whether there is the file of an SQLite database at *path*, rather than a folder or something else."""
+    return _header(path).startswith(_MAGIC)
+
+
 def is_archive(path: Path) -> bool:
-    """Return whether there is one database file at *path*, rather than a folder or something else."""
+    """Return whether there is a database at *path* that is one file; that of a history in use has a log beside it."""
+    return is_database(path) and _header(path)[_VERSIONS] == _WITHOUT_LOG
+
+
+def _header(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+            return file.read(_VERSIONS.stop)
     except OSError:
-        return False
-
-
-_HEADER: Final = b"SQLite format 3\x00"
+        return b""
 
 
 def _open(file: Path) -> apsw.Connection:
