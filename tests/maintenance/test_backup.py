@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from itertools import product
 from pathlib import Path
@@ -23,6 +23,7 @@ from execution_history.maintenance.backup import (
     target_at,
     verify,
 )
+from execution_history.maintenance.backup.folder_target import FolderTarget
 from execution_history.records.time_units import DAY_MS
 from execution_history.settings import Settings
 from execution_history.stores import MemoryStore, store_at
@@ -203,37 +204,59 @@ async def test_a_flipped_bit_is_found_and_the_file_named(target: BackupTarget) -
     assert 9 == (await verify(target)).records
 
 
-async def test_a_backup_that_fails_is_none_and_is_known_to_have_failed(target: BackupTarget) -> None:
+class _Troubled(FolderTarget):
+    """A folder in which a manifest cannot be written, or nothing be deleted."""
+
+    is_full = is_locked = False
+
+    def write(self, name: str, data: bytes) -> None:
+        """See :meth:`BackupTarget.write`."""
+        if self.is_full and name.endswith("manifest.json"):
+            raise BackupFailed("There is no space left.")
+        super().write(name, data)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """See :meth:`BackupTarget.delete`."""
+        if self.is_locked:
+            raise BackupFailed("The key may not delete.")
+        super().delete(names)
+
+
+async def test_a_backup_that_fails_is_none_and_is_known_to_have_failed(tmp_path: Path) -> None:
     """Its files are not taken for a backup; the next one goes on from the last that was whole."""
-    store = FaultyStore()
+    store, target = MemoryStore(), _Troubled(tmp_path)
     service = ExecutionHistoryService(store)
     await fill(store, 3)
-    whole = await back_up(service, target)
-
-    class Full:
-        name = target.name
-        list, read, delete = staticmethod(target.list), staticmethod(target.read), staticmethod(target.delete)
-
-        @staticmethod
-        def write(name: str, data: bytes) -> None:
-            if name.endswith("manifest.json"):
-                raise BackupFailed("There is no space left.")
-            target.write(name, data)
-
+    whole = (await back_up(service, target)).manifest.id
     await store.create(document("later"))
+    target.is_full = True
     with pytest.raises(BackupFailed, match="no space"):
-        await back_up(service, Full())
+        await back_up(service, target)
     [status] = await statuses(service)
+    assert status.last is not None
     assert status.failure is not None
-    assert (whole.manifest.id, "There is no space left.") == (
-        status.last and status.last.id,
-        str(status.failure.problem),
-    )
-    assert [whole.manifest.id] == [each.manifest.id for each in (await known_backups(target)).all]
-    again = await back_up(service, target)
-    assert (whole.manifest.id, 1) == (again.manifest.parent, again.manifest.records)
+    assert (whole, "There is no space left.") == (status.last.id, str(status.failure.problem))
+    assert [whole] == [each.manifest.id for each in (await known_backups(target)).all]
+    target.is_full = False
+    again = (await back_up(service, target)).manifest
+    assert (whole, 1) == (again.parent, again.records)
     [status] = await statuses(service)
     assert status.failure is None
+
+
+async def test_a_backup_is_one_although_older_ones_cannot_be_removed(tmp_path: Path) -> None:
+    """That is told, and the next one goes on from it."""
+    service, target = ExecutionHistoryService(MemoryStore()), _Troubled(tmp_path)
+    await back_up(service, target)
+    target.is_locked = True
+    with pytest.raises(BackupFailed, match="may not delete"):
+        await back_up(service, target, full=True, keep=1)
+    [status] = await statuses(service)
+    assert status.failure is not None
+    assert status.last is not None
+    target.is_locked = False
+    again = await back_up(service, target, keep=1)
+    assert (status.last.id, 1) == (again.manifest.parent, len(again.removed))
 
 
 async def test_one_process_makes_a_backup_in_a_place_at_a_time(target: BackupTarget) -> None:

@@ -48,7 +48,12 @@ class RestorePlace:
                 self._folder.rename(aside)
             elif self._folder.exists():
                 self._folder.rmdir()
-            self._made.rename(self._folder)
+            try:
+                self._made.rename(self._folder)
+            except OSError:
+                if aside is not None:
+                    aside.rename(self._folder)
+                raise
         return aside
 
 

@@ -106,24 +106,28 @@ async def back_up(
         try:
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
             manifest = await _Backup(service, target, plan, on_progress, clock).made()
+            status = BackupStatus(place=target.name, last=_last(manifest, clock()))
             removed = await in_thread(remove_old, target, manifest.source, keep, clock())
         except Exception as error:
             failure = Failure.of(error, clock())
             await save_status(service, BackupStatus(place=target.name, last=status.last, failure=failure))
             raise
-        last = LastBackup(
-            id=manifest.id,
-            kind=manifest.kind,
-            revision=manifest.revision,
-            created_at=manifest.created_at,
-            ended_at=clock(),
-            records=manifest.records,
-            size=manifest.size,
-        )
-        await save_status(service, BackupStatus(place=target.name, last=last))
+        await save_status(service, status)
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
         await service.append_audit(actor, AUDIT_ACTION, orjson.dumps({**details, "removed": removed}))
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
+
+
+def _last(manifest: Manifest, ended_at: int) -> LastBackup:
+    return LastBackup(
+        id=manifest.id,
+        kind=manifest.kind,
+        revision=manifest.revision,
+        created_at=manifest.created_at,
+        ended_at=ended_at,
+        records=manifest.records,
+        size=manifest.size,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ _LOCK_FILE: Final = ".lock"
 _MAGIC: Final = b"SQLite format 3\x00"
 _VERSIONS: Final = slice(18, 20)
 _WITHOUT_LOG: Final = b"\x01\x01"
-"""The versions for writing and reading in the header of a database without a write-ahead log (sqlite.org/fileformat2)."""
+"""The versions in the header of a database that has no write-ahead log (sqlite.org/fileformat2)."""
 
 
 class ArchiveStore(SQLiteStore):
