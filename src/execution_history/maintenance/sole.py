@@ -8,7 +8,8 @@ from execution_history.errors import BackupFailed, Message
 from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.replication import HistoryReplication
 
-LEASE_MS: Final = 60_000
+LEASE_MS: Final = 20_000
+"""How long others wait after a process that was killed (milliseconds)."""
 
 
 @asynccontextmanager

@@ -97,7 +97,7 @@ async def back_up(
     began = time.monotonic()
     status = await status_of(service, target.name)
     refusal = Message(
-        "Another process is making a backup in %(place)s now: wait until it has ended, a minute at most if it was "
+        "Another process is making a backup in %(place)s now: wait until it has ended, or twenty seconds if it was "
         "killed.",
         place=quoted(target.name),
     )
