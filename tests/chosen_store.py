@@ -24,6 +24,7 @@ _NAMED: Final = "it names its stores by itself"
 _LEFT_OUT: Final = {
     "tests/cli/test_app.py::test_the_store_is_chosen_by_option_or_variable": _NAMED,
     "tests/cli/test_app.py::test_what_is_wrong_is_one_sentence_and_a_code[arguments7-": _FILES,
+    "tests/cli/test_backup.py": _NAMED,
     "tests/cli/test_copy.py": _NAMED,
     "tests/cli/test_damage.py": _FILES,
     "tests/cli/test_doctor.py": _FILES,

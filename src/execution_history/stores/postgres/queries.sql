@@ -198,6 +198,9 @@ SELECT value, version FROM execution_history.registry WHERE kind = %s AND key = 
 SELECT key, value, version FROM execution_history.registry WHERE kind = %s AND key > %s AND value IS NOT NULL
 ORDER BY key LIMIT %s;
 
+-- name: kinds
+SELECT DISTINCT kind FROM execution_history.registry WHERE value IS NOT NULL;
+
 -- name: entry_version
 SELECT version, value IS NULL FROM execution_history.registry WHERE kind = %s AND key = %s;
 

@@ -15,7 +15,7 @@ from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.protocol import LARGEST_ANSWER, Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
 from execution_history.stores.sqlite.connections import load_dictionaries, open_unchanged
 from execution_history.stores.sqlite.error_mapping import faults
@@ -26,8 +26,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 NO_LIMIT: Final = 1 << 62
 """The limit with which documents of any size are read."""
 
-LARGEST_BATCH: Final = 8 * 1024 * 1024
-"""Bytes of documents after which a batch ends."""
 
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_REMEMBERED: Final = 1_000
@@ -138,7 +136,7 @@ class Documents:
                 else:
                     bodies.append(body)
                     size += len(body)
-                if size >= LARGEST_BATCH or number == limit:
+                if size >= LARGEST_ANSWER or number == limit:
                     return Batch(bodies, scan_token(seq), tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 
@@ -195,15 +193,19 @@ def _named(keys: list[RecordKey]) -> str:
     return Message("%(names)s and %(more)s more", names=shown, more=more) if more else shown
 
 
-def stored_elsewhere(folder: Path) -> Iterator[Batch]:
-    """Yield the records of the history in *folder* in batches, in the order of creation, without changing it.
+def stored_elsewhere(place: Path) -> Iterator[Batch]:
+    """Yield the records of a history in batches, in the order of creation, without changing it.
 
     A damaged record is read from the JSON file beside the database where it is there.
+
+    Args:
+        place: the folder of the history, or its database, such as an archive.
 
     Raises:
         StoreError: the database cannot be read, or is damaged as a whole; earlier batches are sound.
     """
-    with faults(folder), closing(open_unchanged(folder / DATABASE)) as connection:
+    folder, database = (place, place / DATABASE) if place.is_dir() else (place.parent, place)
+    with faults(place), closing(open_unchanged(database)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
         after: ScanToken | None = None
         while True:

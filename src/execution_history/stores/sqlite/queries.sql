@@ -84,6 +84,10 @@ SELECT value, version FROM registry WHERE kind = ? AND key = ? AND value IS NOT 
 -- The entries of a kind after a key.
 SELECT key, value, version FROM registry WHERE kind = ? AND key > ? AND value IS NOT NULL ORDER BY key LIMIT ?;
 
+-- name: kinds
+-- The kinds that have entries.
+SELECT DISTINCT kind FROM registry WHERE value IS NOT NULL ORDER BY kind;
+
 -- name: save_entry
 -- Writes an entry of the registry, or without a value its removal.
 INSERT INTO registry (kind, key, value, version, changed_at) VALUES (?, ?, ?, ?, ?)
@@ -237,7 +241,7 @@ ORDER BY newest DESC, workflow_id LIMIT ?5;
 
 -- name: changed_executions
 -- Records changed after a revision, in order, with or without their documents.
-SELECT e.revision, e.first_revision, {record}, CASE WHEN ? THEN e.document END
+SELECT e.revision, e.first_revision, e.seq, {record}, CASE WHEN ? THEN e.document END
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 

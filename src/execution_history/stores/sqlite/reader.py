@@ -105,10 +105,18 @@ class Reader:
         folder: the store's folder.
         dictionaries: its dictionaries by number.
         recover: returns a damaged record from elsewhere.
+        opens: opens a connection to the database in the folder.
     """
 
-    def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dictionaries: dict[int, bytes],
+        recover: Recover = nowhere,
+        opens: Callable[[Path], apsw.Connection] = open_reader,
+    ) -> None:
         self._folder = folder
+        self._opens = opens
         self._presence = Presence(folder)
         self._damage: tuple[str, ...] = ()
         self.stored = Documents(folder, dictionaries, recover)
@@ -131,7 +139,7 @@ class Reader:
             connection = self._idle.pop()
         except IndexError:
             with faults(self._folder):
-                connection = open_reader(self._folder)
+                connection = self._opens(self._folder)
         try:
             yield connection
         except apsw.Error as error:
