@@ -1,1 +1,1 @@
-"""What keeps a history in order while it is used: retention and its budget of disk space."""
+"""Work on a history as a whole: what keeps it in order and safe, and takes out what has to go."""
