@@ -160,7 +160,7 @@ async def import_runs(
     settings = session.settings()
     limits = settings.reading_limits
     began = time.monotonic()
-    async with ExecutionHistoryService(store_of(settings)) as service:
+    async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
         with progress_bar(session) as bar:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)

@@ -22,6 +22,7 @@ from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
 from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
 from execution_history.recording.stored_records import StoredRecords
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.metadata import RECORDER, TAKEN_OVER
 from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, new_document
 from execution_history.stores.capabilities import record_limit_of
@@ -46,6 +47,7 @@ class Recorder:
         progress_interval_ms: how often the progress of a run is saved.
         lease_seconds: how long a recorder counts as alive after its last sign of life.
         require_recording: refuse a run whose record cannot be written, instead of running it unrecorded.
+        rules: what of a run's contents is kept.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Recorder:
         progress_interval_ms: int = 1000,
         lease_seconds: float = 15,
         require_recording: bool = False,
+        rules: ContentRules | None = None,
     ) -> None:
         self._store = store
         self.clock = clock
@@ -65,7 +68,8 @@ class Recorder:
         self._lease_ms = int(lease_seconds * 1000)
         self.requires_recording = require_recording
         self.record_limit: int = record_limit_of(store)
-        self.records: StoredRecords = StoredRecords(store, self.record_limit)
+        self.rules: ContentRules = rules or ContentRules()
+        self.records: StoredRecords = StoredRecords(store, self.record_limit, self.rules)
         self.names: NameLearning = NameLearning(store, clock)
         self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
@@ -86,6 +90,7 @@ class Recorder:
             progress_interval_ms=settings.progress_interval_ms,
             lease_seconds=settings.lease_seconds,
             require_recording=settings.require_recording,
+            rules=settings.content_rules,
         )
 
     async def start(self) -> None:
@@ -182,7 +187,9 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        return Recording(self, document, (document.workflow_id, document.execute_id), document.create_time)
+        contents = self.rules.of_run(document.workflow_id)
+        key = (document.workflow_id, document.execute_id)
+        return Recording(self, contents.document(document), key, document.create_time, contents)
 
     def prepare_again(
         self,
@@ -214,8 +221,10 @@ class Recorder:
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        timeline = record["node_execute_status"]
-        return Recording(self, change, key, record["create_time"], timeline, question, is_shared=is_shared)
+        timeline, contents = record["node_execute_status"], self.rules.of_run(key[0])
+        return Recording(
+            self, contents.change(change), key, record["create_time"], contents, timeline, question, is_shared=is_shared
+        )
 
     async def claim(self, record: Mapping[str, Any]) -> bool:
         """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.
