@@ -7,7 +7,7 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -142,6 +142,8 @@ class Recorder:
         execute_id: str | None = None,
         parameters: object = None,
         metadata: Mapping[str, object] | None = None,
+        is_recorded: bool = True,
+        secrets: Iterable[str] = (),
         **fields: object,
     ) -> Recording:
         """Begin the record of a run that is about to leave.
@@ -151,6 +153,8 @@ class Recorder:
             execute_id: the record's id; one is made when none is given.
             parameters: the run's input.
             metadata: what else is known.
+            is_recorded: whether the run is recorded at all.
+            secrets: what is to be taken out wherever it comes back.
             fields: other keys of the record, such as ``bot_id`` and ``run_mode``.
 
         Raises:
@@ -158,7 +162,10 @@ class Recorder:
             ExecutionExists: the workflow has a record with this id.
             StoreError: only where recording is required: the record could not be written.
         """
-        recording = self.prepare(workflow_id, execute_id=execute_id, parameters=parameters, metadata=metadata, **fields)
+        recording = self.prepare(
+            workflow_id, execute_id=execute_id, parameters=parameters, metadata=metadata, is_recorded=is_recorded,
+            secrets=secrets, **fields,
+        )  # fmt: skip
         await recording.begin()
         return recording
 
@@ -169,6 +176,8 @@ class Recorder:
         execute_id: str | None = None,
         parameters: object = None,
         metadata: Mapping[str, object] | None = None,
+        is_recorded: bool = True,
+        secrets: Iterable[str] = (),
         **fields: object,
     ) -> Recording:
         """Return the record of a run that is about to leave; nothing is written before :meth:`Recording.begin`.
@@ -187,7 +196,8 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        contents = self.rules.of_run(document.workflow_id)
+        contents = self.rules.of_run(document.workflow_id, is_recorded=is_recorded)
+        contents.know(secrets)
         key = (document.workflow_id, document.execute_id)
         return Recording(self, contents.document(document), key, document.create_time, contents)
 

@@ -24,9 +24,9 @@ from execution_history.records.encoding import encode
 from execution_history.records.metadata import RECORDING, RECORDING_IS_CUT, REDACTED_VALUES
 from execution_history.records.partial import members_of
 from execution_history.records.record import Document, RecordChange
-from execution_history.records.recording_rules import RecordingRule, rule_for
-from execution_history.records.redaction_rules import BUILT_IN, RedactionRule
-from execution_history.records.redactor import Redactor
+from execution_history.records.recording_rules import NOTHING, RecordingRule, rule_for
+from execution_history.records.redaction_rules import BUILT_IN, SECRET_NAMES, RedactionRule
+from execution_history.records.redactor import Redactor, echoes_of
 from execution_history.records.replacement import Replacement
 from execution_history.records.size_limit import named, restated, shortened
 
@@ -56,9 +56,10 @@ class ContentRules:
         self._redactor = lru_cache(maxsize=64)(lambda rules: Redactor(rules, self._key))
         self._rules_for = lru_cache(maxsize=1024)(self._found)
 
-    def of_run(self, workflow_id: str) -> "RunContents":
-        """Return what applies the rules to one run of a workflow."""
-        return RunContents(*self._rules_for(workflow_id))
+    def of_run(self, workflow_id: str, *, is_recorded: bool = True) -> "RunContents":
+        """Return what applies the rules to one run of a workflow, or to one that is not recorded at all."""
+        redactor, rule = self._rules_for(workflow_id)
+        return RunContents(redactor, rule if is_recorded else NOTHING)
 
     def recording_rule(self, workflow_id: str) -> RecordingRule:
         """Return the rule that says how much of a workflow's runs is recorded."""
@@ -81,6 +82,10 @@ class RunContents:
         self._redactor = redactor
         self.rule = rule
         self._known: dict[str, str] = {}
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Take *secrets* out wherever they stand: whoever begins the run has met them already."""
+        self._known |= {part: SECRET_NAMES for secret in secrets for part in echoes_of(secret)}
 
     def document(self, document: Document) -> Document:
         """Return the beginning of a record, or a whole one, as it is kept."""

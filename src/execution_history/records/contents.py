@@ -41,7 +41,7 @@ CONTENT_KEYS: Final = ("input_parameters", "output", "error_message", "node_exec
 """The keys of a record that are looked into for what has to go, besides its metadata."""
 
 _REMOVED: Final = frozenset({"input_parameters", "output"})
-_KEPT_OF_NODES: Final = ("error_code", "error_message", "sub_execute_id")
+_KEPT_OF_NODES: Final = ("error_code", "error_message", "sub_execute_id", "loop_index", "batch_index")
 _KEPT_OF_ANSWERS: Final = ("event_id", "asked_at", "at")
 _KEPT_OF_QUESTIONS: Final = ("id", "event_id", "type", "interrupt_type", "node_title")
 _LARGEST_KEPT: Final = 1_000  # bytes of JSON that a value may have that a caller keeps with its run

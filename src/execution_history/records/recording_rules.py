@@ -89,6 +89,9 @@ class RecordingRule:
 EVERYTHING: Final = RecordingRule()
 """The rule where none is set."""
 
+NOTHING: Final = RecordingRule(record="nothing")
+"""The rule of a run whose caller wants no record."""
+
 
 def recording_rules_of(given: Sequence[Mapping[str, Any]]) -> tuple[RecordingRule, ...]:
     """Return the rules that settings describe.

@@ -5,6 +5,8 @@ from typing import Final
 from urllib.parse import unquote
 
 REDACTED: Final = "[redacted]"
+MARK: Final = "[redacted"
+"""How every text begins that stands in the place of another: a hash of that may follow."""
 
 _SECRET: Final = re.compile(
     r"(?:^|_)(?:token|(?:ssl)?password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"

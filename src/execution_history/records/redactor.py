@@ -20,11 +20,8 @@ from execution_history.records.detectors import DETECTORS, Detector
 from execution_history.records.encoding import encode
 from execution_history.records.json_path import Path, matches, parse_path
 from execution_history.records.json_text import OPENS, read_json
-from execution_history.records.redaction import REDACTED, is_secret_name
+from execution_history.records.redaction import MARK, REDACTED, is_secret_name
 from execution_history.records.redaction_rules import GROUPS, SECRET_NAMES, RedactionRule, names_match
-
-MARK: Final = "[redacted"
-"""How every text begins that stands in the place of another."""
 
 Tally = MutableMapping[str, int]
 """How many values were replaced, by the names of the rules."""
@@ -198,6 +195,15 @@ def _echoes(document: bytes, known: Iterable[str]) -> bool:
     return any(orjson.dumps(secret)[1:-1] in document for secret in known)
 
 
+def echoes_of(secret: str) -> list[str]:
+    """Return what of a secret is taken out wherever it comes back: of ``Bearer x`` also the ``x``.
+
+    What is short, or a plain word, may well stand there for itself.
+    """
+    parts = [secret, *secret.split()] if len(secret) <= _LONGEST_ECHO else []
+    return [part for part in parts if len(part) >= _SHORTEST_ECHO and not part.isalpha()]
+
+
 class _Walk:
     """One walk over a value."""
 
@@ -343,9 +349,9 @@ class _Walk:
         return text
 
     def _remember(self, value: Any, rule: RedactionRule) -> None:  # noqa: ANN401
-        """Have a secret taken out wherever it comes back; a plain word may well stand there for itself."""
-        if isinstance(value, str) and _SHORTEST_ECHO <= len(value) <= _LONGEST_ECHO and not value.isalpha():
-            self._known[value] = rule.name
+        """Have a secret taken out wherever it comes back."""
+        if isinstance(value, str):
+            self._known.update(dict.fromkeys(echoes_of(value), rule.name))
 
     def _count(self, name: str) -> None:
         self.has_changed = True
