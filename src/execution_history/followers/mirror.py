@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import N_, StoreClosed, StoreError, quoted
-from execution_history.followers.lease_keeper import LeaseKeeper
 from execution_history.followers.mirror_place import FolderReplaced, give_up_folder
 from execution_history.followers.mirror_trouble import MirrorTrouble, mirror_trouble
 from execution_history.followers.mirror_writer import MirrorWriter
 from execution_history.followers.workflow_reader import Stopped
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 

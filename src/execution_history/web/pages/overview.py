@@ -81,6 +81,7 @@ class OverviewPages:
         context: dict[str, Any] = {
             "state": state,
             "overview": found,
+            "behind": found.reach.revision < await self.service.revision(),
             "is_whole": found.is_whole and not problems and unrecorded_at is None,
             "problems": problems,
             "unrecorded_at": unrecorded_at,

@@ -99,6 +99,7 @@ class FigurePages:
             "workflow_id": workflow_id,
             "place": urls.CHARTS if workflow_id is None else urls.workflow(workflow_id),
             "statistics": statistics,
+            "behind": statistics.reach.revision < await self.service.revision(),
             "range": stretch,
             "within": stretch.filters(),
             "ranges": _RANGE_NAMES,

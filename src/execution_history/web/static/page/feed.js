@@ -19,7 +19,7 @@ let hasStreamed = false;
  *
  * @param wants whether an event, `{kind, workflow_id, execute_id}`, is about what is shown.
  * @param ask brings the page up to date; given whether something was told of or missed (`true`), or it is only time to
- *   look at what goes on (`false`). Returns whether something was new, or `undefined` when it is no good moment; throws when the server is away.
+ *   look at what goes on (`false`). Returns whether something was new, or `undefined` to be asked again soon; throws when the server is away.
  * @param pause how many milliseconds to wait at least between two questions where there is no stream.
  * @param gap how many milliseconds to wait at least between two questions where there is one.
  */
@@ -127,7 +127,7 @@ class Follower {
     this.#isAsking = true;
     this.#isTold = false;
     this.#asked = performance.now();
-    let next = GAP;
+    let next = this.#gap;
     try {
       const isNew = await this.#ask(isTold);
       if (isNew === undefined) this.#isTold ||= isTold;

@@ -9,9 +9,15 @@ import { fetchPiece } from "./words.js";
 const PAUSE = 5000;
 const UNSEEN_PAUSE = 30000;
 
+let isPressed = false;
+let shown;
+
 export function startRenewal() {
   const main = document.querySelector("main[data-follows]");
   if (!main) return;
+  addEventListener("pointerdown", () => (isPressed = true), true);
+  // A click follows its pointerup at once, and needs the element that was pressed.
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => (isPressed = false)), true);
   const workflow = main.dataset.follows;
   follow((event) => !workflow || event.workflow_id === workflow, refresh, PAUSE, PAUSE);
   // A tab in the background follows nothing, but its title tells how many runs have failed.
@@ -25,15 +31,19 @@ function retitle(page) {
 async function refresh() {
   if (isBusy()) return undefined;
   const before = document.querySelector("main").textContent;
-  return (await showWholePage()) ? document.querySelector("main").textContent !== before : undefined;
+  if (!(await showWholePage())) return undefined;
+  const main = document.querySelector("main");
+  // A kept answer lacks what has happened since; the page that is read next has it.
+  return "behind" in main.dataset ? undefined : main.textContent !== before;
 }
 
-/** Whether the reader types something there, has typed or selected it, or points at a chart: then it stays as it is. */
+/** Whether the reader presses or types something there, has typed or selected it, or points at a chart: then it stays. */
 export function isBusy() {
   const main = document.querySelector("main");
   const selection = getSelection();
   const fields = [...main.querySelectorAll("input:not([type=checkbox], [type=hidden]), textarea, select")];
   return (
+    isPressed ||
     fields.some((each) => each === document.activeElement || (!each.options && each.value !== each.defaultValue)) ||
     (!selection.isCollapsed && main.contains(selection.anchorNode)) ||
     main.querySelector(".chart .readout:not([hidden])") !== null
@@ -47,6 +57,10 @@ export async function showWholePage() {
   if (isBusy()) return false;
   retitle(page);
   const main = document.querySelector("main");
+  main.toggleAttribute("data-behind", "behind" in changed.dataset);
+  const answer = changed.innerHTML;
+  if (answer === shown) return true;
+  shown = answer;
   const focused = main.contains(document.activeElement) && document.activeElement.getAttribute("href");
   const row = current()?.dataset.row;
   keepOpen(main, changed);

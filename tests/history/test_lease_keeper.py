@@ -7,7 +7,7 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreBusy, StoreClosed, StoreError, StoreFull
-from execution_history.followers.lease_keeper import LeaseKeeper
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.stores import MemoryStore
 
 pytestmark = pytest.mark.anyio

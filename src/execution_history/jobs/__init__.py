@@ -1,0 +1,1 @@
+"""What runs periodically, in one process at a time."""
