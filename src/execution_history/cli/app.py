@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "workflows": "list.list_workflows",
     "name": "name.name",
     "show": "show.show",
+    "redact": "redact.redact",
     "delete": "delete.delete",
     "clear": "delete.clear",
 }

@@ -6,6 +6,7 @@ as long as the rules are the same. In the end the store's files are made anew, s
 """
 
 import asyncio
+import getpass
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -50,6 +51,14 @@ class RedactionExample:
     field: str
     rule: str
     text: str
+
+
+def actor_here() -> str:
+    """Return the name of whoever uses this machine, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a user without a name
+        return "cli"
 
 
 @dataclass(slots=True)

@@ -65,6 +65,11 @@ class ContentRules:
         """Return the rule that says how much of a workflow's runs is recorded."""
         return self._rules_for(workflow_id)[1]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the rules as settings write them; those that are built in say so."""
+        redaction = [{**rule.to_json(), "built_in": rule in BUILT_IN} for rule in self.redaction]
+        return {"redaction": redaction, "recording": [rule.to_json() for rule in self.recording]}
+
     def _found(self, workflow_id: str) -> tuple[Redactor, RecordingRule]:
         held = tuple(rule for rule in self.redaction if rule.holds_for(workflow_id))
         return self._redactor(held), rule_for(self.recording, workflow_id)

@@ -26,7 +26,7 @@ ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 SECRET_NAMES: Final = "secret_names"  # noqa: S105 - the name of a detector
 """The detector of whatever stands under a name such as ``password``, ``api_key`` or ``Authorization``."""
 
-SECRET_NAMES_MEANING: Final = N_("Values with a secret name: password, token, api_key, Authorization, 密码 …")
+SECRET_NAMES_MEANING: Final = N_("Values whose name says that they are secret: password, token, api_key, …")
 
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "secrets": (SECRET_NAMES, *(each.name for each in DETECTORS.values() if not each.is_personal)),
