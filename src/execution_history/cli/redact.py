@@ -20,6 +20,7 @@ from execution_history.presentation.formatting import grouped, one_line, size
 from execution_history.records.content_rules import ContentRules
 
 _LONGEST: Final = 60
+_LONGEST_SENTENCE: Final = 200
 _MOST_WORKFLOWS: Final = 20
 
 
@@ -104,7 +105,7 @@ def _show_rules(session: Session, rules: ContentRules) -> None:
 
 def _show_table(session: Session, heads: list[str], rows: Iterable[Iterable[str]]) -> None:
     lines = [[Cell(head, "bold") for head in heads]] if heads else []
-    lines += [[Cell(one_line(text, _LONGEST)) for text in row] for row in rows]
+    lines += [[Cell(one_line(text, _LONGEST_SENTENCE)) for text in row] for row in rows]
     session.output.lines(aligned(lines), are_cut=True)
 
 
