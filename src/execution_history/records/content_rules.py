@@ -32,6 +32,7 @@ from execution_history.records.size_limit import named, restated, shortened
 
 _CUT: Final = ("input_parameters", "output", "error_message")
 _NULL: Final = b"null"
+_LOOKED_INTO: Final = frozenset(CONTENT_KEYS)
 _PREFIX: Final = "metadata."
 
 Notes = dict[str, dict[str, Any]]
@@ -83,6 +84,8 @@ class RunContents:
         rule: how much is recorded.
     """
 
+    __slots__ = ("_known", "_redactor", "rule")
+
     def __init__(self, redactor: Redactor, rule: RecordingRule) -> None:
         self._redactor = redactor
         self.rule = rule
@@ -95,6 +98,8 @@ class RunContents:
     def document(self, document: Document) -> Document:
         """Return the beginning of a record, or a whole one, as it is kept."""
         parts, given = document.parts, document.given
+        if given is not None and parts is not None and self._is_untouched(given, parts["metadata"]):
+            return document
         members: Mapping[str, Any] = members_of(document.body) if parts is None or given is None else given
         metadata = metadata_in(members) if parts is None else parts["metadata"]
         changed, notes = self._kept(content_values(members, metadata))
@@ -119,8 +124,15 @@ class RunContents:
         if isinstance(change, Replacement):
             return change
         fields, metadata, condition = change.fields, change.metadata, change.only_while
-        values = {name: fields[name] for name in CONTENT_KEYS if len(fields.get(name, _NULL)) > len(_NULL)}
-        values |= {named(key): value for key, value in metadata.items() if is_looked_into(key)}
+        if condition is None and not grows and self._is_untouched(fields, metadata):
+            return change
+        values: Values = {}
+        for name in CONTENT_KEYS:
+            if name in fields and len(fields[name]) > len(_NULL):
+                values[name] = fields[name]
+        for key, value in metadata.items():
+            if is_looked_into(key):
+                values[named(key)] = value
         changed, notes = self._kept(values, grows=grows)
         if condition and any(map(is_looked_into, condition)):
             condition = self._condition(condition)
@@ -137,6 +149,12 @@ class RunContents:
             | {key: encode(note) for key, note in notes.items()},
             only_while=condition,
         )
+
+    def _is_untouched(self, fields: Values, metadata: Mapping[str, Any]) -> bool:
+        """Return whether it is certain, at little cost, that nothing of a step is kept otherwise than it is."""
+        if self.rule.is_limiting or any(map(is_looked_into, metadata)):
+            return False
+        return self._redactor.is_untouched([fields[name] for name in fields if name in _LOOKED_INTO], self._known)
 
     def redacted(self, document: Document, now: int) -> tuple[Document, dict[str, dict[str, int]]] | None:
         """Return the next version of a record that was stored before, redacted, and how many values by which rules.
@@ -167,6 +185,8 @@ class RunContents:
 
     def _redact(self, values: Values, *, grows: bool = False) -> tuple[Values, Notes]:
         changed: Values = {}
+        if self._redactor.is_untouched(values.values(), self._known, grows=grows):
+            return changed, {}
         counts: dict[str, dict[str, int]] = {}
         for name, value in values.items():
             tally: dict[str, int] = {}

@@ -63,9 +63,17 @@ def content_values(members: Mapping[str, Any], metadata: Mapping[str, Any]) -> V
         members: the record's, as JSON (:func:`execution_history.records.partial.members_of`).
         metadata: its metadata, read.
     """
-    values = {name: bytes(memoryview(members[name])) for name in CONTENT_KEYS if name in members}
-    found = {name: value for name, value in values.items() if len(value) > len(_NULL)}
-    return found | {named(key): encode(value) for key, value in metadata.items() if is_looked_into(key)}
+    found: Values = {}
+    for name in CONTENT_KEYS:
+        value = members.get(name, _NULL)
+        if not isinstance(value, bytes):
+            value = bytes(memoryview(value))
+        if len(value) > len(_NULL):
+            found[name] = value
+    for key, value in metadata.items():
+        if is_looked_into(key):
+            found[named(key)] = encode(value)
+    return found
 
 
 def without_contents(name: str, value: bytes) -> bytes:

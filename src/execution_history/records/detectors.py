@@ -24,6 +24,7 @@ class Detector:
         is_personal: whether it finds personal data rather than a secret.
         check: returns whether what the pattern matches really is one; ``None`` where every match is.
         beginning: matches what may be the beginning of one at the end of a text that is still growing.
+        prefixes: how all that it finds begin, where that can be told; none: it has to be searched for.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Detector:
     is_personal: bool = False
     check: Callable[[str], bool] | None = None
     beginning: str = ""
+    prefixes: tuple[str, ...] = ()
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where in *text* it finds something, in order."""
@@ -71,12 +73,17 @@ _CHECK_CHARACTERS: Final = "10X98765432"
 _BEFORE, _AFTER = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9_])"
 
 
-def _token(name: str, meaning: str, prefix: str, rest: str, beginning: str = "") -> Detector:
-    """Return the detector of tokens that begin with *prefix*, both expressions."""
-    growing = beginning or rf"{prefix}[A-Za-z0-9_.~+/=-]*+"
-    return Detector(name, meaning, re.compile(f"{_BEFORE}{prefix}{rest}"), beginning=_BEFORE + growing)
+def _token(name: str, meaning: str, prefixes: tuple[str, ...], rest: str) -> Detector:
+    """Return the detector of tokens that begin with one of *prefixes*."""
+    prefix = f"{_BEFORE}(?:{'|'.join(map(re.escape, prefixes))})"
+    return Detector(
+        name, meaning, re.compile(prefix + rest), beginning=rf"{prefix}[A-Za-z0-9_.~+/=-]*+", prefixes=prefixes
+    )
 
 
+_HTTP_LOGIN: Final = (
+    _BEFORE + r"(?i:bearer|basic)\s{1,9}((?=[A-Za-z0-9._~+/-]*[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"
+)
 _URL_LOGIN: Final = r"://[^/?#\s@:\"',]{0,200}:((?!\d{1,5}(?:[/?#\s]|$))[^\s@/\"']{1,200})@"
 _KEY_BLOCK: Final = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----BEGIN )[\s\S])*?"
@@ -89,23 +96,24 @@ _PHONE: Final = (
 
 # fmt: off
 DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
-    _token("coze_token", N_("Tokens of Coze"), "(?:pat|sat|cztei|czu|czs)_", "[A-Za-z0-9]{16,}+"),
+    _token("coze_token", N_("Tokens of Coze"), ("pat_", "sat_", "cztei_", "czu_", "czs_"), "[A-Za-z0-9]{16,}+"),
     _token("openai_key", N_("Keys of OpenAI, Anthropic, DeepSeek, Moonshot and others (sk-…)"),
-           "sk-", r"(?=[A-Za-z0-9_-]*[0-9A-Z])[A-Za-z0-9_-]{20,}+"),
-    _token("aws_key", N_("Access keys of AWS"), "(?:AKIA|ASIA)", "[A-Z0-9]{16}" + _AFTER),
-    _token("aliyun_key", N_("Access keys of Alibaba Cloud"), "LTAI", "[A-Za-z0-9]{14,26}" + _AFTER),
-    _token("tencent_key", N_("Access keys of Tencent Cloud"), "AKID", "[A-Za-z0-9]{32,48}" + _AFTER),
-    _token("volcengine_key", N_("Access keys of Volcano Engine"), "AKLT", "[A-Za-z0-9_-]{20,}+"),
-    _token("google_key", N_("API keys of Google"), "AIza", "[A-Za-z0-9_-]{35}" + _AFTER),
-    _token("github_token", N_("Tokens of GitHub"), "(?:gh[pousr]|github_pat)_", "[A-Za-z0-9_]{22,}+"),
-    _token("gitlab_token", N_("Tokens of GitLab"), "gl(?:pat|rt|ptt)-", "[A-Za-z0-9_-]{20,}+"),
-    _token("slack_token", N_("Tokens of Slack"), "xox[abeoprs]-", "[A-Za-z0-9-]{14,}+"),
-    _token("stripe_key", N_("Keys of Stripe"), "[rs]k_(?:live|test)_", "[A-Za-z0-9]{16,}+"),
-    _token("huggingface_token", N_("Tokens of Hugging Face"), "hf_", "[A-Za-z0-9]{30,}+"),
-    _token("package_token", N_("Tokens of npm and PyPI"), "(?:npm_|pypi-)", "[A-Za-z0-9_-]{30,}+"),
-    _token("jwt", N_("JSON web tokens"), "eyJ", r"[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"),
-    _token("http_login", N_("What follows Bearer or Basic"), r"(?i:bearer|basic)\s{1,9}",
-           r"((?=[A-Za-z0-9._~+/-]*[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"),
+           ("sk-",), r"(?=[A-Za-z0-9_-]*[0-9A-Z])[A-Za-z0-9_-]{20,}+"),
+    _token("aws_key", N_("Access keys of AWS"), ("AKIA", "ASIA"), "[A-Z0-9]{16}" + _AFTER),
+    _token("aliyun_key", N_("Access keys of Alibaba Cloud"), ("LTAI",), "[A-Za-z0-9]{14,26}" + _AFTER),
+    _token("tencent_key", N_("Access keys of Tencent Cloud"), ("AKID",), "[A-Za-z0-9]{32,48}" + _AFTER),
+    _token("volcengine_key", N_("Access keys of Volcano Engine"), ("AKLT",), "[A-Za-z0-9_-]{20,}+"),
+    _token("google_key", N_("API keys of Google"), ("AIza",), "[A-Za-z0-9_-]{35}" + _AFTER),
+    _token("github_token", N_("Tokens of GitHub"),
+           ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"), "[A-Za-z0-9_]{22,}+"),
+    _token("gitlab_token", N_("Tokens of GitLab"), ("glpat-", "glrt-", "glptt-"), "[A-Za-z0-9_-]{20,}+"),
+    _token("slack_token", N_("Tokens of Slack"), tuple(f"xox{kind}-" for kind in "abeoprs"), "[A-Za-z0-9-]{14,}+"),
+    _token("stripe_key", N_("Keys of Stripe"), ("sk_live_", "sk_test_", "rk_live_", "rk_test_"), "[A-Za-z0-9]{16,}+"),
+    _token("huggingface_token", N_("Tokens of Hugging Face"), ("hf_",), "[A-Za-z0-9]{30,}+"),
+    _token("package_token", N_("Tokens of npm and PyPI"), ("npm_", "pypi-"), "[A-Za-z0-9_-]{30,}+"),
+    _token("jwt", N_("JSON web tokens"), ("eyJ",), r"[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"),
+    Detector("http_login", N_("What follows Bearer or Basic"), re.compile(_HTTP_LOGIN),
+             beginning=rf"{_BEFORE}(?i:bearer|basic)\s{{1,9}}[A-Za-z0-9_.~+/=-]*+"),
     Detector("url_login", N_("Passwords in addresses"), re.compile(_URL_LOGIN),
              beginning=r"://[^/?#\s@:\"',]{0,200}:(?!\d{1,5}\Z)[^\s@/\"']++"),
     Detector("private_key", N_("Private keys"), re.compile(_KEY_BLOCK)),

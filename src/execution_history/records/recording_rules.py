@@ -79,6 +79,11 @@ class RecordingRule:
         place = int.from_bytes(blake2b(execute_id.encode("utf-8", "replace"), digest_size=8).digest())
         return place < self.share * _SPACE
 
+    @property
+    def is_limiting(self) -> bool:
+        """Whether it changes anything of what is recorded of a run."""
+        return self.record != "everything" or self.largest_bytes is not None
+
     def note(self) -> dict[str, Any] | None:
         """Return what a record says of it; ``None`` where everything is recorded."""
         if self.record == "everything":

@@ -7,7 +7,7 @@ finds that out from the encoded bytes, without reading them.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Collection, Iterable, MutableMapping
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -40,7 +40,8 @@ _NODE_FACTS: Final = frozenset(
 )
 
 _WIDE_COLON: Final = "：".encode()
-_FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=,", b"abcdefghijklmnopqrstuvwxyz::")
+_FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=", b"abcdefghijklmnopqrstuvwxyz:")
+_FOLD_PAIRS: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=,", b"abcdefghijklmnopqrstuvwxyz::")
 _DROPPED: Final = b"\\\"' \t"
 _NAMES: Final = tuple(
     name.encode()
@@ -61,6 +62,14 @@ _LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 _RUNS: Final = bytes(ord("a") if byte in _LETTERS else ord(" ") for byte in range(256))
 _LONG_RUN: Final = b"a" * 18
 """What every token has: no detector of secrets but that of passwords in addresses finds a shorter one."""
+
+_PREFIXES: Final = tuple(prefix.encode() for detector in DETECTORS.values() for prefix in detector.prefixes)
+_HERALDS: Final = (b"private key", b"bearer", b"basic")
+"""What stands not far before a token that has no prefix."""
+
+_HERALDED: Final = 120
+
+_URL_LOGIN: Final = re.compile(DETECTORS["url_login"].pattern.pattern.encode())
 
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 100
@@ -134,9 +143,20 @@ class Redactor:
         windows = (document[begin : begin + _WINDOW + _OVERLAP] for begin in range(0, len(document), _WINDOW))
         return all(map(self._is_clean, windows))
 
+    def is_untouched(self, documents: Collection[bytes], known: Collection[str], *, grows: bool = False) -> bool:
+        """Return whether it is certain that nothing is taken out of any of *documents*; see :meth:`value`."""
+        if not documents:
+            return True
+        if (grows and self._growing is not None) or self._walks_always:
+            return False
+        together = b",".join(documents)
+        return self.is_clean(together) and not (known and _echoes(together, known))
+
     def _is_clean(self, document: bytes) -> bool:
         if self.detectors:
-            if b"@" in document or _LONG_RUN in document.translate(_RUNS):
+            if b"@" in document and (self.has_personal or _URL_LOGIN.search(document) is not None):
+                return False
+            if _may_have_tokens(document):
                 return False
             if self.has_personal and _FOUR_DIGITS in document.translate(_DIGITS):
                 return False
@@ -158,7 +178,7 @@ class Redactor:
         Returns:
             *document* itself where nothing is taken out.
         """
-        if (not grows or self._growing is None) and self.is_clean(document) and not _echoes(document, known):
+        if self.is_untouched((document,), known, grows=grows):
             return document
         walk = _Walk(self, tally, known, grows=grows)
         made = walk.member(name, read_json(document))
@@ -182,10 +202,31 @@ class Redactor:
         return text if found is None else text[: found.start()]
 
 
+def _may_have_tokens(document: bytes) -> bool:
+    """Return whether one of the long runs of letters and digits in *document* begins as a token does, or follows it."""
+    shape = document.translate(_RUNS)
+    at = shape.find(_LONG_RUN)
+    while at >= 0:
+        end = shape.find(b" ", at)
+        run = document[at:end] if end >= 0 else document[at:]
+        dash = 0
+        while dash >= 0:
+            if run.startswith(_PREFIXES, dash and dash + 1):
+                return True
+            dash = run.find(b"-", dash + 1)
+        before = document[max(0, at - _HERALDED) : at].lower()
+        if any(map(before.__contains__, _HERALDS)):
+            return True
+        at = shape.find(_LONG_RUN, end) if end >= 0 else -1
+    return False
+
+
 def _may_have_secret_names(document: bytes) -> bool:
-    if not document.isascii():
+    """Return whether a secret name may stand before a value, as a key of an object, in a pair, or in a text."""
+    if not document.isascii() and _WIDE_COLON in document:
         document = document.replace(_WIDE_COLON, b":")
-    before = document.translate(_FOLD, _DROPPED).split(b":")
+    fold = _FOLD_PAIRS if b'["' in document else _FOLD
+    before = document.translate(fold, _DROPPED).split(b":")
     if _ENDS.isdisjoint([piece[-_ENDING:] for piece in before]):
         return False
     return any(map(bytes.endswith, before, repeat(_NAMES)))
