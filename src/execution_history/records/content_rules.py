@@ -62,6 +62,10 @@ class ContentRules:
         redactor, rule = self._rules_for(workflow_id)
         return RunContents(redactor, rule if is_recorded else NOTHING)
 
+    def redactor(self, workflow_id: str) -> Redactor:
+        """Return what applies the rules of redaction to a workflow's runs."""
+        return self._rules_for(workflow_id)[0]
+
     def recording_rule(self, workflow_id: str) -> RecordingRule:
         """Return the rule that says how much of a workflow's runs is recorded."""
         return self._rules_for(workflow_id)[1]

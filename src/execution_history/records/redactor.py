@@ -119,6 +119,10 @@ class Redactor:
             (detector, chosen[name]) for name, detector in DETECTORS.items()
             if name in chosen and chosen[name].action != "keep"
         ]  # fmt: skip
+        self._detectors: dict[str, list[tuple[Detector, RedactionRule]]] = {"token": [], "at": [], "digits": []}
+        for each in self.detectors:
+            self._detectors[each[0].needs].append(each)
+        self.has_secret_names = self._secret_names is not None
         self.has_personal = any(detector.is_personal for detector, _ in self.detectors)
         self._walks_always = bool(self.patterns) or any(
             rule.action != "keep" for rule in (*self._named, *(rule for _, rule in self.paths))
@@ -183,6 +187,15 @@ class Redactor:
         walk = _Walk(self, tally, known, grows=grows)
         made = walk.member(name, read_json(document))
         return encode(None if made is _GONE else made) if walk.has_changed else document
+
+    def detectors_for(self, text: bytes) -> list[tuple[Detector, RedactionRule]]:
+        """Return the detectors that may find something in *text*."""
+        found = self._detectors["token"] if self._detectors["token"] and _may_have_tokens(text) else []
+        if b"@" in text:
+            found = found + self._detectors["at"]
+        if self._detectors["digits"] and _FOUR_DIGITS in text.translate(_DIGITS):
+            found = found + self._detectors["digits"]
+        return found
 
     def replacement(self, rule: RedactionRule, value: object) -> str:
         """Return the text that stands in the place of *value*."""
@@ -356,8 +369,10 @@ class _Walk:
             group = min(1, pattern.groups)
             spans = [found.span(group) for found in pattern.finditer(text)]
             text = self._cut(text, [span for span in spans if span[0] < span[1]], rule)
-        text = self._entries(text)
-        for detector, rule in redactor.detectors:
+        shape = text.encode("utf-8", "replace")
+        if redactor.has_secret_names and _may_have_secret_names(shape):
+            text = self._entries(text)
+        for detector, rule in redactor.detectors_for(shape):
             if spans := detector.spans(text):
                 text = self._cut(text, spans, rule)
         for secret, name in sorted(self._known.items(), key=lambda each: -len(each[0])):
