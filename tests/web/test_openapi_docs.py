@@ -36,7 +36,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     history = "/coze/workflows/{workflow_id}/history"
     assert {
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
-        ("post", "/coze/history/reprice"),
+        ("post", "/coze/history/reprice"), ("get", "/coze/redaction"), ("post", "/coze/redaction"),
         ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
@@ -84,6 +84,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
+        "RecordingRuleAnswer", "RedactionAnswer", "RedactionExampleAnswer", "RedactionReportAnswer",
+        "RedactionRuleAnswer", "RedactionRulesAnswer", "RedactionRunAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange", "ViewRequest", "ViewShape",
         "ViewsAnswer",
