@@ -308,7 +308,9 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         from execution_history.history.annotations import annotate_execution  # noqa: PLC0415 - only who annotates waits
 
-        return await annotate_execution(self.store, workflow_id, execute_id, annotation, clock=self._clock)
+        return await annotate_execution(
+            self.store, workflow_id, execute_id, annotation, clock=self._clock, rules=self.rules
+        )
 
     async def annotate_many(self, keys: Iterable[tuple[str, str]], annotation: "Annotation") -> "AnnotationReport":
         """Note *annotation* about the runs with these workflow and execute ids, and report those that refuse it.
@@ -320,7 +322,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
 
-        return await annotate_executions(self.store, keys, annotation, clock=self._clock)
+        return await annotate_executions(self.store, keys, annotation, clock=self._clock, rules=self.rules)
 
 
 _shared: ExecutionHistoryService | None = None
