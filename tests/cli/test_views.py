@@ -1,5 +1,9 @@
 """The command ``views``, and lists of a view."""
 
+import time
+
+import pytest
+
 from tests.cli.conftest import Call, History
 
 
@@ -10,9 +14,9 @@ def test_a_view_is_saved_shown_and_deleted(call: Call, history: History) -> None
     history.keep("good", execute_status="success")
     store = ("--store", "history")
     assert "No view is saved yet. Save one: execution-history views" in call("views", *store).err
-    saved = call("views", "Failed runs", "--save", "--status", "failed", "--ascending", "--json", *store).json()
-    assert ({"status": "failed"}, True, 2) == tuple(saved["views"][0][key] for key in ("filters", "ascending", "count"))
-    assert "Failed runs 2 --status=failed --ascending" == " ".join(call("views", *store).out.splitlines()[1].split())
+    saved = call("views", "Failed runs", "--save", "--status", "failed", "--order", "asc", "--json", *store).json()
+    assert ({"status": "failed"}, "asc", 2) == tuple(saved["views"][0][key] for key in ("filters", "order", "count"))
+    assert "Failed runs 2 --status=failed --order asc" == " ".join(call("views", *store).out.splitlines()[1].split())
     listed = call("list", "--view", "failed runs", "--json", *store).json()
     assert ["bad", "worse"] == [record["execute_id"] for record in listed["histories"]]
     assert 1 == call("list", "v", "--view", "Failed runs", "--json", *store).json()["total"]
@@ -42,3 +46,39 @@ def test_a_view_whose_filters_mean_nothing_now_hides_no_other(call: Call, histor
     said = call("views", "--json", *store)
     assert (0, [None, 1]) == (said.code, [view["count"] for view in said.json()["views"]])
     assert "Mine – --workflow=Weather" in " ".join(call("views", *store).out.split())
+
+
+def test_a_view_keeps_columns(call: Call, history: History) -> None:
+    """A list of it has them, unless the call names others; the call for the next page names them too."""
+    for name in ("bad", "worse"):
+        history.keep(name, parameters={"city": "Paris"}, execute_status="failed", error_code="502")
+    store = ("--store", "history")
+    call("tag", "bad", "seen", *store)
+    saved = call(
+        "views", "Bad", "--save", "--status", "failed", "--columns", "run, tags,error", "--json", *store
+    ).json()
+    assert ["run", "tags", "error"] == saved["views"][0]["columns"]
+    assert "--status=failed --columns run,tags,error" in call("views", *store).out
+    said = call("list", "--view", "Bad", "-n", "1", *store)
+    assert ["RUN ID TAGS ERROR CODE", "worse 502"] == [" ".join(line.split()) for line in said.out.splitlines()]
+    assert "--columns run,tags,error" in said.err
+    other = call("list", "--view", "Bad", "--columns", "input", "--columns", "run", *store)
+    assert '{"city":"Paris"} bad' == " ".join(other.out.splitlines()[2].split())
+    wrong = call("list", "--columns", "colour", *store)
+    assert (2, True) == (wrong.code, "There is no column 'colour'; there are status, started" in wrong.err)
+    assert 2 == call("views", "x", "--columns", "run", *store).code
+
+
+def test_a_view_is_counted_in_the_zone_of_the_machine(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its list is: a date means that day here."""
+    history.keep("one")  # at 22:13:20 UTC, which is the next day in Shanghai
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    try:
+        counted = call("views", "Day", "--save", "--since", "2023-11-15", "--json", "--store", "history").json()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (1, True) == (counted["views"][0]["count"], counted["views"][0]["count_is_exact"])

@@ -14,6 +14,9 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
 from execution_history.stores import MemoryStore
+from execution_history.stores.administration import Entry
+from execution_history.stores.capabilities import Bin
+from tests.programs import begin
 
 pytestmark = pytest.mark.anyio
 
@@ -39,12 +42,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def service(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
-) -> AsyncIterator[ExecutionHistoryService]:
-    """A history with 250 failed and three successful runs."""
-    place = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'history'}"
+@pytest.fixture
+async def service(place: str, clock: Clock) -> AsyncIterator[ExecutionHistoryService]:
+    """A history of each kind of store with 250 failed and three successful runs."""
     async with ExecutionHistoryService(place, clock=clock) as service:
         await asyncio.gather(*(_run(service, f"f{number:03}", "failed") for number in range(250)))
         await asyncio.gather(*(_run(service, f"s{number}", "success") for number in range(3)))
@@ -110,7 +110,7 @@ async def test_runs_that_come_or_change_afterwards_are_left_alone(service: Execu
     await _run(service, "late", "failed")
     await service.annotate(WORKFLOW, "f249", Annotation(note="keep it"))
     done = await _over(service, change)
-    assert 249 == done.changed
+    assert (249, 1, 250) == (done.changed, done.left_alone, done.total)
     assert await service.detail_bytes(WORKFLOW, "late") is not None
     assert await service.detail_bytes(WORKFLOW, "f249") is not None
 
@@ -203,7 +203,17 @@ async def test_a_deletion_whose_process_was_killed_at_once_can_be_undone(
     assert 250 == (await _over(service, await service.bulk.undo(deletion.id))).changed
 
 
-@pytest.mark.parametrize("value", [b"", b"[]", b"{}", b'{"id": 1}', b'{"id": "x", "action": "delete", "updated": "y"}'])
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"id": 1}',
+        b'{"id": "x", "action": "delete", "updated": "y"}',
+        b'{"id": "x", "action": "dance"}',
+    ],
+)
 async def test_what_is_no_change_is_passed_over(service: ExecutionHistoryService, value: bytes) -> None:
     """Another program may have written into the registry."""
     await service.store.put_entry("bulk", "odd", value)
@@ -221,3 +231,143 @@ async def test_undoing_restores_nothing_that_was_deleted_before(service: Executi
     assert 2 == (await _over(service, await service.bulk.undo(deletion.id))).changed
     assert await service.get_execution_detail(WORKFLOW, "f000") is None
     assert await service.get_execution_detail(WORKFLOW, "f001") is not None
+
+
+async def test_a_run_that_others_keep_changing_is_counted_once(service: ExecutionHistoryService) -> None:
+    """However often it changes, and also where it began after the call."""
+    await service.follow_index()
+    change = await service.bulk.annotate(FAILED, Annotation(add_tags=("seen",)))
+    for number in range(3):
+        await service.annotate(WORKFLOW, "f249", Annotation(note=str(number)))
+        await service.annotate(WORKFLOW, "f248", Annotation(rating=number + 1))
+    done = await _over(service, change)
+    assert (248, 2, 0) == (done.changed, done.left_alone, done.unchanged)
+
+
+async def test_a_stopped_change_is_carried_on(service: ExecutionHistoryService, clock: Clock) -> None:
+    """With the same id and for the runs that it meant at its beginning; once it is done it cannot be."""
+    await service.follow_index()
+    change = await service.bulk.annotate(FAILED, Annotation(add_tags=("seen",)), by="cli")
+    await service.bulk.stop(change.id)
+    stopped = await _over(service, change)
+    assert ("stopped", True) == (stopped.state, stopped.can_be_resumed(clock()))
+    await _run(service, "late", "failed")
+    await service.annotate(WORKFLOW, "f249", Annotation(note="mine"))
+    await service.follow_index()
+    done = await _over(service, await service.bulk.resume(change.id))
+    assert (change.id, "done", 249, 1) == (done.id, done.state, done.changed + done.unchanged, done.left_alone)
+    assert 249 == await _total(service, RecordFilter(tags=("seen",)))
+    for unknown in (change.id, "nothing", ""):
+        with pytest.raises(InvalidInput, match="cannot be carried on"):
+            await service.bulk.resume(unknown)
+
+
+async def test_a_deletion_that_died_in_a_batch_is_carried_on_and_undone(
+    service: ExecutionHistoryService, clock: Clock
+) -> None:
+    """What that batch had removed is counted, and comes back with the rest."""
+    await service.follow_index()
+    deletion = await _over(service, await service.bulk.delete(FAILED))
+    store = service.store
+    assert isinstance(store, Bin)
+    for entry in (await store.entries("bulk_keys"))[1:]:  # all but the first batch as if it had not come to them
+        await store.restore([RecordKey(*key) for key in orjson.loads(entry.value)])
+        await store.drop_entry(*entry.name)
+    plan = {"filters": {"status": ["failed"]}, "since": await store.revision()}
+    await store.put_entry("bulk_plan", deletion.id, orjson.dumps(plan))
+    killed = {**deletion.to_json(), "state": "running", "changed": 0, "after": None, "batches": 0}
+    await store.put_entry("bulk", deletion.id, orjson.dumps(killed))
+    await service.follow_index()
+    found = await service.bulk.get(deletion.id)
+    assert ("interrupted", True) == (found.state, found.can_be_undone(clock()))
+    done = await _over(service, await service.bulk.resume(deletion.id))
+    assert ("done", 250, 0) == (done.state, done.changed, await _total(service, FAILED))
+    undone = await _over(service, await service.bulk.undo(deletion.id))
+    assert 250 == undone.changed
+    # As if the undoing had died with its first batch restored, but neither counted nor forgotten.
+    await store.discard([RecordKey(WORKFLOW, f"f{number:03}") for number in range(1, 250)], KEPT_MS)
+    await store.put_entry(
+        "bulk_keys", f"{deletion.id}/00000000", orjson.dumps([[WORKFLOW, f"f{n:03}"] for n in range(250)])
+    )
+    killed = {**undone.to_json(), "state": "running", "changed": 0, "after": None, "batches": 0}
+    await store.put_entry("bulk", undone.id, orjson.dumps(killed))
+    done = await _over(service, await service.bulk.resume(undone.id))
+    assert ("done", 250, 0, 250) == (done.state, done.changed, done.unchanged, await _total(service, FAILED))
+
+
+async def test_changes_are_listed(service: ExecutionHistoryService, clock: Clock) -> None:
+    """For 30 days, the newest first, with what was done with which runs, and from where."""
+    await service.follow_index()
+    await _over(service, await service.bulk.annotate(FAILED, Annotation(add_tags=("seen",), note="n" * 999), by="page"))
+    await _over(service, await service.bulk.delete([RecordKey(WORKFLOW, "s1")], by="http"))
+    [second, first] = await service.bulk.all()
+    assert ({"status": ["failed"]}, "page", 250) == (first.filters, first.by, first.changed)
+    assert first.annotation == {"add_tags": ["seen"], "note": "n" * 100}
+    assert (None, None, "http", 1) == (second.filters, second.annotation, second.by, second.total)
+    assert [second] == await service.bulk.all(1)
+    clock.now += 31 * KEPT_MS
+    last = await _over(service, await service.bulk.annotate([RecordKey(WORKFLOW, "s2")], Annotation(pinned=True)))
+    assert [last] == await service.bulk.all()
+    assert [last.id] == [entry.name.key for entry in await service.store.entries("bulk_plan")]
+    assert [] == await service.store.entries("bulk_keys")
+
+
+class _Forgetful(MemoryStore):
+    """A store that cannot keep that a change is done."""
+
+    async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
+        """See :meth:`Administration.put_entry`."""
+        if kind == "bulk" and b'"done"' in value:
+            raise StoreFull("The disk is full.")
+        return await super().put_entry(kind, key, value, expected=expected)
+
+
+async def test_an_end_that_cannot_be_kept_is_still_said(clock: Clock) -> None:
+    """By the process that carried the change out, with the reason; no exception is lost."""
+    async with ExecutionHistoryService(_Forgetful(), clock=clock) as service:
+        await _run(service, "one", "failed")
+        done = await _over(service, await service.bulk.delete(FAILED))
+        assert ("done", 1, "The disk is full.") == (done.state, done.changed, done.reason)
+        assert [done] == await service.bulk.all()
+
+
+async def test_a_change_whose_process_was_killed_is_interrupted(tmp_path: Path) -> None:
+    """Its lease runs out; another process sees that, and carries the change on."""
+    async with ExecutionHistoryService(tmp_path / "history") as service:
+        await asyncio.gather(*(_run(service, f"f{number:03}", "failed") for number in range(150)))
+    source = """
+        import asyncio
+        from pathlib import Path
+        from execution_history.clock import now_ms
+        from execution_history.history.annotations import Annotation
+        from execution_history.history.bulk_changes import BulkChanges
+        from execution_history.history.workflow_lookup import WorkflowLookup
+        from execution_history.query.fields import RecordFilter
+        from execution_history.stores import SQLiteStore
+
+        class Stuck(SQLiteStore):
+            async def update(self, *args, **keywords):
+                await asyncio.Event().wait()
+
+        async def main():
+            store = Stuck(Path("history"))
+            named = WorkflowLookup(store, now_ms).with_workflow_ids
+            bulk = BulkChanges(store, now_ms, named, lease_ms=1500)
+            change = await bulk.annotate(RecordFilter(statuses=("failed",)), Annotation(add_tags=("seen",)))
+            print(change.id, flush=True)
+            await bulk.wait(change.id)
+
+        asyncio.run(main())
+    """
+    with begin(tmp_path, source) as program:
+        assert program.stdout is not None
+        change_id = (await asyncio.to_thread(program.stdout.readline)).strip()
+        async with ExecutionHistoryService(tmp_path / "history") as service:
+            assert "running" == (await service.bulk.get(change_id)).state
+            program.kill()
+            while (found := await service.bulk.get(change_id)).is_running:
+                await asyncio.sleep(0.05)
+            assert "interrupted" == found.state
+            await service.follow_index()
+            done = await _over(service, await service.bulk.resume(change_id))
+            assert ("done", 150) == (done.state, done.changed)

@@ -30,7 +30,6 @@ _CALLS: dict[str, _Call] = {
     "detail": lambda service, odd: service.get_execution_detail(odd, "e"),
     "detail of an id": lambda service, odd: service.get_execution_detail("w", odd),
     "bytes of a record": lambda service, odd: service.detail_bytes("w", odd),
-    "find": lambda service, odd: service.find_execution(odd),
     "delete": lambda service, odd: service.delete_execution_record(odd, "e"),
     "delete an id": lambda service, odd: service.delete_execution_record("w", odd),
     "delete several": lambda service, odd: service.delete_execution_records([("w", "e"), ("w", odd)]),

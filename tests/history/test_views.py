@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
+import orjson
 import pytest
 
 from execution_history.errors import InvalidInput, InvalidQuery, ViewChanged, ViewNotFound
@@ -15,10 +15,9 @@ pytestmark = pytest.mark.anyio
 FILTERS = (("status", "failed"), ("since", "24h"), ("tag", "a"), ("tag", "b"))
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
-    """An empty history."""
-    place = "memory:" if request.param == "memory" else f"sqlite:{tmp_path / 'history'}"
+@pytest.fixture
+async def service(place: str) -> AsyncIterator[ExecutionHistoryService]:
+    """An empty history of each kind of store."""
     async with ExecutionHistoryService(place) as service:
         yield service
 
@@ -52,7 +51,7 @@ async def test_views_have_an_order(service: ExecutionHistoryService) -> None:
     ids = {name: (await service.views.save(name, ())).id for name in ("a", "b", "c", "d")}
     await service.views.arrange([ids["c"], ids["a"]])
     assert ["c", "a", "b", "d"] == [view.name for view in await service.views.all()]
-    await service.views.change(ids["d"], is_starred=True)
+    await service.views.change(ids["d"], starred=True)
     assert ["d", "c", "a", "b"] == [view.name for view in await service.views.all()]
     assert await service.views.drop(ids["a"])
     assert not await service.views.drop(ids["a"])
@@ -66,10 +65,10 @@ async def test_several_people_change_a_view(service: ExecutionHistoryService) ->
     await asyncio.gather(
         service.views.change(view.id, name="b"),
         service.views.change(view.id, filters=FILTERS),
-        service.views.change(view.id, is_starred=True),
+        service.views.change(view.id, starred=True),
     )
     [found] = await service.views.all()
-    assert ("b", FILTERS, True) == (found.name, found.filters, found.is_starred)
+    assert ("b", FILTERS, True) == (found.name, found.filters, found.starred)
     with pytest.raises(ViewChanged, match="'b'"):
         await service.views.change(view.id, expected=view.version, name="c")
     renamed = await service.views.change(view.id, expected=found.version, name="c")
@@ -86,3 +85,38 @@ async def test_what_is_no_view_in_the_registry_is_passed_over(service: Execution
     view = await service.views.save("One", FILTERS)
     await service.store.put_entry("view", "odd", value)
     assert [view] == await service.views.all()
+
+
+async def test_a_view_keeps_columns(service: ExecutionHistoryService) -> None:
+    """In their order, each once; none means the usual ones, and an unknown one is refused."""
+    view = await service.views.save("a", FILTERS, columns=["run,status", "tags", "run"])
+    assert ("run", "status", "tags") == view.columns == (await service.views.named("a")).columns
+    assert () == (await service.views.change(view.id, columns=())).columns
+    with pytest.raises(InvalidQuery, match="'colour'"):
+        await service.views.change(view.id, columns=["colour"])
+    await service.store.put_entry("view", "odd", b'{"name": "x", "columns": ["colour"]}')
+    await service.store.put_entry("view", "old", b'{"name": "old"}')
+    assert {"a", "old"} == {each.name for each in await service.views.all()}
+
+
+async def test_a_view_is_counted(service: ExecutionHistoryService) -> None:
+    """By the names that workflows have now; where several have that name it has no number."""
+    for workflow_id in ("w", "v"):
+        await service.create_execution_record(workflow_id, "e")
+    await service.name_workflow("w", name="Weather")
+    await service.follow_index()
+    view = await service.views.save("a", [("workflow", "Weather")])
+    assert {"count": 1, "count_is_exact": True} == (await service.views.count(view)).to_json()
+    await service.name_workflow("v", name="Weather")
+    assert {"count": None, "count_is_exact": None} == (await service.views.count(view)).to_json()
+
+
+async def test_a_view_of_before_keeps_its_order_and_its_star(service: ExecutionHistoryService) -> None:
+    """The words for both were others once."""
+    kept = {"name": "Old", "filters": [["status", "failed"]], "ascending": True, "is_starred": True, "position": 1}
+    await service.store.open()
+    await service.store.put_entry("view", "v", orjson.dumps(kept))
+
+    [view] = await service.views.all()
+
+    assert ("Old", "asc", True) == (view.name, view.order, view.starred)

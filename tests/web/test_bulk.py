@@ -91,3 +91,18 @@ async def test_a_dry_run_of_named_runs_changes_nothing(filled: Served) -> None:
         body = {"executions": named, "dry_run": True} | ({"pinned": True} if path == "annotate" else {})
         assert {"success": True, "matches": 2, "matches_are_exact": True} == await _post(filled, path, **body)
     assert before == (await filled.client.get("/coze/history")).json()
+
+
+async def test_changes_are_listed_and_carried_on(filled: Served) -> None:
+    """The newest first; one that was stopped goes on with its id, and one that is done cannot."""
+    await _post(filled, "annotate", filters={"status": "success"}, tags=["seen"])
+    begun = (await _post(filled, "annotate", filters={"status": "failed"}, pinned=True, wait_seconds=0))["change"]
+    await _post(filled, f"changes/{begun['id']}/stop")
+    await filled.application.service.bulk.wait(begun["id"])
+    listed = (await filled.client.get("/coze/history/changes")).json()
+    assert (2, "stopped", "http") == (listed["total"], listed["changes"][0]["state"], listed["changes"][0]["by"])
+    assert {"status": ["failed"]} == listed["changes"][0]["filters"]
+    assert 1 == (await filled.client.get("/coze/history/changes", params={"limit": 1})).json()["total"]
+    change = (await _post(filled, f"changes/{begun['id']}/resume"))["change"]
+    assert (begun["id"], "done", 120, 0) == (change["id"], change["state"], change["total"], change["left_alone"])
+    assert 422 == (await filled.client.post(f"/coze/history/changes/{begun['id']}/resume")).status_code

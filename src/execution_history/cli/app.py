@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "show": "show.show",
     "redact": "redact.redact",
     "delete": "delete.delete",
+    "changes": "changes.changes",
     "clear": "delete.clear",
 }
 """The module and function of each command, in the order of the help."""

@@ -8,6 +8,7 @@ import typer
 from execution_history.cli.options import Filters, read_filters
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation.change_sentence import change_sentence, trial_sentence
 from execution_history.query.fields import RecordFilter
@@ -31,6 +32,8 @@ DryRunOption = Annotated[
 ]
 
 _LOOK_SECONDS: Final = 0.2
+_PATIENCE_SECONDS: Final = 1.0
+"""How long a deletion may take before it says how to undo it: whoever ends this program by force has the id then."""
 
 
 def filters_of_call(
@@ -63,26 +66,44 @@ async def counted(
 
 
 async def followed(session: Session, bulk: "BulkChanges", change: "BulkChange") -> ExitCode:
-    """Show how far a change is, until it is over; then what it has changed, and how to undo it."""
+    """Show how far a change is, until it is over; then what it has changed, and how to undo it.
+
+    A deletion that takes longer than a second says at once how to undo it.
+    """
+    is_told = False
     try:
+        change = await bulk.wait(change.id, _PATIENCE_SECONDS) or change
+        if change.is_running and change.ends is not None:
+            is_told = _tell_undo(session, change)
         with progress_bar(session) as bar:
             while change.is_running:
                 bar.of_change(change)
                 change = await bulk.wait(change.id, _LOOK_SECONDS) or change
     except asyncio.CancelledError:  # it stops with this program; what it has removed so far can be restored
-        if change.ends is not None:
+        if change.ends is not None and not is_told:
             _tell_undo(session, change)
         raise
+    show_change(session, change, is_told=is_told)
+    return ExitCode.SOME_REFUSED if change.refused or change.is_cut_short else ExitCode.SUCCESS
+
+
+def show_change(session: Session, change: "BulkChange", *, is_told: bool = False) -> None:
+    """Show what a change has done so far, and how to undo it, unless that *is_told*, or to carry it on."""
     if session.as_json:
         session.output.document(change.to_json())
-    else:
-        session.output.answer(change_sentence(session.translate, change))
-        if change.reason is not None:
-            session.output.remark(session.translate.message(change.reason), style="yellow")
-        if change.can_be_undone(change.updated):
-            _tell_undo(session, change)
-    return ExitCode.SOME_REFUSED if change.refused or change.state == "stopped" else ExitCode.SUCCESS
+        return
+    session.output.answer(change_sentence(session.translate, change))
+    if change.reason is not None:
+        session.output.remark(session.translate.message(change.reason), style="yellow")
+    now = now_ms()
+    if change.is_running:
+        session.notice("To stop it: %(command)s", command=session.command("changes", "--stop", change.id))
+    if change.can_be_undone(now) and not is_told:
+        _tell_undo(session, change)
+    if change.can_be_resumed(now):
+        session.notice("To carry it on: %(command)s", command=session.command("changes", "--resume", change.id))
 
 
-def _tell_undo(session: Session, change: "BulkChange") -> None:
+def _tell_undo(session: Session, change: "BulkChange") -> bool:
     session.notice("To undo it: %(command)s", command=session.command("delete", "--undo", change.id))
+    return True

@@ -64,6 +64,14 @@ def complete_run(context: typer.Context, incomplete: str) -> list[Offer]:
     return _answered(find)
 
 
+def complete_column(context: typer.Context, incomplete: str) -> list[Offer]:
+    """Return the columns of lists that begin so, after those that the call has by now."""
+    from execution_history.presentation.run_columns import RUN_COLUMNS  # noqa: PLC0415 - not for every call
+
+    del context
+    return _listed(incomplete, RUN_COLUMNS)
+
+
 def completes_kind(kind: str) -> Complete | None:
     """Return what offers the values of a filter of this *kind*; ``None`` where they may be anything."""
     values = _VALUES.get(kind)
@@ -72,8 +80,7 @@ def completes_kind(kind: str) -> Complete | None:
 
     def complete(context: typer.Context, incomplete: str) -> list[Offer]:
         del context
-        done, comma, _last = incomplete.rpartition(",")
-        return _beginning(incomplete, ((done + comma + value, "") for value in values))
+        return _listed(incomplete, values)
 
     return complete
 
@@ -99,6 +106,12 @@ def _answered(find: Callable[[], Coroutine[None, None, list[Offer]]]) -> list[Of
         return asyncio.run(in_time())
     except Exception:  # noqa: BLE001 - whatever it is, somebody is typing, and nothing is offered
         return []
+
+
+def _listed(incomplete: str, values: Iterable[str]) -> list[Offer]:
+    """Return *values* that may stand behind the last comma."""
+    done, comma, _last = incomplete.rpartition(",")
+    return _beginning(incomplete, ((done + comma + value, "") for value in values))
 
 
 def _beginning(incomplete: str, offers: Iterable[Offer]) -> list[Offer]:

@@ -33,16 +33,14 @@ async def delete(
     found = filters_of_call(execute_id, workflow, filters, or_else=undo)
     async with open_history(session) as history:
         bulk = history.service.bulk
-        if found is not None:
-            found = await history.service.with_workflow_ids(found)
         if undo is not None and dry_run:
             return _would_restore(session, (await bulk.undoable(undo))[0])
         if undo is not None:
-            return await followed(session, bulk, await bulk.undo(undo))
+            return await followed(session, bulk, await bulk.undo(undo, "cli"))
         if found is not None and dry_run:
             return await counted(session, bulk, found, "delete")
         if found is not None:
-            return await followed(session, bulk, await bulk.delete(found))
+            return await followed(session, bulk, await bulk.delete(found, "cli"))
         workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)
         is_deleted = not dry_run and await history.service.delete_execution_record(workflow_id, execute_id)
     if session.as_json:

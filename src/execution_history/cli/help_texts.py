@@ -66,6 +66,13 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Delete the record of one run, or of all that match filters."),
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
     ),
+    "changes": (
+        N_("Show what was deleted, annotated or restored of many runs at once; stop, carry on or undo one of them."),
+        N_(
+            "A change goes on in the program that began it; any other can stop it. One whose program was killed is "
+            "interrupted: for 24 hours it can be carried on, and a deletion undone."
+        ),
+    ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
@@ -178,6 +185,12 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "redact": ("redact --rules", "redact --dry-run", "redact", "redact 7000000000000000002 --json"),
     "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
+    "changes": (
+        "changes",
+        "changes --stop Qk3vX0b2sYpR",
+        "changes --resume Qk3vX0b2sYpR",
+        "changes --undo Qk3vX0b2sYpR",
+    ),
     "clear": ("clear 7000000000000000002 --yes",),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
@@ -197,7 +210,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "follow 7000000000000000002 --json | jq -r .summary.execute_status",
         "follow --since 0 --json",
     ),
-    "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
+    "stats": ("stats", "stats 7000000000000000002 --bucket hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
     "prices": (
         "prices",

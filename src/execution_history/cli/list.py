@@ -12,9 +12,10 @@ from rich.text import Text
 
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import (
-    AscendingOption,
+    ColumnsOption,
     CursorOption,
     Filters,
+    OrderOption,
     PageSizeOption,
     SortOption,
     ViewOption,
@@ -26,6 +27,7 @@ from execution_history.cli.options import (
 from execution_history.cli.output import Cell, aligned, natural_width, shortened_to
 from execution_history.cli.run_pages import (
     DEFAULT_PAGE_SIZE,
+    chosen_lines,
     counts_of,
     notice_counts,
     notice_damaged,
@@ -42,6 +44,7 @@ from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
 from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
 from execution_history.presentation.phrases import enumerated, status_word
+from execution_history.presentation.run_columns import columns_of
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import RecordQuery, Selection
 from execution_history.records.record import STATUSES
@@ -59,38 +62,45 @@ async def list_runs(
     page: Annotated[int, typer.Option(min=1, help=N_("The page to show, newest runs first."))] = 1,
     page_size: PageSizeOption = DEFAULT_PAGE_SIZE,
     sort: SortOption = "create_time",
-    ascending: AscendingOption = False,
+    order: OrderOption = None,
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
     view: ViewOption = None,
+    columns: ColumnsOption = None,
     *,
     filters: Filters,
 ) -> None:
     """Show one page of runs; a plain list is read without the index."""
+    shown = columns_of(columns or ())
     async with open_history(session) as history:
         if view is not None:
             saved = await history.service.views.named(view)
             filters = saved.words() | filters
-            sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
-        is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
+            sort, order = (saved.sort, order or saved.order) if sort == "create_time" else (sort, order)
+            shown = shown or saved.columns
+        is_plain = not (filters or cursor or explain or order == "asc") and sort == "create_time"
         names, alike = await history.service.names(), list[str]()
         if is_plain:
             named = None if workflow_id is None else await history.workflow(workflow_id)
             found = await history.service.page_bytes(named, page_size, page)
             alike = await history.service.workflows_like(workflow_id) if workflow_id and not found.total else []
         else:
-            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
-            query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
+            chosen = read_filters(filters, workflow_id)
+            query = RecordQuery(filter=chosen, sort=sort, descending=order != "asc", size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))
     if session.as_json:
         _print_json(session, found, is_plain=is_plain)
         return
     show_reach(session, found.reach)
-    session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
-    order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
+    if shown:
+        session.output.lines(chosen_lines(session, found.documents, names, shown))
+    else:
+        session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
+    sorting = [*(["--sort", sort] if sort != "create_time" else []), *(["--order", order] if order else [])]
+    sorting += ["--columns", ",".join(shown)] if shown else []
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    options = [*as_options(filters), *order, *position, *size_option(page_size)]
+    options = [*as_options(filters), *sorting, *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call, alike)

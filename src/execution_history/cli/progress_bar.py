@@ -66,7 +66,7 @@ class ProgressBar:
 
     def of_change(self, change: "BulkChange") -> None:
         """Show how many runs a change has reached."""
-        done = change.changed + change.unchanged + change.refused
+        done = change.reached
         self._update(change_sentence(self._session.translate, change), max(change.total, done), done)
 
     def of_index(self, reach: IndexReach) -> None:

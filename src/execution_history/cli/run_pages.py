@@ -15,6 +15,7 @@ from execution_history.history.answers import damaged_of, reach_entry
 from execution_history.presentation.formatting import brief_clock, clock, duration, gist, grouped, one_line, short_id
 from execution_history.presentation.index_notice import index_notice
 from execution_history.presentation.phrases import enumerated, status_word
+from execution_history.presentation.run_columns import NUMBERS, RUN_COLUMNS, column_text
 from execution_history.presentation.translator import Translator
 from execution_history.query.model import IndexReach, RecordKey, Selection
 from execution_history.records.attributes import attributes_of
@@ -29,6 +30,7 @@ _SHAPES: Final = {
     "interrupted": ("◇", "yellow"),
 }
 _MOST_NAMED: Final = 10
+_FACTS: Final = ("status", "started", "duration", "tokens", "workflow")
 _NAME_COLUMNS: Final = 16
 _TOKENS: Final = 3
 _WHOLE_IDS: Final = 120
@@ -67,6 +69,22 @@ def run_lines(session: Session, documents: Sequence[bytes], names: Names, *, of_
     gists = [_("Output or error").upper(), *(gist(record, LONGEST_GIST) for record in records)]
     rows = [row if of_all else row[:-1] for row in facts]
     return on_one_line_or_two(rows, ids, [Cell(text, "dim") for text in gists], session.output.width)
+
+
+def chosen_lines(session: Session, documents: Sequence[bytes], names: Names, columns: Sequence[str]) -> list[Text]:
+    """Return a head and a line for each run with the chosen *columns*, cut to the terminal; nothing without runs."""
+    if not documents:
+        return []
+    _, now = session.translate, now_ms()
+    rows = [[Cell(_(RUN_COLUMNS[name]).upper(), "dim", right=name in NUMBERS) for name in columns]]
+    for record in map(outline_of, documents):
+        facts = dict(zip(_FACTS, _facts(session, record, now, names), strict=True))
+        facts["summary"] = Cell(gist(record, LONGEST_GIST), "dim")
+        rows.append([
+            facts[name] if name in facts else Cell(column_text(_, name, record), right=name in NUMBERS)
+            for name in columns
+        ])  # fmt: skip
+    return [cropped(line, session.output.width) for line in aligned(rows)]
 
 
 def _brief_lines(

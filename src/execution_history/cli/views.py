@@ -1,19 +1,22 @@
 """The command ``views``: saved lists of runs."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
 
 from execution_history.cli.open_history import History, open_history
-from execution_history.cli.options import AscendingOption, Filters, as_options, command
+from execution_history.cli.options import ColumnsOption, Filters, OrderOption, as_options, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.clock import now_ms
-from execution_history.errors import N_, InvalidQuery
+from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.history.views import View, ViewFields
+from execution_history.history.views import View, ViewCount, ViewFields
 from execution_history.presentation.formatting import grouped, one_line
-from execution_history.query.model import RecordQuery, Sort
+from execution_history.presentation.run_columns import columns_of
+from execution_history.presentation.time_zone import local_zone
+from execution_history.query.model import Order, Sort
 
 _LONGEST: Final = 60
 
@@ -22,7 +25,9 @@ _LONGEST: Final = 60
 async def views(
     session: Session,
     name: Annotated[str | None, typer.Argument(metavar="[VIEW]", help=N_("The name of a view."))] = None,
-    save: Annotated[bool, typer.Option("--save", help=N_("Save the filters and the order under this name."))] = False,
+    save: Annotated[
+        bool, typer.Option("--save", help=N_("Save the filters, the order and the columns under this name."))
+    ] = False,
     rename: Annotated[str | None, typer.Option("--rename", metavar="NAME", help=N_("Give it this name."))] = None,
     star: Annotated[
         bool | None, typer.Option("--star/--no-star", help=N_("Show it before the others, or not."))
@@ -30,23 +35,25 @@ async def views(
     place: Annotated[int | None, typer.Option(min=1, help=N_("Its place among the views, from 1."))] = None,
     delete: Annotated[bool, typer.Option("--delete", help=N_("Delete the view; its runs stay."))] = False,
     sort: Annotated[Sort | None, typer.Option(help=N_("What to sort the runs by."))] = None,
-    ascending: AscendingOption = False,
+    order: OrderOption = None,
+    columns: ColumnsOption = None,
     *,
     filters: Filters,
 ) -> ExitCode:
     """Show the saved views, or save, change or delete one."""
     changes: ViewFields = {} if rename is None else {"name": rename}
-    changes |= {} if star is None else {"is_starred": star}
+    changes |= {} if star is None else {"starred": star}
     if name is None and (save or delete or changes or place is not None):
         raise CommandFailed("Name the view first: views NAME --save --status failed --since 24h.")
-    if (filters or sort or ascending) and not save:
-        raise CommandFailed("Add --save to keep these filters and this order under a name.")
+    if (filters or sort or order or columns) and not save:
+        raise CommandFailed("Add --save to keep these filters, this order or these columns under a name.")
+    shown = columns_of(columns or ())
     async with open_history(session) as history:
         service = history.service
         if name is None:
             return await _show(session, history, await service.views.all())
         if save:
-            return await _show(session, history, [await _saved(service, name, filters, sort, ascending=ascending)])
+            return await _show(session, history, [await _saved(service, name, filters, sort, order, shown)])
         view = await service.views.named(name)
         if delete:
             return await _delete(session, service, view)
@@ -74,22 +81,30 @@ async def _moved(service: ExecutionHistoryService, view: View, place: int) -> Vi
 
 
 async def _saved(
-    service: ExecutionHistoryService, name: str, filters: Filters, sort: Sort | None, *, ascending: bool
+    service: ExecutionHistoryService,
+    name: str,
+    filters: Filters,
+    sort: Sort | None,
+    order: Order | None,
+    columns: Sequence[str],
 ) -> View:
-    """Save a view, or give one of this name these filters and this order."""
+    """Save a view, or give one of this name these filters, this order and these columns."""
     pairs = [(key, value) for key, values in filters.items() for value in values]
+    fields: ViewFields = {
+        "filters": pairs, "sort": sort or "create_time", "order": order or "desc", "columns": columns,
+    }  # fmt: skip
     same = [view for view in await service.views.all() if view.name.casefold() == name.strip().casefold()]
-    if not same:
-        return await service.views.save(name, pairs, sort=sort or "create_time", ascending=ascending)
-    return await service.views.change(same[0].id, filters=pairs, sort=sort or "create_time", ascending=ascending)
+    if same:
+        return await service.views.change(same[0].id, **fields)
+    return await service.views.save(name, pairs, sort=fields["sort"], order=fields["order"], columns=columns)
 
 
 async def _show(session: Session, history: History, found: list[View]) -> ExitCode:
-    counts = [await _count(history, view) for view in found]
+    views = history.service.views
+    counts = [await history.answer(partial(views.count, view, zone=local_zone())) for view in found]
     if session.as_json:
         shown: list[dict[str, Any]] = [
-            {**view.to_json(), "count": count, "count_is_exact": is_exact}
-            for view, (count, is_exact) in zip(found, counts, strict=True)
+            view.to_json() | count.to_json() for view, count in zip(found, counts, strict=True)
         ]
         session.output.document({"views": shown, "total": len(shown)})
         return ExitCode.SUCCESS
@@ -105,29 +120,19 @@ async def _show(session: Session, history: History, found: list[View]) -> ExitCo
         Cell(_("Runs").upper(), "dim", right=True),
         Cell(_("Filters").upper(), "dim"),
     ]
-    rows = [_row(view, count, is_exact=is_exact) for view, (count, is_exact) in zip(found, counts, strict=True)]
+    rows = [_row(view, count) for view, count in zip(found, counts, strict=True)]
     session.output.lines(aligned([heads, *rows]), are_cut=True)
     return ExitCode.SUCCESS
 
 
-async def _count(history: History, view: View) -> tuple[int | None, bool]:
-    """Return how many runs are in a view, and whether that is exact; ``None`` where its filters cannot be read now."""
-    service = history.service
-    try:
-        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
-    except InvalidQuery:  # its list says what is wrong
-        return None, False
-    query = RecordQuery(filter=matching, size=1, summaries=True)
-    answer = await history.answer(lambda: service.select(query))
-    return answer.total, answer.total_is_exact and answer.reach.is_complete
-
-
-def _row(view: View, count: int | None, *, is_exact: bool) -> list[Cell]:
+def _row(view: View, count: ViewCount) -> list[Cell]:
     order = [f"--sort {view.sort}"] if view.sort != "create_time" else []
-    words = " ".join([*as_options(view.words()), *order, *(["--ascending"] if view.ascending else [])])
-    star = "★ " if view.is_starred else ""
+    order += ["--order asc"] if view.order == "asc" else []
+    order += [f"--columns {','.join(view.columns)}"] if view.columns else []
+    words = " ".join([*as_options(view.words()), *order])
+    number = "–" if count.number is None else f"{grouped(count.number)}{'' if count.is_exact else '+'}"
     return [
-        Cell(star + one_line(view.name, _LONGEST)),
-        Cell("–" if count is None else f"{grouped(count)}{'' if is_exact else '+'}", right=True),
+        Cell(("★ " if view.starred else "") + one_line(view.name, _LONGEST)),
+        Cell(number, right=True),
         Cell(one_line(words, 2 * _LONGEST), "dim"),
     ]

@@ -1,50 +1,48 @@
 """Changes of everything that matches a filter, in batches: deletions that can be undone, and annotations.
 
 A change goes on in the background, and says how far it is. It touches only runs that were there when it began and have
-not been changed by others since. What it was and how far it came is kept in the registry (kind ``bulk``), and so are
-the keys of what it deleted (kind ``bulk_keys``, written before they are removed): another process, or this one after a
-new start, can say how it ended and undo it. Memory holds one batch at a time.
+not been changed by others since; of those it says how many they are. What it was and how far it came is kept in the
+registry (:mod:`execution_history.history.bulk_log`): another process, or this one after a new start, can say how it
+ended, undo it, or carry it on. Memory holds one batch at a time.
 """
 
 import asyncio
+import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from typing import Final
 
-import orjson
-
-from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, message_of
+from execution_history.errors import (
+    ExecutionHistoryError,
+    ExecutionNotFound,
+    InvalidInput,
+    InvalidQuery,
+    StoreError,
+    message_of,
+    quoted,
+)
 from execution_history.history.annotations import Annotation, annotate_executions
-from execution_history.history.bulk_change import Action, BulkChange, Tally
+from execution_history.history.bulk_change import KEPT_MS, Action, BulkChange, Door, Plan, Progress, State, Tally
+from execution_history.history.bulk_log import LEASE_MS, STOPPED, BulkLog
 from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
-from execution_history.history.registry import change_entry
+from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.query.fields import RecordFilter
+from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
-from execution_history.records.time_units import DAY_MS
-from execution_history.stores.administration import Entry, EntryName
+from execution_history.query.parameters import filter_of
 from execution_history.stores.capabilities import Bin, follow_index
 from execution_history.stores.protocol import HistoryStore
 
 __all__ = ["KEPT_MS", "BulkChange", "BulkChanges"]
 
-KEPT_MS: Final = DAY_MS
-"""How long a deletion can be undone (milliseconds)."""
-
-_CHANGES: Final = "bulk"
-_KEYS: Final = "bulk_keys"
-_SAVED_EVERY_MS: Final = 1_000
-_DEAD_AFTER_MS: Final = 120_000
-_CHUNKS: Final = 20
-_LONGEST_ID: Final = 100
-_STATES: Final = frozenset({"running", "done", "stopped", "undone"})
-_STOPPED: Final = N_("It was stopped before its end.")
-_DIED: Final = N_("The program that carried it out ended first.")
+_log = logging.getLogger("execution_history.history")
+_LONGEST_NOTE: Final = 100
 
 Source = AsyncGenerator[Changed]
 
-
-Work = Callable[[list[RecordKey]], Awaitable[Tally]]
+Work = Callable[[list[RecordKey], int], Awaitable[Tally]]
+"""Changes a batch of runs, which has a number, and returns what became of them."""
 
 
 class BulkChanges:
@@ -53,12 +51,22 @@ class BulkChanges:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        with_ids: returns a filter with the ids of the workflows that it calls by name.
+        lease_ms: how long a process that has died is taken for alive (milliseconds).
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self,
+        store: HistoryStore,
+        clock: Callable[[], int],
+        with_ids: Callable[[RecordFilter], Awaitable[RecordFilter]],
+        lease_ms: int = LEASE_MS,
+    ) -> None:
+        self._store, self._clock, self._with_ids = store, clock, with_ids
+        self._book = BulkLog(store, clock, lease_ms)
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._current: dict[str, BulkChange] = {}
+        self._current: dict[str, Progress] = {}
+        self._keepers: dict[str, LeaseKeeper] = {}
 
     async def count(
         self, what: RecordFilter | Iterable[RecordKey], wait_seconds: float | None = None
@@ -78,50 +86,37 @@ class BulkChanges:
             return await count_named(self._store, what), True
         if wait_seconds is None:
             await follow_index(self._store, has_texts=what.text is not None)
-        found = await self._store.select(RecordQuery(filter=what, size=1, summaries=True, wait_seconds=wait_seconds))
+        chosen = await self._with_ids(what)
+        found = await self._store.select(RecordQuery(filter=chosen, size=1, summaries=True, wait_seconds=wait_seconds))
         return found.total, found.total_is_exact and found.reach.is_complete
 
-    async def delete(self, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
+    async def delete(self, what: RecordFilter | Iterable[RecordKey], by: Door = "python") -> BulkChange:
         """Begin to delete the runs that match, or that are named; they can be restored for a day.
 
         Raises:
             InvalidQuery: the filter has a text, and the store has no text search.
             StoreError: the store could not be read or written.
         """
-        change, store = await self._new("delete", what), self._store
-        if isinstance(store, Bin):
+        what = await self._settled(what)
+        change, plan = await self._new("delete", what, by)
+        if isinstance(self._store, Bin):
             change = replace(change, ends=change.began + KEPT_MS)
-        number = 0
+        return await self._begin(Progress(change), plan, what)
 
-        async def discard(keys: list[RecordKey]) -> Tally:
-            nonlocal number
-            if isinstance(store, Bin):
-                number += 1
-                name = f"{change.id}/{number:08}"
-                await store.put_entry(_KEYS, name, _bytes_of(keys))
-                gone = await store.discard(keys, KEPT_MS)
-                if len(gone) < len(keys):  # what others deleted before is theirs to restore
-                    await store.put_entry(_KEYS, name, _bytes_of(gone))
-            else:
-                gone = await store.delete_many(keys, len(keys))
-            return Tally(len(gone), len(keys) - len(gone))
-
-        return await self._begin(change, await self._source(what), discard)
-
-    async def annotate(self, what: RecordFilter | Iterable[RecordKey], annotation: Annotation) -> BulkChange:
+    async def annotate(
+        self, what: RecordFilter | Iterable[RecordKey], annotation: Annotation, by: Door = "python"
+    ) -> BulkChange:
         """Begin to note *annotation* about the runs that match, or that are named.
 
         Raises:
             InvalidQuery: the filter has a text, and the store has no text search.
             StoreError: the store could not be read or written.
         """
-
-        async def note(keys: list[RecordKey]) -> Tally:
-            report = await annotate_executions(self._store, keys, annotation, clock=self._clock)
-            reason = report.refused[0].reason if report.refused else None
-            return Tally(report.changed, report.unchanged, len(report.refused), reason)
-
-        return await self._begin(await self._new("annotate", what), await self._source(what), note)
+        what = await self._settled(what)
+        change, plan = await self._new("annotate", what, by)
+        given = {name: value for name, value in asdict(annotation).items() if value not in (None, ())}
+        shown = given | ({"note": given["note"][:_LONGEST_NOTE]} if "note" in given else {})
+        return await self._begin(Progress(replace(change, annotation=shown)), replace(plan, annotation=given), what)
 
     async def undoable(self, change_id: str) -> tuple[BulkChange, Bin]:
         """Return the deletion that :meth:`undo` would undo, and the store that has kept what it removed.
@@ -137,7 +132,7 @@ class BulkChanges:
             raise InvalidInput("This deletion cannot be undone any more: it is kept for 24 hours.")
         return deletion, store
 
-    async def undo(self, change_id: str) -> BulkChange:
+    async def undo(self, change_id: str, by: Door = "python") -> BulkChange:
         """Begin to restore what the deletion *change_id* removed; the change that is returned has an id of its own.
 
         A run whose id is taken again stays deleted.
@@ -146,29 +141,37 @@ class BulkChanges:
             InvalidInput: it was no deletion, goes on, was undone already, or was too long ago.
             StoreError: the store could not be read or written.
         """
-        deletion, store = await self.undoable(change_id)
-        change = replace(await self._new("restore", ()), total=deletion.changed)
+        deletion, _ = await self.undoable(change_id)
+        change, plan = await self._new("restore", (), by)
+        change = replace(change, total=deletion.changed, undoes=deletion.id, is_resumable=True)
+        return await self._begin(Progress(change), plan, ())
 
-        async def restore(keys: list[RecordKey]) -> Tally:
-            restored = await store.restore(keys)
-            return Tally(len(restored), len(keys) - len(restored))
+    async def resume(self, change_id: str) -> BulkChange:
+        """Carry on a change that was stopped or interrupted, and return it; it has the same id.
 
-        async def restored() -> None:  # only now: a store that refused is asked again
-            await self._save(replace(deletion, state="undone"))
-            self._current.pop(deletion.id, None)
+        Runs that others have changed since its beginning are left alone, and so are, without being counted as changed,
+        those of the one batch that was under way when a process died.
 
-        return await self._begin(change, self._deleted(change_id), restore, restored)
+        Raises:
+            InvalidInput: it goes on, is over, is unknown, or was cut short too long ago.
+            StoreError: the store could not be read or written.
+        """
+        progress = await self._book.find(change_id)
+        if progress is not None and (progress.change.is_running or change_id in self._tasks):
+            raise InvalidInput("This change is still going on.")
+        plan = await self._book.plan(change_id) if progress is not None else None
+        if progress is None or plan is None or not progress.change.can_be_resumed(self._clock()):
+            raise InvalidInput(
+                "This change cannot be carried on: only one that was cut short in the last 24 hours can be."
+            )
+        progress = progress.with_change(state="running", reason=None)
+        progress = await self._with_uncounted(progress)
+        what = filter_of(plan.filters, now=self._clock()) if plan.filters is not None else ()
+        return await self._begin(progress, plan, what)
 
     async def stop(self, change_id: str) -> None:
         """End a change that goes on, in this process or in another one, after the batch that is under way."""
-
-        def stopped(entry: Entry | None) -> bytes | None:
-            change = None if entry is None else _change_of(entry.value)
-            if entry is None or change is None or not change.is_running:
-                return None if entry is None else entry.value
-            return orjson.dumps(replace(change, state="stopped", reason=_STOPPED))
-
-        await change_entry(self._store, EntryName(_CHANGES, change_id), stopped)
+        await self._book.stop(change_id)
 
     async def find(self, change_id: str) -> BulkChange | None:
         """Return a change as far as it has come; ``None`` for one that is unknown or long over.
@@ -176,16 +179,30 @@ class BulkChanges:
         Raises:
             StoreError: the store could not be read.
         """
-        if change_id in self._current:
-            return self._current[change_id]
-        await self._store.open()
-        entry = await self._store.entry(_CHANGES, change_id) if 0 < len(change_id) <= _LONGEST_ID else None
-        if entry is None:
-            return None
-        change = _change_of(entry.value)
-        if change is not None and change.is_running and change.updated < self._clock() - _DEAD_AFTER_MS:
-            return replace(change, state="stopped", reason=_DIED)
+        progress = self._current.get(change_id) or await self._book.find(change_id)
+        return None if progress is None else progress.change
+
+    async def get(self, change_id: str) -> BulkChange:
+        """Return a change as far as it has come.
+
+        Raises:
+            ExecutionNotFound: it is unknown or long over.
+            StoreError: the store could not be read.
+        """
+        change = await self.find(change_id)
+        if change is None:
+            known = quoted(change_id)
+            raise ExecutionNotFound("There is no change %(change)s, or it was over long ago.", change=known)
         return change
+
+    async def all(self, limit: int = 100) -> list[BulkChange]:
+        """Return the changes of the last 30 days, of all processes, the newest first; at most *limit*.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        changes = await self._book.all(limit)
+        return [self._current[each.id].change if each.id in self._current else each for each in changes]
 
     async def wait(self, change_id: str, seconds: float | None = None) -> BulkChange | None:
         """Return a change when it is over, or after so many *seconds*; at once for one of another process."""
@@ -196,7 +213,7 @@ class BulkChanges:
 
     def running(self) -> list[BulkChange]:
         """Return the changes that this process is carrying out, the newest last."""
-        return [change for change in self._current.values() if change.is_running]
+        return [progress.change for progress in self._current.values() if progress.change.is_running]
 
     async def aclose(self) -> None:
         """Stop what goes on in this event loop, and return when it has stopped."""
@@ -205,110 +222,156 @@ class BulkChanges:
         for task in tasks.values():
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
-        for change_id in tasks:  # one that had not even begun has kept nothing of its end
-            await self.stop(change_id)
+        for change_id in tasks.keys() & self._keepers.keys():  # cancelled before its first step
+            await self._stopped(change_id)
 
-    async def _new(self, action: Action, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
+    async def _settled(self, what: RecordFilter | Iterable[RecordKey]) -> RecordFilter | Iterable[RecordKey]:
+        """Return *what* with ids in place of names, which may come to mean others; in words that can be kept."""
+        if not isinstance(what, RecordFilter):
+            return what
+        chosen = await self._with_ids(what)
+        return chosen if chosen.workflows else replace(chosen, workflow_ids=(), workflows=chosen.workflow_ids)
+
+    async def _new(self, action: Action, what: RecordFilter | Iterable[RecordKey], by: Door) -> tuple[BulkChange, Plan]:
         await self._store.open()
-        total, is_exact = 0, True
+        total, is_exact, words, keys = 0, True, None, list[tuple[str, str]]()
         if isinstance(what, RecordFilter):
             total, is_exact = await self.count(what, PAGE_SECONDS)
-        now = self._clock()
-        return BulkChange(
-            id=secrets.token_urlsafe(9), action=action, total=total, total_is_exact=is_exact, began=now, updated=now
-        )
+            words = words_of(what)
+        else:
+            keys = list(dict.fromkeys((workflow_id, execute_id) for workflow_id, execute_id in what))
+            total = len(keys)
+        now, since = self._clock(), await self._store.revision()
+        is_resumable = words is None or (isinstance(what, RecordFilter) and _is_readable(words, what))
+        change = BulkChange(
+            id=secrets.token_urlsafe(9), action=action, total=total, total_is_exact=is_exact, began=now, updated=now,
+            by=by, filters=words, is_resumable=is_resumable,
+        )  # fmt: skip
+        return change, Plan(filters=words, keys=keys, since=since)
 
-    async def _source(self, what: RecordFilter | Iterable[RecordKey]) -> Source:
+    async def _with_uncounted(self, progress: Progress) -> Progress:
+        """Return *progress* with what was deleted or restored just before the process died, and is not counted."""
+        change, number = progress.change, progress.batches
+        if change.action == "annotate":
+            return progress
+        owner, number = (change.id, number) if change.undoes is None else await self._book.first_batch(change.undoes)
+        keys = await self._book.keys(owner, number)
+        found = await self._store.get_many(keys)
+        there = [key for key in keys if key in found.documents or key in found.damaged]
+        gone = [key for key in keys if key not in there]
+        done = there if change.undoes else gone
+        if not done:
+            return progress
+        await self._book.put_keys(owner, number, gone)
+        batches = progress.batches + (change.undoes is None)
+        return progress._replace(change=change.plus(Tally(len(done))), batches=batches)
+
+    async def _begin(self, progress: Progress, plan: Plan, what: RecordFilter | Iterable[RecordKey]) -> BulkChange:
+        """Carry a change out in the background, from where it is."""
+        change_id = progress.change.id
+        saved, self._keepers[change_id] = await self._book.begin(progress, plan)
+        self._current[change_id] = saved
+        source, work = self._source(saved, plan, what), self._work(saved, plan)
+        task = asyncio.create_task(self._carry_out(change_id, source, work))
+        self._tasks[change_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(change_id, None))
+        return saved.change
+
+    def _source(self, progress: Progress, plan: Plan, what: RecordFilter | Iterable[RecordKey]) -> Source:
+        if progress.change.undoes is not None:
+            return self._book.deleted(progress.change.undoes)
         if not isinstance(what, RecordFilter):
-            return keys_named(what)
-        return keys_matching(self._store, what, await self._store.revision())
+            return keys_named((RecordKey(*key) for key in plan.keys), progress.batches)
+        if progress.after == "":
+            return keys_named(())
+        return keys_matching(self._store, what, plan.since, progress.after)
 
-    async def _begin(
-        self, change: BulkChange, source: Source, work: Work, then: Callable[[], Awaitable[None]] | None = None
-    ) -> BulkChange:
-        version = await self._save(change)
-        task = asyncio.create_task(self._perform(change, version, source, work, then))
-        self._tasks[change.id] = task
+    def _work(self, progress: Progress, plan: Plan) -> Work:
+        store, change_id = self._store, progress.change.id
 
-        def forget(_: asyncio.Task[None]) -> None:
-            self._tasks.pop(change.id, None)
-            self._current.pop(change.id, None)
-
-        task.add_done_callback(forget)
-        return change
-
-    async def _perform(
-        self, change: BulkChange, version: int, source: Source, work: Work, then: Callable[[], Awaitable[None]] | None
-    ) -> None:
-        """Do *work* batch by batch, and keep how far it is; whatever ends it, that is kept too."""
-        try:
-            async for batch in source:
-                change = change.plus(Tally(0, 0, len(batch.damaged), batch.reason))
-                if batch.keys:
-                    change = change.plus(await work(batch.keys))
-                self._current[change.id] = change
-                if self._clock() - change.updated >= _SAVED_EVERY_MS:
-                    change = replace(change, updated=self._clock())
-                    entry = await self._store.put_entry(_CHANGES, change.id, orjson.dumps(change), expected=version)
-                    if entry is None:  # somebody has stopped it
-                        change = replace(change, state="stopped", reason=_STOPPED)
-                        break
-                    version = entry.version
+        async def discard(keys: list[RecordKey], number: int) -> Tally:
+            if not isinstance(store, Bin):
+                gone = await store.delete_many(keys, len(keys))
             else:
-                total = change.changed + change.unchanged + change.refused
-                change = replace(change, state="done", total=total, total_is_exact=True)
-                if then is not None:
-                    await then()
+                await self._book.put_keys(change_id, number, keys)
+                gone = await store.discard(keys, KEPT_MS)
+                if len(gone) < len(keys):  # what others deleted before is theirs to restore
+                    await self._book.put_keys(change_id, number, gone)
+            return Tally(len(gone), len(keys) - len(gone))
+
+        async def restore(keys: list[RecordKey], _number: int) -> Tally:
+            restored = await store.restore(keys) if isinstance(store, Bin) else ()
+            return Tally(len(restored), len(keys) - len(restored))
+
+        async def annotate(keys: list[RecordKey], _number: int) -> Tally:
+            report = await annotate_executions(store, keys, annotation, clock=self._clock)
+            reason = report.refused[0].reason if report.refused else None
+            return Tally(report.changed, report.unchanged, len(report.refused), reason)
+
+        annotation = Annotation(**(plan.annotation or {}))
+        return {"delete": discard, "restore": restore, "annotate": annotate}[progress.change.action]
+
+    async def _carry_out(self, change_id: str, source: Source, work: Work) -> None:
+        """Carry a change out, and keep how it ends, whatever ends it."""
+        try:
+            await self._batch_by_batch(change_id, source, work)
         except ExecutionHistoryError as error:
-            change = replace(change, state="stopped", reason=message_of(error))
+            self._set(change_id, state="stopped", reason=message_of(error))
         except BaseException:  # the process ends: it says so as far as it can, and goes on ending
-            await asyncio.shield(self._save(replace(change, state="stopped", reason=_STOPPED)))
+            await asyncio.shield(self._stopped(change_id))
             raise
         finally:
             await source.aclose()
-        await self._save(change)
-        await self._forget_old()
+        await self._end(change_id)
 
-    async def _save(self, change: BulkChange) -> int:
-        """Keep how far a change is, whatever was kept of it; return the version of that."""
-        saved = self._current[change.id] = replace(change, updated=self._clock())
-        entry = await self._store.put_entry(_CHANGES, change.id, orjson.dumps(saved))
-        return 0 if entry is None else entry.version
+    async def _batch_by_batch(self, change_id: str, source: Source, work: Work) -> None:
+        async for batch in source:
+            before = self._current[change_id]
+            if batch.matches is not None and before.batches == 0:  # when it began, the index may have been behind
+                before = before.with_change(total=batch.matches, total_is_exact=True)
+            change = before.change.plus(Tally(0, 0, len(batch.damaged), batch.reason, batch.left_alone))
+            if batch.keys:
+                change = change.plus(await work(batch.keys, before.batches))
+            progress = self._current[change_id] = Progress(change, batch.after, before.batches + 1, before.version)
+            saved = await self._book.save(progress)
+            if saved is None:
+                self._set(change_id, state="stopped", reason=STOPPED)
+                return
+            self._current[change_id] = saved
+        progress = self._current[change_id]
+        if progress.change.undoes is not None:  # only now: a store that refused is asked again
+            await self._book.set_undone(progress.change.undoes)
+            self._current.pop(progress.change.undoes, None)
+        self._current[change_id] = progress._replace(change=progress.change.finished())
 
-    async def _deleted(self, change_id: str) -> Source:
-        """Yield the keys of what a deletion removed, chunk by chunk, and forget each when it was restored."""
-        after = f"{change_id}/"
-        while chunks := await self._chunks(change_id, after):
-            for name, keys in chunks:
-                yield Changed(keys)
-                await self._store.drop_entry(_KEYS, name)
-                after = name
+    def _set(self, change_id: str, *, state: State, reason: str | None) -> None:
+        self._current[change_id] = self._current[change_id].with_change(state=state, reason=reason)
 
-    async def _chunks(self, change_id: str, after: str) -> list[tuple[str, list[RecordKey]]]:
-        found = await self._store.entries(_KEYS, after, _CHUNKS)
-        own = [each for each in found if each.name.key.startswith(f"{change_id}/")]
-        return [(each.name.key, [RecordKey(*pair) for pair in orjson.loads(each.value)]) for each in own]
+    async def _stopped(self, change_id: str) -> None:
+        self._set(change_id, state="stopped", reason=STOPPED)
+        await self._end(change_id)
 
-    async def _forget_old(self) -> None:
-        """Forget the changes that nobody can undo any more."""
-        for entry in await self._store.entries(_CHANGES):
-            change = _change_of(entry.value)
-            if change is not None and change.updated + KEPT_MS < self._clock():
-                while chunks := await self._chunks(change.id, f"{change.id}/"):
-                    await asyncio.gather(*(self._store.drop_entry(_KEYS, name) for name, _ in chunks))
-                await self._store.drop_entry(_CHANGES, change.id)
-
-
-def _bytes_of(keys: Iterable[RecordKey]) -> bytes:
-    return orjson.dumps([tuple(key) for key in keys])
+    async def _end(self, change_id: str) -> None:
+        """Keep how a change has ended; where that cannot be kept, this process goes on saying it, and why."""
+        try:
+            await self._book.finish(self._current[change_id])
+        except StoreError as error:
+            _log.warning("It could not be kept how the change %s of many runs has ended: %s", change_id, error)
+            change = self._current[change_id].change
+            self._set(change_id, state=change.state, reason=change.reason or message_of(error))
+            return
+        finally:
+            await self._keepers.pop(change_id).release()
+        del self._current[change_id]
+        try:
+            await self._book.forget_old()
+        except StoreError as error:  # the next change forgets it
+            _log.warning("Old changes of many runs could not be forgotten: %s", error)
 
 
-def _change_of(value: bytes) -> BulkChange | None:
-    """Return the change that an entry holds; ``None`` where it holds none, whoever wrote it."""
+def _is_readable(words: Mapping[str, list[str]], record_filter: RecordFilter) -> bool:
+    """Return whether *words* mean *record_filter* again."""
     try:
-        kept = orjson.loads(value)
-        change = BulkChange(**{name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept})
-        times = (change.began, change.updated, change.ends or 0)
-        return change if change.state in _STATES and all(isinstance(each, int) for each in times) else None
-    except (ValueError, TypeError):
-        return None
+        return filter_of(words, now=0) == record_filter
+    except InvalidQuery:
+        return False

@@ -13,13 +13,14 @@ from collections.abc import Callable
 
 from execution_history.errors import StoreBusy, StoreClosed, StoreError
 from execution_history.history.replication import HistoryReplication
+from execution_history.stores.protocol import HistoryStore
 
 
 class LeaseKeeper:
     """Takes the lease of some work as soon as no other process has it, and renews it until it is released.
 
     Args:
-        service: the history that has the lease.
+        service: the history, or its opened store, that has the lease.
         ttl_ms: how long another process waits after this one has died (milliseconds). It is renewed three times in
             that time, and a call that takes longer than a third has failed.
         on_try: called in the event loop after each try, with whatever outcome; must not block.
@@ -33,7 +34,7 @@ class LeaseKeeper:
 
     def __init__(
         self,
-        service: HistoryReplication,
+        service: HistoryReplication | HistoryStore,
         ttl_ms: int,
         on_try: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,

@@ -102,8 +102,9 @@ class ExecutionHistoryService(HistoryAnalysis):
 
         A second call does nothing.
         """
-        if self._bulk is not None:
-            await self._bulk.aclose()
+        for each in (self._bulk, self._recalculations):
+            if each is not None:
+                await each.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()
@@ -126,7 +127,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         if self._bulk is None:
             from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
 
-            self._bulk = BulkChanges(self.store, self._clock)
+            self._bulk = BulkChanges(self.store, self._clock, self.with_workflow_ids)
         return self._bulk
 
     @property
@@ -134,7 +135,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """Return the saved views of lists."""
         from execution_history.history.views import Views  # noqa: PLC0415 - as above
 
-        return Views(self.store, self._clock)
+        return Views(self.store, self._clock, self.with_workflow_ids)
 
     def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
         """Return a subscription to the changes of the history, made by this process or another.

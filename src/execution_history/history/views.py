@@ -6,16 +6,26 @@ They are entries of the store's registry, of the kind ``view``. A view keeps fil
 
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, TypedDict, Unpack, cast
+from datetime import UTC, tzinfo
+from typing import Any, Final, NamedTuple, TypedDict, Unpack, cast
 
 import orjson
 
-from execution_history.errors import ExecutionHistoryError, InvalidInput, StoreBusy, ViewChanged, ViewNotFound, quoted
+from execution_history.errors import (
+    ExecutionHistoryError,
+    InvalidInput,
+    InvalidQuery,
+    StoreBusy,
+    ViewChanged,
+    ViewNotFound,
+    quoted,
+)
 from execution_history.history.registry import change_entry
+from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import Sort, sort_of
+from execution_history.query.model import PAGE_SECONDS, IndexReach, Order, RecordQuery, Sort, order_of, sort_of
 from execution_history.query.parameters import filter_of
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
@@ -39,8 +49,10 @@ class View:
         filters: names of :data:`execution_history.query.fields.FILTERS` and their values as people write them; a name
             may come several times.
         sort: the order.
-        ascending: whether the smallest or oldest comes first.
-        is_starred: whether it stands before the others.
+        order: whether the largest or newest comes first (``desc``), or the smallest or oldest (``asc``).
+        columns: the columns of the list by their names (:mod:`execution_history.presentation.run_columns`), in order;
+            none means the usual ones.
+        starred: whether it stands before the others.
         position: its place among those; the smaller the sooner.
         version: of the change that made it so.
     """
@@ -49,18 +61,19 @@ class View:
     name: str
     filters: tuple[tuple[str, str], ...] = ()
     sort: Sort = "create_time"
-    ascending: bool = False
-    is_starred: bool = False
+    order: Order = "desc"
+    columns: tuple[str, ...] = ()
+    starred: bool = False
     position: int = 0
     version: int = 0
 
-    def record_filter(self, now: int) -> RecordFilter:
-        """Return its filter at the time *now* (milliseconds), in UTC.
+    def record_filter(self, now: int, zone: tzinfo = UTC) -> RecordFilter:
+        """Return its filter at the time *now* (milliseconds), where times without an offset are in *zone*.
 
         Raises:
             InvalidQuery: a filter cannot be read any more.
         """
-        return filter_of(self.words(), now=now)
+        return filter_of(self.words(), now=now, zone=zone)
 
     def words(self) -> dict[str, list[str]]:
         """Return the values of its filters by their names."""
@@ -75,14 +88,33 @@ class View:
         return {**asdict(self), "filters": words}
 
 
+class ViewCount(NamedTuple):
+    """How many runs are in a view.
+
+    Attributes:
+        number: how many, at least; ``None`` where the filters of the view cannot be read now: its list tells why.
+        is_exact: whether they were counted to the end.
+        reach: how far the index has come.
+    """
+
+    number: int | None
+    is_exact: bool
+    reach: IndexReach
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what answers have beside a view."""
+        return {"count": self.number, "count_is_exact": None if self.number is None else self.is_exact}
+
+
 class ViewFields(TypedDict, total=False):
     """What can be changed of a :class:`View`."""
 
     name: str
     filters: Pairs
     sort: str
-    ascending: bool
-    is_starred: bool
+    order: str
+    columns: Sequence[str]
+    starred: bool
     position: int
 
 
@@ -92,10 +124,13 @@ class Views:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        with_ids: returns a filter with the ids of the workflows that it calls by name.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], with_ids: Callable[[RecordFilter], Awaitable[RecordFilter]]
+    ) -> None:
+        self._store, self._clock, self._with_ids = store, clock, with_ids
 
     async def all(self) -> list[View]:
         """Return all views: those with a star first, then by their places and names.
@@ -105,7 +140,7 @@ class Views:
         """
         await self._store.open()
         found = [view for entry in await self._store.entries(KIND) if (view := _readable(entry)) is not None]
-        return sorted(found, key=lambda view: (not view.is_starred, view.position, view.name.casefold()))
+        return sorted(found, key=lambda view: (not view.starred, view.position, view.name.casefold()))
 
     async def named(self, name: str) -> View:
         """Return the view of this name, or with this id.
@@ -121,14 +156,41 @@ class Views:
             raise ViewNotFound(name, [view.name for view in views])
         return (same or like)[0]
 
+    async def count(self, view: View, *, zone: tzinfo = UTC, wait_seconds: float | None = PAGE_SECONDS) -> ViewCount:
+        """Return how many runs are in a view now.
+
+        Args:
+            view: the view.
+            zone: where its times without an offset are local.
+            wait_seconds: how long to wait for an index that follows; ``None``: until it has everything.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self._store.open()
+        try:
+            matching = await self._with_ids(view.record_filter(self._clock(), zone))
+            query = RecordQuery(filter=matching, size=1, summaries=True, wait_seconds=wait_seconds)
+            found = await self._store.select(query)
+        except InvalidQuery:
+            return ViewCount(None, is_exact=False, reach=IndexReach(0, 0))
+        return ViewCount(found.total, found.total_is_exact and found.reach.is_complete, found.reach)
+
     async def save(
-        self, name: str, filters: Pairs, *, sort: str = "create_time", ascending: bool = False, is_starred: bool = False
+        self,
+        name: str,
+        filters: Pairs,
+        *,
+        sort: str = "create_time",
+        order: str = "desc",
+        columns: Sequence[str] = (),
+        starred: bool = False,
     ) -> View:
         """Keep a new view, after all others, and return it.
 
         Raises:
             InvalidInput: the name is none or another view's, or there are too many views.
-            InvalidQuery: a filter or the order is invalid.
+            InvalidQuery: a filter, the order or a column is invalid.
             StoreError: it could not be written.
         """
         views = await self.all()
@@ -139,8 +201,9 @@ class Views:
             name=_free(_name_of(name), views),
             filters=self._checked(filters),
             sort=sort_of(sort),
-            ascending=ascending,
-            is_starred=is_starred,
+            order=order_of(order),
+            columns=columns_of(columns),
+            starred=starred,
             position=max((each.position for each in views), default=0) + 1,
         )
         entry = await self._store.put_entry(KIND, view.id, _bytes_of(view), expected=0)
@@ -160,11 +223,18 @@ class Views:
             ViewNotFound: there is no such view.
             ViewChanged: it has another version.
             InvalidInput: the name is none or another view's.
-            InvalidQuery: a filter or the order is invalid.
+            InvalidQuery: a filter, the order or a column is invalid.
             StoreError: it could not be written.
         """
         changes: dict[str, Any] = dict(fields)
-        for name, read in (("name", _name_of), ("filters", self._checked), ("sort", sort_of)):
+        reads: dict[str, Callable[[Any], Any]] = {
+            "name": _name_of,
+            "filters": self._checked,
+            "sort": sort_of,
+            "order": order_of,
+            "columns": columns_of,
+        }
+        for name, read in reads.items():
             if name in changes:
                 changes[name] = read(changes[name])
         others = [view for view in await self.all() if view.id != view_id]
@@ -245,15 +315,18 @@ def _readable(entry: Entry) -> View | None:
         view = _view_of(entry)
         _name_of(view.name)
         sort_of(view.sort)
+        columns_of(view.columns)
     except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    flags, place = (view.ascending, view.is_starred), view.position
-    return view if all(isinstance(flag, bool) for flag in flags) and type(place) is int else None
+    return view if (type(view.starred), type(view.position)) == (bool, int) else None
 
 
 def _view_of(entry: Entry) -> View:
     """Return the view that an entry holds; what another version of this program kept beside it is left out."""
     kept = orjson.loads(entry.value)
     known = {name: kept[name] for name in View.__dataclass_fields__ if name in kept}
+    known.setdefault("order", "asc" if kept.get("ascending") is True else "desc")  # as it was called before
+    known.setdefault("starred", kept.get("is_starred") is True)
     known["filters"] = tuple((str(name), str(value)) for name, value in kept.get("filters", ()))
+    known["columns"] = tuple(kept.get("columns", ()))
     return View(**{**known, "id": entry.name.key, "version": entry.version})

@@ -174,6 +174,7 @@ class _Exporter:
 
     async def to_folder(self, path: Path) -> ExportReport:
         """Write the JSON file of every workflow into a new folder."""
+        await self._find_workflows()
         with new_folder(path) as folder:
             for workflow_id in await self._workflows():
                 with contextlib.ExitStack() as opened:
@@ -195,6 +196,7 @@ class _Exporter:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield everything, piece by piece."""
+        await self._find_workflows()
         export = self._export
         if export.format == "json":
             pieces = self._zip() if export.zipped else self._history(await self._only_workflow(), even_empty=True)
@@ -209,6 +211,11 @@ class _Exporter:
             async for piece in pieces:
                 if piece:
                     yield piece
+
+    async def _find_workflows(self) -> None:
+        """Replace what the filter calls workflows by their ids."""
+        record_filter = await self._service.with_workflow_ids(self._export.record_filter)
+        self._export = replace(self._export, record_filter=record_filter)
 
     async def _written(
         self, writer: RecordWriter, source: AsyncGenerator[Batch], *, even_empty: bool = True

@@ -118,7 +118,14 @@ async def test_lists_are_accessible_with_everything_open(open_context: OpenConte
     """By axe's rules, on a wide screen and on a phone; nothing is wider than a phone."""
     for width in (1440, 390):
         page = await (await open_context(locale=language, color_scheme=theme, width=width)).new_page()
-        for address in ("/workflows/many/runs?status=failed&tag=odd", "/views", "/runs/facets"):
+        chosen = "/workflows/many/runs?columns=status,started,run,tags,cost,output"
+        for address in (
+            "/workflows/many/runs?status=failed&tag=odd",
+            chosen,
+            "/runs/changes",
+            "/views",
+            "/runs/facets",
+        ):
             await page.goto(address)
             for menu in await page.locator(".menu > summary, .filters > summary").all():
                 await menu.evaluate("(summary) => { summary.parentElement.open = true; }")
@@ -161,3 +168,56 @@ async def test_without_scripts_lists_can_be_filtered_and_all_changed(open_contex
     await page.get_by_role("link", name="Filter values").click()
     await page.locator(".facets").get_by_role("link", name=re.compile("odd")).click()
     await expect(page.locator(".tab.is-failed")).to_contain_text("35")
+
+
+@pytest.mark.usefixtures("filled")
+async def test_columns_are_chosen_and_kept_in_a_view(open_context: OpenContext) -> None:
+    """Boxes choose them, arrows move them while the menu stays open; the view that is saved has them."""
+    page = await (await open_context()).new_page()
+    await page.goto("/workflows/many/runs?status=failed")
+    await page.locator("#columns > summary").click()
+    menu = page.locator("#columns")
+    for name in ("Duration", "Tokens", "Input → output or error"):
+        await menu.get_by_label(name, exact=True).uncheck()
+    await menu.get_by_label("Tags", exact=True).check()
+    await menu.get_by_role("button", name="Apply").last.click()
+    heads = page.locator("thead th")
+    await expect(heads).to_contain_text(["Selection", "Status", "Started", "Tags"])
+    await page.locator("#columns > summary").click()
+    await menu.get_by_role("button", name="Tags further left").press("Enter")
+    await expect(heads).to_contain_text(["Selection", "Status", "Tags", "Started"])
+    await expect(menu.get_by_role("button", name="Tags further left")).to_be_visible()
+    await page.get_by_text("Save view").click()
+    await page.get_by_label("Name of the view").fill("By tags")
+    await page.locator(".save").get_by_role("button", name="Save").click()
+    await expect(page).to_have_url(re.compile("columns=status%2Ctags%2Cstarted&view="))
+    await expect(page.locator("tr[data-row]").first).to_contain_text("odd")
+
+
+async def test_changes_are_a_page(filled: Site, open_context: OpenContext) -> None:
+    """The line of a change leads there; what was deleted comes back from there."""
+    page = await (await open_context()).new_page()
+    await page.goto("/workflows/many/runs?status=success")
+    await page.locator("[data-every]").check()
+    await page.locator(".act").get_by_role("button", name="Delete").click()
+    await page.locator(".change").get_by_role("link", name="All changes").click()
+    row = page.locator(".changes-list tbody tr").first
+    await expect(row).to_contain_text("2 runs deleted.")
+    await row.get_by_role("button", name="Undo").click()
+    await expect(page.locator(".change")).to_contain_text("2 runs restored.")
+    await expect(page.locator(".changes-list tbody tr").nth(1)).to_contain_text("2 runs were deleted; that was undone.")
+    await filled.indexed()
+
+
+@pytest.mark.usefixtures("filled")
+async def test_without_scripts_all_that_match_can_be_chosen_and_columns_too(open_context: OpenContext) -> None:
+    """The bar has their number, also where they are on one page and nothing is ticked; so do columns."""
+    page = await (await open_context(java_script_enabled=False)).new_page()
+    await page.goto("/workflows/many/runs?status=success")
+    await page.get_by_label("All 2 that match").check()
+    await page.locator(".act").get_by_role("button", name="Pin", exact=True).click()
+    await expect(page.locator(".change")).to_contain_text("2 runs changed.")
+    await page.locator("#columns > summary").click()
+    await page.locator("#columns").get_by_label("Run id").check()
+    await page.locator("#columns").get_by_role("button", name="Apply").last.click()
+    await expect(page.locator("thead")).to_contain_text("Run id")

@@ -7,12 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from execution_history.clock import now_ms
-from execution_history.errors import InvalidQuery
 from execution_history.history.keyword_query import texts_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.history.views import Pairs, View
-from execution_history.query.model import PAGE_SECONDS
+from execution_history.history.views import Pairs
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, DELETING, READING, DoneAnswer, described
 from execution_history.web.api.schemas.views import ViewAnswer, ViewChange, ViewRequest, ViewsAnswer
 from execution_history.web.responses import answer
@@ -28,8 +25,8 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def list_views(*, counts: Counts = False) -> Response:
         """Return all saved views: those with a star first, then in their order."""
         views = await service.views.all()
-        more = await asyncio.gather(*(_count(service, view) for view in views)) if counts else [{}] * len(views)
-        shown = [view.to_json() | count for view, count in zip(views, more, strict=True)]
+        found = await asyncio.gather(*(service.views.count(view) for view in views)) if counts else ()
+        shown = [view.to_json() | (found[place].to_json() if found else {}) for place, view in enumerate(views)]
         return answer({"success": True, "views": shown, "total": len(shown)})
 
     @router.post("/views", status_code=HTTPStatus.CREATED, **described("Save a view", ViewAnswer, CHANGING, "views"))
@@ -39,8 +36,9 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
             request.name,
             _pairs(request.filters),
             sort=request.sort,
-            ascending=request.ascending,
-            is_starred=request.is_starred,
+            order=request.order,
+            columns=request.columns,
+            starred=request.starred,
         )
         return answer({"success": True, "view": view.to_json()}, HTTPStatus.CREATED)
 
@@ -62,15 +60,6 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
         """Remove a view; the runs in it stay."""
         await service.views.drop((await service.views.named(view_id)).id)
         return answer({"success": True})
-
-
-async def _count(service: ExecutionHistoryService, view: View) -> dict[str, Any]:
-    try:
-        matching = await service.with_workflow_ids(view.record_filter(now_ms()))
-        count, is_exact = await service.bulk.count(matching, PAGE_SECONDS)
-    except InvalidQuery:  # its list says what is wrong
-        return {"count": None, "count_is_exact": None}
-    return {"count": count, "count_is_exact": is_exact}
 
 
 def _pairs(filters: dict[str, Any]) -> Pairs:

@@ -25,6 +25,7 @@ from execution_history.web.pages.run_page import RUN
 from execution_history.web.pages.templates import Renderer, viewer_for
 
 _MOST: Final = 1_000
+_MOST_SHOWN: Final = 100
 _WAIT_SECONDS: Final = 1.0
 """How long an answer waits for the end of a change: most are over by then, and the list shows what has become of it."""
 
@@ -50,20 +51,22 @@ class RunChoices:
         router.add_api_route(urls.CHANGE, self.change, methods=["GET"])
         router.add_api_route(urls.UNDO, self.undo, methods=["POST"])
         router.add_api_route(urls.STOP, self.stop, methods=["POST"])
+        router.add_api_route(urls.RESUME, self.resume, methods=["POST"])
+        router.add_api_route(urls.CHANGES, self.changes, methods=["GET", "HEAD"])
         router.add_api_route(f"{RUN}/notes", self.annotate, methods=["POST"])
 
     async def act(self, request: Request) -> Response:
         """Delete, tag, pin or export the runs that the form names, or all that its filters match."""
         form = await form_of(request)
-        action, what = form.get("do", ""), await self._chosen(request, form)
+        action, what = form.get("do", ""), _chosen(request, form)
         if action == "compare":
             return _comparison(what, form)
         if action == "export" or "format" in form:
             return await self._export(what, form)
         if action == "delete":
-            change = await self.service.bulk.delete(what)
+            change = await self.service.bulk.delete(what, "page")
         else:
-            change = await self.service.bulk.annotate(what, _annotation(action, form))
+            change = await self.service.bulk.annotate(what, _annotation(action, form), "page")
         return await self._shown(change, form)
 
     async def change(self, request: Request) -> Response:
@@ -72,10 +75,21 @@ class RunChoices:
         context = {"change": found, "back": urls.own(query(request, "back"))}
         return self.renderer.page(request, "change.html", context)
 
+    async def changes(self, request: Request) -> Response:
+        """Render the changes of many runs, the newest first."""
+        named, changes = query(request, "change"), await self.service.bulk.all(_MOST_SHOWN)
+        change = next((each for each in changes if each.id == named), None)
+        return self.renderer.page(request, "changes.html", {"changes": changes, "change": change})
+
+    async def resume(self, request: Request) -> Response:
+        """Carry on a change that was cut short."""
+        form = await form_of(request)
+        return await self._shown(await self.service.bulk.resume(form.get("change", "")), form)
+
     async def undo(self, request: Request) -> Response:
         """Restore deleted records, byte for byte."""
         form = await form_of(request)
-        return await self._shown(await self.service.bulk.undo(form.get("change", "")), form)
+        return await self._shown(await self.service.bulk.undo(form.get("change", ""), "page"), form)
 
     async def stop(self, request: Request) -> Response:
         """Stop a change that goes on."""
@@ -101,22 +115,6 @@ class RunChoices:
         back = urls.own(form.get("back", "") or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
-    async def _chosen(self, request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
-        """Return what a form chooses: everything that its filters match, or single runs.
-
-        Raises:
-            InvalidInput: it chooses nothing.
-            InvalidQuery: a filter is invalid.
-        """
-        if form.get("all"):
-            pairs = parse_qsl(form.get("view", ""))
-            record_filter = list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
-            return await self.service.with_workflow_ids(record_filter)
-        keys = [RecordKey(*urls.run_of(key)) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
-        if not keys:
-            raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
-        return keys
-
     async def _shown(self, change: BulkChange, form: Form) -> Response:
         """Return to the list, which shows how far the change is."""
         await self.service.bulk.wait(change.id, _WAIT_SECONDS)
@@ -139,6 +137,22 @@ class RunChoices:
         name = f"runs.{export.format}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return Response(content, HTTPStatus.OK, headers, _TYPES.get(export.format, "application/octet-stream"))
+
+
+def _chosen(request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
+    """Return what a form chooses: everything that its filters match, or single runs.
+
+    Raises:
+        InvalidInput: it chooses nothing.
+        InvalidQuery: a filter is invalid.
+    """
+    if form.get("all"):
+        pairs = parse_qsl(form.get("view", ""))
+        return list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
+    keys = [RecordKey(*urls.run_of(key)) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
+    if not keys:
+        raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
+    return keys
 
 
 def _comparison(what: RecordFilter | Sequence[RecordKey], form: Form) -> Response:

@@ -14,6 +14,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import query
+from execution_history.web.pages.list_columns import shown_in
 from execution_history.web.pages.list_state import ListState
 from execution_history.web.pages.run_page import RUN
 from execution_history.web.pages.run_row import RunLine, line_of_run
@@ -81,8 +82,7 @@ class NestedRuns:
         lines = [line for summary in found.documents if _is_within(line := line_of_run(summary, viewer.now), around)]
         context = {
             "lines": await with_counts(self.service, lines, wait.seconds),
-            "with_workflow": query(request, "of") != "one",
-            "with_cost": query(request, "with") == "cost",
+            "shown": shown_in(query(request, "shown")),
             "missing": max(0, found.total - len(found.documents)),
             "all": urls.with_query(urls.RUNS, {"parent": execute_id}),
         }

@@ -27,6 +27,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.chip_titles import titles_of
 from execution_history.web.pages.facet_pages import FacetPages, is_counted
 from execution_history.web.pages.forms import query, whole_number
+from execution_history.web.pages.list_columns import column_choices, moved, shown_columns, shown_in
 from execution_history.web.pages.list_filters import Count, chips_shown, current_tab, has_blanks, tabs_of
 from execution_history.web.pages.list_state import ListState, list_state
 from execution_history.web.pages.nested_runs import folded, with_counts
@@ -85,14 +86,18 @@ class ListPages:
             state = list_state(path, pairs)
             if has_blanks(pairs):
                 return RedirectResponse(state.address, HTTPStatus.SEE_OTHER)
+            if move := query(request, "move"):
+                return RedirectResponse(f"{moved(state, move)}#choice", HTTPStatus.SEE_OTHER)
             record_filter = await self.facets.record_filter(state, viewer, workflow_id)
             selection = await self._selected(record_filter, state, wait)
         except InvalidQuery as error:
             # The filters stay, so that the wrong one can be fixed or removed.
             notice, status = error.message, HTTPStatus.UNPROCESSABLE_ENTITY
-            state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after"}])
+            state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after", "columns"}])
         listed = await self._lines(selection, viewer.now, state.words) if selection else []
         lines = await with_counts(self.service, folded(listed, state), wait.seconds)
+        with_cost = state.sort == "cost" or any(line.cost for line in lines)
+        shown = shown_columns(state.columns, with_workflow=workflow_id is None, with_cost=with_cost)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -102,7 +107,8 @@ class ListPages:
             "notice": notice,
             "lines": lines,
             "folded": len(listed) - len(lines),
-            "with_cost": state.sort == "cost" or any(line.cost for line in lines),
+            "shown": shown,
+            "choices": column_choices(shown),
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
@@ -143,8 +149,7 @@ class ListPages:
             if (line := await self._row(key, viewer.now, wait))
         ]
         lines = await with_counts(self.service, lines, wait.seconds)
-        context = {"state": state, "count": count, "lines": lines, "workflow_id": workflow_id}
-        context["with_cost"] = query(request, "cost") == "1"
+        context = {"state": state, "count": count, "lines": lines, "shown": shown_in(query(request, "shown"))}
         return self.renderer.page(request, "news.html", context)
 
     async def _bar(

@@ -1,12 +1,13 @@
 """A run as one line of a list, made from its summary. Pure."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from execution_history.history.nesting import parent_of
+from execution_history.history.children import parent_of
 from execution_history.presentation.formatting import error_text, one_line, only_text
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms
@@ -38,7 +39,7 @@ class RunLine:
     """One run in a list. Times are milliseconds; the ``duration`` of a running run is its time so far.
 
     ``parent`` names the run within which it began by workflow id, where that is known, and execute id; ``within``
-    counts the runs that began directly within it.
+    counts the runs that began directly within it; ``facts`` is the summary that it was made from.
     """
 
     workflow_id: str
@@ -56,6 +57,7 @@ class RunLine:
     parent: tuple[str | None, str] | None = None
     within: int = 0
     cost: tuple[float, str] | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 def line_of_run(summary: bytes, now: int) -> RunLine:
@@ -76,6 +78,7 @@ def line_of_run(summary: bytes, now: int) -> RunLine:
         PINNED.of(facts) is True,
         parent=parent_of(facts),
         cost=None if cost is None else (units_of(cost.amount), cost.currency),
+        facts=facts,
     )
 
 

@@ -2,23 +2,24 @@
 
 import gzip
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
-from execution_history.presentation import formatting, phrases
-from execution_history.presentation.change_sentence import change_sentence
+from execution_history.presentation import change_sentence as change_words
+from execution_history.presentation import formatting, phrases, run_columns
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
-from execution_history.presentation.reprice_sentence import reprice_sentence
+from execution_history.presentation.reprice_sentence import recalculation_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
@@ -26,6 +27,7 @@ from execution_history.web.pages import urls
 from execution_history.web.pages.assets import Assets
 from execution_history.web.pages.forms import marked_as_demo
 from execution_history.web.pages.index_lag import index_line
+from execution_history.web.pages.list_columns import cell_class, linked_column
 from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
 
@@ -129,6 +131,7 @@ class Renderer:
         )
         environment.install_gettext_callables(translate.gettext, translate.ngettext, newstyle=True)  # type: ignore[attr-defined] # of the extension
         environment.globals |= {
+            "_": _sentences(translate),
             "asset": self.assets.address,
             "modules": self.assets.modules(),
             "address": urls,
@@ -146,18 +149,37 @@ class Renderer:
             "filter_labels": LABELS,
             "status_word": partial(phrases.status_word, translate),
             "cut_sentence": partial(phrases.cut_sentence, translate),
-            "change_sentence": partial(change_sentence, translate),
-            "reprice_sentence": partial(reprice_sentence, translate),
+            "change_words": change_words,
+            "change_sentence": partial(change_words.change_sentence, translate),
+            "annotation_words": partial(change_words.annotation_words, translate),
+            "recalculation_sentence": partial(recalculation_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,
             "presets": PRESETS,
             "shown_value": shown_value,
             "chip_label": chip_label,
+            "run_columns": run_columns,
+            "column_text": partial(run_columns.column_text, translate),
+            "cell_class": cell_class,
+            "linked_column": linked_column,
             "local_time": local_time,
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment
+
+
+def _sentences(translate: Translator) -> Callable[..., Markup]:
+    """Return what templates call ``_``: a sentence that has no arguments is translated once, not in each row."""
+
+    @cache
+    def plain(msgid: str) -> Markup:
+        return Markup(translate.gettext(msgid)) % {}  # noqa: S704 - translations are ours, and may have markup
+
+    def sentence(msgid: str, /, **arguments: object) -> Markup:
+        return Markup(translate.gettext(msgid)) % arguments if arguments else plain(msgid)  # noqa: S704 - as above
+
+    return sentence
 
 
 def viewer_for(request: Request) -> Viewer:

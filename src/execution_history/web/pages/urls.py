@@ -9,6 +9,8 @@ RUNS: Final = "/runs"
 CHARTS: Final = "/charts"
 PRICES: Final = "/prices"
 REDACTION: Final = "/redaction"
+PRICE_VERSIONS: Final = "/prices/versions"
+RECALCULATION: Final = "/prices/recalculation"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
@@ -17,6 +19,8 @@ ACT: Final = "/runs/act"
 CHANGE: Final = "/runs/change"
 UNDO: Final = "/runs/change/undo"
 STOP: Final = "/runs/change/stop"
+RESUME: Final = "/runs/change/resume"
+CHANGES: Final = "/runs/changes"
 VIEWS: Final = "/views"
 EXPORT: Final = "/coze/export"
 START: Final = "/run"
@@ -47,6 +51,11 @@ def runs(workflow_id: str | None) -> str:
 def nodes(workflow_id: str, window: str = "") -> str:
     """Return the address of the nodes of a workflow over its runs."""
     return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
+
+
+def last_runs(workflow_id: str) -> str:
+    """Return the address of the last runs of a workflow as the overview shows them."""
+    return f"{workflow(workflow_id)}/last-runs"
 
 
 def start(workflow_id: str) -> str:

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.errors import InvalidInput, InvalidQuery
+from execution_history.errors import InvalidInput
 from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import Pairs, View, ViewFields
@@ -65,12 +65,12 @@ class ViewPages:
         form = await form_of(request)
         kept = _kept(form)
         view = await self.service.views.save(
-            form.get("name", ""), kept["filters"], sort=kept["sort"], ascending=kept["ascending"]
+            form.get("name", ""), kept["filters"], sort=kept["sort"], order=kept["order"], columns=kept["columns"]
         )
         return RedirectResponse(address_of(view), HTTPStatus.SEE_OTHER)
 
     async def change(self, request: Request, view_id: str) -> Response:
-        """Rename, star, move or delete a view, or give it the filters and the order of the list."""
+        """Rename, star, move or delete a view, or give it the filters, the order and the columns of the list."""
         form = await form_of(request)
         views, action = self.service.views, form.get("do", "")
         back = urls.own(form.get("back", "") or urls.VIEWS)
@@ -90,13 +90,9 @@ class ViewPages:
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
     async def _line(self, view: View, viewer: Viewer, wait: IndexWait) -> ViewLine:
-        state, count = _state_of(view), Count()
-        try:
-            found = await self.service.with_workflow_ids(state.record_filter(viewer, None))
-            count = Count(*await self.service.bulk.count(found, wait.seconds))
-        except InvalidQuery:
-            pass  # its list says what is wrong
-        return ViewLine(view, address_of(view), state.chips(), count)
+        state = _state_of(view)
+        count = await self.service.views.count(view, zone=viewer.zone, wait_seconds=wait.seconds)
+        return ViewLine(view, address_of(view), state.chips(), Count(count.number, count.is_exact))
 
 
 def address_of(view: View) -> str:
@@ -105,22 +101,24 @@ def address_of(view: View) -> str:
 
 
 def is_changed(view: View, state: ListState) -> bool:
-    """Return whether a list has other filters, or another order, than the view from which one came to it."""
-    return (set(view.filters), view.sort, view.ascending) != (set(state.pairs), state.sort, state.is_ascending)
+    """Return whether a list differs in filters, order or columns from the view from which one came to it."""
+    kept = (set(view.filters), view.sort, view.order, view.columns)
+    return kept != (set(state.pairs), state.sort, state.order, state.columns)
 
 
 def _state_of(view: View) -> ListState:
-    return ListState(urls.RUNS, view.filters, view.sort, view.ascending, view=view.id)
+    return ListState(urls.RUNS, view.filters, view.sort, view.order == "asc", view=view.id, columns=view.columns)
 
 
 def _kept(form: Form) -> ViewFields:
-    """Return the filters and the order in the field ``filters``, the query string of a list."""
+    """Return the filters, the order and the columns in the field ``filters``, the query string of a list."""
     pairs: Pairs = parse_qsl(form.get("filters", ""))
     state = list_state(urls.RUNS, pairs)
     return {
         "filters": [pair for pair in pairs if is_filter(pair[0])],
         "sort": state.sort,
-        "ascending": state.is_ascending,
+        "order": state.order,
+        "columns": state.columns,
     }
 
 
@@ -134,7 +132,7 @@ def _changes(action: str, form: Form) -> ViewFields:
         case "update":
             return _kept(form)
         case "star" | "unstar":
-            return {"is_starred": action == "star"}
+            return {"starred": action == "star"}
         case "rename":
             return {"name": form.get("name", "")}
     raise InvalidInput("A view can be renamed, moved, updated or deleted.")

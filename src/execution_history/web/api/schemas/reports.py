@@ -63,8 +63,9 @@ class DeleteRequest(RunsRequest):
 class BulkChangeAnswer(BulkChange):
     """A change of many runs, as far as it has come; times are milliseconds since 1970-01-01 UTC.
 
-    Its state is running, done, stopped or undone. The total is at least so many where it is not exact. A deletion can
-    be undone until it ends.
+    Its state is running, done, stopped, interrupted (its program ended first) or undone. The total is at least so many
+    where it is not exact. Runs that others changed meanwhile are left_alone. A deletion can be undone until it ends;
+    one that is_resumable can be carried on where it is stopped or interrupted.
     """
 
 
@@ -73,6 +74,14 @@ class ChangeAnswer(BaseModel):
 
     success: bool
     change: BulkChangeAnswer
+
+
+class ChangesAnswer(BaseModel):
+    """Changes of many runs, the newest first."""
+
+    success: bool
+    changes: list[BulkChangeAnswer]
+    total: int = Field(description="How many are in changes.")
 
 
 class MatchesAnswer(BaseModel):

@@ -51,7 +51,8 @@ async function look() {
       const address = new URL(location.href);
       address.searchParams.set("change", line.querySelector("[name=change]").value);
       history.replaceState(null, "", address);
-      await showAgain();
+      if (document.querySelector("[data-list]")) await showAgain();
+      else location.reload();
     }
   } catch {
     // The server may be away; the next look tells.
