@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, MutableMapping
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import repeat
 from typing import Any, Final
 
 import orjson
@@ -20,6 +19,12 @@ from execution_history.records.detectors import DETECTORS, Detector
 from execution_history.records.encoding import encode
 from execution_history.records.json_path import Path, matches, parse_path
 from execution_history.records.json_text import OPENS, read_json
+from execution_history.records.quick_look import (
+    may_have_logins,
+    may_have_numbers,
+    may_have_secret_names,
+    may_have_tokens,
+)
 from execution_history.records.redaction import MARK, REDACTED, is_secret_name
 from execution_history.records.redaction_rules import GROUPS, SECRET_NAMES, RedactionRule, names_match
 
@@ -39,44 +44,9 @@ _NODE_FACTS: Final = frozenset(
     | {"usage", "sub_execute_id"}
 )
 
-_WIDE_COLON: Final = "：".encode()
-_FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=", b"abcdefghijklmnopqrstuvwxyz:")
-_FOLD_PAIRS: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=,", b"abcdefghijklmnopqrstuvwxyz::")
-_DROPPED: Final = b"\\\"' \t"
-_NAMES: Final = tuple(
-    name.encode()
-    for name in ("token", "password", "passwd", "pwd", "passphrase", "secret", "key", "authorization", "credential",
-                 "credentials", "cookie", "cookies", "密码", "口令", "密钥", "令牌")
-)  # fmt: skip
-_ENDING: Final = 4
-_ENDS: Final = frozenset(
-    ending
-    for name in _NAMES
-    for ending in (
-        [name[-_ENDING:]] if len(name) >= _ENDING else [name, *(bytes([byte]) + name for byte in range(256))]
-    )
-)
-"""The last bytes of names before ``:``, ``=`` and ``,``, by which most of them are told from secret ones."""
-
-_LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_RUNS: Final = bytes(ord("a") if byte in _LETTERS else ord(" ") for byte in range(256))
-_LONG_RUN: Final = b"a" * 18
-"""What every token has: no detector of secrets but that of passwords in addresses finds a shorter one."""
-
-_PREFIXES: Final = tuple(prefix.encode() for detector in DETECTORS.values() for prefix in detector.prefixes)
-_HERALDS: Final = (b"private key", b"bearer", b"basic")
-"""What stands not far before a token that has no prefix."""
-
-_HERALDED: Final = 120
-
-_URL_LOGIN: Final = re.compile(DETECTORS["url_login"].pattern.pattern.encode())
-
 _WINDOW: Final = 64 * 1024
 _OVERLAP: Final = 100
 """Huge values are looked at in windows, each with the beginning of the next one: a name or token may stand there."""
-
-_DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
-_FOUR_DIGITS: Final = b"0000"
 
 _ENTRY: Final = re.compile(
     r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
@@ -158,13 +128,13 @@ class Redactor:
 
     def _is_clean(self, document: bytes) -> bool:
         if self.detectors:
-            if b"@" in document and (self.has_personal or _URL_LOGIN.search(document) is not None):
+            if b"@" in document and (self.has_personal or may_have_logins(document)):
                 return False
-            if _may_have_tokens(document):
+            if may_have_tokens(document):
                 return False
-            if self.has_personal and _FOUR_DIGITS in document.translate(_DIGITS):
+            if self.has_personal and may_have_numbers(document):
                 return False
-        return self._secret_names is None or not _may_have_secret_names(document)
+        return self._secret_names is None or not may_have_secret_names(document)
 
     def value(
         self, name: str, document: bytes, tally: Tally, known: MutableMapping[str, str], *, grows: bool = False
@@ -190,10 +160,10 @@ class Redactor:
 
     def detectors_for(self, text: bytes) -> list[tuple[Detector, RedactionRule]]:
         """Return the detectors that may find something in *text*."""
-        found = self._detectors["token"] if self._detectors["token"] and _may_have_tokens(text) else []
+        found = self._detectors["token"] if self._detectors["token"] and may_have_tokens(text) else []
         if b"@" in text:
             found = found + self._detectors["at"]
-        if self._detectors["digits"] and _FOUR_DIGITS in text.translate(_DIGITS):
+        if self._detectors["digits"] and may_have_numbers(text):
             found = found + self._detectors["digits"]
         return found
 
@@ -213,36 +183,6 @@ class Redactor:
         start = max(0, len(text) - _LONGEST_TAIL)
         found = self._growing.search(text, start)
         return text if found is None else text[: found.start()]
-
-
-def _may_have_tokens(document: bytes) -> bool:
-    """Return whether one of the long runs of letters and digits in *document* begins as a token does, or follows it."""
-    shape = document.translate(_RUNS)
-    at = shape.find(_LONG_RUN)
-    while at >= 0:
-        end = shape.find(b" ", at)
-        run = document[at:end] if end >= 0 else document[at:]
-        dash = 0
-        while dash >= 0:
-            if run.startswith(_PREFIXES, dash and dash + 1):
-                return True
-            dash = run.find(b"-", dash + 1)
-        before = document[max(0, at - _HERALDED) : at].lower()
-        if any(map(before.__contains__, _HERALDS)):
-            return True
-        at = shape.find(_LONG_RUN, end) if end >= 0 else -1
-    return False
-
-
-def _may_have_secret_names(document: bytes) -> bool:
-    """Return whether a secret name may stand before a value, as a key of an object, in a pair, or in a text."""
-    if not document.isascii() and _WIDE_COLON in document:
-        document = document.replace(_WIDE_COLON, b":")
-    fold = _FOLD_PAIRS if b'["' in document else _FOLD
-    before = document.translate(fold, _DROPPED).split(b":")
-    if _ENDS.isdisjoint([piece[-_ENDING:] for piece in before]):
-        return False
-    return any(map(bytes.endswith, before, repeat(_NAMES)))
 
 
 def _echoes(document: bytes, known: Iterable[str]) -> bool:
@@ -370,7 +310,7 @@ class _Walk:
             spans = [found.span(group) for found in pattern.finditer(text)]
             text = self._cut(text, [span for span in spans if span[0] < span[1]], rule)
         shape = text.encode("utf-8", "replace")
-        if redactor.has_secret_names and _may_have_secret_names(shape):
+        if redactor.has_secret_names and may_have_secret_names(shape):
             text = self._entries(text)
         for detector, rule in redactor.detectors_for(shape):
             if spans := detector.spans(text):
