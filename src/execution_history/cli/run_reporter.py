@@ -24,7 +24,7 @@ Frame = Mapping[str, Any]
 class Ending:
     """The end of a run, as far as its frames or its result, and its record where there is one, describe it.
 
-    ``waits`` is true while steps of the run still wait to be recorded, ``is_left_out`` for a run that a rule leaves out.
+    ``waits`` is true while steps of the run still wait to be recorded, ``is_left_out`` of a run that a rule leaves out.
     """
 
     workflow_id: str
