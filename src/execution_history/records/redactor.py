@@ -152,9 +152,10 @@ class Redactor:
         Returns:
             *document* itself where nothing is taken out.
         """
-        if self.is_untouched((document,), known, grows=grows):
+        is_clean = self.is_untouched((document,), known)
+        if is_clean and not (grows and self._growing):
             return document
-        walk = _Walk(self, tally, known, grows=grows)
+        walk = _Walk(self, tally, known, grows=grows, searches=not is_clean)
         made = walk.member(name, read_json(document))
         return encode(None if made is _GONE else made) if walk.has_changed else document
 
@@ -201,11 +202,14 @@ def echoes_of(secret: str) -> list[str]:
 class _Walk:
     """One walk over a value."""
 
-    def __init__(self, redactor: Redactor, tally: Tally, known: MutableMapping[str, str], *, grows: bool) -> None:
+    def __init__(
+        self, redactor: Redactor, tally: Tally, known: MutableMapping[str, str], *, grows: bool, searches: bool
+    ) -> None:
         self._redactor = redactor
         self._tally = tally
         self._known = known
         self._grows = grows
+        self._searches = searches
         self._texts = 0
         self.has_changed = False
 
@@ -279,14 +283,14 @@ class _Walk:
 
     def text(self, text: str, place: _Place = ()) -> str:
         """Return a text, or the JSON in it."""
-        if self._texts < _DEEPEST_TEXT and OPENS.match(text):
+        if self._searches and self._texts < _DEEPEST_TEXT and OPENS.match(text):
             before = dict(self._tally)
             try:
                 return self._json_text(text, read_json(text), place)
             except (ValueError, RecursionError):  # it is none, or not whole yet, or nested more deeply than values are
                 self._tally.clear()
                 self._tally.update(before)
-        made = self._searched(text)
+        made = self._searched(text) if self._searches else text
         if self._grows and (ended := self._redactor.without_growing_end(made)) != made:
             self.has_changed = True
             return ended

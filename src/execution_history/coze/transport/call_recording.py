@@ -246,10 +246,9 @@ def context_of(request: httpx.Request, account: str) -> RunContext:
         request: the HTTP request.
         account: the name of the account that the record keeps, where the request does not say.
     """
-    context = request.extensions.get(CONTEXT) or RunContext(account)
-    if HEADER in request.headers or is_exempt():
-        asks = asks_to_pass(request.headers.pop(HEADER, None))
-        context = replace(context, is_exempt=asks or is_exempt())
+    context = request.extensions.get(CONTEXT) or RunContext(account, is_exempt=is_exempt())
+    if HEADER in request.headers and asks_to_pass(request.headers.pop(HEADER)):
+        context = replace(context, is_exempt=True)
     hop = followed_hop(request)
     if hop is None:
         return context
@@ -283,7 +282,7 @@ async def prepare_recording(
     if run.is_resumption:
         metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [answer_of(run)]}
     fields = {name: getattr(run, name) for name in _KEPT}
-    return recorder.prepare(workflow_of(run), metadata=metadata, **fields)
+    return recorder.prepare(workflow_of(run), metadata=metadata, is_recorded=not is_exempt(), **fields)
 
 
 async def close_recording(recorder: Recorder, recording: Recording, action: CloseRecord) -> None:
