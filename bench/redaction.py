@@ -119,7 +119,10 @@ def main() -> None:
     chance = random.Random(1)
     redactor: Redactor = ContentRules(rules_of([{"detector": "personal"}])).redactor("w")
     usual: Redactor = ContentRules().redactor("w")
-    hits, misses, wrong, size = Counter[str](), Counter[str](), Counter[str](), 0
+    hits: Counter[str] = Counter()
+    misses: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    size = 0
     began = time.process_time()
     for name, make in MAKERS.items():
         for number in range(options.of_each):
@@ -127,7 +130,7 @@ def main() -> None:
             document = encode(_PLACES[number % len(_PLACES)](secret))
             size += len(document)
             found = redactor.value("output", document, {}, {})
-            core = _CORES.get(name, lambda text: text)(secret)
+            core = _CORES[name](secret) if name in _CORES else secret
             (misses if core.encode() in found else hits)[name] += 1
     seconds = time.process_time() - began
     innocent = [encode(value) for value in _innocent(chance)]

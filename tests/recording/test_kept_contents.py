@@ -88,7 +88,7 @@ async def test_runs_are_recorded_as_far_as_their_rule_says(rule: dict[str, Any],
         recording = await recorder.open("w", parameters={"q": "question"})
         recording.follow(lambda: {"usage": {"token_count": 1}})
         recording.touched()
-        await recording.close(status, output="x")  # type: ignore[arg-type]
+        await recording.close(status, output="x")
         record = await _record(store, recording.execute_id)
         found |= {None if record is None else record["execute_status"]}
         assert record is None or (record["input_parameters"] is None) is (rule["record"] == "summary")
