@@ -73,7 +73,8 @@ class RedactionReport:
         values: how many values by which rule.
         workflows: how many records of which workflow.
         damaged: records that cannot be read.
-        missed: records that others changed all the time; the next call finds them.
+        missed: records that others changed all the time, which the next call finds, and deleted ones whose id another
+            run has now.
         examples: some of the values.
         is_dry: whether nothing was changed.
         is_continued: whether it went on where an earlier call had stopped.
@@ -219,7 +220,8 @@ class _Redaction:
             key, left = binned.key, binned.ends - self._clock()
             if (self._workflow_ids and key.workflow_id not in self._workflow_ids) or left <= 0:
                 continue
-            if not await store.restore([key]):
+            if not await store.restore([key]):  # another run has its id now
+                self.report.missed += 1
                 continue
             try:
                 before = self.report.changed

@@ -85,8 +85,8 @@ class RecordingRule:
         return self.record != "everything" or self.largest_bytes is not None
 
     def note(self) -> dict[str, Any] | None:
-        """Return what a record says of it; ``None`` where everything is recorded."""
-        if self.record == "everything":
+        """Return what a record says of it; ``None`` where everything is recorded, and where records are made anyway."""
+        if self.record in ("everything", "nothing"):
             return None
         return {"record": self.record} if self.share is None else {"record": self.record, "share": self.share}
 
