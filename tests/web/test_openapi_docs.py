@@ -37,7 +37,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     assert {
         ("get", "/coze/doctor"), ("get", "/coze/backups"),
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
-        ("post", "/coze/history/reprice"),
+        ("post", "/coze/history/reprice"), ("get", "/coze/redaction"), ("post", "/coze/redaction"),
         ("get", "/coze/retention"), ("get", "/coze/retention/preview"), ("post", "/coze/retention/run"),
         ("put", "/coze/retention/rules"), ("delete", "/coze/retention/rules"),
         ("get", "/coze/bin"), ("post", "/coze/bin/restore"), ("post", "/coze/bin/empty"),
@@ -93,6 +93,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "RestoredAnswer", "RetentionAnswer", "RetentionPreview", "RetentionReport", "RetentionRun", "RuleRequest",
         "WorkflowPartAnswer",
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
+        "RecordingRuleAnswer", "RedactionAnswer", "RedactionExampleAnswer", "RedactionReportAnswer",
+        "RedactionRuleAnswer", "RedactionRulesAnswer", "RedactionRunAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "ChangesAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange",
         "ViewRequest", "ViewShape", "ViewsAnswer",
