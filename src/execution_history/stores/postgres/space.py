@@ -27,7 +27,8 @@ class PostgresSpace(PostgresAdministration):
         """See :meth:`Sized.disk_use`; the index is a part of the tables."""
         [(total, documents, runs)] = await self._rows("space", self._statements.schema)
         largest = await self._largest(total, documents, runs)
-        in_use = runs * _PER_RUN + max(0, total - largest["total"])
+        # Tables that grow while they hold less have rows that are not vacuumed yet.
+        in_use = runs * _PER_RUN
         if largest["documents"]:
             of_documents = max(0, largest["total"] - largest["runs"] * _PER_RUN)
             in_use += of_documents * documents // largest["documents"]
