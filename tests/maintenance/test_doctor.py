@@ -111,10 +111,11 @@ async def test_every_flipped_bit_of_a_json_file_is_found_although_its_time_is_th
 
 
 async def test_wrong_counters_are_counted_anew(folder: Path) -> None:
-    """And the file of the workflow says the right number, too."""
+    """And the file of the workflow says the right number, too; sizes are counters like the others."""
     await _settle(folder)
     await _execute(folder, "UPDATE workflows SET success = success + 3, failed = 9 WHERE workflow_id = 'w2'")
-    assert "counters of 1 workflow are wrong: w2" in _sentences(_named(await examined(folder), "counters"))
+    await _execute(folder, "UPDATE workflows SET size = 1 WHERE workflow_id = 'w3'")
+    assert "counters of 2 workflows are wrong: w2, w3" in _sentences(_named(await examined(folder), "counters"))
     report = _named(await examined(folder, repair=True), "counters")
     assert ("ok", 1) == (report.verdict, len(report.repaired))
     assert [] == list(problems_of(await examined(folder)))

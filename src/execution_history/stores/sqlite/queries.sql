@@ -350,15 +350,15 @@ DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);
 SELECT w.workflow_id,
     count(e.seq) FILTER (WHERE e.status = 0), count(e.seq) FILTER (WHERE e.status = 1),
     count(e.seq) FILTER (WHERE e.status = 2), count(e.seq) FILTER (WHERE e.status = 3),
-    count(e.seq) FILTER (WHERE e.status = 4), max(e.revision), max(e.update_time),
-    w.running, w.success, w.failed, w.interrupted, w.other, w.revision, w.updated_at, w.id
+    count(e.seq) FILTER (WHERE e.status = 4), coalesce(sum(e.size), 0), max(e.revision), max(e.update_time),
+    w.running, w.success, w.failed, w.interrupted, w.other, w.size, w.id
 FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
 WHERE w.workflow_id IS NOT NULL GROUP BY w.id;
 
 -- name: save_counted
 -- Writes the counters of a workflow whose rows were counted.
 UPDATE workflows
-SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, size = ?, revision = ?, updated_at = ?
 WHERE id = ?;
 
 -- name: count_stray_rows

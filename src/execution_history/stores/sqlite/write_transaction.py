@@ -244,12 +244,15 @@ class WriteTransaction:
         return not is_current and revision < int(self.run("feed_floor").get)
 
     def recount(self, counted: Iterable[tuple[str, list[int]]]) -> int:
-        """Have the counters of workflows say what was *counted* in this transaction; return how many there were."""
+        """Have the counters of workflows say what was *counted* in this transaction; return how many there were.
+
+        Each has its number of rows in each status, followed by their bytes.
+        """
         number = 0
         for number, (workflow_id, counts) in enumerate(counted, 1):  # noqa: B007 - the number of all
             if (row := self._workflow(workflow_id)) is not None:
                 self._touch(row, row.updated_at)
-                row.counts[:] = counts
+                *row.counts[:], row.size = counts
         return number
 
     def note_safety(self, boot: str, safe_revision: int) -> None:

@@ -12,11 +12,14 @@ from execution_history.records.partial import outline_of
 from execution_history.records.record import Document
 from execution_history.stores.compression import StoredRecord, Unreadable
 from execution_history.stores.sqlite.checkup.view import HistoryView
+from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query, rows
 
 _TOLD_EVERY: Final = 1_000
 _MOST: Final = 1_000
+_SIZES: Final = 9
+"""The migration from which on workflows have a size: the doctor reads older databases as they are."""
 
 
 @dataclass(slots=True)
@@ -86,8 +89,11 @@ def _is_damaged(connection: apsw.Connection, documents: Documents, row: tuple[An
 
 
 def wrong_counters(connection: apsw.Connection) -> Iterator[tuple[str, list[int]]]:
-    """Yield each workflow whose counters are wrong, and its number of rows in each status."""
-    for name, *found in rows(connection, "counted_rows"):
-        counts, stored = found[:5], found[7:12]
+    """Yield each workflow whose counters are wrong, and its number of rows in each status, followed by their bytes."""
+    counted = query("counted_rows")
+    if applied_migrations(connection) < _SIZES:
+        counted = counted.replace("w.size", "coalesce(sum(e.size), 0)")
+    for name, *found in connection.execute(counted):
+        counts, stored = found[:6], found[8:14]
         if counts != stored:
             yield name, counts

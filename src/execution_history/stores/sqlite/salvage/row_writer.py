@@ -77,12 +77,12 @@ class RowWriter:
         connection = self._connection
         connection.execute(query("drop_deleted_rows"))
         for name, *found in rows(connection, "counted_rows"):
-            counts, newest, updated_at, number = found[:5], found[5] or 0, found[6] or 0, found[14]
+            counts, size, newest, updated_at, number = found[:5], found[5], found[6] or 0, found[7] or 0, found[-1]
             if not any(counts):
                 connection.execute(query("drop_workflow"), (number,))
                 continue
             revision, time = self._states.get(name, (0, 0))
-            values = (*counts, max(revision, newest), max(time, updated_at), number)
+            values = (*counts, size, max(revision, newest), max(time, updated_at), number)
             connection.execute(query("save_counted"), values)
             self.records += sum(counts)
         [(newest, _)] = rows(connection, "newest_revisions")
