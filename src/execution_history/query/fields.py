@@ -193,6 +193,9 @@ class RecordFilter:
     whatever currency. A status is one of the
     four, or ``other`` for an adopted record whose status is none of them.
 
+    ``within`` is no filter of its own: it has the patterns from which ``workflow_ids`` was listed
+    (:mod:`execution_history.query.workflow_patterns`), however many ids that are.
+
     Raises:
         InvalidQuery: a value is of the wrong kind or too long, or there are too many.
     """
@@ -302,10 +305,12 @@ class RecordFilter:
         lambda _, text: _with_text(text), example="",
     )
     # fmt: on
+    within: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for row in FILTERS:
-            row.check(getattr(self, row.keyword))
+            if not (self.within and row.attribute is WORKFLOW):
+                row.check(getattr(self, row.keyword))
 
     def given(self) -> frozenset[str]:
         """Return the keywords of the filters that have a value."""
@@ -324,7 +329,7 @@ class RecordFilter:
 
 
 FILTERS: Final[tuple[FilterField, ...]] = tuple(
-    each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter)
+    each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter) if each.metadata
 )
 """Every filter there is, in the order of the help."""
 
