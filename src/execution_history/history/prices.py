@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.access.audit import Action, note
 from execution_history.errors import InvalidInput, PriceChanged, quoted
 from execution_history.history.registry import change_entry
 from execution_history.history.run_lookup import RunLookup
 from execution_history.query.fields import RecordFilter
+from execution_history.query.filter_words import words_of
 from execution_history.records.pricing import (
     BUDGET_LIMIT,
     DEFAULT_CURRENCY,
@@ -214,6 +216,8 @@ class HistoryPricing(RunLookup):
         from execution_history.history.repricing import reprice  # noqa: PLC0415 - only who counts again waits
 
         prices = (await self.price_list()).in_force
+        if not dry_run:
+            await note(await self._opened(), Action.REPRICE, filters=words_of(record_filter))
         return await reprice(await self._opened(), record_filter, prices, clock=self._clock, dry_run=dry_run)
 
     async def _changeable(self) -> HistoryStore:
