@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from pydantic import SecretStr
 
+from execution_history.access.gate import Gate
 from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
@@ -19,7 +20,9 @@ from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.errors import ExecutionHistoryError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
+from execution_history.recording.trouble import NO_TROUBLE, RecordingTrouble
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
 from execution_history.stores.factory import folder_named
@@ -38,6 +41,7 @@ class Application:
     """The open parts of the program, as the command line and the web use them.
 
     ``demo`` opens the demo beside the history; there is none where the history is the demo itself (``is_demo``).
+    ``workflows`` are those that exist for whoever uses these parts.
     """
 
     settings: Settings
@@ -49,14 +53,36 @@ class Application:
     names: UpstreamNames
     live: LiveFeed
     sandbox: "Sandbox | None"
+    gate: Gate
     mirror: "MirrorFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
+    workflows: WorkflowPatterns = EVERY_WORKFLOW
+
+    def within(self, workflows: WorkflowPatterns) -> "Application":
+        """Return the application for somebody who may see these *workflows* only; itself where they are all."""
+        if workflows.are_all:
+            return self
+        service = self.service.within(workflows)
+        return replace(
+            self,
+            service=service,
+            runner=self.runner.within(workflows),
+            reconciler=self.reconciler.within(workflows),
+            names=self.names.within(service, workflows),
+            mirror=None,
+            workflows=workflows,
+        )
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
         beside = None if self.demo is None else self.demo.application
         return [self] if beside is None else [self, beside]
+
+
+def trouble_told(application: Application) -> RecordingTrouble:
+    """Return what the users of *application* are told of its recorder: nothing where they see some workflows only."""
+    return application.recorder if application.workflows.are_all else NO_TROUBLE
 
 
 class Demo:
@@ -152,8 +178,10 @@ async def open_application(
         names, live = UpstreamNames(service, upstream), service.live
         if serving and running is not None and not demo:
             _learn_names(names, stack)
+        limit = settings.largest_body_bytes
+        gate = Gate(service.store, now_ms, is_required=settings.needs_key, largest_body=limit)
         yield Application(
-            settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
+            settings, service, recorder, upstream, runner, reconciler, names, live, running, gate, mirror, beside, demo
         )
 
 

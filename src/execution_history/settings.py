@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -136,6 +137,18 @@ class Settings(BaseSettings):
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
+    require_key: bool | None = None
+    """Whether every request needs a key; unless set, as soon as there is one, and always beyond this machine."""
+    open_to_network: bool = False
+    """Whether to listen beyond this machine without keys, as something in front takes care of who comes in."""
+    largest_body_bytes: int | None = Field(default=None, ge=1024)
+    """How many bytes a request may have; a key may have a lower limit of its own."""
+    trusted_proxies: list[str] = []
+    """Addresses and networks of proxies whose ``X-Forwarded-For``, ``-Proto`` and ``-Host`` are believed."""
+    tls_certificate: Path | None = None
+    """A PEM file with the server's certificate and those it is signed with: it then serves HTTPS."""
+    tls_key: Path | None = None
+    """A PEM file with the certificate's private key, where the certificate's file does not have it."""
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection to the server is kept open; clients use theirs again for a minute and longer."""
 
@@ -143,6 +156,14 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, values: list[str]) -> list[str]:
         return [_origin(value.strip().lower()) for value in values]
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, values: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(value.strip(), strict=False)) for value in values]
+        except ValueError:
+            raise InvalidInput("must hold addresses or networks such as 127.0.0.1 or 10.0.0.0/8") from None
 
     @field_validator("currency")
     @classmethod
@@ -162,6 +183,21 @@ class Settings(BaseSettings):
         if len(Prices(found)) < len(found):
             raise InvalidInput("must have one price at most for the same workflow and account")
         return values
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server can be reached from this machine only."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def needs_key(self) -> bool | None:
+        """Whether every request needs a key; ``None``: as soon as there is one."""
+        if self.require_key is None and not (self.is_local or self.open_to_network):
+            return True
+        return self.require_key
 
     @property
     def token_prices(self) -> tuple[Price, ...]:
