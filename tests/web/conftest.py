@@ -27,7 +27,13 @@ async def served(app: ASGIApp, http: Literal["h11", "httptools"] = "httptools") 
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off", http=http, ws="websockets-sansio"
+        app,
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+        lifespan="off",
+        http=http,
+        ws="websockets-sansio",
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

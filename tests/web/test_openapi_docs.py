@@ -54,6 +54,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
+        ("get", "/coze/keys"), ("post", "/coze/keys"), ("delete", "/coze/keys/{key}"),
+        ("post", "/coze/keys/sessions/end"), ("get", "/coze/audit"),
         ("get", "/healthz"), ("get", "/readyz"),
         ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),

@@ -8,16 +8,17 @@ from starlette.responses import Response
 
 from execution_history.followers.mirror import MirrorFollower
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.recorder import Recorder
+from execution_history.recording.trouble import RecordingTrouble
+from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
 from execution_history.web.responses import answer, translator_for
 
 
 def health_router(
-    service: ExecutionHistoryService, recorder: Recorder, mirror: MirrorFollower | None = None
+    service: ExecutionHistoryService, recorder: RecordingTrouble, mirror: MirrorFollower | None = None
 ) -> APIRouter:
     """Return the router of ``/healthz`` and ``/readyz``."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], route_class=HistoryRoute)
 
     @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=GUARDED)
     async def healthz() -> Response:

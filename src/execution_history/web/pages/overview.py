@@ -17,7 +17,7 @@ from execution_history.history.overview import Overview, OverviewQuery, Window, 
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
-from execution_history.recording.recorder import Recorder
+from execution_history.recording.trouble import RecordingTrouble
 from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth, WorkflowSummary
 from execution_history.web.pages import urls
@@ -60,7 +60,7 @@ class OverviewPages:
     """
 
     service: ExecutionHistoryService
-    recorder: Recorder
+    recorder: RecordingTrouble
     renderer: Renderer
     _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
     _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
