@@ -43,6 +43,8 @@ COMMANDS: Final = {
     "delete": "delete.delete",
     "changes": "changes.changes",
     "clear": "delete.clear",
+    "keys": "keys.keys",
+    "audit": "audit.audit",
 }
 """The module and function of each command, in the order of the help."""
 

@@ -66,6 +66,18 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         ),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "keys": (
+        N_("Add, list and revoke the keys with which people and programs use the server."),
+        N_(
+            "As soon as there is a key, the server asks everybody for one. Commands open the history itself, and need "
+            "none."
+        ),
+        N_(
+            "Scopes: read looks at runs, run starts and answers them, write changes and deletes them and reads, admin "
+            "does all."
+        ),
+    ),
+    "audit": (N_("Show who deleted, restored, exported and imported runs, and who added and revoked keys."),),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
         N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
@@ -183,6 +195,14 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "changes --undo Qk3vX0b2sYpR",
     ),
     "clear": ("clear 7000000000000000002 --yes",),
+    "keys": (
+        "keys add dashboard --scope read",
+        "keys add orders --scope run --scope read --workflow 'order-*' --expires 90d --rate 60/m",
+        "keys",
+        "keys revoke orders",
+        "keys rotate-cookie --sign-out",
+    ),
+    "audit": ("audit", "audit --since 7d", "audit --json"),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",

@@ -72,7 +72,7 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
             return ExitCode.STORE_TROUBLE
         case errors.ExportFailed():
             return ExitCode.FAULT
-        case errors.ExecutionNotFound() | errors.ViewNotFound():
+        case errors.ExecutionNotFound() | errors.ViewNotFound() | errors.KeyNotFound():
             return ExitCode.NOT_FOUND
     return ExitCode.WRONG_CALL
 
