@@ -113,6 +113,6 @@ def pages(fixture: Fixture) -> dict[str, str]:
         "slowest of a workflow": f"{runs}?sort=duration",
         "a run": f"{runs}/{quote(newest['execute_id'])}",
         "a run beside its list": f"{runs}?open={keys[0]}",
-        "charts": f"/workflows/{quote(newest['workflow_id'])}?range=7d",
+        "charts": f"/workflows/{quote(newest['workflow_id'])}?window=7d",
         "comparison": f"/compare?run={keys[0]}&run={keys[1]}",
     }

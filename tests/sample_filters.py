@@ -141,6 +141,7 @@ SEARCHED_TEXTS = [
 
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "workflow_ids": _several(st.sampled_from(["w", "v", "none"])),
+    "workflows": _several(st.sampled_from(["w", "v", "none"])),
     "statuses": _several(st.sampled_from(["running", "success", "failed", "interrupted", "other"])),
     "created_from": _TIMES,
     "created_before": _TIMES,

@@ -262,6 +262,8 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("BUDGET", "much", "The setting budget (variable EXECUTION_HISTORY_BUDGET) is wrong: it must be a number."),
+        ("BUDGET", "1e-30", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
+        ("BUDGET", "-1", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
         ("CURRENCY", "¥", "is wrong: it must be a name of 1 to 12 letters such as CNY or USD."),
         ("PRICES", '[{"input": 1}]', "must hold prices (The price of 1,000 tokens (output) is a number from 0"),
         ("PRICES", '[{"input": 1, "output": 1, "in": 1}]', "A price has no 'in': it has account, currency, input"),

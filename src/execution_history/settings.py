@@ -29,7 +29,7 @@ from execution_history.account_settings import (
     missing_settings,
 )
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
-from execution_history.records.pricing import BUDGET_LIMIT, DEFAULT_CURRENCY, Price, Prices, currency_of
+from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import shown_store
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     """How long a recorder counts as alive after its last sign of life."""
     currency: str | None = None
     """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
-    budget: Decimal | None = Field(default=None, ge=0, le=BUDGET_LIMIT)
+    budget: Decimal | None = None
     """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
     prices: list[dict[str, Any]] = []
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
@@ -172,6 +172,14 @@ class Settings(BaseSettings):
             return None if value is None else currency_of(value)
         except InvalidInput:
             raise InvalidInput("must be a name of 1 to 12 letters such as CNY or USD") from None
+
+    @field_validator("budget")
+    @classmethod
+    def _is_a_budget(cls, value: Decimal | None) -> Decimal | None:
+        try:
+            return None if value is None else budget_of(value)
+        except InvalidInput:
+            raise InvalidInput("must be 0 or from 0.000001 to 10¹²") from None
 
     @field_validator("prices")
     @classmethod

@@ -40,7 +40,7 @@ def filled(history: History) -> History:
         (["--status", "failed"], ["bad"]),
         (["w", "--where", "output.score >= 90"], ["ok"]),
         (["--sort", "duration"], ["bad", "ok", "other"]),
-        (["--sort", "duration", "--ascending", "--page-size", "1"], ["other"]),
+        (["--sort", "duration", "--order", "asc", "--page-size", "1"], ["other"]),
         (["--since", "2023-11-14", "--min-duration", "1s"], ["bad"]),
         (["--q", "timed out"], ["bad"]),
         (["--failed-node", "天气"], ["bad"]),

@@ -14,9 +14,9 @@ def test_a_view_is_saved_shown_and_deleted(call: Call, history: History) -> None
     history.keep("good", execute_status="success")
     store = ("--store", "history")
     assert "No view is saved yet. Save one: execution-history views" in call("views", *store).err
-    saved = call("views", "Failed runs", "--save", "--status", "failed", "--ascending", "--json", *store).json()
-    assert ({"status": "failed"}, True, 2) == tuple(saved["views"][0][key] for key in ("filters", "ascending", "count"))
-    assert "Failed runs 2 --status=failed --ascending" == " ".join(call("views", *store).out.splitlines()[1].split())
+    saved = call("views", "Failed runs", "--save", "--status", "failed", "--order", "asc", "--json", *store).json()
+    assert ({"status": "failed"}, "asc", 2) == tuple(saved["views"][0][key] for key in ("filters", "order", "count"))
+    assert "Failed runs 2 --status=failed --order asc" == " ".join(call("views", *store).out.splitlines()[1].split())
     listed = call("list", "--view", "failed runs", "--json", *store).json()
     assert ["bad", "worse"] == [record["execute_id"] for record in listed["histories"]]
     assert 1 == call("list", "v", "--view", "Failed runs", "--json", *store).json()["total"]

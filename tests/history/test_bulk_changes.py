@@ -341,6 +341,7 @@ async def test_a_change_whose_process_was_killed_is_interrupted(tmp_path: Path) 
         from execution_history.clock import now_ms
         from execution_history.history.annotations import Annotation
         from execution_history.history.bulk_changes import BulkChanges
+        from execution_history.history.workflow_lookup import WorkflowLookup
         from execution_history.query.fields import RecordFilter
         from execution_history.stores import SQLiteStore
 
@@ -349,7 +350,9 @@ async def test_a_change_whose_process_was_killed_is_interrupted(tmp_path: Path) 
                 await asyncio.Event().wait()
 
         async def main():
-            bulk = BulkChanges(Stuck(Path("history")), now_ms, lease_ms=1500)
+            store = Stuck(Path("history"))
+            named = WorkflowLookup(store, now_ms).with_workflow_ids
+            bulk = BulkChanges(store, now_ms, named, lease_ms=1500)
             change = await bulk.annotate(RecordFilter(statuses=("failed",)), Annotation(add_tags=("seen",)))
             print(change.id, flush=True)
             await bulk.wait(change.id)

@@ -8,8 +8,11 @@ import pytest
 from execution_history.errors import AmbiguousName, InvalidInput
 from execution_history.history.name_book import FRESH_MS, LearnedName, NameBook, WorkflowName
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.breakdown import BreakdownQuery
 from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.stores.protocol import HistoryStore
+from execution_history.transfer import Export, export_chunks
 from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +33,7 @@ async def test_a_name_and_all_else_is_kept(service: ExecutionHistoryService) -> 
     await service.name_workflow(_ONE, name=" Weather \n report ", description="Tells the weather")
     noted = await service.name_workflow(_ONE, starred=True, hidden=True)
 
-    assert noted == WorkflowName(_ONE, "Weather report", "Tells the weather", is_starred=True, is_hidden=True)
+    assert noted == WorkflowName(_ONE, "Weather report", "Tells the weather", starred=True, hidden=True)
     assert dict(await service.names()) == {_ONE: noted}
     assert (noted.name, noted.description) == ("Weather report", "Tells the weather")
 
@@ -131,7 +134,7 @@ async def test_changes_at_once_are_all_kept(service: ExecutionHistoryService) ->
     )
 
     named = (await service.names())[_ONE]
-    assert (named.given, named.is_starred, named.learned and named.learned.name) == ("Weather", True, "weather_v2")
+    assert (named.given, named.starred, named.learned and named.learned.name) == ("Weather", True, "weather_v2")
 
 
 async def test_another_processs_names_are_seen_within_a_second(store: HistoryStore) -> None:
@@ -182,10 +185,43 @@ async def test_several_that_match_are_listed(service: ExecutionHistoryService) -
         await service.workflow_named("70000000")
 
 
-async def test_a_filter_may_name_workflows(service: ExecutionHistoryService) -> None:
-    """Each workflow of a filter may be called by its name; everything else of the filter stays."""
+async def test_every_query_takes_names(service: ExecutionHistoryService) -> None:
+    """Lists, statistics, breakdowns, exports and changes of many runs find the workflow that a filter names."""
     await service.name_workflow(_ONE, name="Weather")
+    named = RecordFilter(workflows=("weather", "unheard of"))
 
-    found = await service.with_workflow_ids(RecordFilter(workflow_ids=("weather", _TWO, "x"), statuses=("failed",)))
+    page = await service.get_execution_history(None, workflow="weather")
+    batches = [batch async for batch in service.batches(named)]
 
-    assert found == RecordFilter(workflow_ids=(_ONE, _TWO, "x"), statuses=("failed",))
+    assert ["a"] == [record["execute_id"] for record in page["histories"]]
+    assert 1 == (await service.select(RecordQuery(filter=named))).total
+    assert 1 == (await service.statistics(StatisticsQuery(filter=named))).totals.runs
+    assert [_ONE] == [group.key for group in (await service.breakdown(BreakdownQuery(filter=named))).groups]
+    assert [1] == [len(batch.documents) for batch in batches]
+    assert (1, True) == await service.bulk.count(named)
+    assert [b"a"] == [_id_of(line) async for line in export_chunks(service, Export(record_filter=named)) if line]
+
+
+async def test_an_id_is_no_name(service: ExecutionHistoryService) -> None:
+    """Exact ids find no workflow that is called so; with a name too, a run has to be of both."""
+    await service.name_workflow(_ONE, name="Weather")
+    for nothing in (
+        RecordFilter(workflow_ids=("Weather",)),
+        RecordFilter(workflow_ids=(_TWO,), workflows=("Weather",)),
+    ):
+        assert 0 == (await service.select(RecordQuery(filter=nothing))).total
+    both = RecordFilter(workflow_ids=(_ONE, _TWO), workflows=("Weather",))
+    assert 1 == (await service.select(RecordQuery(filter=both))).total
+
+
+async def test_a_deletion_by_name_finds_the_workflow(service: ExecutionHistoryService) -> None:
+    """And leaves the others alone."""
+    await service.name_workflow(_ONE, name="Weather")
+    change = await service.bulk.delete(RecordFilter(workflows=("weather",)))
+    assert {"workflow": [_ONE]} == change.filters  # whatever is called so later
+    await service.bulk.wait(change.id)
+    assert [_TWO] == await service.get_all_workflows()
+
+
+def _id_of(line: bytes) -> bytes:
+    return str(orjson.loads(line)["execute_id"]).encode()

@@ -11,11 +11,12 @@ from execution_history.history.answers import json_of
 from execution_history.history.overview import (
     SORTS,
     WINDOWS,
+    Count,
     Overview,
     OverviewQuery,
     WorkflowInWindow,
     WorkflowSort,
-    in_order,
+    sorted_workflows,
 )
 from execution_history.history.overview_reader import spread
 from execution_history.history.service import ExecutionHistoryService
@@ -69,6 +70,28 @@ async def test_every_failure_of_the_window_is_in_a_group(service: ExecutionHisto
     week = await _overview(service, window="7d")
     assert (62, 63) == (week.failed.number, week.runs)
     assert (63, 64) == ((await _overview(service, window="30d")).failed.number, week.runs + 1)
+
+
+async def test_a_group_has_a_real_message_where_its_title_has_placeholders(service: ExecutionHistoryService) -> None:
+    """That of its newest run; charts' statistics have it too. A title without placeholders is the message."""
+    await service.merge([
+        *(_ended(f"e{n}", n * _HOUR, error_message=f"node '{n}' answered\n{500 + n}") for n in (1, 2)),
+        _ended("plain", _HOUR, error_message="a < b"), _ended("none", _HOUR),
+    ])  # fmt: skip
+    expected = {
+        "node <value> answered <n>": ("node '1' answered 501", "node '1' answered 501"),
+        "a < b": (None, "a < b"), "": (None, ""),
+    }  # fmt: skip
+    for groups in (
+        (await _overview(service)).failures, (await service.statistics(StatisticsQuery())).failures
+    ):  # fmt: skip
+        assert expected == {group.title: (group.example, group.message) for group in groups}
+
+
+async def test_pinned_runs_are_counted(service: ExecutionHistoryService) -> None:
+    """However old they are."""
+    await service.merge([_ended("old", 300 * _DAY, metadata={"pinned": True}), _ended("new", _HOUR)])
+    assert Count(1, is_exact=True) == (await _overview(service)).pinned
 
 
 async def test_a_kind_that_was_away_is_back(service: ExecutionHistoryService) -> None:
@@ -169,14 +192,14 @@ async def test_failing_workflows_come_first(service: ExecutionHistoryService) ->
     by_runs = (await _overview(service, sort="last_run")).workflows
     assert ["finer", "w", "fine", "starred", "hidden"] == [each.workflow_id for each in by_runs]
     assert ([None, "My favourite"], [False, True]) == (
-        [each.name for each in found[:2]], [found[0].is_hidden, found[-1].is_hidden],
+        [each.name for each in found[:2]], [found[0].hidden, found[-1].hidden],
     )  # fmt: skip
 
 
 def _workflow(workflow_id: str, **counts: int) -> WorkflowInWindow:
     sums = Sums({"success": 0, **counts}, tokens=counts.get("failed", 0))
     return WorkflowInWindow(
-        workflow_id=workflow_id, name=None, is_starred=False, is_hidden=False, figures=sums.figures(), last_run=1
+        workflow_id=workflow_id, name=None, starred=False, hidden=False, figures=sums.figures(), last_run=1
     )
 
 
@@ -184,11 +207,11 @@ def _workflow(workflow_id: str, **counts: int) -> WorkflowInWindow:
 def test_workflows_without_a_value_come_last_in_both_directions(sort: WorkflowSort) -> None:
     """Whatever they are sorted by, so that one finds what there is."""
     none = WorkflowInWindow(
-        workflow_id="none", name=None, is_starred=False, is_hidden=False, figures=None, last_run=0
+        workflow_id="none", name=None, starred=False, hidden=False, figures=None, last_run=0
     )  # fmt: skip
     some = [_workflow("few", failed=1, success=3), none, _workflow("many", failed=5, success=2)]
     for descending in (True, False):
-        ordered = [each.workflow_id for each in in_order(some, sort, descending=descending)]
+        ordered = [each.workflow_id for each in sorted_workflows(some, sort, descending=descending)]
         if sort in {"runs", "failed", "tokens"}:
             assert [*(["many", "few"] if descending else ["few", "many"]), "none"] == ordered
         elif sort == "success_rate":

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from execution_history.errors import InvalidInput, InvalidQuery, ViewChanged, ViewNotFound
@@ -50,7 +51,7 @@ async def test_views_have_an_order(service: ExecutionHistoryService) -> None:
     ids = {name: (await service.views.save(name, ())).id for name in ("a", "b", "c", "d")}
     await service.views.arrange([ids["c"], ids["a"]])
     assert ["c", "a", "b", "d"] == [view.name for view in await service.views.all()]
-    await service.views.change(ids["d"], is_starred=True)
+    await service.views.change(ids["d"], starred=True)
     assert ["d", "c", "a", "b"] == [view.name for view in await service.views.all()]
     assert await service.views.drop(ids["a"])
     assert not await service.views.drop(ids["a"])
@@ -64,10 +65,10 @@ async def test_several_people_change_a_view(service: ExecutionHistoryService) ->
     await asyncio.gather(
         service.views.change(view.id, name="b"),
         service.views.change(view.id, filters=FILTERS),
-        service.views.change(view.id, is_starred=True),
+        service.views.change(view.id, starred=True),
     )
     [found] = await service.views.all()
-    assert ("b", FILTERS, True) == (found.name, found.filters, found.is_starred)
+    assert ("b", FILTERS, True) == (found.name, found.filters, found.starred)
     with pytest.raises(ViewChanged, match="'b'"):
         await service.views.change(view.id, expected=view.version, name="c")
     renamed = await service.views.change(view.id, expected=found.version, name="c")
@@ -108,3 +109,14 @@ async def test_a_view_is_counted(service: ExecutionHistoryService) -> None:
     assert {"count": 1, "count_is_exact": True} == (await service.views.count(view)).to_json()
     await service.name_workflow("v", name="Weather")
     assert {"count": None, "count_is_exact": None} == (await service.views.count(view)).to_json()
+
+
+async def test_a_view_of_before_keeps_its_order_and_its_star(service: ExecutionHistoryService) -> None:
+    """The words for both were others once."""
+    kept = {"name": "Old", "filters": [["status", "failed"]], "ascending": True, "is_starred": True, "position": 1}
+    await service.store.open()
+    await service.store.put_entry("view", "v", orjson.dumps(kept))
+
+    [view] = await service.views.all()
+
+    assert ("Old", "asc", True) == (view.name, view.order, view.starred)

@@ -112,7 +112,7 @@ def test_a_wrong_filter_is_named(words: dict[str, Any], sentence: str) -> None:
 
 def test_keywords_take_plain_values() -> None:
     """Numbers, flags and lists stand for the texts that they would be written as."""
-    expected = RecordFilter(workflow_ids=("w",), statuses=("failed",), created_from=_NOW, pinned=True, run_modes=(1,))
+    expected = RecordFilter(workflows=("w",), statuses=("failed",), created_from=_NOW, pinned=True, run_modes=(1,))
     found = keyword_filter(
         {"workflow": "w", "status": ["failed"], "since": _NOW, "pinned": True, "mode": 1, "bot": None}, now=_NOW
     )

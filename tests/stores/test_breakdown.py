@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
-from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery
+from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, StatisticsQuery
 from execution_history.records.record import Document
@@ -33,6 +33,7 @@ pytestmark = pytest.mark.anyio
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "Australia/Lord_Howe"]),
     limit=st.sampled_from([1, 2, 100]),
     most_runs=st.sampled_from([None, 1, 5]),
+    counts_only=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
 def test_every_store_groups_like_the_specification(
@@ -47,11 +48,15 @@ def test_every_store_groups_like_the_specification(
     zone: str,
     limit: int,
     most_runs: int | None,
+    counts_only: bool,
 ) -> None:
     """Groups, their figures, order, trends and number, for any records and filter."""
     if by == "node":  # not every store has rollups of nodes, so one counts all and another the newest
         wanted, most_runs = replace(wanted, workflow_ids=("w",)), None
-    query = BreakdownQuery(filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=limit, most_runs=most_runs)
+    query = BreakdownQuery(
+        filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=limit, most_runs=most_runs,
+        counts_only=counts_only,
+    )  # fmt: skip
 
     async def compare() -> None:
         async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
@@ -73,9 +78,18 @@ async def test_the_newest_runs_are_counted_whether_they_are_in_a_group_or_not() 
     bodies = [document(f"e{n}", now=BASE + n, metadata={"account": "a"} if n < 3 else {}).body for n in range(4)]
     runs = [(body, arrival) for arrival, body in enumerate(bodies)]
     query = BreakdownQuery(by="account")
-    found = [select.breakdown(query, runs, IndexReach(4, 4), most=most) for most in (1, 2, 5)]
+    found = [select.breakdown(query, runs, IndexReach(4, 4), most=most) for most in (1, 2, 4)]
     assert found[1] == select.breakdown(replace(query, most_runs=2), runs, IndexReach(4, 4))
     assert [([], 1), ([1], 2), ([3], None)] == [([g.figures.runs for g in each.groups], each.covers) for each in found]
+
+
+@pytest.mark.parametrize("by", ["account", "tag"])
+async def test_only_runs_that_are_left_out_make_it_say_how_many_were_counted(store: HistoryStore, by: By) -> None:
+    """A history of just as many runs as are counted has been counted as a whole."""
+    await _filled(store)
+    within = RecordFilter(workflow_ids=("w",))
+    found = [await store.breakdown(BreakdownQuery(filter=within, by=by, most_runs=most)) for most in (3, 4, 5)]
+    assert [3, None, None] == [each.covers for each in found]
 
 
 async def _filled(store: HistoryStore) -> None:
@@ -209,3 +223,38 @@ async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore
     assert ([(1, 1), (0, 0), (0, 0), (0, 0)], 5) == (
         [(point.runs, point.failed) for point in found.groups[0].trend], len(found.bucket_edges),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+@given(
+    records=st.lists(documents(), max_size=20),
+    wanted=filters(),
+    bucket=st.none() | st.just("day"),
+    most_runs=st.sampled_from([None, 3]),
+    counts_only=st.booleans(),
+)
+@settings(max_examples=20, deadline=None)
+def test_several_breakdowns_are_those_of_each_alone(
+    kind: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres: PostgresServer,
+    records: list[Document],
+    wanted: RecordFilter,
+    bucket: Any,
+    most_runs: int | None,
+    counts_only: bool,
+) -> None:
+    """Whatever they count by, of the same runs or of others, in one read or in several."""
+    bys = [by for by in BYS if by != "node"]
+    query = BreakdownQuery(filter=wanted, bucket=bucket, most_runs=most_runs, limit=2, counts_only=counts_only)
+    queries = [replace(query, by=by) for by in bys]
+    queries += [replace(query, filter=RecordFilter(), wait_seconds=1.0) for query in queries[::3]]
+
+    async def compare() -> None:
+        async with beside_specification(kind, tmp_path_factory.mktemp("h"), postgres) as (model, store):
+            for each in (model, store):
+                await each.merge(records)
+            expected, found = [await model.breakdown(query) for query in queries], await store.breakdowns(queries)
+            assert expected == [replace(each, reach=alone.reach) for each, alone in zip(found, expected, strict=True)]
+
+    asyncio.run(compare())

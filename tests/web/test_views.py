@@ -16,15 +16,15 @@ async def test_a_view_is_saved_counted_changed_and_deleted(web: Served) -> None:
     saved = await client.post("/coze/views", json={"name": "Failed", "filters": {"status": "failed", "tag": []}})
     assert 201 == saved.status_code
     view = saved.json()["view"]
-    assert ({"status": "failed"}, "create_time", False) == (view["filters"], view["sort"], view["ascending"])
+    assert ({"status": "failed"}, "create_time", "desc") == (view["filters"], view["sort"], view["order"])
     [listed] = (await client.get("/coze/views", params={"counts": "true"})).json()["views"]
     assert (1, True, "Failed") == (listed["count"], listed["count_is_exact"], listed["name"])
     columns = {"columns": ["run", "tags"]}
     assert columns["columns"] == (await client.patch("/coze/views/Failed", json=columns)).json()["view"]["columns"]
     assert 422 == (await client.patch("/coze/views/Failed", json={"columns": ["colour"]})).status_code
     view = (await client.get("/coze/views")).json()["views"][0]
-    changed = (await client.patch("/coze/views/Failed", json={"name": "Bad", "is_starred": True})).json()["view"]
-    assert ("Bad", True, {"status": "failed"}) == (changed["name"], changed["is_starred"], changed["filters"])
+    changed = (await client.patch("/coze/views/Failed", json={"name": "Bad", "starred": True})).json()["view"]
+    assert ("Bad", True, {"status": "failed"}) == (changed["name"], changed["starred"], changed["filters"])
     late = await client.patch(f"/coze/views/{view['id']}", json={"position": 3, "version": view["version"]})
     assert (409, "view_changed") == (late.status_code, late.json()["error"]["code"])
     assert 200 == (await client.delete(f"/coze/views/{view['id']}")).status_code

@@ -132,7 +132,7 @@ class Keys:
         about = {"id": key.id, "name": key.name, "scopes": key.scopes, "workflows": key.workflows}
         await audit.note(self._store, audit.Action.KEY_ADDED, **about)
         if await self._store.put_entry(KIND, key_id, _bytes_of(key), expected=0) is None:
-            raise StoreBusy("The key could not be kept: try again.")
+            raise StoreBusy("The key could not be saved: try again.")
         return NewKey(key, f"eh_{key_id}_{secret}")
 
     async def all(self) -> list[Key]:

@@ -32,7 +32,7 @@ async def audit(session: Session, since: _Since = None) -> None:
         return
     _ = session.translate
     if not found:
-        session.notice("Nothing is in the audit log.")
+        session.notice("The audit log is empty.")
         return
     heads = (_("When"), _("Who"), _("What"), _("Details"))
     rows = [[Cell(head.upper(), "dim") for head in heads], *(_cells(session, line) for line in found)]

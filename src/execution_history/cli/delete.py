@@ -33,8 +33,6 @@ async def delete(
     found = filters_of_call(execute_id, workflow, filters, or_else=undo)
     async with open_history(session) as history:
         bulk = history.service.bulk
-        if found is not None:
-            found = await history.service.with_workflow_ids(found)
         if undo is not None and dry_run:
             return _would_restore(session, (await bulk.undoable(undo))[0])
         if undo is not None:

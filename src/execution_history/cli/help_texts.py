@@ -67,14 +67,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "keys": (
-        N_("Add, list and revoke the keys with which people and programs use the server."),
+        N_("Add, list and revoke the keys that give people and programs access to the server."),
         N_(
-            "As soon as there is a key, the server asks everybody for one. Commands open the history itself, and need "
+            "Once there is a key, the server requires one from everyone. Commands read the history directly and need "
             "none."
         ),
         N_(
-            "Scopes: read looks at runs, run starts and answers them, write changes and deletes them and reads, admin "
-            "does all."
+            "Scopes: read sees runs, run starts and answers them, write changes and deletes them and reads, admin can "
+            "do everything."
         ),
     ),
     "audit": (N_("Show who deleted, restored, exported and imported runs, and who added and revoked keys."),),
@@ -221,7 +221,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "follow 7000000000000000002 --json | jq -r .summary.execute_status",
         "follow --since 0 --json",
     ),
-    "stats": ("stats", "stats 7000000000000000002 --by hour --since 1d", "stats --json | jq .totals"),
+    "stats": ("stats", "stats 7000000000000000002 --bucket hour --since 1d", "stats --json | jq .totals"),
     "diff": (f"diff {_ID}", f"diff {_ID} {_OTHER_ID}"),
     "prices": (
         "prices",

@@ -33,10 +33,10 @@ _Scopes = Annotated[
 _Workflows = Annotated[
     list[str] | None,
     typer.Option("--workflow", metavar="PATTERN",
-                 help=N_("The workflows that exist for it, by a pattern of their ids such as 'order-*'; repeatable."),
+                 help=N_("Only workflows whose ids match this pattern, such as 'order-*'; repeatable."),
                  show_default=N_("all workflows")),
 ]  # fmt: skip
-_Expires = Annotated[str | None, typer.Option(metavar="TIME", help=N_("When it expires: after 12h, 90d or 8w."))]
+_Expires = Annotated[str | None, typer.Option(metavar="TIME", help=N_("How long it is valid: 12h, 90d or 8w."))]
 _Rate = Annotated[str | None, typer.Option(metavar="RATE", help=N_("How many requests it may send: 10/s, 60/m."))]
 _Largest = Annotated[str | None, typer.Option(metavar="SIZE", help=N_("How large a request may be: 1MB."))]
 
@@ -58,7 +58,7 @@ async def keys(
 ) -> None:
     """Add, list and revoke keys."""
     if (name is None) is (action in ("add", "revoke")):
-        raise CommandFailed("A name belongs to add and revoke, and to nothing else: keys add NAME --scope read.")
+        raise CommandFailed("Give a name with add and revoke, and only there: keys add NAME --scope read.")
     async with _opened(session, makes=action == "add") as service:
         known = Keys(service.store, now_ms)
         if action == "add":
@@ -75,7 +75,9 @@ async def keys(
             _show_revoked(session, await known.revoke(name or ""))
         elif action == "rotate-cookie":
             await Sessions(service.store, now_ms).rotate(ends_all=sign_out)
-            session.notice("All browsers are signed out." if sign_out else "Cookies are signed with a new key.")
+            session.notice(
+                N_("All browsers are signed out.") if sign_out else N_("Cookies are signed with a new key from now on.")
+            )
         else:
             _show(session, await known.all())
 
@@ -96,7 +98,7 @@ def _show_new(session: Session, key: Key, secret: str) -> None:
         session.output.document({"key": key.to_json(), "secret": secret})
         return
     session.output.answer(secret)
-    session.notice("This is the key %(name)s; it is not shown again.", name=one_line(key.name, _LONGEST))
+    session.notice("This is the key %(name)s. It is not shown again.", name=one_line(key.name, _LONGEST))
     session.notice(
         "Send it as Authorization: Bearer …, sign in with it on the page, or put it into the base address of a Coze "
         "SDK: http://127.0.0.1:8765/k/KEY",
@@ -121,7 +123,7 @@ def _show(session: Session, known: list[Key]) -> None:
         session.notice("There are no keys; add one: %(command)s",
                        command=session.command("keys", "add", "NAME", "--scope", "read"))  # fmt: skip
         return
-    heads = (_("Name"), _("Id"), _("May"), _("Workflows"), _("Limits"), _("Added"), _("Expires"), _("Last used"))
+    heads = (_("Name"), _("Id"), _("Scopes"), _("Workflows"), _("Limits"), _("Added"), _("Expires"), _("Last used"))
     rows = [[Cell(head.upper(), "dim") for head in heads], *(_cells(session, key) for key in known)]
     session.output.lines(aligned(rows), are_cut=True)
 

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import (
-    AscendingOption,
     ColumnsOption,
     CursorOption,
     Filters,
+    OrderOption,
     PageSizeOption,
     SortOption,
     ViewOption,
@@ -62,7 +62,7 @@ async def list_runs(
     page: Annotated[int, typer.Option(min=1, help=N_("The page to show, newest runs first."))] = 1,
     page_size: PageSizeOption = DEFAULT_PAGE_SIZE,
     sort: SortOption = "create_time",
-    ascending: AscendingOption = False,
+    order: OrderOption = None,
     cursor: CursorOption = None,
     explain: Annotated[bool, typer.Option("--explain", help=N_("Explain how the runs are found."))] = False,
     view: ViewOption = None,
@@ -76,17 +76,17 @@ async def list_runs(
         if view is not None:
             saved = await history.service.views.named(view)
             filters = saved.words() | filters
-            sort, ascending = (saved.sort, saved.ascending) if sort == "create_time" else (sort, ascending)
+            sort, order = (saved.sort, order or saved.order) if sort == "create_time" else (sort, order)
             shown = shown or saved.columns
-        is_plain = not (filters or cursor or explain or ascending) and sort == "create_time"
+        is_plain = not (filters or cursor or explain or order == "asc") and sort == "create_time"
         names, alike = await history.service.names(), list[str]()
         if is_plain:
             named = None if workflow_id is None else await history.workflow(workflow_id)
             found = await history.service.page_bytes(named, page_size, page)
             alike = await history.service.workflows_like(workflow_id) if workflow_id and not found.total else []
         else:
-            chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
-            query = RecordQuery(filter=chosen, sort=sort, descending=not ascending, size=page_size, explain=explain)
+            chosen = read_filters(filters, workflow_id)
+            query = RecordQuery(filter=chosen, sort=sort, descending=order != "asc", size=page_size, explain=explain)
             query = replace(query, after=cursor, index=None if cursor else page)
             found = await history.answer(lambda: history.service.select(query))
     if session.as_json:
@@ -97,10 +97,10 @@ async def list_runs(
         session.output.lines(chosen_lines(session, found.documents, names, shown))
     else:
         session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
-    order = [*(["--sort", sort] if sort != "create_time" else []), *(["--ascending"] if ascending else [])]
-    order += ["--columns", ",".join(shown)] if shown else []
+    sorting = [*(["--sort", sort] if sort != "create_time" else []), *(["--order", order] if order else [])]
+    sorting += ["--columns", ",".join(shown)] if shown else []
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    options = [*as_options(filters), *order, *position, *size_option(page_size)]
+    options = [*as_options(filters), *sorting, *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call, alike)

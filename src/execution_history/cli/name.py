@@ -57,7 +57,7 @@ def _show(session: Session, noted: WorkflowName) -> None:
     """Show what is noted about a workflow."""
     if session.as_json:
         texts = {"workflow_id": noted.workflow_id, "name": noted.name, "description": noted.description}
-        session.output.document({**texts, "starred": noted.is_starred, "hidden": noted.is_hidden})
+        session.output.document({**texts, "starred": noted.starred, "hidden": noted.hidden})
         return
     _ = session.translate
     facts = (
@@ -65,7 +65,7 @@ def _show(session: Session, noted: WorkflowName) -> None:
         (_("Name"), noted.name or ""),
         (_("Name in Coze"), noted.learned.name if noted.learned and noted.given else ""),
         (_("Description"), noted.description or ""),
-        (_("Starred"), _("yes") if noted.is_starred else ""),
-        (_("Hidden"), _("yes") if noted.is_hidden else ""),
+        (_("Starred"), _("yes") if noted.starred else ""),
+        (_("Hidden"), _("yes") if noted.hidden else ""),
     )
     session.output.lines(aligned([[Cell(f"  {label}", "dim"), Cell(value)] for label, value in facts if value]))

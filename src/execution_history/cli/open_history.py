@@ -8,11 +8,11 @@ from typing import Final, TypeVar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_, Message, StoreError
-from execution_history.history.names import SHORTEST_PART
 from execution_history.history.overview import Overview
 from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import ViewCount
+from execution_history.history.workflow_lookup import SHORTEST_PART
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
 from execution_history.query.breakdown import Breakdown

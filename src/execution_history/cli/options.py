@@ -14,7 +14,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.presentation.time_zone import local_zone
 from execution_history.query.fields import FILTERS, FilterField, RecordFilter
-from execution_history.query.model import MAX_SIZE, Sort
+from execution_history.query.model import MAX_SIZE, Order, Sort
 from execution_history.query.parameters import filter_of
 from execution_history.query.values import FLAG_WORDS
 
@@ -79,7 +79,12 @@ CursorOption = Annotated[
     typer.Option("--cursor", metavar="CURSOR", help=N_("Continue after this position, as the previous page names it.")),
 ]
 SortOption = Annotated[Sort, typer.Option("--sort", help=N_("What to sort the runs by."))]
-AscendingOption = Annotated[bool, typer.Option("--ascending", help=N_("Oldest, shortest or cheapest first."))]
+OrderOption = Annotated[
+    Order | None,
+    typer.Option(
+        "--order", help=N_("desc: the newest, longest or dearest first; asc: the oldest, shortest or cheapest first.")
+    ),
+]
 
 _PANEL: Final = N_("Filters")
 _PREFIX: Final = "filter_"
@@ -164,13 +169,16 @@ async def _refuse_two(argument: str, option: str) -> None:
     )
 
 
-def read_filters(filters: Filters, workflow_id: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
-    """Return the filter that the options describe; times without an offset are in *zone*, by default this machine's.
+def read_filters(filters: Filters, workflow: str | None = None, zone: tzinfo | None = None) -> RecordFilter:
+    """Return the filter that the options and the argument *workflow*, an id or a name, describe.
+
+    Times without an offset are in *zone*, by default this machine's.
 
     Raises:
         InvalidQuery: a value cannot be read.
     """
-    return filter_of(filters, now=now_ms(), zone=zone or local_zone(), workflow_id=workflow_id)
+    words = filters if workflow is None else filters | {"workflow": [workflow]}
+    return filter_of(words, now=now_ms(), zone=zone or local_zone())
 
 
 def as_options(filters: Filters) -> list[str]:

@@ -15,11 +15,19 @@ from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import json_of
-from execution_history.history.overview import OpenRun, Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
+from execution_history.history.overview import (
+    Count,
+    OpenRun,
+    Overview,
+    OverviewQuery,
+    Window,
+    WorkflowInWindow,
+    WorkflowSort,
+)
 from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
-from execution_history.query.model import FailureGroup
+from execution_history.query.model import FailureGroup, Order
 
 _HEADS: Final = {
     "name": N_("Workflow"),
@@ -44,7 +52,11 @@ _LEAST_TEXT: Final = 50
 async def overview(
     session: Session,
     window: Annotated[Window, typer.Option("--window", help=N_("How far back to look."))] = "24h",
-    sort: Annotated[WorkflowSort, typer.Option("--sort", help=N_("The order of the workflows."))] = "failed",
+    sort: Annotated[WorkflowSort, typer.Option("--sort", help=N_("What to sort the workflows by."))] = "failed",
+    order: Annotated[
+        Order | None,
+        typer.Option("--order", help=N_("desc or asc; by default names and success rates asc, everything else desc.")),
+    ] = None,
     *,
     show_all: Annotated[
         bool, typer.Option("--all", help=N_("Every failure and every workflow, hidden ones too."))
@@ -56,7 +68,8 @@ async def overview(
         raise CommandFailed(
             "The overview looks back over a window: --window %(windows)s.", windows="|".join(get_args(Window))
         )
-    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort)
+    descending = None if order is None else order == "desc"
+    query = OverviewQuery(window=window, zone=local_zone_name(), sort=sort, descending=descending)
     async with open_history(session) as history:
         found = await history.answer(lambda: history.service.overview(query))
     notice_damaged(session, found.damaged)
@@ -115,7 +128,7 @@ def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWi
 
 def _what_failed(session: Session, group: FailureGroup) -> str:
     """Return the node of a group of failures, what they are called and their code, as far as these are known."""
-    title = one_line(group.title, 200) or session.translate("failure without a message")
+    title = one_line(group.message, 200) or session.translate("failure without a message")
     code = f" ({one_line(group.error_code, 40)})" if group.error_code and group.error_code not in title else ""
     node = f"{one_line(group.failed_node, 40)}: " if group.failed_node else ""
     return f"{node}{title}{code}"
@@ -131,10 +144,11 @@ def _show_open(session: Session, found: Overview) -> None:
         ("running", _("Running now"), found.running),
     ):
         if some.runs:
-            (shape, colour), total = shape_of(status), some.total
-            count = grouped(total.number) if total.is_exact else _("at least %(num)s", num=grouped(total.number))
+            shape, colour = shape_of(status)
             newest = _run_text(some.runs[0], names)
-            rows.append([Cell(f"{shape} {name}", colour), Cell(count, right=True), Cell(newest, "dim")])
+            rows.append([Cell(f"{shape} {name}", colour), _count_cell(session, some.total), Cell(newest, "dim")])
+    if found.pinned.number:
+        rows.append([Cell(f"★ {_('Pinned')}"), _count_cell(session, found.pinned), Cell("")])
     if rows:
         session.output.answer()
         session.output.lines(aligned(rows), are_cut=True)
@@ -150,6 +164,11 @@ def _show_open(session: Session, found: Overview) -> None:
         session.output.answer(_.message(problem), style="red")
 
 
+def _count_cell(session: Session, count: Count) -> Cell:
+    number = grouped(count.number)
+    return Cell(number if count.is_exact else session.translate("at least %(num)s", num=number), right=True)
+
+
 def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
     """Return what an open run asks or has put out, else its short id, and the workflow it is of."""
     workflow = names.get(run.workflow_id)
@@ -160,7 +179,7 @@ def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
 def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> None:
     """Show a line for each workflow; on a narrow terminal the least needed columns are left out."""
     _ = session.translate
-    listed = [each for each in found.workflows if show_all or not each.is_hidden]
+    listed = [each for each in found.workflows if show_all or not each.hidden]
     shown = listed if show_all else listed[:_MOST_WORKFLOWS]
     if not shown:
         return
@@ -176,7 +195,7 @@ def _show_workflows(session: Session, found: Overview, *, show_all: bool) -> Non
 
 
 def _workflow_cells(session: Session, workflow: WorkflowInWindow, about: str) -> dict[str, Cell]:
-    figures, star = workflow.figures, "★ " if workflow.is_starred else ""
+    figures, star = workflow.figures, "★ " if workflow.starred else ""
     last = ago(session.translate, workflow.last_run, now_ms())
     cells = {name: Cell("", right=True) for name in _HEADS} | {
         "name": Cell(star + name_and_id(workflow.name, workflow.workflow_id, longest=_LONGEST_NAME)),

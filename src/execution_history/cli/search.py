@@ -41,7 +41,7 @@ async def search(
 ) -> None:
     """Show the runs that contain a text, each with the places where it occurs."""
     async with open_history(session) as history:
-        chosen = await history.service.with_workflow_ids(read_filters(filters))
+        chosen = read_filters(filters)
         found = await history.answer(
             lambda: history.service.search(text, record_filter=chosen, size=page_size, cursor=cursor, is_ranked=best)
         )

@@ -169,8 +169,8 @@ async def _check_access(session: Session, application: "Application") -> None:
         return
     if settings.require_key is False or not await application.gate.keys.any():
         raise CommandFailed(
-            "Listening on %(host)s would let everybody in who can reach this machine: add a key first (%(command)s), "
-            "or, where something in front decides who comes in, set EXECUTION_HISTORY_OPEN_TO_NETWORK=true.",
+            "Listening on %(host)s without a key would let in anyone who can reach this machine: add a key first "
+            "(%(command)s), or, if something in front controls access, set EXECUTION_HISTORY_OPEN_TO_NETWORK=true.",
             host=settings.host,
             command=session.command("keys", "add", "NAME", "--scope", "admin"),
         )
@@ -246,7 +246,7 @@ def _announce(session: Session, application: "Application") -> None:
     _print_addresses(session, rows)
     if not settings.is_local and settings.needs_key is None:
         session.notice(
-            "Listening on %(host)s without keys (open_to_network): who may come in is up to what is in front.",
+            "Listening on %(host)s without a key, as open_to_network allows: something in front has to control access.",
             host=settings.host,
             style="yellow",
         )

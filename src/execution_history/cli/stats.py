@@ -1,7 +1,7 @@
 """The command ``stats``: totals, rates, durations and failures of runs."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import typer
@@ -20,21 +20,16 @@ from execution_history.presentation.formatting import grouped, one_line
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.time_zone import local_zone_name
 from execution_history.query.breakdown import MOST_GROUPS, BreakdownQuery, By, GroupSort
-from execution_history.query.model import BUCKETS, BucketSize, FailureGroup, Statistics, StatisticsQuery
+from execution_history.query.model import BucketSize, FailureGroup, Statistics, StatisticsQuery
 from execution_history.query.time_buckets import bucket_size, moment_of, zone_of
 from execution_history.query.values import read_time
 
-RowsBy = Literal[
-    "day", "hour", "week", "month", "workflow", "node", "account", "caller", "error", "failed_node", "tag", "status",
-    "mode", "bot",
-]  # fmt: skip
 _FORMATS: Final[dict[BucketSize, str]] = {
     "hour": "%Y-%m-%d %H:00",
     "day": "%Y-%m-%d",
     "week": "%Y-%m-%d",
     "month": "%Y-%m",
 }
-_BUCKETS: Final = frozenset(BUCKETS)
 _MOST_FAILURES: Final = 10
 _MOST_CODES: Final = 10
 
@@ -43,21 +38,23 @@ _MOST_CODES: Final = 10
 async def stats(
     session: Session,
     workflow_id: WorkflowArgument = None,
+    bucket: Annotated[
+        BucketSize | None,
+        typer.Option("--bucket", help=N_("The time span of each row; a day, or more where days are too many.")),
+    ] = None,
     by: Annotated[
-        RowsBy | None,
+        By | None,
         typer.Option(
             "--by",
-            metavar="day|hour|workflow|node|account|...",
+            metavar="workflow|node|account|...",
             help=N_(
-                "What each row is of: a time span, by default a day or more; or a workflow, a node of one workflow, an "
-                "account and so on."
+                "Rows of something else than time: of a workflow, a node of one workflow, an account and so on; with "
+                "--bucket, JSON has the trend of each."
             ),
         ),
     ] = None,
-    sort: Annotated[
-        GroupSort, typer.Option(help=N_("The order of rows that are no time spans: the largest or newest first."))
-    ] = "runs",
-    limit: Annotated[int, typer.Option(min=1, max=MOST_GROUPS, help=N_("How many of these rows are shown."))] = 20,
+    sort: Annotated[GroupSort, typer.Option(help=N_("The order of --by: the largest or newest first."))] = "runs",
+    limit: Annotated[int, typer.Option(min=1, max=MOST_GROUPS, help=N_("How many rows --by shows."))] = 20,
     zone: Annotated[
         str | None,
         typer.Option(
@@ -73,14 +70,14 @@ async def stats(
     """Show totals, buckets of time, error codes and groups of similar failures."""
     rows_zone = zone_of(zone or local_zone_name())
     async with open_history(session) as history:
-        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id, rows_zone))
-        if by is not None and by not in _BUCKETS:
-            groups = BreakdownQuery(filter=chosen, by=cast("By", by), sort=sort, limit=limit, zone=rows_zone.key)
+        chosen = read_filters(filters, workflow_id, rows_zone)
+        if by is not None:
+            groups = BreakdownQuery(filter=chosen, by=by, sort=sort, limit=limit, bucket=bucket, zone=rows_zone.key)
             await _break_down(session, history, groups)
             return
         query = StatisticsQuery(
             filter=chosen,
-            bucket=by,
+            bucket=bucket,
             zone=rows_zone.key,
             new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
         )
@@ -146,4 +143,4 @@ def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: Zon
 def _title(session: Session, group: FailureGroup) -> Cell:
     code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
     mark = session.translate("new: ") if group.is_new else ""
-    return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
+    return Cell(f"{mark}{one_line(group.message, 120)}{code}", "red" if group.is_new else "")

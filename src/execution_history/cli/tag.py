@@ -45,7 +45,7 @@ async def tag(
         raise CommandFailed("Say what to note: tags, --remove, --note, --rating or --pin.")
     async with open_history(session) as history:
         if found is not None:
-            bulk, found = history.service.bulk, await history.service.with_workflow_ids(found)
+            bulk = history.service.bulk
             if dry_run:
                 return await counted(session, bulk, found, "annotate")
             return await followed(session, bulk, await bulk.annotate(found, annotation, "cli"))

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from execution_history.cli.open_history import open_history, place_of
-from execution_history.cli.options import Filters, SortOption, ViewOption, WorkflowArgument, command, read_filters
+from execution_history.cli.options import (
+    Filters,
+    OrderOption,
+    SortOption,
+    ViewOption,
+    WorkflowArgument,
+    command,
+    read_filters,
+)
 from execution_history.cli.progress_bar import index_seconds, progress_bar
 from execution_history.cli.run_pages import notice_damaged
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -69,7 +77,7 @@ async def export_runs(
     excel: _Excel = False,
     raw_cells: _RawCells = False,
     sort: SortOption = "create_time",
-    descending: Annotated[bool, typer.Option("--descending", help=N_("Newest, longest or dearest first."))] = False,
+    order: OrderOption = None,
     view: ViewOption = None,
     *,
     filters: Filters,
@@ -85,8 +93,8 @@ async def export_runs(
         if view is not None:
             saved = await history.service.views.named(view)
             filters = saved.words() | filters
-            sort, descending = (saved.sort, not saved.ascending) if sort == "create_time" else (sort, descending)
-        chosen = await history.service.with_workflow_ids(read_filters(filters, workflow_id))
+            sort, order = (saved.sort, order or saved.order) if sort == "create_time" else (sort, order)
+        chosen = read_filters(filters, workflow_id)
         export = transfer.Export(
             format=kind,
             record_filter=chosen,
@@ -94,7 +102,7 @@ async def export_runs(
             defuse=not raw_cells,
             excel=excel,
             sort=sort,
-            descending=descending,
+            descending=order == "desc",
         )
         if target == "-":
             with progress_bar(session, beside=sys.stdout.isatty()) as bar:

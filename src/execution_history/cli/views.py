@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from execution_history.cli.open_history import History, open_history
-from execution_history.cli.options import AscendingOption, ColumnsOption, Filters, as_options, command
+from execution_history.cli.options import ColumnsOption, Filters, OrderOption, as_options, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
@@ -16,7 +16,7 @@ from execution_history.history.views import View, ViewCount, ViewFields
 from execution_history.presentation.formatting import grouped, one_line
 from execution_history.presentation.run_columns import columns_of
 from execution_history.presentation.time_zone import local_zone
-from execution_history.query.model import Sort
+from execution_history.query.model import Order, Sort
 
 _LONGEST: Final = 60
 
@@ -35,17 +35,17 @@ async def views(
     place: Annotated[int | None, typer.Option(min=1, help=N_("Its place among the views, from 1."))] = None,
     delete: Annotated[bool, typer.Option("--delete", help=N_("Delete the view; its runs stay."))] = False,
     sort: Annotated[Sort | None, typer.Option(help=N_("What to sort the runs by."))] = None,
-    ascending: AscendingOption = False,
+    order: OrderOption = None,
     columns: ColumnsOption = None,
     *,
     filters: Filters,
 ) -> ExitCode:
     """Show the saved views, or save, change or delete one."""
     changes: ViewFields = {} if rename is None else {"name": rename}
-    changes |= {} if star is None else {"is_starred": star}
+    changes |= {} if star is None else {"starred": star}
     if name is None and (save or delete or changes or place is not None):
         raise CommandFailed("Name the view first: views NAME --save --status failed --since 24h.")
-    if (filters or sort or ascending or columns) and not save:
+    if (filters or sort or order or columns) and not save:
         raise CommandFailed("Add --save to keep these filters, this order or these columns under a name.")
     shown = columns_of(columns or ())
     async with open_history(session) as history:
@@ -53,9 +53,7 @@ async def views(
         if name is None:
             return await _show(session, history, await service.views.all())
         if save:
-            return await _show(
-                session, history, [await _saved(service, name, filters, sort, shown, ascending=ascending)]
-            )
+            return await _show(session, history, [await _saved(service, name, filters, sort, order, shown)])
         view = await service.views.named(name)
         if delete:
             return await _delete(session, service, view)
@@ -87,17 +85,18 @@ async def _saved(
     name: str,
     filters: Filters,
     sort: Sort | None,
+    order: Order | None,
     columns: Sequence[str],
-    *,
-    ascending: bool,
 ) -> View:
     """Save a view, or give one of this name these filters, this order and these columns."""
     pairs = [(key, value) for key, values in filters.items() for value in values]
-    fields: ViewFields = {"filters": pairs, "sort": sort or "create_time", "ascending": ascending, "columns": columns}
+    fields: ViewFields = {
+        "filters": pairs, "sort": sort or "create_time", "order": order or "desc", "columns": columns,
+    }  # fmt: skip
     same = [view for view in await service.views.all() if view.name.casefold() == name.strip().casefold()]
     if same:
         return await service.views.change(same[0].id, **fields)
-    return await service.views.save(name, pairs, sort=fields["sort"], ascending=ascending, columns=columns)
+    return await service.views.save(name, pairs, sort=fields["sort"], order=fields["order"], columns=columns)
 
 
 async def _show(session: Session, history: History, found: list[View]) -> ExitCode:
@@ -128,12 +127,12 @@ async def _show(session: Session, history: History, found: list[View]) -> ExitCo
 
 def _row(view: View, count: ViewCount) -> list[Cell]:
     order = [f"--sort {view.sort}"] if view.sort != "create_time" else []
-    order += ["--ascending"] if view.ascending else []
+    order += ["--order asc"] if view.order == "asc" else []
     order += [f"--columns {','.join(view.columns)}"] if view.columns else []
     words = " ".join([*as_options(view.words()), *order])
     number = "–" if count.number is None else f"{grouped(count.number)}{'' if count.is_exact else '+'}"
     return [
-        Cell(("★ " if view.is_starred else "") + one_line(view.name, _LONGEST)),
+        Cell(("★ " if view.starred else "") + one_line(view.name, _LONGEST)),
         Cell(number, right=True),
         Cell(one_line(words, 2 * _LONGEST), "dim"),
     ]

@@ -57,7 +57,7 @@ class HistoryAnalysis(HistoryPricing):
             InvalidInput: one of *keys* is not a pair of ids.
             StoreError: the store could not be read.
         """
-        from execution_history.history.nesting import count_children  # noqa: PLC0415 - see the module
+        from execution_history.history.children import count_children  # noqa: PLC0415 - see the module
 
         return await count_children(self.store, pairs_of_ids(keys), wait_seconds)
 

@@ -54,11 +54,18 @@ class BulkChanges:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        with_ids: returns a filter with the ids of the workflows that it calls by name.
         lease_ms: how long a process that has died is taken for alive (milliseconds).
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int], lease_ms: int = LEASE_MS) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self,
+        store: HistoryStore,
+        clock: Callable[[], int],
+        with_ids: Callable[[RecordFilter], Awaitable[RecordFilter]],
+        lease_ms: int = LEASE_MS,
+    ) -> None:
+        self._store, self._clock, self._with_ids = store, clock, with_ids
         self._book = BulkLog(store, clock, lease_ms)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._current: dict[str, Progress] = {}
@@ -82,7 +89,8 @@ class BulkChanges:
             return await count_named(self._store, what), True
         if wait_seconds is None:
             await follow_index(self._store, has_texts=what.text is not None)
-        found = await self._store.select(RecordQuery(filter=what, size=1, summaries=True, wait_seconds=wait_seconds))
+        chosen = await self._with_ids(what)
+        found = await self._store.select(RecordQuery(filter=chosen, size=1, summaries=True, wait_seconds=wait_seconds))
         return found.total, found.total_is_exact and found.reach.is_complete
 
     async def delete(self, what: RecordFilter | Iterable[RecordKey], by: Door = "python") -> BulkChange:
@@ -92,6 +100,7 @@ class BulkChanges:
             InvalidQuery: the filter has a text, and the store has no text search.
             StoreError: the store could not be read or written.
         """
+        what = await self._settled(what)
         change, plan = await self._new("delete", what, by)
         await note(self._store, AuditAction.BULK_DELETE, change=change.id, filters=change.filters, runs=change.total)
         if isinstance(self._store, Bin):
@@ -107,6 +116,7 @@ class BulkChanges:
             InvalidQuery: the filter has a text, and the store has no text search.
             StoreError: the store could not be read or written.
         """
+        what = await self._settled(what)
         change, plan = await self._new("annotate", what, by)
         given = {name: value for name, value in asdict(annotation).items() if value not in (None, ())}
         shown = given | ({"note": given["note"][:_LONGEST_NOTE]} if "note" in given else {})
@@ -152,7 +162,9 @@ class BulkChanges:
             StoreError: the store could not be read or written.
         """
         if NARROWED in change_id:
-            raise InvalidInput("Only who began this change sees the workflows that it is for, and can carry it on.")
+            raise InvalidInput(
+                "This change was begun with a key for some workflows, and only such a key can carry it on."
+            )
         progress = await self._book.find(change_id)
         if progress is not None and (progress.change.is_running or change_id in self._tasks):
             raise InvalidInput("This change is still going on.")
@@ -221,6 +233,13 @@ class BulkChanges:
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         for change_id in tasks.keys() & self._keepers.keys():  # cancelled before its first step
             await self._stopped(change_id)
+
+    async def _settled(self, what: RecordFilter | Iterable[RecordKey]) -> RecordFilter | Iterable[RecordKey]:
+        """Return *what* with ids in place of names, which may come to mean others; in words that can be kept."""
+        if not isinstance(what, RecordFilter):
+            return what
+        chosen = await self._with_ids(what)
+        return chosen if chosen.workflows else replace(chosen, workflow_ids=(), workflows=chosen.workflow_ids)
 
     async def _new(self, action: Action, what: RecordFilter | Iterable[RecordKey], by: Door) -> tuple[BulkChange, Plan]:
         await self._store.open()

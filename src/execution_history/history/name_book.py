@@ -55,8 +55,8 @@ class WorkflowName:
     workflow_id: str
     given: str | None = None
     described: str | None = None
-    is_starred: bool = False
-    is_hidden: bool = False
+    starred: bool = False
+    hidden: bool = False
     learned: LearnedName | None = None
 
     @property
@@ -162,8 +162,8 @@ def _name_of(entry: Entry) -> WorkflowName:
         entry.name.key,
         given=_kept(value.get("name"), LONGEST_NAME),
         described=_kept(value.get("description"), LONGEST_DESCRIPTION),
-        is_starred=value.get("starred") is True,
-        is_hidden=value.get("hidden") is True,
+        starred=value.get("starred") is True,
+        hidden=value.get("hidden") is True,
         learned=_learned_of(value.get("learned")),
     )
 
@@ -196,8 +196,8 @@ def _value_of(name: WorkflowName) -> dict[str, Any]:
     value = {
         "name": name.given,
         "description": name.described,
-        "starred": name.is_starred,
-        "hidden": name.is_hidden,
+        "starred": name.starred,
+        "hidden": name.hidden,
         "learned": learned,
     }
     return {key: each for key, each in value.items() if each}

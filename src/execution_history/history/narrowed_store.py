@@ -45,7 +45,7 @@ NARROWED: Final = ":"
 
 _BULK_LEASE: Final = "bulk/"
 _AT_ONCE: Final = 500
-_TROUBLED: Final = Message("The history has a problem; who runs this server can see which.")
+_TROUBLED: Final = Message("The history has a problem; an administrator of this server can see which.")
 
 
 def _is_named(match: Callable[[str], bool], key: str) -> bool:
@@ -141,6 +141,12 @@ class NarrowedStore:
         """See :meth:`HistoryStore.breakdown`."""
         found = await self._store.breakdown(replace(query, filter=await self._narrowed(query.filter)))
         return replace(found, damaged=tuple(self._seen(found.damaged)))
+
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
+        narrowed = [replace(each, filter=await self._narrowed(each.filter)) for each in queries]
+        found = await self._store.breakdowns(narrowed)
+        return [replace(each, damaged=tuple(self._seen(each.damaged))) for each in found]
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
@@ -247,7 +253,7 @@ class NarrowedStore:
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`HistoryStore.save_cursor`."""
         del name, revision
-        raise NotAllowed("Only who sees every workflow can follow the history.")
+        raise NotAllowed("A key for some workflows cannot follow the whole history.")
 
     async def cursors(self) -> dict[str, int]:
         """See :meth:`HistoryStore.cursors`."""

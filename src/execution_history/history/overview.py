@@ -3,15 +3,16 @@
 What is open – questions, runs that go on, debug pages that expire at Coze – does not depend on the window.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.history.name_book import WorkflowName
 from execution_history.query.hints import hint
 from execution_history.query.model import BucketSize, FailureGroup, Figures, IndexReach, RecordKey
-from execution_history.query.ordering import known_first
+from execution_history.query.sort_order import VALUES, known_first
 from execution_history.records.time_units import DAY_MS
 
 Window = Literal["24h", "7d", "30d"]
@@ -90,19 +91,19 @@ class WorkflowInWindow:
 
     workflow_id: str
     name: str | None
-    is_starred: bool
-    is_hidden: bool
+    starred: bool
+    hidden: bool
     figures: Figures | None
     last_run: int
 
 
 def renamed(workflow: WorkflowInWindow, noted: WorkflowName | None) -> WorkflowInWindow:
     """Return *workflow* with the name, the star and the hiding of *noted*; without any where that is ``None``."""
-    words = (None, False, False) if noted is None else (noted.name, noted.is_starred, noted.is_hidden)
-    if words == (workflow.name, workflow.is_starred, workflow.is_hidden):
+    words = (None, False, False) if noted is None else (noted.name, noted.starred, noted.hidden)
+    if words == (workflow.name, workflow.starred, workflow.hidden):
         return workflow
-    name, is_starred, is_hidden = words
-    return replace(workflow, name=name, is_starred=is_starred, is_hidden=is_hidden)
+    name, starred, hidden = words
+    return replace(workflow, name=name, starred=starred, hidden=hidden)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +140,7 @@ class Overview:
         waiting: runs of the last seven days that were interrupted by a question, or without an error.
         running: the runs that go on.
         expiring: how many unsuccessful runs have a debug page at Coze that expires within a day.
+        pinned: how many runs people have pinned, however old.
         problems: a sentence for each reason that runs cannot be recorded or read now.
         reach: how much of the history the answer covers.
         percentiles_are_exact: whether durations come from the runs themselves rather than from histograms.
@@ -157,6 +159,7 @@ class Overview:
     waiting: OpenRuns
     running: OpenRuns
     expiring: Count
+    pinned: Count
     problems: Sequence[str]
     reach: IndexReach
     percentiles_are_exact: bool
@@ -168,30 +171,27 @@ class Overview:
         return self.reach.is_complete and not self.problems and not self.damaged
 
 
-def in_order(
+def sorted_workflows(
     workflows: Iterable[WorkflowInWindow], sort: WorkflowSort, *, descending: bool = True
 ) -> list[WorkflowInWindow]:
-    """Return *workflows* sorted: hidden ones last, and those without the value behind the others.
+    """Return *workflows* sorted: hidden ones last, and those without the value, or without runs, behind the others.
 
     Of equal values the one with the newest run comes first. In the default order, by the most failures, workflows
     without a failure follow, the starred ones first.
     """
     newest = sorted(workflows, key=lambda each: (-each.last_run, each.workflow_id))
-    value = _VALUES[sort]
+    value = partial(_value, sort=sort)
     ordered = known_first(newest, value, descending=descending)
     if sort == "failed" and descending:
-        ordered = sorted(ordered, key=lambda each: (-(value(each) or 0), not each.is_starred))
-    return sorted(ordered, key=lambda each: each.is_hidden)
+        ordered = sorted(ordered, key=lambda each: (-(value(each) or 0), not each.starred))
+    return sorted(ordered, key=lambda each: each.hidden)
 
 
-_VALUES: Final[dict[WorkflowSort, Callable[[WorkflowInWindow], Any]]] = {
-    "name": lambda each: (each.name or each.workflow_id).casefold(),
-    "runs": lambda each: each.figures and (each.figures.runs or None),
-    "failed": lambda each: each.figures and (each.figures.counts["failed"] if each.figures.runs else None),
-    "success_rate": lambda each: each.figures and each.figures.success_rate,
-    "p95": lambda each: each.figures and each.figures.p95,
-    "tokens": lambda each: each.figures and (each.figures.tokens or None),
-    "cost": lambda each: each.figures and max(each.figures.costs.values(), default=None),
-    "last_run": lambda each: each.last_run,
-}
-"""What workflows are sorted by; ``None`` where a workflow has no such value."""
+def _value(workflow: WorkflowInWindow, sort: WorkflowSort) -> Any:  # noqa: ANN401 - whatever it is sorted by
+    """Return what a workflow is sorted by; ``None`` where it has no such value."""
+    if sort == "name":
+        return (workflow.name or workflow.workflow_id).casefold()
+    if sort == "last_run":
+        return workflow.last_run
+    figures = workflow.figures
+    return VALUES[sort](figures) if figures is not None and figures.runs else None

@@ -16,7 +16,7 @@ from execution_history.history.overview import (
     Overview,
     OverviewQuery,
     WorkflowInWindow,
-    in_order,
+    sorted_workflows,
 )
 from execution_history.presentation.formatting import error_text, gist
 from execution_history.presentation.index_notice import left_of
@@ -78,10 +78,12 @@ async def overview_of(
     by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
     found = await service.breakdown(replace(by_workflow, wait_seconds=wait.seconds))
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
+    pins = RecordQuery(filter=RecordFilter(pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
+    pinned = await service.select(pins)
     workflows = _every_workflow(await service.workflow_summaries(), found, await service.names())
     health = await service.health() if health is None else health
     counted = sum(group.count for group in failed.failures)
-    reach = least_reach([failed.reach, found.reach, *reaches])
+    reach = least_reach([failed.reach, found.reach, pinned.reach, *reaches])
     return Overview(
         window=query.window,
         since=max(0, now - length),
@@ -93,10 +95,11 @@ async def overview_of(
         broke_off=max(0, counted - failed.totals.counts["failed"]),
         failures=[_on_edges(group, failed, edges) for group in failed.failures],
         bucket_edges=edges,
-        workflows=in_order(workflows, query.sort, descending=query.is_descending),
+        workflows=sorted_workflows(workflows, query.sort, descending=query.is_descending),
         waiting=waiting,
         running=running,
         expiring=expiring,
+        pinned=Count(pinned.total, pinned.total_is_exact and pinned.reach.is_complete),
         problems=health.problems,
         reach=reach,
         percentiles_are_exact=found.percentiles_are_exact,
@@ -169,8 +172,8 @@ def _every_workflow(
         yield WorkflowInWindow(
             workflow_id=summary.workflow_id,
             name=None if named is None else named.name,
-            is_starred=named is not None and named.is_starred,
-            is_hidden=named is not None and named.is_hidden,
+            starred=named is not None and named.starred,
+            hidden=named is not None and named.hidden,
             figures=figures.get(summary.workflow_id, otherwise),
             last_run=summary.last_create_time,
         )

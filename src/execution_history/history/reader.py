@@ -3,22 +3,24 @@
 Existing deployments rely on ``get_execution_history``, ``get_execution_detail`` and ``get_all_workflows``.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
+from execution_history.history.failure_examples import with_examples
 from execution_history.history.failure_states import with_known_states
 from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
+from execution_history.history.workflow_lookup import WorkflowLookup
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
 from execution_history.records.record import ExecutionRecord, may_exist
 from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
-from execution_history.stores.protocol import Batch, HistoryStore, StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import Batch, StoreHealth, WorkflowSummary
 
 if TYPE_CHECKING:
     from execution_history.query.search_results import SearchPage
@@ -27,21 +29,11 @@ MAX_PAGE_SIZE: Final = 100
 _SCANNED_AT_ONCE: Final = 2_000
 
 
-class HistoryReading:
+class HistoryReading(WorkflowLookup):
     """The queries of a history; the first call opens the store.
 
-    Args:
-        store: the history.
-        clock: the time from which times such as ``2h`` ago are counted, in milliseconds since the epoch.
+    Every filter may call workflows by their names: :meth:`with_workflow_ids` finds their ids.
     """
-
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self.store = store
-        self._clock = clock
-
-    async def _opened(self) -> HistoryStore:
-        await self.store.open()
-        return self.store
 
     async def get_execution_history(
         self,
@@ -69,6 +61,7 @@ class HistoryReading:
             cursor: the ``next_cursor`` of the previous page.
 
         Raises:
+            AmbiguousName: several workflows have a name in the filter; so for all filters here.
             InvalidIdentifier: the workflow id is not text.
             InvalidPage: *page_size* is not in 1..100 or *page_index* is below 1.
             InvalidQuery: a filter is unknown or invalid, or the cursor belongs to another query.
@@ -86,7 +79,7 @@ class HistoryReading:
         if workflow_id is None or may_exist(workflow_id=workflow_id):
             if record_filter is not None and words:
                 raise InvalidInput("Records are filtered by record_filter or by words, not by both.")
-            record_filter = record_filter or await self._filter_of(words)
+            record_filter = await self.with_workflow_ids(record_filter or keyword_filter(words, now=self._clock()))
             named = record_filter.workflow_ids
             if workflow_id is not None:
                 record_filter = replace(record_filter, workflow_ids=(workflow_id,))
@@ -100,14 +93,6 @@ class HistoryReading:
             del page["next_cursor"], page["total_is_exact"]
         return page
 
-    async def _filter_of(self, words: Mapping[str, FilterValue]) -> RecordFilter:
-        """Return the filter of keyword arguments.
-
-        Raises:
-            InvalidQuery: a name is unknown or a value cannot be read.
-        """
-        return keyword_filter(words, now=self._clock())
-
     async def select(self, query: RecordQuery) -> Selection:
         """Return one page of the records that *query* selects, as stored bytes or summaries; see its fields.
 
@@ -115,7 +100,8 @@ class HistoryReading:
             InvalidQuery: the cursor is broken or another query's, or the store has no text search.
             StoreError: the store could not be read.
         """
-        return await (await self._opened()).select(query)
+        chosen = await self.with_workflow_ids(query.filter)
+        return await (await self._opened()).select(query if chosen is query.filter else replace(query, filter=chosen))
 
     async def search(
         self,
@@ -164,6 +150,7 @@ class HistoryReading:
             InvalidQuery: the filter contains a text to find, and the store has no text search.
             StoreError: the store could not be read.
         """
+        record_filter = await self.with_workflow_ids(record_filter)
         await self.store.open()
         if descending or sort != "create_time" or record_filter.given():
             async for batch in selected(self.store, record_filter, descending=descending, sort=sort):
@@ -182,9 +169,11 @@ class HistoryReading:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
             StoreError: the store could not be read.
         """
-        query = query if query.now is not None else replace(query, now=self._clock())
+        now = self._clock() if query.now is None else query.now
+        query = replace(query, filter=await self.with_workflow_ids(query.filter), now=now)
         store = await self._opened()
-        return await with_known_states(await store.statistics(query), query, store.select)
+        found = await with_examples(await store.statistics(query), store.get_many)
+        return await with_known_states(found, query, store.select)
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the figures by workflow, node, account and so on of the records that match *query*; see its fields.
@@ -193,7 +182,18 @@ class HistoryReading:
             InvalidQuery: there is no such time zone, or there would be too many buckets.
             StoreError: the store could not be read.
         """
+        query = replace(query, filter=await self.with_workflow_ids(query.filter))
         return await (await self._opened()).breakdown(query)
+
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """Return the result of :meth:`breakdown` for each of *queries*, in their order; of the same runs in one read.
+
+        Raises:
+            InvalidQuery: as for :meth:`breakdown`.
+            StoreError: the store could not be read.
+        """
+        named = [replace(each, filter=await self.with_workflow_ids(each.filter)) for each in queries]
+        return await (await self._opened()).breakdowns(named)
 
     async def revision(self) -> int:
         """Return the number of the newest change, without waiting for an index.

@@ -6,7 +6,8 @@ from typing import Final
 import orjson
 
 from execution_history.errors import RecordDamaged
-from execution_history.history.names import SHORTEST_PART, HistoryNaming
+from execution_history.history.names import HistoryNaming
+from execution_history.history.workflow_lookup import SHORTEST_PART
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection
 from execution_history.query.values import bare_id

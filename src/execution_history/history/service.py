@@ -133,8 +133,9 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         for part in self._parts.values():
             await part.aclose()
-        if self._bulk is not None:
-            await self._bulk.aclose()
+        for each in (self._bulk, self._recalculations):
+            if each is not None:
+                await each.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()
@@ -159,7 +160,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         if self._bulk is None:
             from execution_history.history.bulk_changes import BulkChanges  # noqa: PLC0415 - only who changes many waits
 
-            self._bulk = BulkChanges(self.store, self._clock)
+            self._bulk = BulkChanges(self.store, self._clock, self.with_workflow_ids)
         return self._bulk
 
     @property

@@ -16,7 +16,7 @@ import orjson
 
 from execution_history.errors import ExecutionNotFound, RecordDamaged, quoted
 from execution_history.history.answers import damaged_of, reach_entry
-from execution_history.history.nesting import Summary, parent_among, parent_of, query_within
+from execution_history.history.children import Summary, parent_among, parent_of, query_within
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey
 from execution_history.records.attributes import attributes_of
 from execution_history.records.metadata import PARENT

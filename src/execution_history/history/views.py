@@ -25,7 +25,7 @@ from execution_history.errors import (
 from execution_history.history.registry import change_entry
 from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, IndexReach, RecordQuery, Sort, sort_of
+from execution_history.query.model import PAGE_SECONDS, IndexReach, Order, RecordQuery, Sort, order_of, sort_of
 from execution_history.query.parameters import filter_of
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
@@ -49,10 +49,10 @@ class View:
         filters: names of :data:`execution_history.query.fields.FILTERS` and their values as people write them; a name
             may come several times.
         sort: the order.
-        ascending: whether the smallest or oldest comes first.
+        order: whether the largest or newest comes first (``desc``), or the smallest or oldest (``asc``).
         columns: the columns of the list by their names (:mod:`execution_history.presentation.run_columns`), in order;
             none means the usual ones.
-        is_starred: whether it stands before the others.
+        starred: whether it stands before the others.
         position: its place among those; the smaller the sooner.
         version: of the change that made it so.
     """
@@ -61,9 +61,9 @@ class View:
     name: str
     filters: tuple[tuple[str, str], ...] = ()
     sort: Sort = "create_time"
-    ascending: bool = False
+    order: Order = "desc"
     columns: tuple[str, ...] = ()
-    is_starred: bool = False
+    starred: bool = False
     position: int = 0
     version: int = 0
 
@@ -112,9 +112,9 @@ class ViewFields(TypedDict, total=False):
     name: str
     filters: Pairs
     sort: str
-    ascending: bool
+    order: str
     columns: Sequence[str]
-    is_starred: bool
+    starred: bool
     position: int
 
 
@@ -140,7 +140,7 @@ class Views:
         """
         await self._store.open()
         found = [view for entry in await self._store.entries(KIND) if (view := _readable(entry)) is not None]
-        return sorted(found, key=lambda view: (not view.is_starred, view.position, view.name.casefold()))
+        return sorted(found, key=lambda view: (not view.starred, view.position, view.name.casefold()))
 
     async def named(self, name: str) -> View:
         """Return the view of this name, or with this id.
@@ -182,9 +182,9 @@ class Views:
         filters: Pairs,
         *,
         sort: str = "create_time",
-        ascending: bool = False,
+        order: str = "desc",
         columns: Sequence[str] = (),
-        is_starred: bool = False,
+        starred: bool = False,
     ) -> View:
         """Keep a new view, after all others, and return it.
 
@@ -201,9 +201,9 @@ class Views:
             name=_free(_name_of(name), views),
             filters=self._checked(filters),
             sort=sort_of(sort),
-            ascending=ascending,
+            order=order_of(order),
             columns=columns_of(columns),
-            is_starred=is_starred,
+            starred=starred,
             position=max((each.position for each in views), default=0) + 1,
         )
         entry = await self._store.put_entry(KIND, view.id, _bytes_of(view), expected=0)
@@ -231,6 +231,7 @@ class Views:
             "name": _name_of,
             "filters": self._checked,
             "sort": sort_of,
+            "order": order_of,
             "columns": columns_of,
         }
         for name, read in reads.items():
@@ -317,14 +318,15 @@ def _readable(entry: Entry) -> View | None:
         columns_of(view.columns)
     except (ExecutionHistoryError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    flags, place = (view.ascending, view.is_starred), view.position
-    return view if all(isinstance(flag, bool) for flag in flags) and type(place) is int else None
+    return view if (type(view.starred), type(view.position)) == (bool, int) else None
 
 
 def _view_of(entry: Entry) -> View:
     """Return the view that an entry holds; what another version of this program kept beside it is left out."""
     kept = orjson.loads(entry.value)
     known = {name: kept[name] for name in View.__dataclass_fields__ if name in kept}
+    known.setdefault("order", "asc" if kept.get("ascending") is True else "desc")  # as it was called before
+    known.setdefault("starred", kept.get("is_starred") is True)
     known["filters"] = tuple((str(name), str(value)) for name, value in kept.get("filters", ()))
     known["columns"] = tuple(kept.get("columns", ()))
     return View(**{**known, "id": entry.name.key, "version": entry.version})

@@ -44,7 +44,8 @@ def visible(text: str) -> str:
     Line breaks and tabs stay. Everything else below a space becomes its picture (``␛``), and C1 controls, marks that
     reverse the direction of text and halves of surrogate pairs become escapes (``\u009b``).
     """
-    return text.replace("\r\n", "\n").translate(_HARMLESS)
+    # Most texts have nothing of this, which is known at once; a list has thousands of them.
+    return text if text.isprintable() else text.replace("\r\n", "\n").translate(_HARMLESS)
 
 
 def one_line(text: str, limit: int = 200) -> str:

@@ -169,4 +169,4 @@ LANGUAGES: Final = Languages()
 
 def isolated(text: str) -> Markup:
     """Return *text* as HTML: escaped, its control characters shown, its writing direction isolated."""
-    return Markup("<bdi>{}</bdi>").format(visible(str(text)))
+    return Markup(f"<bdi>{escape(visible(str(text)))}</bdi>")  # noqa: S704 - escaped

@@ -1,9 +1,9 @@
 """Breakdowns: the runs that match a filter, counted by workflow, node, account and so on. Pure; stores answer."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
-from typing import Any, Final, Literal, get_args
+from operator import attrgetter
+from typing import Final, Literal, get_args
 
 from execution_history.errors import InvalidQuery, quoted
 from execution_history.query.fields import (
@@ -20,6 +20,7 @@ from execution_history.query.fields import (
 )
 from execution_history.query.model import BucketSize, Figures, IndexReach, RecordKey, check_bucket
 from execution_history.query.predicates import Attribute
+from execution_history.query.sort_order import VALUES, known_first
 from execution_history.query.values import MODE_NAMES, check_number
 
 By = Literal["workflow", "node", "account", "caller", "error", "failed_node", "tag", "status", "mode", "bot", "parent"]
@@ -59,6 +60,7 @@ class BreakdownQuery:
         zone: as in :class:`~.model.StatisticsQuery`.
         most_runs: so many of the newest runs are counted at most where rollups cannot count them; ``None``: until the
             store decides.
+        counts_only: leave percentiles, tokens, costs and times out, so that less has to be read and sorted.
         wait_seconds: as in :class:`~.model.RecordQuery`.
 
     Raises:
@@ -72,6 +74,7 @@ class BreakdownQuery:
     bucket: BucketSize | None = None
     zone: str = "UTC"
     most_runs: int | None = None
+    counts_only: bool = False
     wait_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -93,7 +96,7 @@ class BreakdownQuery:
                 "A breakdown has 1 to %(most)s groups, not %(limit)s.", most=MOST_GROUPS, limit=self.limit
             )
         check_bucket(self.bucket)
-        if self.by == "node" and len(self.filter.workflow_ids) != 1:
+        if self.by == "node" and len(self.filter.workflow_ids or self.filter.workflows) != 1:
             raise InvalidQuery("Nodes are counted within one workflow: name it.")
 
 
@@ -159,27 +162,11 @@ def key_of(by: By, value: object) -> str:
     return MODE_NAMES.get(value, str(value)) if by == "mode" and isinstance(value, int) else str(value)
 
 
-def in_order(groups: Iterable[Group], sort: GroupSort) -> list[Group]:
+def sorted_groups(groups: Iterable[Group], sort: GroupSort) -> list[Group]:
     """Return *groups* in the order called *sort*; equal ones by their runs, then by their keys."""
-    rank = _RANKS[sort]
-    return sorted(groups, key=lambda group: (rank(group), -group.figures.runs, group.key))
+    listed = sorted(groups, key=lambda group: (-group.figures.runs, group.key))
+    value = (lambda group: VALUES[sort](group.figures)) if sort in VALUES else attrgetter(sort)
+    return known_first(listed, value, descending=sort not in _ASCENDING)
 
 
-def _longest(name: str) -> Callable[[Group], float]:
-    def rank(group: Group) -> float:
-        value = getattr(group.figures, name)
-        return inf if value is None else -value
-
-    return rank
-
-
-_RANKS: Final[Mapping[GroupSort, Callable[[Group], Any]]] = {
-    "runs": lambda group: -group.figures.runs,
-    "failed": lambda group: -group.figures.counts["failed"],
-    "success_rate": lambda group: inf if group.figures.success_rate is None else group.figures.success_rate,
-    **{name: _longest(name) for name in ("p50", "p95", "p99")},
-    "tokens": lambda group: -group.figures.tokens,
-    "cost": lambda group: -max(group.figures.costs.values(), default=0),
-    "last_run": lambda group: -group.last_run,
-    "key": lambda group: group.key,
-}
+_ASCENDING: Final[frozenset[GroupSort]] = frozenset({"success_rate", "key"})

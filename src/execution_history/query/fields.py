@@ -187,11 +187,13 @@ def _with_text(text: str) -> Predicate:
 class RecordFilter:
     """The records to select; without any value, all.
 
+    ``workflow_ids`` are exact; ``workflows`` are what people call them: the service puts their ids in the place of
+    names, and a store takes them for ids.
+
     All filters are combined with *and*; the values of one tuple with *or*, except ``tags`` and ``conditions``: a record
     must have all of these. Times are milliseconds since the epoch, ``created_from`` inclusive and ``created_before``
     exclusive; all other ranges include both ends, and a record without the value is in none. Costs are millionths, of
-    whatever currency. A status is one of the
-    four, or ``other`` for an adopted record whose status is none of them.
+    whatever currency. A status is one of the four, or ``other`` for an adopted record whose status is none of them.
 
     ``within`` is no filter of its own: it has the patterns from which ``workflow_ids`` was listed
     (:mod:`execution_history.query.workflow_patterns`), however many ids that are.
@@ -201,8 +203,10 @@ class RecordFilter:
     """
 
     # fmt: off
-    workflow_ids: tuple[str, ...] = _row(
-        "workflow", N_("Workflow"), N_("Runs of this workflow."), ID, WORKFLOW, _one_of, "repeated"
+    workflow_ids: tuple[str, ...] = _row("", "", "", ID, WORKFLOW, _one_of, "repeated")
+    workflows: tuple[str, ...] = _row(
+        "workflow", N_("Workflow"), N_("Runs of this workflow, by its id or its name."), ID, WORKFLOW, _one_of,
+        "repeated",
     )
     statuses: tuple[str, ...] = _row(
         "status", N_("Status"),
@@ -308,13 +312,13 @@ class RecordFilter:
     within: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for row in FILTERS:
+        for row in _ROWS:
             if not (self.within and row.attribute is WORKFLOW):
                 row.check(getattr(self, row.keyword))
 
     def given(self) -> frozenset[str]:
         """Return the keywords of the filters that have a value."""
-        return frozenset(row.keyword for row in FILTERS if getattr(self, row.keyword) not in (None, ()))
+        return frozenset(row.keyword for row in _ROWS if getattr(self, row.keyword) not in (None, ()))
 
     def predicate(self) -> And:
         """Return the predicate that a record has to fulfil.
@@ -323,15 +327,15 @@ class RecordFilter:
             InvalidQuery: the text cannot be searched for.
         """
         keywords = self.given()
-        return _all_of(
-            row.test(row.attribute, getattr(self, row.keyword)) for row in FILTERS if row.keyword in keywords
-        )
+        return _all_of(row.test(row.attribute, getattr(self, row.keyword)) for row in _ROWS if row.keyword in keywords)
 
 
-FILTERS: Final[tuple[FilterField, ...]] = tuple(
+_ROWS: Final[tuple[FilterField, ...]] = tuple(
     each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter) if each.metadata
 )
-"""Every filter there is, in the order of the help."""
+
+FILTERS: Final = tuple(row for row in _ROWS if row.name)
+"""Every filter that is offered, in the order of the help; exact workflow ids are for programs alone."""
 
 LABELS: Final = {row.name: row.label for row in FILTERS}
 """What filters, and what runs are counted by, are called, by their names."""

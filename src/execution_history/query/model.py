@@ -13,9 +13,13 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.values import check_number
 
 Sort = Literal["create_time", "duration", "tokens", "cost"]
+Order = Literal["desc", "asc"]
+"""How people write an order: the largest or newest first, or the smallest or oldest."""
+
 FailureState = Literal["new", "back", "more", "still"]
 BucketSize = Literal["hour", "day", "week", "month"]
 
+ORDERS: Final[tuple[Order, ...]] = ("desc", "asc")
 SORTS: Final[tuple[Sort, ...]] = ("create_time", "duration", "tokens", "cost")
 BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
@@ -78,6 +82,23 @@ def sort_of(name: str, more: Sequence[str] = ()) -> Sort:
             return sort
     raise InvalidQuery(
         "%(sort)s is not a sort order; there are %(names)s.", sort=quoted(name), names=", ".join((*SORTS, *more))
+    )
+
+
+def order_of(name: object) -> Order:
+    """Return the order called *name*.
+
+    Raises:
+        InvalidQuery: it is neither ``desc`` nor ``asc``.
+    """
+    for order in ORDERS:
+        if name == order:
+            return order
+    raise InvalidQuery(
+        "The parameter %(name)s is %(names)s, not %(value)s.",
+        name=quoted("order"),
+        names=" or ".join(ORDERS),
+        value=quoted(name),
     )
 
 
@@ -226,6 +247,9 @@ class FailureGroup:
     have to be read, nothing is known of what was before it.
 
     Attributes:
+        title: the message, with ``<n>``, ``<id>``, ``<value>`` and so on in the place of what differs between them.
+        example: the message of the example as one line, where it differs from the title; ``None`` where it does not,
+            or it is not known.
         failed_node: what the node is called in which the example failed; ``None`` where that is not known.
         before: how many there were in the period just before the window, of the same length; ``None`` where that is not
             known.
@@ -252,10 +276,16 @@ class FailureGroup:
     last_before: int | None = None
     buckets: tuple[int, ...] = ()
     workflows: int = 1
+    example: str | None = None
     state: FailureState | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", _state_of(self))
+
+    @property
+    def message(self) -> str:
+        """What to show of it: the message of the example, or else the title; empty where there is none."""
+        return self.example or self.title
 
 
 def _state_of(group: FailureGroup) -> FailureState | None:

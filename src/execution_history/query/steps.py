@@ -138,21 +138,22 @@ class Failures(NamedTuple):
 
 
 class GroupRows(NamedTuple):
-    """Count the newest *most* rows from *first* to *last* (ms) by group and between *edges*.
+    """Count the newest *most* rows from *first* to *last* (ms) by what *by* names and between *edges*.
 
-    The answer is a list of :class:`~.grouping.GroupSums`, and how many rows there were, in a group or not.
+    The answer is a list of :class:`~.breakdown_plan.GroupSums`, and whether there are more rows, in a group or not.
     """
 
     first: int
     last: int
     edges: tuple[int, ...]
     most: int
+    by: str
 
 
 class RolledGroups(NamedTuple):
     """Count all rows from *first* to *last* (ms) by group, from rollups where they are whole.
 
-    The answer is a list of :class:`~.grouping.GroupSums` without percentiles and trends.
+    The answer is a list of :class:`~.breakdown_plan.GroupSums` without percentiles and trends.
     """
 
     first: int

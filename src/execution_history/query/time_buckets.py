@@ -83,7 +83,7 @@ def bucket_number(edges: Sequence[int], time: int) -> int:
 def _start(time: int, size: BucketSize, zone: ZoneInfo) -> int:
     if size == "hour":
         return _hour_start(time, zone)
-    return _midnight(_first_day(_day(time, zone), size), zone)
+    return midnight(_first_day(_day(time, zone), size), zone)
 
 
 def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
@@ -93,7 +93,7 @@ def _next(start: int, size: BucketSize, zone: ZoneInfo) -> int:
         return following if following > start else start + HOUR_MS
     # Noon is the same day whatever the clocks did at midnight.
     day = _day(start + DAY_MS // 2, zone)
-    return _midnight(_first_day(day + timedelta(days=_LONGEST_DAYS[size]), size), zone)
+    return midnight(_first_day(day + timedelta(days=_LONGEST_DAYS[size]), size), zone)
 
 
 def _day(time: int, zone: ZoneInfo) -> date:
@@ -113,5 +113,6 @@ def _hour_start(time: int, zone: ZoneInfo) -> int:
     return (time + shift) // HOUR_MS * HOUR_MS - shift
 
 
-def _midnight(day: date, zone: ZoneInfo) -> int:
+def midnight(day: date, zone: ZoneInfo) -> int:
+    """Return when *day* begins in *zone* (ms)."""
     return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)

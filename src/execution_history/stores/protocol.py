@@ -215,6 +215,13 @@ class HistoryStore(Administration, Protocol):
             InvalidQuery: as for :meth:`statistics`.
         """
 
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """Return the result of :meth:`breakdown` for each of *queries*, in their order; a store may share reads.
+
+        Raises:
+            InvalidQuery: as for :meth:`statistics`.
+        """
+
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """Return at most *limit* readable records in one of *statuses*, oldest first."""
 

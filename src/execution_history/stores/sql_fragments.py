@@ -59,10 +59,10 @@ def is_ended(table: str) -> str:
     return f"{table}.status IN ({', '.join(map(str, sorted(ENDED_NUMBERS)))})"
 
 
-def counts_of(table: str) -> str:
+def counts_of(table: str, *, with_tokens: bool = True) -> str:
     """Return the number of rows of *table* in each status, and the sums of their tokens: all, read and written."""
     counts = (f"count(*) FILTER (WHERE {table}.status = {number})" for number in STATUS_NUMBERS.values())
-    return ", ".join([*counts, *(f"coalesce(sum({table}.{name}), 0)" for name in TOKENS)])
+    return ", ".join([*counts, *(f"coalesce(sum({table}.{name}), 0)" if with_tokens else "0" for name in TOKENS)])
 
 
 def sums_of(figures: Sequence[Any]) -> Sums:

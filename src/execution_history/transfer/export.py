@@ -187,6 +187,7 @@ class _Exporter:
 
     async def to_folder(self, path: Path) -> ExportReport:
         """Write the JSON file of every workflow into a new folder."""
+        await self._find_workflows()
         await self._note()
         with new_folder(path) as folder:
             for workflow_id in await self._workflows():
@@ -209,6 +210,7 @@ class _Exporter:
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield everything, piece by piece."""
+        await self._find_workflows()
         await self._note()
         export = self._export
         if export.format == "json":
@@ -224,6 +226,11 @@ class _Exporter:
             async for piece in pieces:
                 if piece:
                     yield piece
+
+    async def _find_workflows(self) -> None:
+        """Replace what the filter calls workflows by their ids."""
+        record_filter = await self._service.with_workflow_ids(self._export.record_filter)
+        self._export = replace(self._export, record_filter=record_filter)
 
     async def _written(
         self, writer: RecordWriter, source: AsyncGenerator[Batch], *, even_empty: bool = True

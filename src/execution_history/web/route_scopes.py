@@ -42,6 +42,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "GET /switcher",
         "GET /charts",
         "GET /prices",
+        "GET /prices/recalculation",
         "GET /workflows/{workflow_id}",
         "GET /workflows/{workflow_id}/nodes",
         "GET /runs",

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 NEWEST: Final = 1_764_000_000_000
 """When the last run began: 2025-11-24 16:00:00 UTC; the index has every run from 2025-11-22 22:21:00.001 UTC on."""
-FILTERED: Final = ("/", "/runs?status=failed", "/runs?q=plugin", "/runs?sort=duration", "/workflows/forecast?range=1y")
+FILTERED: Final = ("/", "/runs?status=failed", "/runs?q=plugin", "/runs?sort=duration", "/workflows/forecast?window=1y")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,8 @@ async def test_nothing_found_so_far_is_not_called_nothing(client: httpx.AsyncCli
     assert "No runs match." not in listed
     assert re.search(r"\b0 runs", listed) is None
     assert (
-        "No runs in this period among those indexed so far." in (await client.get("/workflows/forecast?range=24h")).text
+        "No runs in this period among those indexed so far."
+        in (await client.get("/workflows/forecast?window=24h")).text
     )
     assert "Nothing failed" not in (await client.get("/")).text
 

@@ -51,7 +51,7 @@ async def test_what_was_missing_comes_in_by_itself(site: LateSite, open_context:
     """A list and a page of charts say what they lack, accessibly and also on a phone, until they lack nothing."""
     context = await open_context(width=390)
     pages = {}
-    for path in ("/runs?status=failed", "/", "/workflows/forecast?range=1y"):
+    for path in ("/runs?status=failed", "/", "/workflows/forecast?window=1y"):
         pages[path] = page = await context.new_page()
         await page.goto(path)
         line = page.locator("[data-indexing]")

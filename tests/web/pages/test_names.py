@@ -42,7 +42,7 @@ async def test_the_form_changes_only_what_it_has(site: Site) -> None:
     await _named(site, "star", starred="true")
     await _named(site, "star", description="")
     noted = (await site.application.service.names())["star"]
-    assert (noted.name, noted.is_starred) == ("Shining", True)
+    assert (noted.name, noted.starred) == ("Shining", True)
 
 
 async def test_starred_ones_stand_first_and_hidden_ones_behind_a_link(site: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from execution_history.application import open_application
 from execution_history.clock import now_ms
-from execution_history.query.grouping import MOST_RUNS
+from execution_history.query.breakdown_plan import MOST_RUNS
 from execution_history.records.record import Document
 from execution_history.settings import load_settings
 from execution_history.web import create_app

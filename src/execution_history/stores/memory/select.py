@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from execution_history.errors import Message
-from execution_history.query import grouping, rollups
+from execution_history.query import breakdown_plan, rollups
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
+from execution_history.query.breakdown_plan import Groupable, breakdown_of
 from execution_history.query.cursor import Position, cursor_at, position_at, position_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.grouping import Groupable, breakdown_of
 from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.statistics import Counted, statistics_of
 from execution_history.records.attributes import RunAttributes, attributes_of
@@ -73,8 +73,8 @@ def breakdown(
     query: BreakdownQuery,
     records: Iterable[tuple[bytes, int]],
     reach: IndexReach,
-    exact_runs: int = grouping.EXACT_RUNS,
-    most: int = grouping.MOST_RUNS,
+    exact_runs: int = breakdown_plan.EXACT_RUNS,
+    most: int = breakdown_plan.MOST_RUNS,
 ) -> Breakdown:
     """Return the answer to *query* from all records, each with its place in the order of arrival."""
     runs = [

@@ -1,7 +1,7 @@
 """The memory store: the executable specification of the contract, and a store for tests and trials."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -177,6 +177,10 @@ class MemoryStore(MemoryAdministration):
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """See :meth:`HistoryStore.breakdown`."""
         return select.breakdown(query, self._all_records(), await reach_of(self))
+
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
+        return [await self.breakdown(each) for each in queries]
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from itertools import islice
 from typing import Final
@@ -118,6 +118,10 @@ class PostgresStore(PostgresBin, PostgresAdministration):
         """See :meth:`HistoryStore.breakdown`."""
         return await self._in_thread(breakdown, self._connections, query, has_text=self._search)
 
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
+        return list(await asyncio.gather(*map(self.breakdown, queries)))
+
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
         numbers = sorted({STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"]) for status in statuses})
@@ -174,7 +178,8 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             deltas.count(stored, Counted(*counted), -1)
             count += 1
         if count:
-            connection.execute(statements["clear_nodes"], (stored,))
+            for name in ("clear_nodes", "clear_days", "clear_stamps"):
+                connection.execute(statements[name], (stored,))
             deltas.write(connection, statements)
         return count
 

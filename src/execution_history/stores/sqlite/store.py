@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from itertools import islice
 from operator import attrgetter
@@ -177,7 +177,12 @@ class SQLiteStore(SQLiteAdministration, SQLiteBin):
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """See :meth:`HistoryStore.breakdown`."""
-        return await self._parts.index.breakdown(query)
+        [found] = await self._parts.index.breakdowns([query])
+        return found
+
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
+        return await self._parts.index.breakdowns(queries)
 
     async def index_reach(self, *, has_texts: bool = True) -> IndexReach:
         """See :class:`~execution_history.stores.capabilities.Indexed`."""

@@ -54,7 +54,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
 
         With `filters` only runs are touched that were there at the call and are not changed by others meanwhile.
         """
-        annotation, found = annotation_of(request), await _filter(service, request)
+        annotation, found = annotation_of(request), _filter(request)
         if request.dry_run:
             return await _counted(service, _keys(request) if found is None else found)
         if found is None:
@@ -75,8 +75,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         With `filters` only runs are touched that were there at the call and are not changed by others meanwhile. That
         can be undone for a day, by the id of the change.
         """
-        found = await _filter(service, request)
-        keys = _keys(request)
+        found, keys = _filter(request), _keys(request)
         if request.dry_run:
             return await _counted(service, keys if found is None else found)
         if found is None:
@@ -137,12 +136,12 @@ def _keys(request: RunsRequest) -> list[RecordKey]:
     return list(dict.fromkeys(RecordKey(name.workflow_id, name.execute_id) for name in request.executions or ()))
 
 
-async def _filter(service: ExecutionHistoryService, request: RunsRequest) -> RecordFilter | None:
+def _filter(request: RunsRequest) -> RecordFilter | None:
     """Return the filter of a request; ``None`` where it names runs.
 
     Raises:
         InvalidInput: it does both or neither, or it would change the whole history.
-        InvalidQuery: a filter is invalid, or several workflows have the name in it.
+        InvalidQuery: a filter is invalid.
     """
     if (request.executions is None) == (request.filters is None):
         raise InvalidInput("Say which runs: either executions, or filters.")
@@ -151,4 +150,4 @@ async def _filter(service: ExecutionHistoryService, request: RunsRequest) -> Rec
     found = keyword_filter(request.filters, now=now_ms(), zone=zone_of(request.zone))
     if not found.given():
         raise InvalidInput("Without any filter this would change the whole history: name at least one.")
-    return await service.with_workflow_ids(found)
+    return found

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from execution_history.history.answers import json_of
 from execution_history.history.overview import SORTS, WINDOWS, OverviewQuery
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.web.api.query_parameters import descending_of, parameters_of
+from execution_history.query.model import order_of
+from execution_history.web.api.query_parameters import parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, described
 from execution_history.web.api.schemas.overview import OverviewAnswer
 from execution_history.web.responses import encode_shapes, json_answer, translator_for
@@ -46,7 +47,7 @@ def add_overview(router: APIRouter, service: ExecutionHistoryService) -> None:
         query = OverviewQuery(
             window=words.only("window") or "24h",  # type: ignore[arg-type] # checked by OverviewQuery
             sort=words.only("sort") or "failed",  # type: ignore[arg-type] # as above
-            descending=None if (order := words.only("order")) is None else descending_of(order),
+            descending=None if (order := words.only("order")) is None else order_of(order) == "desc",
             zone=words.zone().key,
         )
         found = await service.overview(query)

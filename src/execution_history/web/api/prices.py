@@ -62,8 +62,7 @@ def add_prices(router: APIRouter, service: ExecutionHistoryService) -> None:
         """
         words = parameters_of(request.query_params.multi_items(), _REPRICING)
         dry_run = truth("dry_run", words.only("dry_run") or "false")
-        record_filter = await service.with_workflow_ids(words.record_filter(now_ms()))
-        report = await service.reprice(record_filter, dry_run=dry_run)
+        report = await service.reprice(words.record_filter(now_ms()), dry_run=dry_run)
         return answer({"success": True, **report.to_json()})
 
 

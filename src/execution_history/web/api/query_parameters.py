@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from execution_history.errors import InvalidQuery, Message, quoted, shortened
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.hints import hint
-from execution_history.query.model import RecordQuery, sort_of
+from execution_history.query.model import RecordQuery, order_of, sort_of
 from execution_history.query.parameters import LIKENESS, filter_of, is_filter
 from execution_history.query.time_buckets import zone_of
 from execution_history.query.values import read_time
@@ -24,7 +24,6 @@ Pairs = Sequence[tuple[str, str]]
 RELEVANCE: Final = "relevance"
 VIEWS: Final = ("full", "summary")
 
-_ORDERS: Final = {"desc": True, "asc": False}
 _FLAGS: Final = {"true": True, "1": True, "false": False, "0": False}
 _OLD: Final = frozenset({"page_size", "page_index", "account_id"})
 _MEANINGS: Final = {
@@ -86,7 +85,7 @@ def history_query(
     query = RecordQuery(
         filter=words.record_filter(now),
         sort="create_time" if sort is None or is_ranked else sort_of(sort, (RELEVANCE,)),
-        descending=descending_of(words.only("order") or "desc"),
+        descending=order_of(words.only("order") or "desc") == "desc",
         size=size,
         after=cursor,
         index=index if words.only("page_index") and not (cursor and index == 1) else None,
@@ -178,15 +177,6 @@ def truth(name: str, value: str) -> bool:
         InvalidQuery: it says nothing.
     """
     return _one_of(name, value, _FLAGS)
-
-
-def descending_of(order: str) -> bool:
-    """Return whether *order*, ``desc`` or ``asc``, is that of the largest or newest first.
-
-    Raises:
-        InvalidQuery: it is neither.
-    """
-    return _one_of("order", order, _ORDERS)
 
 
 def _one_of(name: str, value: str, meanings: dict[str, bool]) -> bool:

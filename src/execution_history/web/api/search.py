@@ -12,7 +12,7 @@ from execution_history.clock import now_ms
 from execution_history.history.answers import json_of, remarks_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import BYS, GROUP_SORTS, BreakdownQuery
-from execution_history.query.grouping import breakdown_of
+from execution_history.query.breakdown_plan import breakdown_of
 from execution_history.query.model import BUCKETS, IndexReach, RecordQuery, Selection, StatisticsQuery
 from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
@@ -166,8 +166,6 @@ async def found(
         StoreError: the store could not be read.
     """
     query, is_ranked = history_query(pairs, now=now_ms(), size=size, index=index, workflow_id=_possible(workflow_id))
-    if workflow_id is None:
-        query = replace(query, filter=await service.with_workflow_ids(query.filter))
     pieces = None
     if _possible(workflow_id) != workflow_id:
         selection = _NOTHING
@@ -211,9 +209,8 @@ def _with_places(
 async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     now = now_ms()
     words = parameters_of(pairs, _COUNTING, _possible(workflow_id))
-    record_filter = words.record_filter(now)
     query = StatisticsQuery(
-        filter=record_filter if workflow_id is not None else await service.with_workflow_ids(record_filter),
+        filter=words.record_filter(now),
         bucket=words.only("bucket"),  # type: ignore[arg-type] # checked by StatisticsQuery
         zone=words.zone().key,
         new_since=words.time("new_since", now),
@@ -227,9 +224,8 @@ async def _counted(service: ExecutionHistoryService, pairs: Pairs, workflow_id: 
 
 async def _broken_down(service: ExecutionHistoryService, pairs: Pairs, workflow_id: str | None = None) -> Response:
     words = parameters_of(pairs, _GROUPING, _possible(workflow_id))
-    record_filter = words.record_filter(now_ms())
     query = BreakdownQuery(
-        filter=record_filter if workflow_id is not None else await service.with_workflow_ids(record_filter),
+        filter=words.record_filter(now_ms()),
         by=words.only("by") or ("workflow" if workflow_id is None else "node"),  # type: ignore[arg-type] # checked there
         sort=words.only("sort") or "runs",  # type: ignore[arg-type] # likewise
         limit=int(limit) if (limit := words.only("limit") or "100").isdecimal() and len(limit) < _DIGITS else 0,

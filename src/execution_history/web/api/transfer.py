@@ -10,9 +10,9 @@ from starlette.responses import Response, StreamingResponse
 
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.model import SORTS, sort_of
+from execution_history.query.model import SORTS, order_of, sort_of
 from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
-from execution_history.web.api.query_parameters import descending_of, documented, parameters_of
+from execution_history.web.api.query_parameters import documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
 from execution_history.web.api.streaming import ByteStream
 
@@ -78,9 +78,9 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         once before the first byte, and the answer is the error of the first that cannot be read.
         """
         words = parameters_of(request.query_params.multi_items(), _OTHERS, None)
-        record_filter = await service.with_workflow_ids(words.record_filter(now_ms()))
+        record_filter = words.record_filter(now_ms())
         named = DEFAULT_COLUMNS if columns is None else [part.strip() for each in columns for part in each.split(",")]
-        zipped = kind == "json" and len(record_filter.workflow_ids) != 1
+        zipped = kind == "json" and len(record_filter.workflows) != 1
         export = Export(
             format=cast("ExportFormat", "csv" if kind == _EXCEL else kind),
             record_filter=record_filter,
@@ -88,7 +88,7 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
             excel=excel or kind == _EXCEL,
             zipped=zipped,
             sort=sort_of(words.only("sort") or "create_time"),
-            descending=descending_of(words.only("order") or "asc"),
+            descending=order_of(words.only("order") or "asc") == "desc",
         )
         if strict:
             await check_whole(service, record_filter)

@@ -36,9 +36,9 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
             request.name,
             _pairs(request.filters),
             sort=request.sort,
-            ascending=request.ascending,
+            order=request.order,
             columns=request.columns,
-            is_starred=request.is_starred,
+            starred=request.starred,
         )
         return answer({"success": True, "view": view.to_json()}, HTTPStatus.CREATED)
 

@@ -56,7 +56,7 @@ def add_workflows(router: APIRouter, service: ExecutionHistoryService) -> None:
     async def named(workflow_id: str, words: dict[str, Any]) -> Response:
         name = await service.name_workflow(workflow_id, **words)
         noted = {"name": name.name, "description": name.description}
-        flags = {"starred": name.is_starred, "hidden": name.is_hidden}
+        flags = {"starred": name.starred, "hidden": name.hidden}
         return answer({"success": True, "workflow_id": workflow_id, **noted, **flags})
 
 

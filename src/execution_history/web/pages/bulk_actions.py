@@ -58,7 +58,7 @@ class RunChoices:
     async def act(self, request: Request) -> Response:
         """Delete, tag, pin or export the runs that the form names, or all that its filters match."""
         form = await form_of(request)
-        action, what = form.get("do", ""), await self._chosen(request, form)
+        action, what = form.get("do", ""), _chosen(request, form)
         if action == "compare":
             return _comparison(what, form)
         if action == "export" or "format" in form:
@@ -115,22 +115,6 @@ class RunChoices:
         back = urls.own(form.get("back", "") or urls.run(workflow_id, execute_id))
         return RedirectResponse(back, HTTPStatus.SEE_OTHER)
 
-    async def _chosen(self, request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
-        """Return what a form chooses: everything that its filters match, or single runs.
-
-        Raises:
-            InvalidInput: it chooses nothing.
-            InvalidQuery: a filter is invalid.
-        """
-        if form.get("all"):
-            pairs = parse_qsl(form.get("view", ""))
-            record_filter = list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
-            return await self.service.with_workflow_ids(record_filter)
-        keys = [RecordKey(*urls.run_of(key)) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
-        if not keys:
-            raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
-        return keys
-
     async def _shown(self, change: BulkChange, form: Form) -> Response:
         """Return to the list, which shows how far the change is."""
         await self.service.bulk.wait(change.id, _WAIT_SECONDS)
@@ -153,6 +137,22 @@ class RunChoices:
         name = f"runs.{export.format}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
         return Response(content, HTTPStatus.OK, headers, _TYPES.get(export.format, "application/octet-stream"))
+
+
+def _chosen(request: Request, form: Form) -> RecordFilter | Sequence[RecordKey]:
+    """Return what a form chooses: everything that its filters match, or single runs.
+
+    Raises:
+        InvalidInput: it chooses nothing.
+        InvalidQuery: a filter is invalid.
+    """
+    if form.get("all"):
+        pairs = parse_qsl(form.get("view", ""))
+        return list_state(urls.RUNS, pairs).record_filter(viewer_for(request), None)
+    keys = [RecordKey(*urls.run_of(key)) for key in dict.fromkeys(form.getlist("run"))][:_MOST]
+    if not keys:
+        raise InvalidInput("No run is selected: tick the boxes of one or more runs.")
+    return keys
 
 
 def _comparison(what: RecordFilter | Sequence[RecordKey], form: Form) -> Response:

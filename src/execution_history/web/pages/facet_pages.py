@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from execution_history.history.index_wait import IndexWait
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
+from execution_history.query.breakdown import BreakdownQuery, By
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
 from execution_history.query.rollups import is_rolled_up
@@ -56,13 +56,12 @@ class FacetPages:
             router.add_api_route(f"{path}/facets", self.facets, methods=["GET", "HEAD"])
 
     async def record_filter(self, state: ListState, viewer: Viewer, workflow_id: str | None) -> RecordFilter:
-        """Return the filter of a list; workflows may be called by their names, unless the address has one's id.
+        """Return the filter of a list, with the ids of the workflows that it calls by their names.
 
         Raises:
             InvalidQuery: a filter is invalid, or several workflows are called so.
         """
-        record_filter = state.record_filter(viewer, workflow_id)
-        return record_filter if workflow_id is not None else await self.service.with_workflow_ids(record_filter)
+        return await self.service.with_workflow_ids(state.record_filter(viewer, workflow_id))
 
     async def tabs(self, request: Request) -> Response:
         """Render the tabs of a list with their numbers."""
@@ -81,7 +80,9 @@ class FacetPages:
             counts = counts_of_statistics(await self.service.statistics(counted))
         else:
             counts = counts_of(
-                await self.service.breakdown(BreakdownQuery(filter=among, by="status", wait_seconds=wait.seconds))
+                await self.service.breakdown(
+                    BreakdownQuery(filter=among, by="status", counts_only=True, wait_seconds=wait.seconds)
+                )
             )
         pins = RecordQuery(filter=replace(among, pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
         pinned = await self.service.select(pins)
@@ -94,12 +95,11 @@ class FacetPages:
         names = tuple(name for name in FACETS if name == asked) or FACETS
         found = await self.record_filter(state, viewer, workflow_id)
         limit, most = (_SHOWN, _MOST_RUNS) if len(names) > 1 else (_MOST_SHOWN, None)
-        tasks = {name: asyncio.create_task(self._breakdown(found, name, limit, most)) for name in names}
-        # One of several that takes long to count holds up none of the others: it is counted when it is asked for alone.
-        _, late = await asyncio.wait(tasks.values(), timeout=_COUNT_SECONDS if len(names) > 1 else None)
-        for task in late:
-            task.cancel()
-        breakdowns = {name: task.result() for name, task in tasks.items() if task not in late}
+        counting = asyncio.create_task(self.service.breakdowns([_counted(found, name, limit, most) for name in names]))
+        # What takes long holds up no page: each is counted when it is asked for alone.
+        await asyncio.wait([counting], timeout=_COUNT_SECONDS if len(names) > 1 else None)
+        counting.cancel()
+        breakdowns = dict(zip(names, counting.result(), strict=True)) if counting.done() else {}
         facets = [facet_of(state, name, each) for name, each in breakdowns.items()]
         context = {
             "state": state,
@@ -112,13 +112,6 @@ class FacetPages:
         }
         return self.renderer.page(request, "facets.html", context)
 
-    async def _breakdown(self, record_filter: RecordFilter, by: By, limit: int, most: int | None) -> Breakdown:
-        """Count the runs of a list by one filter, without the values of that filter that are on."""
-        among = record_filter if by == "tag" else replace(record_filter, **cast("dict[str, Any]", {_KEYWORDS[by]: ()}))
-        return await self.service.breakdown(
-            BreakdownQuery(filter=among, by=by, limit=limit, most_runs=most, wait_seconds=IndexWait().seconds)
-        )
-
     async def _counters(self, workflow_ids: tuple[str, ...]) -> dict[str, Count]:
         """Return the numbers per status of some workflows, or of all, which are counted with each change."""
         summaries = await self.service.workflow_summaries()
@@ -130,6 +123,14 @@ class FacetPages:
             for status, count in summary.counts.items():
                 totals[status] = totals.get(status, 0) + count
         return {key: Count(totals.get(key, 0)) for key in ("failed", "running", "interrupted", "success", *totals)}
+
+
+def _counted(record_filter: RecordFilter, by: By, limit: int, most: int | None) -> BreakdownQuery:
+    """Return the query that counts the runs of a list by one filter, without the values of that filter that are on."""
+    among = record_filter if by == "tag" else replace(record_filter, **cast("dict[str, Any]", {_KEYWORDS[by]: ()}))
+    return BreakdownQuery(
+        filter=among, by=by, limit=limit, most_runs=most, counts_only=True, wait_seconds=IndexWait().seconds
+    )
 
 
 def is_counted(state: ListState) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import Sort, sort_of
+from execution_history.query.model import Order, Sort, sort_of
 from execution_history.query.parameters import filter_of, is_filter
 from execution_history.web.pages.viewer import Viewer
 
@@ -47,6 +47,11 @@ class ListState:
     def words(self) -> str:
         """The search text."""
         return self.value(SEARCH)
+
+    @property
+    def order(self) -> Order:
+        """The order."""
+        return "asc" if self.is_ascending else "desc"
 
     @property
     def is_plain(self) -> bool:
@@ -126,7 +131,7 @@ class ListState:
     def exported(self, viewer: Viewer, workflow_id: str | None) -> list[tuple[str, str]]:
         """Return the parameters with which the API exports the same runs in the same order."""
         workflow = [] if workflow_id is None else [("workflow", workflow_id)]
-        order = [("sort", self.sort), ("order", "asc" if self.is_ascending else "desc")]
+        order = [("sort", self.sort), ("order", self.order)]
         return [*workflow, *self.pairs, *order, ("zone", viewer.zone.key)]
 
     def export_query(self, viewer: Viewer, workflow_id: str | None) -> str:

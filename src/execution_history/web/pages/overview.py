@@ -1,31 +1,28 @@
 """The first page: what failed lately, what is open now, and every workflow on a line of its own."""
 
 import asyncio
-import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fastapi import APIRouter
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import Overview, OverviewQuery, Window, WorkflowInWindow, in_order, renamed
+from execution_history.history.overview import WINDOWS, Overview, OverviewQuery, Window, renamed, sorted_workflows
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, RecordQuery
+from execution_history.query.model import PAGE_SECONDS
 from execution_history.recording.trouble import RecordingTrouble
 from execution_history.records.time_units import DAY_MS
-from execution_history.stores.protocol import StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import StoreHealth
 from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import ChartAxis
+from execution_history.web.pages.chart_view import currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.kept_answers import KeptAnswers
+from execution_history.web.pages.last_runs import LastRuns
 from execution_history.web.pages.overview_state import OverviewState, overview_state
-from execution_history.web.pages.run_row import line_of_run
-from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
+from execution_history.web.pages.sparkline import counts_of, links_of, picture_of, spark_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
@@ -33,20 +30,9 @@ from execution_history.web.pages.workflow_choice import choose_workflows
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _FAILURES: Final = 8
-_REMEMBERED: Final = 500
 _MOST_OVERVIEWS: Final = 20
-_FRESH: Final = 10_000
 _LEAST_KEPT: Final = 1_000
-_READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-
-
-class _Ticks(NamedTuple):
-    """The last runs of a workflow, drawn; they were read at ``read_at`` (milliseconds)."""
-
-    summary: WorkflowSummary
-    drawn: Markup
-    read_at: int
 
 
 @dataclass(slots=True)
@@ -62,15 +48,19 @@ class OverviewPages:
     service: ExecutionHistoryService
     recorder: RecordingTrouble
     renderer: Renderer
-    _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
+    _last_runs: LastRuns = field(init=False)
     _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
+
+    def __post_init__(self) -> None:
+        self._last_runs = LastRuns(self.service)
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
         router.add_api_route(urls.OVERVIEW, self.overview, methods=["GET", "HEAD"])
         router.add_api_route(urls.SWITCHER, self.switcher, methods=["GET"])
+        router.add_api_route("/workflows/{workflow_id}/last-runs", self.last_runs, methods=["GET"])
 
     async def overview(self, request: Request) -> Response:
         """Render the overview, or the first steps where nothing is recorded yet."""
@@ -98,14 +88,20 @@ class OverviewPages:
         found, hidden = choose_workflows(summaries, await self.service.names(), words)
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED], "hidden": hidden})
 
+    async def last_runs(self, request: Request, workflow_id: str) -> Response:
+        """Render the last runs of a workflow as links, for the overview that somebody points at."""
+        viewer = viewer_for(request)
+        [lines] = await self._last_runs.of([workflow_id], viewer.now)
+        context = {"drawn": links_of(lines, viewer.translate, viewer.zone)}
+        return self.renderer.page(request, "last_runs.html", context)
+
     @staticmethod
     def _failures(found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the failures that are shown, each with its bars, and those that are not."""
         shown = found.failures if state.has_all_failures else found.failures[:_FAILURES]
+        axis = ChartAxis(found.bucket_edges, WINDOWS[found.window][1], viewer.zone)
         return {
-            "failures": [
-                (each, bars_drawn(each.buckets, each.buckets, found.bucket_edges, viewer.zone)) for each in shown
-            ],
+            "failures": [(each, spark_of(axis, each.buckets, each.buckets)) for each in shown],
             "more_failures": found.failures[len(shown) :],
         }
 
@@ -115,48 +111,20 @@ class OverviewPages:
         # Names are those of now, however long the figures have been kept.
         current = [renamed(each, names.get(each.workflow_id)) for each in found.workflows]
         chosen, hidden = choose_workflows(current, names, state.find, with_hidden=state.has_hidden)
-        listed = in_order(chosen, state.sort, descending=state.is_descending)
+        listed = sorted_workflows(chosen, state.order.sort, descending=state.order.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
+        last_runs = await self._last_runs.of([each.workflow_id for each in shown], viewer.now)
         return {
-            "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
+            "workflows": [
+                (each, len(lines), picture_of(lines), counts_of(lines, viewer.translate))
+                for each, lines in zip(shown, last_runs, strict=True)
+            ],
             "listed": len(listed),
             "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
+            "currencies": currencies,
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
-
-    async def _ticks_of(self, workflows: list[WorkflowInWindow], viewer: Viewer) -> list[tuple[int, Markup]]:
-        """Return the number of the last runs of each workflow, and these runs, drawn.
-
-        While an import changes all workflows, not all are read again at once.
-        """
-        summaries = {each.workflow_id: each for each in await self.service.workflow_summaries()}
-        end, drawn = time.monotonic() + _READING_SECONDS, []
-        for each in workflows:
-            summary, age = summaries.get(each.workflow_id), _FRESH // 2 if time.monotonic() > end else 0
-            ticks = Markup("") if summary is None else await self._ticks_of_one(summary, viewer, age)
-            drawn.append((0 if summary is None else min(RUNS, summary.total), ticks))
-        return drawn
-
-    async def _ticks_of_one(self, summary: WorkflowSummary, viewer: Viewer, age: int) -> Markup:
-        """Return the last runs of a workflow; they are read again when the workflow has changed.
-
-        Unless they were read less than *age* milliseconds ago.
-        """
-        key = (summary.workflow_id, viewer.translate.language, viewer.zone)
-        known = self._ticks.get(key)
-        if known is not None and (known.summary == summary or viewer.now - known.read_at < age):
-            self._ticks.move_to_end(key)
-            return known.drawn
-        found = await self.service.select(
-            RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
-        )
-        lines = [line_of_run(each, viewer.now) for each in found.documents]
-        drawn = ticks_drawn(lines, summary.workflow_id, viewer.translate, viewer.zone)
-        self._ticks[key] = _Ticks(summary, drawn, viewer.now)
-        while len(self._ticks) > _REMEMBERED:
-            self._ticks.popitem(last=False)
-        return drawn
 
     async def _overview(self, window: Window, viewer: Viewer) -> Overview:
         """Return the overview; read again when something has changed, but not all the time."""

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from execution_history.history.nesting import parent_of
+from execution_history.history.children import parent_of
 from execution_history.presentation.formatting import error_text, one_line, only_text
 from execution_history.query.text import Search, Snippet, snippets
 from execution_history.records.attributes import attributes_of, elapsed_ms

@@ -1,15 +1,14 @@
 """The charts of all workflows and of one: runs, durations, tokens and costs over time."""
 
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.errors import N_
+from execution_history.errors import N_, InvalidQuery
 from execution_history.history.index_wait import IndexWait
 from execution_history.history.overview import WINDOWS as _WINDOWS
 from execution_history.history.prices import PriceList
@@ -19,11 +18,12 @@ from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, By
 from execution_history.query.fields import LABELS, RecordFilter
 from execution_history.query.model import BucketSize, Figures, Statistics, StatisticsQuery
-from execution_history.query.time_buckets import moment_of
+from execution_history.query.time_buckets import midnight, moment_of
+from execution_history.query.values import read_time
 from execution_history.records.time_units import DAY_MS
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
-from execution_history.web.pages.chart_view import Counted, cards_of, currencies
+from execution_history.web.pages.chart_view import MOST_CURRENCIES, Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
@@ -42,7 +42,7 @@ _RANGE_NAMES: Final = {**WINDOWS, "1y": N_("1 year")}
 _DEFAULT: Final = "7d"
 _MOST_GROUPS: Final = 30
 _MOST_KEPT: Final = 50
-_MOST_YEARS: Final = 40
+_LONGEST: Final = 40 * 366 * DAY_MS
 
 
 class Stretch(NamedTuple):
@@ -108,6 +108,7 @@ class FigurePages:
             "spent": await self._spent(named, prices, statistics.totals, viewer, wait),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
+            "more_currencies": max(0, len(statistics.totals.costs) - MOST_CURRENCIES),
             "by": by or "time",
             "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
             "groups": by and await self._groups(named, stretch, by, statistics.totals, viewer, wait),
@@ -174,12 +175,12 @@ class FigurePages:
 def stretch_of(request: Request, viewer: Viewer) -> Stretch:
     """Return the time that the address names: a range until now, or whole days of the reader's."""
     zone, today = viewer.zone, moment_of(viewer.now, viewer.zone).date()
-    first, last = _day(query(request, "from"), today), _day(query(request, "to"), today)
+    first, last = _day(request, "from", viewer), _day(request, "to", viewer)
     if first or last:
         first, last = sorted((first or last or today, last or today))
-        axis = axis_of(_midnight(first, zone), _midnight(last + timedelta(days=1), zone), zone)
+        axis = axis_of(midnight(first, zone), midnight(last + timedelta(days=1), zone), zone)
         return Stretch(axis, axis.start, "", f"{first}", f"{last}")
-    name = query(request, "range")
+    name = query(request, "window")
     name = name if name in _RANGES else _DEFAULT
     ago, size = _RANGES[name]
     since = max(0, viewer.now - ago)
@@ -200,17 +201,13 @@ def _key(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> tuple[object,
     return named.workflow_ids, since, axis.start, axis.end, axis.size, viewer.zone.key
 
 
-def _day(text: str, today: date) -> date | None:
-    """Return the day that *text* names, none later than *today*; ``None`` where it names none."""
+def _day(request: Request, name: str, viewer: Viewer) -> date | None:
+    """Return the day that the address names as filters do, none later than today; ``None`` where it names none."""
     try:
-        found = date.fromisoformat(text)
-    except ValueError:
+        moment = read_time(name, query(request, name), now=viewer.now, zone=viewer.zone)
+    except InvalidQuery:
         return None
-    return min(max(found, today - timedelta(days=366 * _MOST_YEARS)), today)
-
-
-def _midnight(day: date, zone: ZoneInfo) -> int:
-    return round(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+    return moment_of(min(max(moment, viewer.now - _LONGEST), viewer.now), viewer.zone).date()
 
 
 def _by_start(statistics: Statistics) -> dict[int, Figures]:

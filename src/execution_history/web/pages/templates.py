@@ -2,13 +2,14 @@
 
 import gzip
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from http import HTTPStatus
 from types import CodeType, MappingProxyType
 from typing import Any, Final
 
 from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
 from jinja2.bccache import Bucket
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,7 +19,7 @@ from execution_history.presentation import change_sentence as change_words
 from execution_history.presentation import formatting, phrases, run_columns
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
-from execution_history.presentation.reprice_sentence import reprice_sentence
+from execution_history.presentation.reprice_sentence import recalculation_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
@@ -132,6 +133,7 @@ class Renderer:
         )
         environment.install_gettext_callables(translate.gettext, translate.ngettext, newstyle=True)  # type: ignore[attr-defined] # of the extension
         environment.globals |= {
+            "_": _sentences(translate),
             "asset": self.assets.address,
             "modules": self.assets.modules(),
             "address": urls,
@@ -152,7 +154,7 @@ class Renderer:
             "change_words": change_words,
             "change_sentence": partial(change_words.change_sentence, translate),
             "annotation_words": partial(change_words.annotation_words, translate),
-            "reprice_sentence": partial(reprice_sentence, translate),
+            "recalculation_sentence": partial(recalculation_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,
@@ -167,6 +169,19 @@ class Renderer:
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment
+
+
+def _sentences(translate: Translator) -> Callable[..., Markup]:
+    """Return what templates call ``_``: a sentence that has no arguments is translated once, not in each row."""
+
+    @cache
+    def plain(msgid: str) -> Markup:
+        return Markup(translate.gettext(msgid)) % {}  # noqa: S704 - translations are ours, and may have markup
+
+    def sentence(msgid: str, /, **arguments: object) -> Markup:
+        return Markup(translate.gettext(msgid)) % arguments if arguments else plain(msgid)  # noqa: S704 - as above
+
+    return sentence
 
 
 def viewer_for(request: Request) -> Viewer:

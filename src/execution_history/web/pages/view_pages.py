@@ -65,11 +65,7 @@ class ViewPages:
         form = await form_of(request)
         kept = _kept(form)
         view = await self.service.views.save(
-            form.get("name", ""),
-            kept["filters"],
-            sort=kept["sort"],
-            ascending=kept["ascending"],
-            columns=kept["columns"],
+            form.get("name", ""), kept["filters"], sort=kept["sort"], order=kept["order"], columns=kept["columns"]
         )
         return RedirectResponse(address_of(view), HTTPStatus.SEE_OTHER)
 
@@ -106,12 +102,12 @@ def address_of(view: View) -> str:
 
 def is_changed(view: View, state: ListState) -> bool:
     """Return whether a list differs in filters, order or columns from the view from which one came to it."""
-    kept = (set(view.filters), view.sort, view.ascending, view.columns)
-    return kept != (set(state.pairs), state.sort, state.is_ascending, state.columns)
+    kept = (set(view.filters), view.sort, view.order, view.columns)
+    return kept != (set(state.pairs), state.sort, state.order, state.columns)
 
 
 def _state_of(view: View) -> ListState:
-    return ListState(urls.RUNS, view.filters, view.sort, view.ascending, view=view.id, columns=view.columns)
+    return ListState(urls.RUNS, view.filters, view.sort, view.order == "asc", view=view.id, columns=view.columns)
 
 
 def _kept(form: Form) -> ViewFields:
@@ -121,7 +117,7 @@ def _kept(form: Form) -> ViewFields:
     return {
         "filters": [pair for pair in pairs if is_filter(pair[0])],
         "sort": state.sort,
-        "ascending": state.is_ascending,
+        "order": state.order,
         "columns": state.columns,
     }
 
@@ -136,7 +132,7 @@ def _changes(action: str, form: Form) -> ViewFields:
         case "update":
             return _kept(form)
         case "star" | "unstar":
-            return {"is_starred": action == "star"}
+            return {"starred": action == "star"}
         case "rename":
             return {"name": form.get("name", "")}
     raise InvalidInput("A view can be renamed, moved, updated or deleted.")

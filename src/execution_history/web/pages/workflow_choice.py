@@ -31,8 +31,8 @@ def choose_workflows(
         name = names.get(workflow.workflow_id) or WorkflowName(workflow.workflow_id)
         if searched not in f"{name.name or ''}\0{workflow.workflow_id}".casefold():
             continue
-        if name.is_hidden and not (words or with_hidden):
+        if name.hidden and not (words or with_hidden):
             hidden += 1
         else:
-            (starred if name.is_starred else others).append(workflow)
+            (starred if name.starred else others).append(workflow)
     return [*starred, *others], hidden

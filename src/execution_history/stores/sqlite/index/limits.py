@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from execution_history.query import grouping
+from execution_history.query import breakdown_plan
 from execution_history.query.rollups import EXACT_RUNS
 
 
@@ -45,8 +45,8 @@ class Limits:
     texts_with_rows: int = 50
     few_changes: int = 100
     exact_runs: int = EXACT_RUNS
-    exact_grouped: int = grouping.EXACT_RUNS
-    grouped: int = grouping.MOST_RUNS
+    exact_grouped: int = breakdown_plan.EXACT_RUNS
+    grouped: int = breakdown_plan.MOST_RUNS
     wait_seconds: float = 2.0
     standstill_seconds: float = 20.0
     a_second: int = 4_000

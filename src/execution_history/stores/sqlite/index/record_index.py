@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
@@ -18,7 +18,7 @@ from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.index.builder import BuildStopped
 from execution_history.stores.sqlite.index.connections import SERVING, IndexUnusable
 from execution_history.stores.sqlite.index.follower import IndexFollower
-from execution_history.stores.sqlite.index.groups import breakdown
+from execution_history.stores.sqlite.index.groups import breakdowns
 from execution_history.stores.sqlite.index.history_source import HistoryView
 from execution_history.stores.sqlite.index.limits import USUAL, Limits
 from execution_history.stores.sqlite.index.select import select
@@ -83,13 +83,16 @@ class RecordIndex:
 
         return await asyncio.to_thread(self.answer, read, query.wait_seconds, has_text=query.filter.text is not None)
 
-    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
-        """See :meth:`HistoryStore.breakdown`."""
+    async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
+        """See :meth:`HistoryStore.breakdowns`."""
 
-        def read(index: apsw.Connection, history: HistoryView, reach: IndexReach) -> Breakdown:
-            return breakdown(index, history, query, self._text, reach, self._limits)
+        def read(index: apsw.Connection, history: HistoryView, reach: IndexReach) -> list[Breakdown]:
+            return breakdowns(index, history, queries, self._text, reach, self._limits)
 
-        return await asyncio.to_thread(self.answer, read, query.wait_seconds, has_text=query.filter.text is not None)
+        waits = [each.wait_seconds for each in queries]
+        longest = None if None in waits else max(waits)  # type: ignore[type-var] # the line says it
+        has_text = any(each.filter.text is not None for each in queries)
+        return await asyncio.to_thread(self.answer, read, longest, has_text=has_text)
 
     def answer(self, read: "Read[_Result]", wait_seconds: float | None = None, *, has_text: bool = True) -> _Result:
         """Return the result of *read* on an index that has caught up, as far as that was possible in a short time.

@@ -16,9 +16,9 @@ class ViewRequest(BaseModel):
     name: Text = Field(description="At most 100 characters; no two views have the same.")
     filters: dict[str, FilterWords] = Field(default_factory=dict, description=_FILTERS)
     sort: Text = Field("create_time", description="As of lists.")
-    ascending: bool = Field(default=False, description="The smallest or oldest first.")
+    order: Text = Field("desc", description="desc, or asc: the smallest or oldest first.")
     columns: list[Text] = Field(default_factory=list, description="Of the list, in order; none: the usual ones.")
-    is_starred: bool = Field(default=False, description="Before those without a star.")
+    starred: bool = Field(default=False, description="Before those without a star.")
 
 
 class ViewChange(BaseModel):
@@ -29,9 +29,9 @@ class ViewChange(BaseModel):
     name: Text | None = None
     filters: dict[str, FilterWords] | None = Field(None, description=_FILTERS)
     sort: Text | None = None
-    ascending: bool | None = None
+    order: Text | None = None
     columns: list[Text] | None = None
-    is_starred: bool | None = None
+    starred: bool | None = None
     position: int | None = Field(None, ge=0, le=1_000_000, description="Its place; the smaller the sooner.")
     version: int | None = Field(None, description="Refuse the change where the view has another version.")
 

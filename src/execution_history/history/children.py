@@ -41,7 +41,7 @@ async def count_children(
     if few.next is None:
         parents = (parent_among(summary, keys) for summary in map(orjson.loads, few.documents))
         return dict(Counter(parent for parent in parents if parent is not None))
-    many = BreakdownQuery(filter=query.filter, by="parent", limit=len(ids), wait_seconds=wait_seconds)
+    many = BreakdownQuery(filter=query.filter, by="parent", limit=len(ids), counts_only=True, wait_seconds=wait_seconds)
     counts = {group.key: group.figures.runs for group in (await store.breakdown(many)).groups}
     return {key: counts[key.execute_id] for key in keys if key.execute_id in counts}
 

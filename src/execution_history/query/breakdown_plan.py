@@ -4,7 +4,7 @@ It works like :mod:`execution_history.query.finder`: an engine carries the steps
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -17,12 +17,12 @@ from execution_history.query.breakdown import (
     By,
     Group,
     TrendPoint,
-    in_order,
     key_of,
+    sorted_groups,
 )
 from execution_history.query.cursor import Position
 from execution_history.query.finder import Reading, reading_of
-from execution_history.query.model import IndexReach
+from execution_history.query.model import IndexReach, RecordKey
 from execution_history.query.rollups import Percentiles, is_rolled_up, percentiles_in, total_in
 from execution_history.query.statistics import Sums, Tally
 from execution_history.query.time_buckets import bucket_edges, bucket_number, zone_of
@@ -135,7 +135,7 @@ def breakdown_of(
     edges = bucket_edges(min(times), max(times), query.bucket, zone) if times and query.bucket else []
     is_rolled = bool(times) and _may_roll_up(query, min(times))
     most = _most(query, most)
-    covers = most if len(runs) >= most and not is_rolled else None
+    covers = most if len(runs) > most and not is_rolled else None
     is_rolled = is_rolled and len(runs) > exact_runs
     if covers is not None:
         runs = sorted(runs, key=lambda run: (run.facts.create_time, run.arrival))[-most:]
@@ -151,13 +151,22 @@ def breakdown_of(
     is_node = query.by == "node"
     found = [each.group(key, edges, is_exact=not is_rolled, is_node=is_node) for key, each in groups.items()]
     return Breakdown(
-        groups=in_order(found, query.sort)[: query.limit],
+        groups=_shown(query, found),
         total_groups=len(found),
         bucket_edges=tuple(edges),
         reach=reach,
         covers=covers,
         percentiles_are_exact=not is_rolled,
     )
+
+
+def _shown(query: BreakdownQuery, groups: Iterable[Group]) -> list[Group]:
+    """Return the groups that *query* returns, with as much of their figures as it wants."""
+    if query.counts_only:
+        groups = [
+            replace(each, figures=Sums(each.figures.counts).figures(), timed=None, total_ms=None) for each in groups
+        ]
+    return sorted_groups(groups, query.sort)[: query.limit]
 
 
 def _may_roll_up(query: BreakdownQuery, first: int) -> bool:
@@ -211,10 +220,40 @@ def break_down(
     Raises:
         InvalidQuery: there is no such time zone, there would be too many buckets, or its text cannot be searched for.
     """
-    zone = zone_of(query.zone)
-    reading = reading_of(query.filter, is_text_exact=is_text_exact)
+    [found] = yield from break_down_all(
+        [query], reach, is_text_exact=is_text_exact, rolled_up=rolled_up, exact_runs=exact_runs, most=most
+    )
+    return found
+
+
+def break_down_all(
+    queries: Sequence[BreakdownQuery],
+    reach: IndexReach,
+    *,
+    is_text_exact: bool,
+    rolled_up: frozenset[By] = ROLLED_UP,
+    exact_runs: int = EXACT_RUNS,
+    most: int = MOST_RUNS,
+) -> steps.Steps[list[Breakdown]]:
+    """Return the steps of :func:`break_down` for *queries* that differ in ``by``, ``sort`` and ``limit`` only.
+
+    Documents that have to be read are read once for all of them.
+    """
+    reading = reading_of(queries[0].filter, is_text_exact=is_text_exact)
     if reading.checks_documents:
-        return (yield from _by_documents(query, reach, reading, most))
+        runs, damaged = yield from _documents_of(reading, most)
+        return [replace(breakdown_of(each, runs, reach, most=most), damaged=damaged) for each in queries]
+    found: list[Breakdown] = []
+    for query in queries:
+        found += [(yield from _by_rows(query, reach, rolled_up, exact_runs, most))]
+    return found
+
+
+def _by_rows(
+    query: BreakdownQuery, reach: IndexReach, rolled_up: frozenset[By], exact_runs: int, most: int
+) -> steps.Steps[Breakdown]:
+    """Return the steps for a query that rows alone answer."""
+    zone = zone_of(query.zone)
     span = yield steps.Span()
     if span is None:
         return breakdown_of(query, [], reach)
@@ -226,11 +265,11 @@ def break_down(
         found, total = yield from _rolled_groups(query, first, last, edges)
     else:
         limit = exact_runs if may_roll_up else _most(query, most)
-        counted, number = yield steps.GroupRows(first, last, edges, limit)
-        covers = number if number >= limit and not may_roll_up else None
+        counted, has_more = yield steps.GroupRows(first, last, edges, limit, query.by)
+        covers = limit if has_more and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
-        groups=in_order(found, query.sort)[: query.limit],
+        groups=_shown(query, found),
         total_groups=total,
         bucket_edges=edges,
         reach=reach,
@@ -246,7 +285,7 @@ def _rolled_groups(
     counted: dict[str, GroupSums] = {each.key: each for each in (yield steps.RolledGroups(first, last))}
     chosen = list(counted)
     if query.sort not in _BY_DURATION:
-        in_sums = in_order((each.group(()) for each in counted.values()), query.sort)
+        in_sums = sorted_groups((each.group(()) for each in counted.values()), query.sort)
         chosen = [each.key for each in in_sums[: query.limit]]
     details = yield steps.RolledDetails(tuple(chosen), first, last, edges)
     found = []
@@ -259,14 +298,13 @@ def _rolled_groups(
     return found, len(counted)
 
 
-def _by_documents(query: BreakdownQuery, reach: IndexReach, reading: Reading, most: int) -> steps.Steps[Breakdown]:
-    """Return the steps for a query that has to read the records that could match, the newest first."""
+def _documents_of(reading: Reading, most: int) -> steps.Steps[tuple[list[Groupable], tuple[RecordKey, ...]]]:
+    """Return the runs of a query that has to read the records that could match, the newest first, and the damaged."""
     runs: list[Groupable] = []
     end: Position | None = None
     while True:
         rows, end = yield steps.Portion(end)
         found = yield from reading.read_all(rows)
         runs += [Groupable(each.record, each.facts, each.row.seq) for each in found]
-        if end is None or len(runs) >= most:
-            break
-    return replace(breakdown_of(query, runs, reach, most=most), damaged=tuple(reading.damaged))
+        if end is None or len(runs) > most:
+            return runs, tuple(reading.damaged)
