@@ -4,7 +4,8 @@ A setting named ``port`` is read from the first of these that has it: the progra
 ``EXECUTION_HISTORY_PORT``, and one optional TOML file: ``execution-history.toml`` in the
 current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. Lists and objects are JSON in a variable; an
 account's settings have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN``.
-``COZE_API_TOKEN`` and ``COZE_API_BASE`` fill in what the settings leave out of the account ``default``.
+``COZE_API_TOKEN``, or ``COZE_API_TOKEN_FILE``, and ``COZE_API_BASE`` fill in what the settings leave out of the
+account ``default``.
 """
 
 import os
@@ -302,13 +303,15 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
 
 def _add_default_account(settings: Settings) -> None:
     """Fill in what the settings leave out of the account ``default`` from Coze's own variables."""
-    token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
+    token, file, base = (
+        os.environ.get(name, "").strip() for name in ("COZE_API_TOKEN", "COZE_API_TOKEN_FILE", "COZE_API_BASE")
+    )
     account = settings.accounts.get(DEFAULT_ACCOUNT)
     values = {} if account is None else account.model_dump(exclude_unset=True)
     if base and "base_url" not in values:
         values["base_url"] = base
-    if token and not (values.get("token") or values.get("client_id")):
-        values["token"] = token
+    if not (values.get("token") or values.get("token_file") or values.get("client_id")):
+        values |= {"token": token} if token else {"token_file": file} if file else {}
     if not values:
         return
     try:
