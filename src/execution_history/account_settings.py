@@ -24,9 +24,9 @@ class AccountSettings(BaseModel):
     """One Coze account: its address and its credentials.
 
     Either ``token`` (a personal or service token) or a ``token_file`` that holds it, or ``client_id``,
-    ``public_key_id`` and one of ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An incomplete account can be
-    configured: it is refused when it is used, and the others can still be used. What cannot be a token or a key at all,
-    because it holds an invisible character, say, is an error at once.
+    ``public_key_id`` and one of ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An
+    incomplete account can be configured: it is refused when it is used, and the others can still be used. What cannot
+    be a token or a key at all, because it holds an invisible character, say, is an error at once.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)

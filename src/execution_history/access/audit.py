@@ -76,16 +76,16 @@ class AuditLine:
     @property
     def details_text(self) -> str:
         """The details on one line, as names and values."""
-        return ", ".join(f"{name}: {as_text(value)}" for name, value in self.details.items())
+        return ", ".join(f"{name}: {_words(value)}" for name, value in self.details.items())
 
 
 async def note(store: Administration, action: Action, **details: object) -> None:
-    """Write a line about what whoever acts is about to do; details without a value are left out.
+    """Write a line about what whoever acts is about to do; details without a value, or empty ones, are left out.
 
     Raises:
         StoreError: it could not be written; then the act must not be done.
     """
-    kept = {name: value for name, value in details.items() if value is not None}
+    kept = {name: value for name, value in details.items() if value not in (None, (), {})}
     await store.append_audit(current_actor(), action.value, orjson.dumps(kept, default=str))
 
 
@@ -122,6 +122,10 @@ async def _newest_number(store: Administration) -> int:
         middle = (least + most) // 2
         least, most = (middle + 1, most) if await store.audit(middle, 1) else (least, middle)
     return least
+
+
+def _words(value: object) -> str:
+    return " ".join(map(_words, value)) if isinstance(value, list) else as_text(value)
 
 
 def _line(entry: AuditEntry) -> AuditLine:
