@@ -180,6 +180,7 @@ async def open_application(
             _learn_names(names, stack)
         limit = settings.largest_body_bytes
         gate = Gate(service.store, now_ms, is_required=settings.needs_key, largest_body=limit)
+        await gate.is_closed()  # from here on a store that does not answer keeps nobody out
         yield Application(
             settings, service, recorder, upstream, runner, reconciler, names, live, running, gate, mirror, beside, demo
         )

@@ -4,12 +4,15 @@ import orjson
 import pytest
 
 from execution_history.access.audit import Action, lines, newest_lines, note
+from execution_history.access.gate import Gate
 from execution_history.access.keys import Keys
 from execution_history.access.limits import Buckets, Rate, lifetime_of, rate_of, size_of
 from execution_history.access.principals import LOCAL, Principal, acting
 from execution_history.access.sessions import LIFETIME_MS, Sessions
-from execution_history.errors import InvalidInput, KeyNotFound
+from execution_history.errors import InvalidInput, KeyNotFound, StoreError
 from execution_history.records.redaction import without_credentials
+from execution_history.stores.administration import Entry
+from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.protocol import HistoryStore
 from tests.stores_under_test import Clock
 
@@ -27,7 +30,7 @@ async def test_a_key_lets_its_holder_in_and_its_secret_is_kept_nowhere(store: Hi
     assert made.key == held
     assert ("order-*",) == held.principal.workflows.patterns
     kept = b"".join([each.value for each in await store.entries("key")])
-    assert made.secret.rpartition("_")[2].encode() not in kept
+    assert made.secret.split("_", 2)[2].encode() not in kept
     other = await keys.add("other", ["read"])
     for wrong in ("", "eh_", made.secret[:-1], made.secret + "x", made.secret.replace(made.key.id, other.key.id)):
         assert None is await keys.holder_of(wrong)
@@ -83,6 +86,65 @@ async def test_what_cannot_be_a_key_is_refused(
     with pytest.raises(InvalidInput):
         await keys.add(name, scopes, workflows=workflows)
     assert 1 == len(await keys.all())
+
+
+class _Silent(MemoryStore):
+    """A store whose registry cannot be read while it is ``lost``."""
+
+    lost = False
+
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`HistoryStore.entry`."""
+        self._raise()
+        return await super().entry(kind, key)
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`HistoryStore.entries`."""
+        self._raise()
+        return await super().entries(kind, after, limit)
+
+    def _raise(self) -> None:
+        if self.lost:
+            raise StoreError("The database does not answer.")
+
+
+async def test_while_the_store_does_not_answer_known_keys_are_taken_as_they_were(clock: Clock) -> None:
+    """Recording must not break a workflow; a key that this process has not seen, or that has expired, is not taken."""
+    store = _Silent()
+    keys = Keys(store, clock)
+    known, other = await keys.add("known", ["run"], lifetime_ms=_DAY_MS // 2), await keys.add("other", ["run"])
+    assert await keys.holder_of(known.secret)
+    store.lost = True
+    assert await keys.holder_of(known.secret)
+    assert None is await keys.holder_of(known.secret[:-1] + "~")
+    with pytest.raises(StoreError):
+        await keys.holder_of(other.secret)
+    clock.go_on(1)
+    assert None is await keys.holder_of(known.secret)
+    store.lost = False
+    await keys.revoke("known")
+    store.lost = True
+    with pytest.raises(StoreError):
+        await keys.holder_of(known.secret)
+
+
+async def test_a_door_stays_as_it_was_while_the_store_does_not_answer(clock: Clock) -> None:
+    """Open where there was no key, closed where there was one, and closed where nobody knows."""
+    store, seconds = _Silent(), 0.0
+    gate = Gate(store, clock, seconds=lambda: seconds)
+    store.lost = True
+    with pytest.raises(StoreError):
+        await gate.is_closed()
+    store.lost = False
+    assert not await gate.is_closed()
+    store.lost, seconds = True, 10.0
+    assert not await gate.is_closed()
+    store.lost, seconds = False, 20.0
+    await gate.keys.add("first", ["read"])
+    assert await gate.is_closed()
+    store.lost, seconds = True, 30.0
+    with pytest.raises(StoreError):
+        await gate.is_closed()
 
 
 async def test_an_entry_that_is_no_key_lets_nobody_in(store: HistoryStore, clock: Clock) -> None:
@@ -151,7 +213,7 @@ async def test_the_audit_log_says_who_did_what(store: HistoryStore, clock: Clock
     every = [line async for line in lines(store)]
     assert [*range(1, 23)] == [line.number for line in every]
     assert every[0].actor.startswith("local:")
-    assert key.secret.rpartition("_")[2] not in str(every)
+    assert key.secret.split("_", 2)[2] not in str(every)
     assert [] == [line async for line in lines(store, every[-1].at + 1)]
 
 

@@ -1,17 +1,19 @@
 """The gate of a server: whether a key is needed, and who comes with which."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Final
 
 from execution_history.access import audit
-from execution_history.access.keys import Key, Keys
+from execution_history.access.keys import PATIENCE_SECONDS, Key, Keys
 from execution_history.access.limits import Buckets, Rate
 from execution_history.access.sessions import Sessions
+from execution_history.errors import StoreError
 from execution_history.stores.protocol import HistoryStore
 
 FRESH_SECONDS: Final = 1.0
-"""How long a server that has no key yet may not notice the first one that another process adds."""
+"""How long a server may not notice that another process has added the first key, or revoked the last."""
 
 _FAILURES_NOTED: Final = Rate(10, 60)
 
@@ -44,18 +46,27 @@ class Gate:
         self._is_required = is_required
         self.seconds: Callable[[], float] = seconds
         self._looked_at = float("-inf")
+        self._is_open = False
 
     async def is_closed(self) -> bool:
         """Return whether nobody comes in without a key.
 
+        Where the store does not answer, and had no key before, it has none yet: nobody could add one.
+
         Raises:
-            StoreError: the store could not be read.
+            StoreError: the store could not be read, and has never been.
         """
-        if self._is_required is None and self.seconds() - self._looked_at >= FRESH_SECONDS:
-            if await self.keys.any():
-                return True
+        if self._is_required is not None:
+            return self._is_required
+        if self.seconds() - self._looked_at >= FRESH_SECONDS:
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS if self._is_open else None):
+                    self._is_open = not await self.keys.any()
+            except (StoreError, TimeoutError):
+                if not self._is_open:
+                    raise
             self._looked_at = self.seconds()
-        return self._is_required is True
+        return not self._is_open
 
     def forget(self) -> None:
         """Look for keys with the next request: this process has added or revoked one."""

@@ -3,10 +3,14 @@
 A key is ``eh_`` with the id of its entry and a secret of 256 random bits. The store's registry has an entry of the kind
 ``key`` for it, with the SHA-256 of the secret. That is enough: a slow hash protects what people make up, and nobody can
 try 2²⁵⁶ secrets. When it was last used stands in an entry of its own, of the kind ``key_use``, written at most once a
-minute. An entry is read again with each request, so that a key that was revoked anywhere does nothing any more.
+minute. An entry is read again with each request, so that a key that was revoked anywhere does nothing any more. Only
+while the store does not answer, a key is taken as it was read last: the gateway goes on, as recording never breaks a
+workflow, and nobody can revoke a key meanwhile either.
 """
 
+import asyncio
 import hmac
+import logging
 import re
 import secrets
 import unicodedata
@@ -20,15 +24,20 @@ import orjson
 from execution_history.access import audit
 from execution_history.access.limits import Rate
 from execution_history.access.principals import Principal, Scope, scope_of
-from execution_history.errors import InvalidInput, KeyNotFound, StoreBusy, quoted
+from execution_history.errors import InvalidInput, KeyNotFound, StoreBusy, StoreError, quoted
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.time_units import MINUTE_MS
 from execution_history.stores.administration import Entry
 from execution_history.stores.protocol import HistoryStore
 
+_log = logging.getLogger("execution_history.access")
+
 KIND: Final = "key"
 LONGEST_NAME: Final = 100
 MOST_KEYS: Final = 1_000
+PATIENCE_SECONDS: Final = 2.0
+"""How long a request waits for a store that told of its key before."""
+
 
 _USE: Final = "key_use"
 _KEY: Final = re.compile(r"eh_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
@@ -96,6 +105,7 @@ class Keys:
     def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
         self._store, self._clock = store, clock
         self._used: dict[str, int] = {}
+        self._known: dict[str, Key] = {}
 
     async def add(
         self,
@@ -168,6 +178,7 @@ class Keys:
         [key] = found[:1]
         await audit.note(self._store, audit.Action.KEY_REVOKED, id=key.id, name=key.name)
         await self._store.drop_entry(KIND, key.id)
+        self._known.pop(key.id, None)
         await self._store.drop_entry(_USE, key.id)
         return key
 
@@ -188,23 +199,42 @@ class Keys:
         """Return the valid key with this id.
 
         Raises:
-            StoreError: the store could not be read.
+            StoreError: the store could not be read, and has not told of this key before.
         """
-        await self._store.open()
-        entry = await self._store.entry(KIND, key_id)
-        key = None if entry is None else _key_of(entry)
+        key = await self._read(key_id)
         return None if key is None or key.has_expired(self._clock()) else key
+
+    async def _read(self, key_id: str) -> Key | None:
+        """Return the key that the store has under this id; as it was read last where the store does not answer."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS if key_id in self._known else None):
+                await self._store.open()
+                entry = await self._store.entry(KIND, key_id)
+        except (StoreError, TimeoutError):
+            if key_id not in self._known:
+                raise
+            return self._known[key_id]
+        key = None if entry is None else _key_of(entry)
+        if key is None:
+            self._known.pop(key_id, None)
+        else:
+            self._known[key_id] = key
+        return key
 
     async def _note_use(self, key: Key) -> None:
         now = self._clock()
         if now - self._used.get(key.id, 0) < MINUTE_MS:
             return
         self._used[key.id] = now
-        entry = await self._store.entry(_USE, key.id)
-        if now - (0 if entry is None else _time_in(entry) or 0) >= MINUTE_MS:
-            # Where another process was faster, it has noted the same minute.
-            version = 0 if entry is None else entry.version
-            await self._store.put_entry(_USE, key.id, orjson.dumps({"at": now}), expected=version)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                entry = await self._store.entry(_USE, key.id)
+                if now - (0 if entry is None else _time_in(entry) or 0) >= MINUTE_MS:
+                    # Where another process was faster, it has noted the same minute.
+                    version = 0 if entry is None else entry.version
+                    await self._store.put_entry(_USE, key.id, orjson.dumps({"at": now}), expected=version)
+        except (StoreError, TimeoutError) as error:
+            _log.warning("It could not be noted that the key %s was used: %s", key.id, error)
 
 
 def _digest(secret: str) -> str:

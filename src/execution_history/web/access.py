@@ -122,12 +122,14 @@ class AccessControl:
         key = None if sent is None else await self._holder(scope, sent)
         if key is not None:
             return self._fault(scope, key) or (key.principal, key)
+        is_open = scope["path"].startswith(OPEN) and gateway_path(scope) is None
+        if sent is None and is_open:  # whether the server lives must not depend on its store
+            return NOBODY, None
         if not await self._gate.is_closed():
             return LOCAL, None
         if sent is not None and not sent.is_cookie:
             await self._gate.note_failure(_client_of(scope))
             return _not_signed_in(_UNKNOWN)
-        is_open = scope["path"].startswith(OPEN) and gateway_path(scope) is None
         return (NOBODY, None) if is_open else _not_signed_in(NO_KEY)
 
     async def _holder(self, scope: Scope, sent: Sent) -> Key | None:
