@@ -1,7 +1,12 @@
 """Whoever may see some workflows only gets the answers of a history that has no others, on every store."""
 
+import asyncio
+from tempfile import TemporaryDirectory
+
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput, NotAllowed
@@ -11,9 +16,11 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.record import Document
+from execution_history.stores import store_at
 from execution_history.stores.capabilities import Bin, Indexed, Priced
 from execution_history.stores.memory.store import MemoryStore
 from execution_history.stores.protocol import HistoryStore
+from tests.sample_filters import documents, filters
 from tests.sample_records import change, changed, document, ids
 
 pytestmark = pytest.mark.anyio
@@ -221,3 +228,30 @@ async def test_a_price_for_others_is_not_shown(store: HistoryStore) -> None:
         await mine.set_price({"workflow": "order-1", "input": 5, "output": 2})
     assert b"secret" not in orjson.dumps((await mine.price_list()).to_json())
     await whole.aclose()
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+def test_no_filter_finds_more_than_can_be_seen(kind: str) -> None:
+    """Whatever the records and the filter: the same page, total and figures as in a history without the others."""
+    patterns = WorkflowPatterns.of(["[wx]", "v?"])
+
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(documents(), max_size=12, unique_by=lambda each: (each.workflow_id, each.execute_id)), filters())
+    def check(records: list[Document], record_filter: RecordFilter) -> None:
+        async def compare() -> None:
+            with TemporaryDirectory() as folder:
+                store = store_at("memory:" if kind == "memory" else folder, json_files=False)
+                alone = MemoryStore()
+                await store.open()
+                await store.merge(records)
+                await alone.merge([each for each in records if patterns.match(each.workflow_id)])
+                mine = narrowed(store, patterns)
+                pages = [await each.select(RecordQuery(filter=record_filter, size=100)) for each in (mine, alone)]
+                figures = [await each.statistics(StatisticsQuery(filter=record_filter)) for each in (mine, alone)]
+                await store.aclose()
+                assert pages[1].documents == pages[0].documents
+                assert (pages[1].total, figures[1].totals) == (pages[0].total, figures[0].totals)
+
+        asyncio.run(compare())
+
+    check()
