@@ -73,7 +73,8 @@ async def shared_web(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 async def opened(folder: Path, **more: Any) -> AsyncIterator[Served]:
     """The application on a history in *folder*, with a sandbox as its account ``default``, and a client of it."""
     store = CHOSEN.location(folder / "history")
-    settings = load_settings(store=store, sandbox_port=0, allowed_hosts=["history.test"], **more)
+    more = {"allowed_hosts": ["history.test"], "trusted_proxies": ["127.0.0.1"], **more}
+    settings = load_settings(store=store, sandbox_port=0, **more)
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,
