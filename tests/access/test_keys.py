@@ -7,7 +7,7 @@ from execution_history.access.audit import Action, lines, newest_lines, note
 from execution_history.access.gate import Gate
 from execution_history.access.keys import Keys
 from execution_history.access.limits import Buckets, Rate, lifetime_of, rate_of, size_of
-from execution_history.access.principals import LOCAL, Principal, acting
+from execution_history.access.principals import LOCAL, SCOPES, Principal, Scope, acting
 from execution_history.access.sessions import LIFETIME_MS, Sessions
 from execution_history.errors import InvalidInput, KeyNotFound, StoreError
 from execution_history.records.redaction import without_credentials
@@ -162,9 +162,9 @@ async def test_an_entry_that_is_no_key_lets_nobody_in(store: HistoryStore, clock
 def test_scopes_contain_each_other_as_they_say() -> None:
     """Writing reads too, an administrator does everything, and running alone reads nothing."""
 
-    def may(*held: str) -> list[str]:
-        principal = Principal("id", "n", frozenset(held))  # type: ignore[arg-type] # texts of a table
-        return [scope for scope in ("read", "run", "write", "admin") if principal.may(scope)]  # type: ignore[arg-type]
+    def may(*held: Scope) -> list[Scope]:
+        principal = Principal("id", "n", frozenset(held))
+        return [scope for scope in SCOPES if principal.may(scope)]
 
     assert [["read"], ["run"], ["read", "write"], ["read", "run", "write", "admin"], []] == [
         may("read"), may("run"), may("write"), may("admin"), may(),

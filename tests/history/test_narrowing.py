@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput, NotAllowed
+from execution_history.history.live_events import LiveEvent
 from execution_history.history.narrowed_capabilities import narrowed
 from execution_history.query.breakdown import BreakdownQuery
 from execution_history.query.fields import RecordFilter
@@ -195,7 +196,8 @@ async def test_a_listener_hears_of_its_workflows_only(store: HistoryStore) -> No
     async with whole.follow(0) as everything, mine.follow(0) as some:
         await store.create(document("b", "secret"))
         await store.create(document("a", "order-1"))
-        heard, seen = [], []
+        heard: list[LiveEvent] = []
+        seen: list[LiveEvent] = []
         while len(heard) < 2:
             heard += await everything.take(5)
         while not seen:

@@ -41,7 +41,7 @@ def _routes(router: Any) -> Iterator[APIRoute]:
 
 def _addresses(served_app: Served) -> list[tuple[str, str]]:
     routes = _routes(create_app(served_app.application))
-    return sorted({(method, route.path) for route in routes for method in route.methods if method != "HEAD"})
+    return sorted({(method, route.path) for route in routes for method in route.methods or () if method != "HEAD"})
 
 
 @dataclass
@@ -75,7 +75,7 @@ async def keyed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Keyed
                 )
             await service.name_workflow(workflow_id, name=f"Name of {text}")
         await service.views.save(f"View of {HIDDEN}", [("workflow", HIDDEN)])
-        made = {scope: (await keys.add(scope, [scope])).secret for scope in SCOPES}
+        made: dict[str, str] = {scope: (await keys.add(scope, [scope])).secret for scope in SCOPES}
         made["mine"] = (await keys.add("mine", ["write", "run"], workflows=["order-*"])).secret
         yield Keyed(web, made)
 

@@ -69,15 +69,15 @@ NOBODY: Final = Principal(None, "", frozenset())
 """Whoever has no key where one is required."""
 
 
-def check_workflow(workflows: WorkflowPatterns, workflow_id: str) -> None:
-    """Check that a workflow exists for somebody who may see *workflows*.
+def check_workflow(workflows: WorkflowPatterns, workflow_id: str | None) -> None:
+    """Check that a workflow, ``None`` for one that is not known, exists for somebody who may see *workflows*.
 
     Raises:
         NotAllowed: it does not, whether there is such a workflow or not.
     """
     if not workflows.match(workflow_id):
         raise NotAllowed(
-            "Your key is not for the workflow %(workflow)s: nothing was changed.", workflow=quoted(workflow_id)
+            "Your key is not for the workflow %(workflow)s: nothing was changed.", workflow=quoted(workflow_id or "")
         )
 
 
