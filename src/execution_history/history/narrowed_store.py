@@ -216,6 +216,10 @@ class NarrowedStore:
             place = page[-1].name.key
         return found[:limit]
 
+    async def kinds(self) -> list[str]:
+        """See :meth:`HistoryStore.kinds`."""
+        return [kind for kind in await self._store.kinds() if kind in _OWN_KINDS or kind in _SHARED_KINDS]
+
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
         """See :meth:`HistoryStore.put_entry`."""
         self._check_entry(kind, key)
@@ -227,9 +231,9 @@ class NarrowedStore:
         self._check_entry(kind, key)
         return await self._store.drop_entry(kind, self._kept_as(kind, key), expected=expected)
 
-    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
         """See :meth:`HistoryStore.append_audit`."""
-        return await self._store.append_audit(actor, action, details)
+        return await self._store.append_audit(actor, action, details, at=at)
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
         """See :meth:`HistoryStore.audit`."""

@@ -116,6 +116,8 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "DELETE /coze/keys/{key}",
         "POST /coze/keys/sessions/end",
         "GET /coze/audit",
+        "GET /coze/backups",
+        "GET /coze/doctor",
         "GET /keys",
         "POST /keys",
         "GET /audit",
