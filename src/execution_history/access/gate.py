@@ -38,7 +38,7 @@ class Gate:
         largest_body: int | None = None,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.keys: Keys = Keys(store, clock)
+        self.keys: Keys = Keys(store, clock, self._look_again)
         self.sessions: Sessions = Sessions(store, clock)
         self.buckets: Buckets = Buckets(seconds)
         self.largest_body: int | None = largest_body
@@ -68,7 +68,7 @@ class Gate:
             self._looked_at = self.seconds()
         return not self._is_open
 
-    def forget(self) -> None:
+    def _look_again(self) -> None:
         """Look for keys with the next request: this process has added or revoked one."""
         self._looked_at = float("-inf")
 

@@ -100,10 +100,13 @@ class Keys:
     Args:
         store: the whole store.
         clock: milliseconds since the epoch.
+        changed: called when a key was added or revoked here.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], changed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._store, self._clock, self._changed = store, clock, changed
         self._used: dict[str, int] = {}
         self._known: dict[str, Key] = {}
 
@@ -143,6 +146,7 @@ class Keys:
         await audit.note(self._store, audit.Action.KEY_ADDED, **about)
         if await self._store.put_entry(KIND, key_id, _bytes_of(key), expected=0) is None:
             raise StoreBusy("The key could not be saved: try again.")
+        self._changed()
         return NewKey(key, f"eh_{key_id}_{secret}")
 
     async def all(self) -> list[Key]:
@@ -179,6 +183,7 @@ class Keys:
         await audit.note(self._store, audit.Action.KEY_REVOKED, id=key.id, name=key.name)
         await self._store.drop_entry(KIND, key.id)
         self._known.pop(key.id, None)
+        self._changed()
         await self._store.drop_entry(_USE, key.id)
         return key
 

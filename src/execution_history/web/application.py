@@ -3,7 +3,7 @@
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -12,6 +12,7 @@ from execution_history.coze import Gateway
 from execution_history.web.access import AccessControl, TakenKeys
 from execution_history.web.api import doctor_router, health_router, history_router
 from execution_history.web.api.keys import keys_router
+from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.cross_origin import CrossOrigin
 from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
@@ -74,11 +75,26 @@ def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
         app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
-    app.include_router(history_router(*parts, limits=limits, names=application.names, backups=application.backups))
-    app.include_router(keys_router(application.gate, application.service))
-    app.include_router(health_router(application.service, trouble_told(application), application.mirror))
-    app.include_router(doctor_router(application.service, settings))
+    for router in (
+        history_router(*parts, limits=limits, names=application.names, backups=application.backups),
+        keys_router(application.gate, application.service),
+        health_router(application.service, trouble_told(application), application.mirror),
+        doctor_router(application.service, settings),
+    ):
+        _check_routes(router)
+        app.include_router(router)
     add_docs(app)
 
     add_pages(app, application, is_beside=is_beside)
     return app
+
+
+def _check_routes(router: APIRouter) -> None:
+    """Check that every route of *router* looks up the scope that it needs.
+
+    Raises:
+        TypeError: one would answer whatever the caller's key allows.
+    """
+    for route in router.routes:
+        if not isinstance(route, HistoryRoute):
+            raise TypeError(f"The route {route} is no HistoryRoute, so no scope is checked.")

@@ -47,14 +47,12 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
             rate=None if request.rate is None else rate_of(request.rate),
             largest_body=None if request.largest_body is None else size_of(request.largest_body),
         )
-        gate.forget()
         return answer({"success": True, "key": made.key.to_json(), "secret": made.secret}, HTTPStatus.CREATED)
 
     @router.delete("/keys/{key}", **described("Revoke a key", KeyAnswer, ANNOTATING, "access"))
     async def revoke_key(key: KeyName) -> Response:
         """Remove a key: from now on neither it nor a session of it opens anything, at any server of the history."""
         revoked = await gate.keys.revoke(key)
-        gate.forget()
         return answer({"success": True, "key": revoked.to_json()})
 
     @router.post("/keys/sessions/end", **described("Rotate the key of cookies", DoneAnswer, CHANGING, "access"))

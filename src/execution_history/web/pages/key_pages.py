@@ -69,7 +69,6 @@ class KeyPages:
             given = {name: form.get(name, "") for name in _FIELDS}
             shown = _Shown(fault.message, given=given, scopes=tuple(form.getlist("scope")))
             status = HTTPStatus(fault.status)
-        self.gate.forget()
         return await self._page(request, shown, status)
 
     async def lines(self, request: Request) -> Response:
