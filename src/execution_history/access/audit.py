@@ -22,14 +22,15 @@ class Action(StrEnum):
     DELETE = "delete"
     CLEAR = "clear"
     BULK_DELETE = "bulk_delete"
-    RESTORE = "restore"
+    UNDELETE = "undelete"
     EXPORT = "export"
     IMPORT = "import"
     REPRICE = "reprice"
     PRUNE = "prune"
     REDACT = "redact"
     BACKUP = "backup"
-    REPAIR = "repair"
+    RESTORE = "restore"
+    REPAIR = "doctor"
     KEY_ADDED = "key_added"
     KEY_REVOKED = "key_revoked"
     SESSIONS_ENDED = "sessions_ended"
@@ -40,13 +41,14 @@ LABELS: Final[Mapping[str, str]] = {
     Action.DELETE: N_("Deleted runs"),
     Action.CLEAR: N_("Deleted the history of a workflow"),
     Action.BULK_DELETE: N_("Deleted all matching runs"),
-    Action.RESTORE: N_("Restored deleted runs"),
+    Action.UNDELETE: N_("Restored deleted runs"),
     Action.EXPORT: N_("Exported runs"),
     Action.IMPORT: N_("Imported runs"),
     Action.REPRICE: N_("Recalculated costs"),
     Action.PRUNE: N_("Removed runs by rule"),
     Action.REDACT: N_("Redacted runs"),
-    Action.BACKUP: N_("Made or restored a backup"),
+    Action.BACKUP: N_("Made a backup"),
+    Action.RESTORE: N_("Restored a backup"),
     Action.REPAIR: N_("Repaired the history"),
     Action.KEY_ADDED: N_("Added a key"),
     Action.KEY_REVOKED: N_("Revoked a key"),

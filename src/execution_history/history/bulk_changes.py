@@ -148,7 +148,7 @@ class BulkChanges:
         deletion, _ = await self.undoable(change_id)
         change, plan = await self._new("restore", (), by)
         change = replace(change, total=deletion.changed, undoes=deletion.id, is_resumable=True)
-        await note(self._store, AuditAction.RESTORE, change=change.id, undoes=deletion.id, runs=deletion.changed)
+        await note(self._store, AuditAction.UNDELETE, change=change.id, undoes=deletion.id, runs=deletion.changed)
         return await self._begin(Progress(change), plan, ())
 
     async def resume(self, change_id: str) -> BulkChange:
