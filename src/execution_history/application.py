@@ -24,6 +24,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job
 from execution_history.jobs.schedule import Schedule
 from execution_history.maintenance.check_job import check_jobs
+from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
 from execution_history.recording.trouble import NO_TROUBLE, RecordingTrouble
@@ -58,12 +59,14 @@ class Application:
     reconciler: Reconciler
     names: UpstreamNames
     live: LiveFeed
+    retention: Retention
     sandbox: "Sandbox | None"
     gate: Gate
     mirror: "MirrorFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
     backups: "PlannedBackups | None" = None
+    schedule: Schedule | None = None
     workflows: WorkflowPatterns = EVERY_WORKFLOW
 
     def within(self, workflows: WorkflowPatterns) -> "Application":
@@ -178,8 +181,11 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        retention = retention_of(service, settings)
+        stack.push_async_callback(retention.aclose)
+        schedule = None
         if serving and not demo:
-            _begin_schedule(service, _jobs(service, settings), stack)
+            schedule = _begin_schedule(service, (retention.job, *_jobs(service, settings)), stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -191,13 +197,14 @@ async def open_application(
         limit = settings.largest_body_bytes
         gate = Gate(service.store, now_ms, is_required=settings.needs_key, largest_body=limit)
         await gate.is_closed()  # from here on a store that does not answer keeps nobody out
-        parts = (service, recorder, upstream, runner, reconciler, names, live, running, gate, mirror)
+        parts = (service, recorder, upstream, runner, reconciler, names, live, retention, running, gate, mirror)
         yield Application(
             settings,
             *parts,
             demo=beside,
             is_demo=demo,
             backups=_planned_backups(settings.backup if serving and not demo else None),
+            schedule=schedule,
         )
 
 

@@ -26,7 +26,11 @@ class Action(StrEnum):
     EXPORT = "export"
     IMPORT = "import"
     REPRICE = "reprice"
-    PRUNE = "prune"
+    PRUNE = "retention.prune"
+    RULE_SET = "retention.rule.set"
+    RULE_REMOVED = "retention.rule.remove"
+    BIN_EMPTIED = "bin.empty"
+    ARCHIVE = "archive"
     REDACT = "redact"
     BACKUP = "backup"
     RESTORE = "restore"
@@ -46,6 +50,10 @@ LABELS: Final[Mapping[str, str]] = {
     Action.IMPORT: N_("Imported runs"),
     Action.REPRICE: N_("Recalculated costs"),
     Action.PRUNE: N_("Removed runs by rule"),
+    Action.RULE_SET: N_("Set a retention rule"),
+    Action.RULE_REMOVED: N_("Removed a retention rule"),
+    Action.BIN_EMPTIED: N_("Removed runs from the bin"),
+    Action.ARCHIVE: N_("Archived runs"),
     Action.REDACT: N_("Redacted runs"),
     Action.BACKUP: N_("Made a backup"),
     Action.RESTORE: N_("Restored a backup"),

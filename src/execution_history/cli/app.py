@@ -50,6 +50,9 @@ COMMANDS: Final = {
     "clear": "delete.clear",
     "keys": "keys.keys",
     "audit": "audit.audit",
+    "bin": "bin.bin_",
+    "retention": "retention.retention",
+    "prune": "retention.prune",
 }
 """The module and function of each command, in the order of the help."""
 

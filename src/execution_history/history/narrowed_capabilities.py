@@ -9,11 +9,19 @@ from execution_history.history.narrowed_store import NarrowedStore
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.pricing import EVERY, PriceBook, Prices
-from execution_history.stores.capabilities import Bin, Binned, Indexed, Limited, Mirrored, OnReach, Priced, Watched
+from execution_history.stores.capabilities import (
+    Bin,
+    Binned,
+    Indexed,
+    Limited,
+    Mirrored,
+    OnReach,
+    Priced,
+    Versions,
+    Watched,
+)
 from execution_history.stores.capabilities import ignored as _ignored
 from execution_history.stores.protocol import HistoryStore
-
-_FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
 class _NarrowedWatch(NarrowedStore):
@@ -47,18 +55,28 @@ class _NarrowedFiles(NarrowedStore):
 
 
 class _NarrowedBin(NarrowedStore):
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+    @property
+    def bin_ms(self) -> int:
         """See :class:`Bin`."""
-        return await cast("Bin", self._store).discard(self._seen(keys), keep_ms)
+        return cast("Bin", self._store).bin_ms
+
+    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+        """See :class:`Bin`."""
+        return await cast("Bin", self._store).discard(self._seen_of(keys), keep_ms)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :class:`Bin`."""
         return await cast("Bin", self._store).restore(self._seen(keys))
 
-    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+    async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """See :class:`Bin`."""
         found = await cast("Bin", self._store).binned(after)
         return [each for each in found if self._match(each.key.workflow_id)][:limit]
+
+    async def bin_size(self) -> tuple[int, int]:
+        """See :class:`Bin`."""
+        found = await self.binned()
+        return len(found), sum(each.size for each in found)
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :class:`Bin`."""

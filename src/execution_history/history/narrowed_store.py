@@ -9,7 +9,7 @@ were made within the same patterns: their keys begin with a digest of these, so 
 them too.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any, Final
@@ -26,6 +26,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.pricing import EVERY
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
+from execution_history.stores.capabilities import Versions
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -158,7 +159,7 @@ class NarrowedStore:
 
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
-        kept = await self._narrowed(what) if isinstance(what, RecordFilter) else self._seen(what)
+        kept = await self._narrowed(what) if isinstance(what, RecordFilter) else self._seen_of(what)
         return await self._store.delete_many(kept, limit)
 
     async def clear(self, workflow_id: str) -> bool:
@@ -284,6 +285,12 @@ class NarrowedStore:
 
     def _seen(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         return [key for key in keys if self._match(key[0])]
+
+    def _seen_of(self, keys: Iterable[RecordKey] | Versions) -> list[RecordKey] | Versions:
+        """Return those of *keys* that can be seen, with the versions that they name."""
+        if isinstance(keys, Mapping):
+            return {key: version for key, version in keys.items() if self._match(key.workflow_id)}
+        return self._seen(keys)
 
     def _check(self, workflow_id: str) -> None:
         """Check that a record of this workflow may be written.

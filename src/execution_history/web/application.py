@@ -76,7 +76,9 @@ def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
     for router in (
-        history_router(*parts, limits=limits, names=application.names, backups=application.backups),
+        history_router(
+            *parts, limits=limits, names=application.names, backups=application.backups, retention=application.retention
+        ),
         keys_router(application.gate, application.service),
         health_router(application.service, trouble_told(application), application.mirror),
         doctor_router(application.service, settings),
