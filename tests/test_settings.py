@@ -44,6 +44,12 @@ EVERY: dict[str, tuple[object, object]] = {
     "recording": ([{"record": "summary"}], [{"record": "summary"}]),
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
+    "require_key": (True, True),
+    "open_to_network": (True, True),
+    "largest_body_bytes": (2_048, 2_048),
+    "trusted_proxies": (["127.0.0.1", "10.0.0.1/8"], ["127.0.0.1/32", "10.0.0.0/8"]),
+    "tls_certificate": ("cert.pem", Path("cert.pem")),
+    "tls_key": ("key.pem", Path("key.pem")),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
     "backup": ({"to": "kept", "keep": 2}, BackupSettings(to="kept", keep=2)),
@@ -149,6 +155,36 @@ def test_cozes_own_variables_fill_in_what_the_file_leaves_open(monkeypatch: pyte
     monkeypatch.setenv("COZE_API_TOKEN", SECRET)
     monkeypatch.setenv("COZE_API_BASE", "https://api.coze.com")
     assert {"default": AccountSettings(base_url="https://api.coze.cn", token=SECRET)} == load_settings().accounts  # type: ignore[arg-type]
+
+
+def test_a_token_may_come_from_a_file(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As containers get secrets; a file that cannot be read is no fault of a command that needs none."""
+    monkeypatch.setenv("COZE_API_TOKEN_FILE", str(folder / "token"))
+    monkeypatch.setenv("EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN_FILE", "/run/secrets/work")
+    accounts = load_settings().accounts
+    assert (folder / "token", None) == (accounts["default"].token_file, accounts["default"].token)
+    assert [(), ()] == [accounts[name].missing for name in ("default", "work")]
+    monkeypatch.setenv("COZE_API_TOKEN", SECRET)
+    assert None is load_settings().accounts["default"].token_file
+
+
+@pytest.mark.parametrize(
+    ("settings", "needs"),
+    [
+        ({}, None),
+        ({"host": "localhost"}, None),
+        ({"host": "::1"}, None),
+        ({"host": "192.0.2.1"}, True),
+        ({"host": ""}, True),
+        ({"host": "history.example"}, True),
+        ({"host": "192.0.2.1", "open_to_network": True}, None),
+        ({"host": "192.0.2.1", "require_key": False}, False),
+        ({"require_key": True}, True),
+    ],
+)
+def test_a_key_is_needed_beyond_this_machine(settings: dict[str, Any], needs: bool | None) -> None:
+    """Unless something in front takes care; on this machine as soon as there is one."""
+    assert needs is load_settings(**settings).needs_key
 
 
 def test_an_account_that_signs_its_own_tokens_gets_no_other(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

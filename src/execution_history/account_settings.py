@@ -23,16 +23,18 @@ _OF_PEM: Final = frozenset(" \t\r\n")
 class AccountSettings(BaseModel):
     """One Coze account: its address and its credentials.
 
-    Either ``token`` (a personal or service token), or ``client_id``, ``public_key_id`` and one of
-    ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An incomplete account can be
-    configured: it is refused when it is used, and the others can still be used. What cannot be a token or a key at all,
-    because it holds an invisible character, say, is an error at once.
+    Either ``token`` (a personal or service token) or a ``token_file`` that holds it, or ``client_id``,
+    ``public_key_id`` and one of ``private_key`` and ``private_key_file`` for JWT OAuth (coze-protocol 4.5). An
+    incomplete account can be configured: it is refused when it is used, and the others can still be used. What cannot
+    be a token or a key at all, because it holds an invisible character, say, is an error at once.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     base_url: str = COZE_COM
     token: SecretStr | None = None
+    token_file: Path | None = None
+    """A file that holds the token, as containers get secrets; read when the account is first used."""
     client_id: str | None = None
     public_key_id: str | None = None
     private_key: SecretStr | None = None
@@ -106,7 +108,16 @@ class AccountSettings(BaseModel):
         missing = tuple(name for name, value in parts.items() if not value)
         if len(missing) < len(parts):
             return missing
-        return () if self.token else NO_TOKEN
+        return () if self.token or self.token_file else NO_TOKEN
+
+
+def refuse_unsendable(value: str) -> None:
+    """Refuse a token with a character that no header can carry.
+
+    Raises:
+        InvalidInput: it has one; the sentence names that character and its place, and nothing else of the value.
+    """
+    _refuse_character(value, lambda character: "!" <= character <= "~")
 
 
 def _refuse_character(value: SecretStr | str | None, is_allowed: Callable[[str], bool]) -> None:

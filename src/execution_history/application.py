@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from pydantic import SecretStr
 
+from execution_history.access.gate import Gate
 from execution_history.backup_settings import BackupSettings
 from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
@@ -24,7 +25,9 @@ from execution_history.jobs.job import Job
 from execution_history.jobs.schedule import Schedule
 from execution_history.maintenance.check_job import check_jobs
 from execution_history.maintenance.retention import Retention, retention_of
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
+from execution_history.recording.trouble import NO_TROUBLE, RecordingTrouble
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
 from execution_history.stores.factory import folder_named
@@ -45,6 +48,7 @@ class Application:
 
     ``demo`` opens the demo beside the history; there is none where the history is the demo itself (``is_demo``).
     ``backups`` are those that this process makes by itself.
+    ``workflows`` are those that exist for whoever uses these parts.
     """
 
     settings: Settings
@@ -57,16 +61,39 @@ class Application:
     live: LiveFeed
     retention: Retention
     sandbox: "Sandbox | None"
+    gate: Gate
     mirror: "MirrorFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
     backups: "PlannedBackups | None" = None
     schedule: Schedule | None = None
+    workflows: WorkflowPatterns = EVERY_WORKFLOW
+
+    def within(self, workflows: WorkflowPatterns) -> "Application":
+        """Return the application for somebody who may see these *workflows* only; itself where they are all."""
+        if workflows.are_all:
+            return self
+        service = self.service.within(workflows)
+        return replace(
+            self,
+            service=service,
+            runner=self.runner.within(workflows),
+            reconciler=self.reconciler.within(workflows),
+            names=self.names.within(service, workflows),
+            mirror=None,
+            backups=None,
+            workflows=workflows,
+        )
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
         beside = None if self.demo is None else self.demo.application
         return [self] if beside is None else [self, beside]
+
+
+def trouble_told(application: Application) -> RecordingTrouble:
+    """Return what the users of *application* are told of its recorder: nothing where they see some workflows only."""
+    return application.recorder if application.workflows.are_all else NO_TROUBLE
 
 
 class Demo:
@@ -167,7 +194,10 @@ async def open_application(
         names, live = UpstreamNames(service, upstream), service.live
         if serving and running is not None and not demo:
             _learn_names(names, stack)
-        parts = (service, recorder, upstream, runner, reconciler, names, live, retention, running, mirror)
+        limit = settings.largest_body_bytes
+        gate = Gate(service.store, now_ms, is_required=settings.needs_key, largest_body=limit)
+        await gate.is_closed()  # from here on a store that does not answer keeps nobody out
+        parts = (service, recorder, upstream, runner, reconciler, names, live, retention, running, gate, mirror)
         yield Application(
             settings,
             *parts,

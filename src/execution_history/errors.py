@@ -206,6 +206,22 @@ class ViewChanged(ExecutionHistoryError):
         )
 
 
+class NotAllowed(ExecutionHistoryError):
+    """The key with which the caller came does not allow this; nothing was changed."""
+
+
+class NotSignedIn(ExecutionHistoryError):
+    """The caller has no key, or one that is not known, has expired or was revoked."""
+
+
+class KeyNotFound(ExecutionHistoryError, LookupError):
+    """There is no key of that name or id."""
+
+
+class BodyTooLarge(ExecutionHistoryError):
+    """A request is larger than its key, or this server, takes."""
+
+
 class ExportFailed(ExecutionHistoryError):
     """An export could not be written to its destination, where nothing of it is left."""
 

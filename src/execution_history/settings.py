@@ -4,7 +4,8 @@ A setting named ``port`` is read from the first of these that has it: the progra
 ``EXECUTION_HISTORY_PORT``, and one optional TOML file: ``execution-history.toml`` in the
 current folder, or the file that ``EXECUTION_HISTORY_CONFIG`` names. Lists and objects are JSON in a variable; an
 account's settings have variables of their own, such as ``EXECUTION_HISTORY_ACCOUNTS__WORK__TOKEN``.
-``COZE_API_TOKEN`` and ``COZE_API_BASE`` fill in what the settings leave out of the account ``default``.
+``COZE_API_TOKEN``, or ``COZE_API_TOKEN_FILE``, and ``COZE_API_BASE`` fill in what the settings leave out of the
+account ``default``.
 """
 
 import os
@@ -12,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -164,6 +166,18 @@ class Settings(BaseSettings):
     """How long deleted runs can be restored; 0 removes them at once."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
+    require_key: bool | None = None
+    """Whether every request needs a key; unless set, as soon as there is one, and always beyond this machine."""
+    open_to_network: bool = False
+    """Whether to listen beyond this machine without keys, as something in front takes care of who comes in."""
+    largest_body_bytes: int | None = Field(default=None, ge=1024)
+    """How many bytes a request may have; a key may have a lower limit of its own."""
+    trusted_proxies: list[str] = []
+    """Addresses and networks of proxies whose ``X-Forwarded-For``, ``-Proto`` and ``-Host`` are believed."""
+    tls_certificate: Path | None = None
+    """A PEM file with the server's certificate and those it is signed with: it then serves HTTPS."""
+    tls_key: Path | None = None
+    """A PEM file with the certificate's private key, where the certificate's file does not have it."""
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection to the server is kept open; clients use theirs again for a minute and longer."""
 
@@ -171,6 +185,14 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, values: list[str]) -> list[str]:
         return [_origin(value.strip().lower()) for value in values]
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, values: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(value.strip(), strict=False)) for value in values]
+        except ValueError:
+            raise InvalidInput("must hold addresses or networks such as 127.0.0.1 or 10.0.0.0/8") from None
 
     @field_validator("max_bytes", mode="before")
     @classmethod
@@ -229,6 +251,21 @@ class Settings(BaseSettings):
         """The rules of what of a run's contents is kept."""
         key = b"" if self.redaction_key is None else self.redaction_key.get_secret_value().encode()
         return ContentRules(rules_of(self.redaction), recording_rules_of(self.recording), key)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the server can be reached from this machine only."""
+        try:
+            return self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def needs_key(self) -> bool | None:
+        """Whether every request needs a key; ``None``: as soon as there is one."""
+        if self.require_key is None and not (self.is_local or self.open_to_network):
+            return True
+        return self.require_key
 
     @property
     def token_prices(self) -> tuple[Price, ...]:
@@ -346,13 +383,15 @@ def _hint_at_nested(setting: str) -> str:
 
 def _add_default_account(settings: Settings) -> None:
     """Fill in what the settings leave out of the account ``default`` from Coze's own variables."""
-    token, base = os.environ.get("COZE_API_TOKEN", "").strip(), os.environ.get("COZE_API_BASE", "").strip()
+    token, file, base = (
+        os.environ.get(name, "").strip() for name in ("COZE_API_TOKEN", "COZE_API_TOKEN_FILE", "COZE_API_BASE")
+    )
     account = settings.accounts.get(DEFAULT_ACCOUNT)
     values = {} if account is None else account.model_dump(exclude_unset=True)
     if base and "base_url" not in values:
         values["base_url"] = base
-    if token and not (values.get("token") or values.get("client_id")):
-        values["token"] = token
+    if not (values.get("token") or values.get("token_file") or values.get("client_id")):
+        values |= {"token": token} if token else {"token_file": file} if file else {}
     if not values:
         return
     try:

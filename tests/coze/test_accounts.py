@@ -103,6 +103,24 @@ async def test_an_account_with_a_key_fetches_its_token_and_keeps_it(tmp_path: Pa
         await upstream.aclose()
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [(None, "cannot be read"), (b" \n", "is empty"), (b"pat\xe2\x80\x8b_x", r"U\+200B"), (b"\xff", "cannot be read")],
+)
+async def test_a_token_file_without_a_token_is_named(tmp_path: Path, content: bytes | None, problem: str) -> None:
+    """In one sentence with nothing of what is in it, before anything is recorded."""
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+    async with ExecutionHistoryService("memory:") as history:
+        recorder = Recorder(history.store)
+        runner = CozeRunner(recorder, Upstream({"default": AccountSettings(token_file=path)}, recorder))
+        with pytest.raises(AccountError, match=rf"accounts\.default\.token_file.*{problem}") as raised:
+            await runner.execute_workflow("7")
+        assert "pat" not in str(raised.value).replace(str(path), "")
+        assert [] == await history.get_all_workflows()
+
+
 async def test_a_key_file_that_is_missing_is_named(tmp_path: Path) -> None:
     """In one sentence, before anything is recorded."""
     account = AccountSettings(client_id="c", public_key_id="p", private_key_file=tmp_path / "missing.pem")

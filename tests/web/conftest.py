@@ -27,7 +27,13 @@ async def served(app: ASGIApp, http: Literal["h11", "httptools"] = "httptools") 
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
-        app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off", http=http, ws="websockets-sansio"
+        app,
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+        lifespan="off",
+        http=http,
+        ws="websockets-sansio",
+        proxy_headers=False,
     )
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -67,7 +73,8 @@ async def shared_web(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 async def opened(folder: Path, **more: Any) -> AsyncIterator[Served]:
     """The application on a history in *folder*, with a sandbox as its account ``default``, and a client of it."""
     store = CHOSEN.location(folder / "history")
-    settings = load_settings(store=store, sandbox_port=0, allowed_hosts=["history.test"], **more)
+    more = {"allowed_hosts": ["history.test"], "trusted_proxies": ["127.0.0.1"], **more}
+    settings = load_settings(store=store, sandbox_port=0, **more)
     async with (
         open_application(settings, sandbox=True) as application,
         served(create_app(application)) as base,

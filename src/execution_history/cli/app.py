@@ -48,6 +48,8 @@ COMMANDS: Final = {
     "delete": "delete.delete",
     "changes": "changes.changes",
     "clear": "delete.clear",
+    "keys": "keys.keys",
+    "audit": "audit.audit",
     "bin": "bin.bin_",
     "retention": "retention.retention",
     "prune": "retention.prune",

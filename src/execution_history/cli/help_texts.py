@@ -77,6 +77,18 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         ),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "keys": (
+        N_("Add, list and revoke the keys that give people and programs access to the server."),
+        N_(
+            "Once there is a key, the server requires one from everyone. Commands read the history directly and need "
+            "none."
+        ),
+        N_(
+            "Scopes: read sees runs, run starts and answers them, write changes and deletes them and reads, admin can "
+            "do everything."
+        ),
+    ),
+    "audit": (N_("Show who deleted, restored, exported and imported runs, and who added and revoked keys."),),
     "bin": (
         N_("List the deleted runs that can be restored, restore some, or remove them for good."),
         N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
@@ -259,6 +271,14 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "changes --undo Qk3vX0b2sYpR",
     ),
     "clear": ("clear 7000000000000000002 --yes",),
+    "keys": (
+        "keys add dashboard --scope read",
+        "keys add orders --scope run --scope read --workflow 'order-*' --expires 90d --rate 60/m",
+        "keys",
+        "keys revoke orders",
+        "keys rotate-cookie --sign-out",
+    ),
+    "audit": ("audit", "audit --since 7d", "audit --json"),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",

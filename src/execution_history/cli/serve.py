@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+import ssl
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from execution_history.sandbox import Sandbox
 
 _EVERY_ADDRESS: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - compared with, not bound to
-_LOOPBACK: Final = ("127.", "::1", "localhost")
 
 _Demo = Annotated[
     bool,
@@ -87,10 +87,12 @@ async def serve(
 
     return_freed_memory()
     settings = session.settings(host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror)
+    _check_tls(settings)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         waits = partial(_tell_of_waiting, session)
         async with opened(settings, sandbox=sandbox, demo=demo, serving=True, waits=waits) as application:
+            await _check_access(session, application)
             announce = partial(_announce, session, application)
             await serve_until_stopped(application, listener, announce, access_log=access_log)
     session.notice("Stopped.")
@@ -156,6 +158,46 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
+async def _check_access(session: Session, application: "Application") -> None:
+    """Check that strangers cannot come in.
+
+    Raises:
+        CommandFailed: the server would listen beyond this machine and ask for no key, or for keys that nobody has.
+    """
+    settings = application.settings
+    if settings.is_local or settings.open_to_network:
+        return
+    if settings.require_key is False or not await application.gate.keys.any():
+        raise CommandFailed(
+            "Listening on %(host)s without a key would let in anyone who can reach this machine: add a key first "
+            "(%(command)s), or, if something in front controls access, set EXECUTION_HISTORY_OPEN_TO_NETWORK=true.",
+            host=settings.host,
+            command=session.command("keys", "add", "NAME", "--scope", "admin"),
+        )
+
+
+def _check_tls(settings: Settings) -> None:
+    """Check that the files for TLS can be used.
+
+    Raises:
+        CommandFailed: they cannot.
+    """
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None:
+        if key is not None:
+            raise CommandFailed("The setting tls_key needs tls_certificate, the file with the certificate.")
+        return
+    try:
+        # Without a password: asking for one would wait for a terminal.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
+    except OSError as error:  # ssl.SSLError is one
+        raise CommandFailed(
+            "The files for TLS cannot be used (%(certificate)s): %(reason)s.",
+            certificate=certificate,
+            reason=error.strerror or str(error),
+        ) from None
+
+
 def _unusable(settings: Settings, error: OSError) -> CommandFailed:
     sentence = N_("Cannot listen on %(host)s:%(port)s: %(reason)s. Choose another address with --host or --port.")
     if error.errno == errno.EADDRINUSE:
@@ -181,7 +223,7 @@ def _announce(session: Session, application: "Application") -> None:
     turn_on_garbage_collection()
     settings, sandbox = application.settings, application.sandbox
     _warn(session, settings)
-    url = _address(settings.host, settings.port)
+    url = _address(settings.host, settings.port, is_secure=settings.tls_certificate is not None)
     if session.as_json:
         known = None if sandbox is None else {"base_url": sandbox.base_url, "token": sandbox.token}
         session.output.document(
@@ -202,9 +244,9 @@ def _announce(session: Session, application: "Application") -> None:
         rows += [(_("JSON files"), str(application.mirror.folder), _("near the history, not current"))]
     rows += [] if sandbox is None else [_address_of(session, sandbox)]
     _print_addresses(session, rows)
-    if not settings.host.startswith(_LOOPBACK):
+    if not settings.is_local and settings.needs_key is None:
         session.notice(
-            "Listening on %(host)s: anyone who can reach this machine can read and delete these histories.",
+            "Listening on %(host)s without a key, as open_to_network allows: something in front has to control access.",
             host=settings.host,
             style="yellow",
         )
@@ -275,6 +317,6 @@ def _announce_sandbox(session: Session, running: "Sandbox") -> None:
     session.output.remark("\n" + _("Press Ctrl-C to stop."), style="dim")
 
 
-def _address(host: str, port: int) -> str:
-    reachable = _EVERY_ADDRESS.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+def _address(host: str, port: int, *, is_secure: bool = False) -> str:
+    reachable, scheme = _EVERY_ADDRESS.get(host, host), "https" if is_secure else "http"
+    return f"{scheme}://[{reachable}]:{port}" if ":" in reachable else f"{scheme}://{reachable}:{port}"

@@ -76,6 +76,7 @@ async def serve_until_stopped(
 
 def server_config(application: Application) -> uvicorn.Config:
     """Return how uvicorn serves *application*: with our limits, and no log of its own."""
+    settings = application.settings
     return uvicorn.Config(
         create_app(application),
         log_config=None,
@@ -83,11 +84,14 @@ def server_config(application: Application) -> uvicorn.Config:
         server_header=False,
         date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
-        timeout_keep_alive=application.settings.keep_alive_seconds,
+        timeout_keep_alive=settings.keep_alive_seconds,
         http=_http_protocol(),
         h11_max_incomplete_event_size=_LONGEST_HEAD,
         ws=RefusingWebSocketProtocol,
         ws_max_size=_LARGEST_MESSAGE,
+        proxy_headers=False,  # uvicorn believes whatever this machine sends; web/proxies.py is told whom to believe
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
     )
 
 

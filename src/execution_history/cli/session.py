@@ -70,7 +70,7 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
     match error:
         case errors.StoreError():
             return ExitCode.STORE_TROUBLE
-        case errors.ExecutionNotFound() | errors.ViewNotFound() | errors.BackupNotFound():
+        case errors.ExecutionNotFound() | errors.ViewNotFound() | errors.KeyNotFound() | errors.BackupNotFound():
             return ExitCode.NOT_FOUND
         case errors.BackupDamaged():
             return ExitCode.SOME_REFUSED

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx
 from pydantic import ValidationError
 
+from execution_history.account_settings import refuse_unsendable
 from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, origin_of
 from execution_history.coze.transport.account_transport import Connect, transport_of
@@ -21,7 +22,14 @@ from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.websocket_recording import ChatRecording, recorded_chat
-from execution_history.errors import AccountError, ExecutionHistoryError, UpstreamRefused, quoted, shortened
+from execution_history.errors import (
+    AccountError,
+    ExecutionHistoryError,
+    InvalidInput,
+    UpstreamRefused,
+    quoted,
+    shortened,
+)
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import UPSTREAM
 from execution_history.records.origin import acting_account
@@ -293,6 +301,8 @@ class _Token:
 def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncBaseTransport) -> Authenticates:
     if account.token is not None:
         return _Token(account.token.get_secret_value())
+    if account.token_file is not None:
+        return _Token(_token_in(name, account.token_file))
     # cozepy takes half a second to import: only those who sign for tokens pay for it.
     with warnings.catch_warnings():
         # Its import of authlib.jose warns of that module's successor, which does not concern our users.
@@ -300,7 +310,11 @@ def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncB
         from cozepy import AsyncJWTAuth, AsyncJWTOAuthApp  # noqa: PLC0415
         from cozepy.request import AsyncHTTPClient, Requester  # noqa: PLC0415
 
-    key = account.private_key.get_secret_value() if account.private_key else _read_key(name, account.private_key_file)
+    key = (
+        account.private_key.get_secret_value()
+        if account.private_key
+        else _read(name, "private_key_file", account.private_key_file)
+    )
     base_url = account.oauth_base_url or account.base_url
     app = AsyncJWTOAuthApp(account.client_id or "", key, account.public_key_id or "", base_url)
     # It makes its client itself, one that knows nothing of the account's proxy and certificates.
@@ -308,13 +322,27 @@ def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncB
     return AsyncJWTAuth(oauth_app=app)
 
 
-def _read_key(name: str, path: Path | None) -> str:
+def _token_in(name: str, path: Path) -> str:
+    token = _read(name, "token_file", path).strip()
     try:
-        return "" if path is None else path.read_text("utf-8-sig")
+        refuse_unsendable(token)
+    except InvalidInput as error:
+        raise AccountError(
+            "The file of accounts.%(name)s.token_file holds no token: it %(problem)s.", name=name, problem=error.message
+        ) from None
+    if not token:
+        raise AccountError("The file of accounts.%(name)s.token_file is empty.", name=name)
+    return token
+
+
+def _read(name: str, setting: str, path: Path | None) -> str:
+    try:
+        return "" if path is None else path.expanduser().read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         raise AccountError(
-            "The setting accounts.%(name)s.private_key_file names %(path)s, which cannot be read.",
+            "The setting accounts.%(name)s.%(setting)s names %(path)s, which cannot be read.",
             name=name,
+            setting=setting,
             path=quoted(path),
         ) from None
 

@@ -24,17 +24,26 @@ from typing import Any, Final
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from execution_history.access.principals import check_workflow
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.forwarded_headers import passed_on, sendable
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, claims_stream, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, claims_stream, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
-from execution_history.errors import ExecutionHistoryError, Message, UnknownAccount, message_of
+from execution_history.errors import (
+    BodyTooLarge,
+    ExecutionHistoryError,
+    Message,
+    NotAllowed,
+    UnknownAccount,
+    message_of,
+)
 from execution_history.presentation.formatting import one_line
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.exemption import HEADER, asks_to_pass
 from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
@@ -60,13 +69,17 @@ class Gateway:
         app: answers every other path.
         upstream: the accounts, and the transport to them.
         recorder: keeps the records that histories are answered from.
+        workflows: those that exist for the caller.
     """
 
-    def __init__(self, app: ASGIApp, upstream: Upstream, recorder: Recorder) -> None:
+    def __init__(
+        self, app: ASGIApp, upstream: Upstream, recorder: Recorder, workflows: WorkflowPatterns = EVERY_WORKFLOW
+    ) -> None:
         self._app = app
         self._upstream = upstream
         self._timeout = upstream.timeout.as_dict()
         self._histories = HistoryFallback(recorder, upstream)
+        self._workflows = workflows
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a call to Coze on, or anything else to the application."""
@@ -103,6 +116,7 @@ class Gateway:
             request = await self._request(scope, path, upload)
             call = history_request(scope["method"], path.decode("latin-1"), "")
             if call is not None:
+                check_workflow(self._workflows, call.workflow_id)
                 found = await self._histories.answer(call, request)
                 await answer.whole(found.status_code, found.headers, found.body)
             else:
@@ -114,6 +128,10 @@ class Gateway:
 
     def _refusal(self, scope: Scope, error: Exception) -> Refusal:
         """Return the answer to a request that *error* kept from its own; the log has what went wrong beyond it."""
+        if isinstance(error, NotAllowed):
+            return Refusal(BAD_REQUEST, "not_allowed", error.message, httpx.codes.FORBIDDEN)
+        if isinstance(error, BodyTooLarge):
+            return Refusal(BAD_REQUEST, "body_too_large", error.message, httpx.codes.REQUEST_ENTITY_TOO_LARGE)
         if isinstance(error, UnknownAccount):
             return Refusal(BAD_REQUEST, "unknown_account", error.message, httpx.codes.BAD_REQUEST)
         if isinstance(error, httpx.InvalidURL):
@@ -139,7 +157,9 @@ class Gateway:
         try:
             url = self._target(account, scope, path)
             connection = self._upstream.connection(account)
-        except (UnknownAccount, httpx.InvalidURL) as error:
+            for workflow_id in url.params.get_list("workflow_id") or (UNKNOWN_WORKFLOW,):  # without one it may run any
+                check_workflow(self._workflows, workflow_id)
+        except (UnknownAccount, NotAllowed, httpx.InvalidURL) as error:
             await respond(scope, send, *self._refusal(scope, error).answer(scope))
             return
         handshake = httpx.Request("GET", url, headers=scope["headers"])
@@ -163,6 +183,7 @@ class Gateway:
         Raises:
             UnknownAccount: there is no such account.
             InvalidURL: the path cannot be one.
+            NotAllowed: it would run a workflow that does not exist for the caller.
         """
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         account = _account_of(scope)
@@ -179,7 +200,9 @@ class Gateway:
                     found.get(name, b"").decode("latin-1") for name in (b"content-type", b"content-encoding")
                 )
                 context.run = parse_run_request(kind, content, content_type, encoding)
+                check_workflow(self._workflows, context.run.workflow_id)
             else:
+                check_workflow(self._workflows, UNKNOWN_WORKFLOW)
                 context.is_unrecorded = True
         elif _has_body(headers):
             content = upload.rest()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from execution_history.access.principals import check_workflow
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.messages import Outcome
 from execution_history.coze.protocol.run_history import HistoryRefusal, HistoryRequest, RunHistory
@@ -17,6 +18,7 @@ from execution_history.errors import (
     quoted,
     shortened,
 )
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import COZE_EXECUTE_ID
@@ -31,11 +33,17 @@ class Reconciler:
     Args:
         recorder: keeps the records.
         upstream: the accounts whose histories are requested.
+        workflows: those that exist for whoever fetches.
     """
 
-    def __init__(self, recorder: Recorder, upstream: Upstream) -> None:
+    def __init__(self, recorder: Recorder, upstream: Upstream, workflows: WorkflowPatterns = EVERY_WORKFLOW) -> None:
         self._recorder = recorder
         self._upstream = upstream
+        self._workflows = workflows
+
+    def within(self, workflows: WorkflowPatterns) -> "Reconciler":
+        """Return one that fetches runs of these *workflows* alone; any other is refused with :class:`NotAllowed`."""
+        return Reconciler(self._recorder, self._upstream, workflows)
 
     async def take_over(self, record: dict[str, Any]) -> bool:
         """Poll the run of a dead recorder from now on; return whether somebody does.
@@ -83,6 +91,7 @@ class Reconciler:
 
         Raises:
             InvalidIdentifier: an id cannot be one.
+            NotAllowed: the workflow is none of those that exist here.
             InvalidInput: the record is of a Python function.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete.
@@ -92,6 +101,7 @@ class Reconciler:
         """
         check_identifier("workflow id", workflow_id)
         check_identifier("execute id", execute_id)
+        check_workflow(self._workflows, workflow_id)
         known = await self._recorder.records.find(workflow_id, execute_id)
         if known is not None and is_function(known):
             raise InvalidInput(

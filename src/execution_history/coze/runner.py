@@ -8,6 +8,7 @@ from typing import Any, Final, NotRequired, TypedDict
 
 import httpx
 
+from execution_history.access.principals import check_workflow
 from execution_history.coze.accounts import Upstream
 from execution_history.coze.protocol.answers import answering_request
 from execution_history.coze.protocol.messages import Outcome, RunKind, RunRequest
@@ -16,6 +17,7 @@ from execution_history.coze.protocol.sse import EventDecoder, ServerSentEvent
 from execution_history.coze.transport.call_recording import RunContext, close_recording, prepare_recording
 from execution_history.coze.transport.recorded_call import NEVER_SENT, RecordedCall
 from execution_history.errors import NotInterrupted, quoted
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
@@ -49,11 +51,17 @@ class CozeRunner:
     Args:
         recorder: keeps the records.
         upstream: the accounts, whose transport records.
+        workflows: those that exist for whoever runs them.
     """
 
-    def __init__(self, recorder: Recorder, upstream: Upstream) -> None:
+    def __init__(self, recorder: Recorder, upstream: Upstream, workflows: WorkflowPatterns = EVERY_WORKFLOW) -> None:
         self._recorder = recorder
         self._upstream = upstream
+        self._workflows = workflows
+
+    def within(self, workflows: WorkflowPatterns) -> "CozeRunner":
+        """Return a runner of these *workflows* alone; any other is refused with :class:`NotAllowed`."""
+        return CozeRunner(self._recorder, self._upstream, workflows)
 
     async def execute_workflow(
         self,
@@ -192,7 +200,7 @@ class CozeRunner:
     async def _prepare_answer(
         self, workflow_id: str, execute_id: str, answer: object, account_id: str | None
     ) -> "_PreparedRun | None":
-        if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
+        if not (may_exist(workflow_id=workflow_id, execute_id=execute_id) and self._workflows.match(workflow_id)):
             return None
         record = await self._recorder.records.get(workflow_id, execute_id)
         if record is None:
@@ -205,7 +213,12 @@ class CozeRunner:
         return await self._open(run, RunContext(account, resumes=record))
 
     async def _open(self, run: RunRequest, context: RunContext) -> "_PreparedRun":
-        """Build the HTTP request, then open the record that it will belong to."""
+        """Build the HTTP request, then open the record that it will belong to.
+
+        Raises:
+            NotAllowed: the workflow is none of those that exist here.
+        """
+        check_workflow(self._workflows, run.workflow_id)
         context.redirect_hosts = self._upstream.origins
         request = await self._upstream.request(run, context)
         prepared = _PreparedRun(self._recorder, self._upstream, run, context, request)

@@ -11,6 +11,7 @@ from execution_history.coze.protocol.workflow_names import NamedWorkflows, names
 from execution_history.coze.tracking.history_client import Address, RunHistoryClient
 from execution_history.errors import UpstreamRefused, shortened
 from execution_history.history.names import HistoryNaming
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 
 _LIST: Final = "/v1/workflows"
 _WORKSPACES: Final = "/v1/workspaces"
@@ -34,11 +35,19 @@ class UpstreamNames:
     Args:
         history: keeps the names.
         upstream: the accounts that ask.
+        workflows: those that exist for whoever asks; the names of others are left out.
     """
 
-    def __init__(self, history: HistoryNaming, upstream: Upstream) -> None:
+    def __init__(
+        self, history: HistoryNaming, upstream: Upstream, workflows: WorkflowPatterns = EVERY_WORKFLOW
+    ) -> None:
         self._history = history
         self._upstream = upstream
+        self._workflows = workflows
+
+    def within(self, history: HistoryNaming, workflows: WorkflowPatterns) -> "UpstreamNames":
+        """Return one that keeps the names of these *workflows* alone, in *history*."""
+        return UpstreamNames(history, self._upstream, workflows)
 
     async def learn(self, account_id: str = "default") -> LearnedNames:
         """Keep the names of an account's workflows; those that people gave stay before them.
@@ -58,7 +67,8 @@ class UpstreamNames:
         client = _Client(self._upstream, self._upstream.address(account_id))
         listed = learned = 0
         for found in [page async for page in client.lists()]:
-            listed, learned = listed + len(found.names), learned + await self._keep(found)
+            of_list, kept = await self._keep(found)
+            listed, learned = listed + of_list, learned + kept
         known = await self._history.names()
         recorded = await self._history.get_all_workflows()
         unnamed = [each for each in recorded if each not in known or known[each].learned is None]
@@ -66,13 +76,16 @@ class UpstreamNames:
             if client.is_unreachable:
                 break
             found = await client.names(f"{_LIST}/{quote(workflow_id, safe='')}")
-            listed, learned = listed + len(found.names), learned + await self._keep(found)
+            of_list, kept = await self._keep(found)
+            listed, learned = listed + of_list, learned + kept
         if not listed and client.reason is not None:
             raise UpstreamRefused("The upstream names no workflow: %(reason)s", reason=client.reason)
         return LearnedNames(listed, learned)
 
-    async def _keep(self, found: NamedWorkflows) -> int:
-        return await self._history.learn_names(found.names, found.source)
+    async def _keep(self, found: NamedWorkflows) -> tuple[int, int]:
+        """Keep the names that were found; return how many there are, and how many are news."""
+        names = [each for each in found.names if self._workflows.match(each[0])]
+        return len(names), await self._history.learn_names(names, found.source)
 
 
 class _Client:

@@ -13,6 +13,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mappi
 from dataclasses import asdict, replace
 from typing import Final
 
+from execution_history.access.audit import Action as AuditAction
+from execution_history.access.audit import note
 from execution_history.errors import (
     ExecutionHistoryError,
     ExecutionNotFound,
@@ -27,6 +29,7 @@ from execution_history.history.bulk_change import KEPT_MS, Action, BulkChange, D
 from execution_history.history.bulk_log import LEASE_MS, STOPPED, BulkLog
 from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
 from execution_history.history.lease_keeper import LeaseKeeper
+from execution_history.history.narrowed_store import NARROWED
 from execution_history.query.fields import RecordFilter
 from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
@@ -99,6 +102,7 @@ class BulkChanges:
         """
         what = await self._settled(what)
         change, plan = await self._new("delete", what, by)
+        await note(self._store, AuditAction.BULK_DELETE, change=change.id, filters=change.filters, runs=change.total)
         if isinstance(self._store, Bin) and self._store.bin_ms:
             change = replace(change, ends=change.began + self._store.bin_ms)
         return await self._begin(Progress(change), plan, what)
@@ -144,6 +148,7 @@ class BulkChanges:
         deletion, _ = await self.undoable(change_id)
         change, plan = await self._new("restore", (), by)
         change = replace(change, total=deletion.changed, undoes=deletion.id, is_resumable=True)
+        await note(self._store, AuditAction.UNDELETE, change=change.id, undoes=deletion.id, runs=deletion.changed)
         return await self._begin(Progress(change), plan, ())
 
     async def resume(self, change_id: str) -> BulkChange:
@@ -156,6 +161,10 @@ class BulkChanges:
             InvalidInput: it goes on, is over, is unknown, or was cut short too long ago.
             StoreError: the store could not be read or written.
         """
+        if NARROWED in change_id:
+            raise InvalidInput(
+                "This change was begun with a key for some workflows, and only such a key can carry it on."
+            )
         progress = await self._book.find(change_id)
         if progress is not None and (progress.change.is_running or change_id in self._tasks):
             raise InvalidInput("This change is still going on.")

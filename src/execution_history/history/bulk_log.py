@@ -219,7 +219,9 @@ def _progress_of(entry: Entry) -> Progress | None:
     """Return the change that an entry holds; ``None`` where it holds none, whoever wrote it."""
     try:
         kept = orjson.loads(entry.value)
-        change = BulkChange(**{name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept})
+        known = {name: kept[name] for name in BulkChange.__dataclass_fields__ if name in kept}
+        # One that somebody made who sees some workflows only has another key for those who see all of them.
+        change = BulkChange(**{**known, "id": entry.name.key})
         progress = Progress(change, kept.get("after"), kept.get("batches", 0), entry.version)
         numbers = (change.began, change.updated, change.ends or 0, change.reached, progress.batches)
         is_known = all(getattr(change, name) in words for name, words in _WORDS.items())

@@ -8,9 +8,11 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Final, Literal
 
+from execution_history.access.audit import Action, note
 from execution_history.errors import N_, ExecutionHistoryError, message_of
 from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
+from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.records.metadata import COST
 from execution_history.records.partial import outline_of
@@ -62,6 +64,8 @@ async def reprice(
         StoreError: a run could not be read or written; the call can be repeated.
     """
     before, after = _Sums(), _Sums()
+    if not report.is_dry:
+        await note(store, Action.REPRICE, filters=words_of(record_filter))
     async for batch in selected(store, record_filter, descending=False):
         changes: list[_Change] = []
         for record in map(outline_of, batch.documents):

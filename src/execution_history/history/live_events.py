@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import orjson
 
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.records.attributes import attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -48,9 +49,29 @@ def events_of(changes: Iterable[Change]) -> list[LiveEvent]:
     ]
 
 
-def events_about(events: Iterable[LiveEvent], workflow_ids: frozenset[str]) -> list[LiveEvent]:
-    """Return the events of these workflows, or all where none is named."""
-    return [event for event in events if not workflow_ids or event.workflow_id in workflow_ids]
+class Audience(NamedTuple):
+    """Which events a listener gets: those of the workflows it names, or of all, that exist for it."""
+
+    workflow_ids: frozenset[str] = frozenset()
+    workflows: WorkflowPatterns = EVERY_WORKFLOW
+
+    @property
+    def is_everybody(self) -> bool:
+        """Whether it gets every event."""
+        return not self.workflow_ids and self.workflows.are_all
+
+    def hears(self, event: LiveEvent) -> bool:
+        """Return whether it gets *event*."""
+        is_named = not self.workflow_ids or event.workflow_id in self.workflow_ids
+        return is_named and self.workflows.match(event.workflow_id)
+
+
+def events_for(events: Iterable[LiveEvent], audiences: Iterable[Audience]) -> list[LiveEvent]:
+    """Return the events that one of the *audiences* gets."""
+    heard = list(audiences)
+    if any(each.is_everybody for each in heard):
+        return list(events)
+    return [event for event in events if any(each.hears(event) for each in heard)]
 
 
 def with_summaries(events: Iterable[tuple[LiveEvent, bytes]]) -> dict[int, LiveEvent]:

@@ -19,8 +19,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Final, Self
 
 from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, StoreError, quoted
-from execution_history.history.live_events import LiveEvent, events_about, events_of, with_summaries
+from execution_history.history.live_events import Audience, LiveEvent, events_for, events_of, with_summaries
 from execution_history.query.model import RecordKey
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.records.record import may_exist
 from execution_history.stores.capabilities import Watched
 from execution_history.stores.protocol import Change, HistoryStore
@@ -35,7 +36,6 @@ _BREATH_SECONDS: Final = 0.02
 _KEPT: Final = 1_000
 _READ_AT_ONCE: Final = 500
 _BODIES_AT_ONCE: Final = 20
-_ALL: Final = frozenset[str]()
 
 
 class LiveFeed:
@@ -54,7 +54,7 @@ class LiveFeed:
         self._most_kept = kept
         self._kept: list[LiveEvent] = []
         self._kept_since = 0
-        self._listeners: Counter[frozenset[str]] = Counter()
+        self._listeners: Counter[Audience] = Counter()
         self._starting = asyncio.Lock()
         self._news = asyncio.Event()
         self._changed = asyncio.Event()
@@ -66,12 +66,15 @@ class LiveFeed:
         """Whether there are listeners."""
         return self._reading is not None
 
-    def follow(self, since: int | None = None, workflow_ids: Collection[str] = ()) -> "FeedSubscription":
+    def follow(
+        self, since: int | None = None, workflow_ids: Collection[str] = (), workflows: WorkflowPatterns = EVERY_WORKFLOW
+    ) -> "FeedSubscription":
         """Return a listener; it gets events only within ``async with``.
 
         Args:
             since: the revision after which it begins; 0 sends everything that is there, ``None`` only new events.
             workflow_ids: the workflows whose events it gets; all by default.
+            workflows: those that exist for it.
 
         Raises:
             InvalidIdentifier: a workflow id is not text.
@@ -83,7 +86,7 @@ class LiveFeed:
             raise InvalidInput("workflow_ids is a list of ids, not %(value)s.", value=quoted(workflow_ids))
         for workflow_id in workflow_ids:
             may_exist(workflow_id=workflow_id)
-        return FeedSubscription(self, since, frozenset(workflow_ids))
+        return FeedSubscription(self, since, Audience(frozenset(workflow_ids), workflows))
 
     def end(self) -> None:
         """End every listener."""
@@ -95,8 +98,8 @@ class LiveFeed:
         self.end()
         await self._stop()
 
-    async def join(self, workflow_ids: frozenset[str]) -> int:
-        """Add a listener to the events of *workflow_ids*, or of all if empty, and return the newest revision.
+    async def join(self, audience: Audience) -> int:
+        """Add a listener to the events for *audience*, and return the newest revision.
 
         Raises:
             StoreError: the store could not be read.
@@ -108,12 +111,12 @@ class LiveFeed:
                 self.position = self._kept_since = newest
                 self._kept = []
                 self._reading = asyncio.create_task(self._read())
-            self._listeners[workflow_ids] += 1
+            self._listeners[audience] += 1
         return newest
 
-    async def leave(self, workflow_ids: frozenset[str]) -> None:
+    async def leave(self, audience: Audience) -> None:
         """Remove a listener; the last one ends the reading."""
-        self._listeners[workflow_ids] -= 1
+        self._listeners[audience] -= 1
         self._listeners = +self._listeners  # without those that are 0
         if not self._listeners:
             await self._stop()
@@ -123,8 +126,8 @@ class LiveFeed:
         if self.position <= revision and not self.has_ended:
             await _until(self._news, patience)
 
-    async def after(self, revision: int, workflow_ids: frozenset[str]) -> tuple[list[LiveEvent], int]:
-        """Return the next events of *workflow_ids* after *revision*, and the revision up to which they are complete.
+    async def after(self, revision: int, audience: Audience) -> tuple[list[LiveEvent], int]:
+        """Return the next events for *audience* after *revision*, and the revision up to which they are complete.
 
         Raises:
             StoreError: the store could not be read.
@@ -141,7 +144,7 @@ class LiveFeed:
             first = bisect_right(self._kept, revision, key=lambda event: event.revision)
             events = self._kept[first : first + MOST_EVENTS]
             reached = events[-1].revision if events else max(revision, position)
-        return await self._with_summaries(events_about(events, workflow_ids)), reached
+        return await self._with_summaries(events_for(events, (audience,))), reached
 
     async def _stop(self) -> None:
         reading, self._reading = self._reading, None
@@ -182,9 +185,9 @@ class LiveFeed:
         changes = await self.store.changes(self.position, _READ_AT_ONCE)
         if not changes:
             return False
-        workflow_ids = _ALL if _ALL in self._listeners else _ALL.union(*self._listeners)
         events = events_of(changes)
-        summarized = {event.revision: event for event in await self._with_summaries(events_about(events, workflow_ids))}
+        heard = await self._with_summaries(events_for(events, self._listeners))
+        summarized = {event.revision: event for event in heard}
         # An event without a listener, or whose record is gone again, is kept without a summary.
         self._kept += [summarized.get(event.revision, event) for event in events]
         if len(self._kept) > 2 * self._most_kept:
@@ -214,14 +217,14 @@ class FeedSubscription:
     Args:
         feed: the feed.
         since: see :meth:`LiveFeed.follow`.
-        workflow_ids: the workflows whose events it gets; all if empty.
+        audience: which events it gets.
     """
 
-    def __init__(self, feed: LiveFeed, since: int | None, workflow_ids: frozenset[str]) -> None:
+    def __init__(self, feed: LiveFeed, since: int | None, audience: Audience) -> None:
         self.revision: int = since or 0
         self._feed = feed
         self._since = since
-        self._workflow_ids = workflow_ids
+        self._audience = audience
         self._reset: LiveEvent | None = None
 
     async def __aenter__(self) -> Self:
@@ -238,7 +241,7 @@ class FeedSubscription:
         Raises:
             StoreError: the store could not be read.
         """
-        newest = await self._feed.join(self._workflow_ids)
+        newest = await self._feed.join(self._audience)
         if self._since is None:
             self.revision = newest
         elif self._since > newest:
@@ -248,7 +251,7 @@ class FeedSubscription:
 
     async def end(self) -> None:
         """Stop listening."""
-        await self._feed.leave(self._workflow_ids)
+        await self._feed.leave(self._audience)
 
     @property
     def has_ended(self) -> bool:
@@ -269,7 +272,7 @@ class FeedSubscription:
         clock = asyncio.get_running_loop().time
         deadline = None if patience is None else clock() + patience
         while not self._feed.has_ended:
-            events, self.revision = await self._feed.after(self.revision, self._workflow_ids)
+            events, self.revision = await self._feed.after(self.revision, self._audience)
             remaining = None if deadline is None else deadline - clock()
             if events or (remaining is not None and remaining <= 0):
                 return events

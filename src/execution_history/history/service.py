@@ -11,9 +11,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, Final, Self, cast
 from weakref import WeakKeyDictionary
 
+from execution_history.access.audit import Action, note
+from execution_history.access.principals import Principal
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.analysis import HistoryAnalysis
@@ -22,6 +24,7 @@ from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
 from execution_history.query.model import RecordKey
+from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.records.content_rules import ContentRules
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.record import (
@@ -84,6 +87,38 @@ class ExecutionHistoryService(HistoryAnalysis):
         self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
         self._bulk: BulkChanges | None = None
+        self._whole: ExecutionHistoryService = self
+        self._workflows: WorkflowPatterns = EVERY_WORKFLOW
+        self._parts: dict[WorkflowPatterns, ExecutionHistoryService] = {}
+
+    def for_principal(self, principal: Principal) -> "ExecutionHistoryService":
+        """Return the service as it is for *principal*: workflows that are not theirs do not exist there.
+
+        It is open as long as this one, which closes it.
+        """
+        return self.within(principal.workflows)
+
+    def within(self, workflows: WorkflowPatterns) -> "ExecutionHistoryService":
+        """Return the service for these *workflows* alone; the service itself where they are all."""
+        if workflows.are_all or workflows == self._workflows:
+            return self
+        if workflows not in self._parts:
+            from execution_history.history.narrowed_capabilities import narrowed  # noqa: PLC0415 - for keys with patterns
+
+            part = ExecutionHistoryService(
+                narrowed(self.store, workflows), rules=self.rules, clock=self._clock, new_id=self._new_id
+            )
+            part._whole, part._workflows = self._whole, workflows
+            self._parts[workflows] = part
+        return self._parts[workflows]
+
+    async def note(self, action: Action, **details: object) -> None:
+        """Write a line of the audit log about what is about to be done; see :mod:`execution_history.access.audit`.
+
+        Raises:
+            StoreError: it could not be written; then the act must not be done.
+        """
+        await note(await self._opened(), action, **details)
 
     async def open(self) -> Self:
         """Open the store now rather than at the first call; return the service."""
@@ -103,6 +138,8 @@ class ExecutionHistoryService(HistoryAnalysis):
 
         A second call does nothing.
         """
+        for part in self._parts.values():
+            await part.aclose()
         for each in (self._bulk, self._recalculations):
             if each is not None:
                 await each.aclose()
@@ -120,6 +157,8 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         from execution_history.history.live_feed import LiveFeed  # noqa: PLC0415 - only who follows waits
 
+        if self._whole is not self:
+            return self._whole.live
         return self._feeds.setdefault(asyncio.get_running_loop(), LiveFeed(self.store))
 
     @property
@@ -154,7 +193,7 @@ class ExecutionHistoryService(HistoryAnalysis):
             InvalidInput: *since* is no whole number from 0 on, or *workflow_ids* is one text.
             RuntimeError: no event loop is running.
         """
-        return self.live.follow(since, workflow_ids)
+        return self.live.follow(since, workflow_ids, self._workflows)
 
     @property
     def bin(self) -> RunBin:
@@ -281,6 +320,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return False
+        await self.note(Action.DELETE, workflow_id=workflow_id, execute_id=execute_id)
         return bool(await self.bin.delete([RecordKey(workflow_id, execute_id)], forever=forever))
 
     async def delete_execution_records(
@@ -296,6 +336,7 @@ class ExecutionHistoryService(HistoryAnalysis):
             StoreError: the removal could not be written.
         """
         named = [key for key in pairs_of_ids(keys) if may_exist(**key._asdict())]
+        await self.note(Action.DELETE, runs=len(named), first=named[:_MOST_NOTED])
         return await self.bin.delete(named, forever=forever)
 
     async def clear_workflow_history(self, workflow_id: str, *, forever: bool = False) -> bool:
@@ -309,6 +350,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         if not may_exist(workflow_id=workflow_id):
             return False
+        await self.note(Action.CLEAR, workflow_id=workflow_id)
         return await self.bin.clear(workflow_id, forever=forever)
 
     async def annotate(self, workflow_id: str, execute_id: str, annotation: "Annotation") -> ExecutionRecord:
@@ -337,6 +379,9 @@ class ExecutionHistoryService(HistoryAnalysis):
 
         return await annotate_executions(self.store, keys, annotation, clock=self._clock, rules=self.rules)
 
+
+_MOST_NOTED: Final = 20
+"""How many of the runs that are named for deletion the audit log names."""
 
 _shared: ExecutionHistoryService | None = None
 _shared_lock = threading.Lock()

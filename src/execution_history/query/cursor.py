@@ -89,6 +89,8 @@ def _are_numbers(values: list[object]) -> bool:
 
 
 def _digest(query: RecordQuery, values: list[int | None]) -> str:
-    filters = [(name, getattr(query.filter, name)) for name in sorted(query.filter.given())]
+    # Workflows that were listed from patterns may have become more since the page before.
+    listed = {"workflow_ids": query.filter.within} if query.filter.within else {}
+    filters = [(name, listed.get(name, getattr(query.filter, name))) for name in sorted(query.filter.given())]
     question = repr((filters, query.sort, query.descending, values))
     return blake2b(question.encode(), digest_size=9, key=_KEY).hexdigest()

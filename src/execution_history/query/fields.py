@@ -195,6 +195,9 @@ class RecordFilter:
     exclusive; all other ranges include both ends, and a record without the value is in none. Costs are millionths, of
     whatever currency. A status is one of the four, or ``other`` for an adopted record whose status is none of them.
 
+    ``within`` is no filter of its own: it has the patterns from which ``workflow_ids`` was listed
+    (:mod:`execution_history.query.workflow_patterns`), however many ids that are.
+
     Raises:
         InvalidQuery: a value is of the wrong kind or too long, or there are too many.
     """
@@ -306,10 +309,12 @@ class RecordFilter:
         lambda _, text: _with_text(text), example="",
     )
     # fmt: on
+    within: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for row in _ROWS:
-            row.check(getattr(self, row.keyword))
+            if not (self.within and row.attribute is WORKFLOW):
+                row.check(getattr(self, row.keyword))
 
     def given(self) -> frozenset[str]:
         """Return the keywords of the filters that have a value."""
@@ -326,7 +331,7 @@ class RecordFilter:
 
 
 _ROWS: Final[tuple[FilterField, ...]] = tuple(
-    each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter)
+    each.metadata["row"]._replace(keyword=each.name) for each in fields(RecordFilter) if each.metadata
 )
 
 FILTERS: Final = tuple(row for row in _ROWS if row.name)

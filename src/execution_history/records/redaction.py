@@ -33,6 +33,7 @@ _PLAIN: Final = frozenset(
 """Parameters of a URL of PostgreSQL that are shown."""
 
 _COZE: Final = re.compile(r"\b(pat|sat|cztei)_[A-Za-z0-9]{16,}")
+_OURS: Final = re.compile(r"\b(eh_[0-9a-f]{8})_[A-Za-z0-9_-]{8,}")
 
 
 def plain_name(name: str) -> str:
@@ -50,12 +51,13 @@ def without_credentials(text: str) -> str:
 
     That is the password in a URL, or a user name that stands there alone (which names a role in the URL of a PostgreSQL
     database, and stays); what has a secret name, in a query, as an entry of an object or as a pair; what follows
-    ``Bearer`` or ``Basic``; and a token of Coze's, wherever it stands.
+    ``Bearer`` or ``Basic``; and a token of Coze's or the secret of a key of this program's, wherever it stands.
     """
     text = _USER.sub(r"\1\2…@", text)
     text = _PARAMETER.sub(lambda found: f"{found[1]}={REDACTED}" if _hides(found[1]) else found[0], text)
     text = _ENTRY.sub(_entry, text)
     text = _SCHEME.sub(rf"\1 {REDACTED}", text)
+    text = _OURS.sub(rf"\1_{REDACTED}", text)
     return _COZE.sub(rf"\1_{REDACTED}", text)
 
 

@@ -9,16 +9,19 @@
 """
 
 import contextlib
+import logging
 import zipfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, get_args
 
-from execution_history.errors import InvalidInput, quoted
+from execution_history.access.audit import Action
+from execution_history.errors import InvalidInput, StoreFull, StoreUnwritable, quoted
 from execution_history.history.answers import damaged_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
+from execution_history.query.filter_words import words_of
 from execution_history.query.model import RecordKey, Sort
 from execution_history.stores import file_name
 from execution_history.stores.protocol import Batch
@@ -31,6 +34,8 @@ from execution_history.transfer.writers import Buffer, CSVWriter, HistoryWriter,
 
 ExportFormat = Literal["jsonl", "json", "csv", "parquet"]
 EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)
+
+_log = logging.getLogger("execution_history.transfer")
 
 _ZIP_LEVEL: Final = 3
 
@@ -172,9 +177,18 @@ class _Exporter:
         self._records = self._size = 0
         self._damaged = NamedRecords()
 
+    async def _note(self) -> None:
+        """Note the export in the audit log; a history that cannot be written can still be taken out."""
+        words = words_of(self._export.record_filter)
+        try:
+            await self._service.note(Action.EXPORT, format=self._export.format, filters=words)
+        except (StoreUnwritable, StoreFull) as error:
+            _log.warning("An export is not in the audit log: %s", error)
+
     async def to_folder(self, path: Path) -> ExportReport:
         """Write the JSON file of every workflow into a new folder."""
         await self._find_workflows()
+        await self._note()
         with new_folder(path) as folder:
             for workflow_id in await self._workflows():
                 with contextlib.ExitStack() as opened:
@@ -197,6 +211,7 @@ class _Exporter:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield everything, piece by piece."""
         await self._find_workflows()
+        await self._note()
         export = self._export
         if export.format == "json":
             pieces = self._zip() if export.zipped else self._history(await self._only_workflow(), even_empty=True)

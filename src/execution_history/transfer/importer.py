@@ -14,6 +14,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any, Final
 
+from execution_history.access.audit import Action
 from execution_history.errors import Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
@@ -110,6 +111,7 @@ async def merge_sources(
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
     await service.open()
+    await service.note(Action.IMPORT, sources=len(sources))
     totals = [source.total for source in sources]
     total = None if None in totals else sum(filter(None, totals))
     report, limit = ImportReport(), service.record_limit_bytes

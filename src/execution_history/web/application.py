@@ -3,23 +3,28 @@
 from functools import partial
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from execution_history.application import Application
+from execution_history.application import Application, trouble_told
 from execution_history.coze import Gateway
+from execution_history.web.access import AccessControl, TakenKeys
 from execution_history.web.api import doctor_router, health_router, history_router
+from execution_history.web.api.keys import keys_router
+from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.cross_origin import CrossOrigin
 from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
 from execution_history.web.openapi_docs import add_docs
 from execution_history.web.pages import add_pages
+from execution_history.web.proxies import TrustedProxies
 from execution_history.web.security import Guard, SecurityHeaders
 
 _TAGS = [
     {"name": "history", "description": "What is kept: read it, delete it."},
     {"name": "run", "description": "Run a Coze workflow and record it."},
+    {"name": "access", "description": "Who may do what, and who did: for keys with the scope admin."},
     {"name": "health", "description": "Whether this server can do its work."},
 ]
 
@@ -29,10 +34,26 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
 
     Args:
         application: the open parts.
-        is_beside: whether they are a demo beside a history, which readers may go back to.
+        is_beside: whether they are a demo beside a history, which readers may go back to; who may come in has been
+            decided there.
 
     All errors have the shape ``{"success": false, "error": {"code", "message"}}``.
     """
+    app = _rooms(application, is_beside=is_beside)
+    settings = application.settings
+    # The last added is the outermost.
+    if not is_beside:
+        app.add_middleware(AccessControl, application.gate, lambda workflows: _rooms(application.within(workflows)))
+    app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
+    app.add_middleware(CrossOrigin, settings.allowed_origins)
+    if not is_beside:
+        app.add_middleware(TakenKeys)
+        app.add_middleware(TrustedProxies, settings.trusted_proxies)
+    return app
+
+
+def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
+    """Return everything that is behind the door: the API, the pages and the gateway."""
     app = FastAPI(
         title="execution-history",
         version=version("execution-history"),
@@ -46,24 +67,36 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
     for kind in (HTTPException, RequestValidationError):
         app.add_exception_handler(kind, answer_error)
     settings = application.settings
-    # The last added is the outermost. The gateway's answers stay as the upstream sent them.
+    # The gateway's answers stay as the upstream sent them.
     app.add_middleware(ErrorAnswers)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(Gateway, application.upstream, application.recorder)
-    app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
-    app.add_middleware(CrossOrigin, settings.allowed_origins)
+    app.add_middleware(Gateway, application.upstream, application.recorder, application.workflows)
     if application.demo is not None:
         app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
-    app.include_router(
+    for router in (
         history_router(
             *parts, limits=limits, names=application.names, backups=application.backups, retention=application.retention
-        )
-    )
-    app.include_router(health_router(application.service, application.recorder, application.mirror))
-    app.include_router(doctor_router(application.service, settings))
+        ),
+        keys_router(application.gate, application.service),
+        health_router(application.service, trouble_told(application), application.mirror),
+        doctor_router(application.service, settings),
+    ):
+        _check_routes(router)
+        app.include_router(router)
     add_docs(app)
 
     add_pages(app, application, is_beside=is_beside)
     return app
+
+
+def _check_routes(router: APIRouter) -> None:
+    """Check that every route of *router* looks up the scope that it needs.
+
+    Raises:
+        TypeError: one would answer whatever the caller's key allows.
+    """
+    for route in router.routes:
+        if not isinstance(route, HistoryRoute):
+            raise TypeError(f"The route {route} is no HistoryRoute, so no scope is checked.")

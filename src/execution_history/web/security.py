@@ -65,7 +65,7 @@ _FOREIGN: Final = Fault(
     "foreign_origin",
     Message(
         "A page of another origin may not change anything here: use this server's own page, or a program. "
-        "A proxy that adds TLS has to send X-Forwarded-Proto."
+        "A proxy that adds TLS has to send X-Forwarded-Proto, and to be named in the setting trusted_proxies."
     ),
 )
 
@@ -132,11 +132,9 @@ class Guard:
         fault = self._fault(scope) if scope["type"] in {"http", "websocket"} else None
         if fault is None:
             await self._app(scope, receive, send)
-        elif scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
-            self._log(fault)
-            await SecurityHeaders(_answer(scope, fault))(scope, receive, send)
         else:
-            await send({"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION})
+            self._log(fault)
+            await refuse(refusal_of(scope, fault), scope, receive, send)
 
     def _log(self, fault: Fault) -> None:
         """Log a fault once: a browser does not show it to those who could change the setting."""
@@ -162,14 +160,23 @@ class Guard:
         return None if self._origins.has_all(foreign) else _foreign_to_gateway(foreign)
 
 
-def _answer(scope: Scope, fault: Fault) -> ASGIApp:
+def refusal_of(scope: Scope, fault: Fault) -> Response:
     """Return the refusal of a request, in the form that its callers show."""
     if gateway_path(scope) is None:
         return fault.answer(Headers(scope=scope))
     code, fields, body = Refusal(BAD_REQUEST, fault.code, fault.message, fault.status).answer(scope)
     response = Response(body, code)
     response.raw_headers = fields
+    response.headers.update(fault.headers)
     return response
+
+
+async def refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send *answer* instead of letting the request in; a handshake is closed where the server can send it none."""
+    if scope["type"] == "http" or "websocket.http.response" in scope.get("extensions", {}):
+        await SecurityHeaders(answer)(scope, receive, send)
+    else:
+        await send({"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION})
 
 
 def _unknown_host(host: str, name: str) -> Fault:

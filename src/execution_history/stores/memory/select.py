@@ -59,7 +59,8 @@ def statistics(
         earlier = _counted(before, records)
     seen_before: set[str] = set()
     if query.new_since is not None:
-        wider = RecordFilter(workflow_ids=query.filter.workflow_ids, created_before=query.new_since)
+        within = query.filter.within
+        wider = RecordFilter(workflow_ids=query.filter.workflow_ids, within=within, created_before=query.new_since)
         seen_before = {
             attributes.fingerprint
             for _, _, attributes, _ in _matching(wider, records)

@@ -12,7 +12,8 @@ from execution_history.jobs.job import last_run
 from execution_history.maintenance.check_job import CHECK_JOB
 from execution_history.maintenance.doctor import Doctor
 from execution_history.settings import Settings
-from execution_history.web.api.schemas.executions import GUARDED
+from execution_history.web.api.route_class import HistoryRoute
+from execution_history.web.api.schemas.executions import READING
 from execution_history.web.responses import answer, translator_for
 
 
@@ -49,9 +50,9 @@ class DoctorAnswer(BaseModel):
 
 def doctor_router(service: ExecutionHistoryService, settings: Settings) -> APIRouter:
     """Return the router of ``/coze/doctor``."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], route_class=HistoryRoute)
 
-    @router.get("/coze/doctor", summary="Quick checks of the history", response_model=DoctorAnswer, responses=GUARDED)
+    @router.get("/coze/doctor", summary="Quick checks of the history", response_model=DoctorAnswer, responses=READING)
     async def doctor(request: Request) -> Response:
         """Check versions, permissions, space, what waits, who has the history open, and runs nobody records any more.
 

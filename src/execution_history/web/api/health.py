@@ -1,6 +1,7 @@
 """Health checks: whether the server is alive, and whether it can do its work."""
 
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -8,18 +9,28 @@ from starlette.responses import Response
 
 from execution_history.followers.mirror import MirrorFollower
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.recorder import Recorder
-from execution_history.web.api.schemas.executions import GUARDED, AliveAnswer, NotReadyAnswer, ReadyAnswer
+from execution_history.recording.trouble import RecordingTrouble
+from execution_history.web.api.route_class import HistoryRoute
+from execution_history.web.api.schemas.executions import (
+    GUARDED,
+    READING,
+    AliveAnswer,
+    NotReadyAnswer,
+    ReadyAnswer,
+    Responses,
+)
 from execution_history.web.responses import answer, translator_for
+
+_ALIVE: Final[Responses] = {**GUARDED, 422: READING[422]}
 
 
 def health_router(
-    service: ExecutionHistoryService, recorder: Recorder, mirror: MirrorFollower | None = None
+    service: ExecutionHistoryService, recorder: RecordingTrouble, mirror: MirrorFollower | None = None
 ) -> APIRouter:
     """Return the router of ``/healthz`` and ``/readyz``."""
-    router = APIRouter(tags=["health"])
+    router = APIRouter(tags=["health"], route_class=HistoryRoute)
 
-    @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=GUARDED)
+    @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=_ALIVE)
     async def healthz() -> Response:
         """Return always the same answer, at no cost."""
         return answer({"status": "ok"})
@@ -29,7 +40,7 @@ def health_router(
         summary="Whether runs can be recorded and read now",
         response_model=ReadyAnswer,
         responses={
-            **GUARDED,
+            **READING,
             503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."},
         },
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from execution_history.access.principals import current_actor
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.redaction import last_redaction, preview_redaction
 from execution_history.maintenance.redaction_runs import RedactionRuns
@@ -42,6 +43,6 @@ def add_redaction(router: APIRouter, service: ExecutionHistoryService) -> None:
         if truth("dry_run", dry_run):
             report = (await preview_redaction(service, workflow_ids=named)).to_json()
             return answer({"success": True, "run": None, "report": report})
-        run = await runs.begin("http", named)
+        run = await runs.begin(current_actor(), named)
         found = None if run is None else run.to_json()
         return answer({"success": True, "run": found, "report": None if run is None else run.report})

@@ -19,6 +19,7 @@ from starlette.types import Scope
 
 from execution_history.errors import InvalidInput, Message
 from execution_history.web.errors import answer_error
+from execution_history.web.route_scopes import check_scope
 
 LARGEST_BODY: Final = 20 * 1024 * 1024
 """Bytes of a request body: what Coze takes (coze-protocol 4.6)."""
@@ -54,6 +55,7 @@ class HistoryRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
+                check_scope(request.scope, self.path_format)
                 if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
                     raise InvalidInput(  # noqa: TRY301 - handled like all others
                         "An address has at most %(most_parameters)s parameters in its query.",

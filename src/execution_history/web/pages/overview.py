@@ -16,7 +16,7 @@ from execution_history.maintenance.backup.status import BackupStatus, PlannedBac
 from execution_history.presentation.backup_notice import backup_problem
 from execution_history.presentation.formatting import clock
 from execution_history.query.model import PAGE_SECONDS
-from execution_history.recording.recorder import Recorder
+from execution_history.recording.trouble import RecordingTrouble
 from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import StoreHealth
 from execution_history.web.pages import urls
@@ -51,7 +51,7 @@ class OverviewPages:
     """
 
     service: ExecutionHistoryService
-    recorder: Recorder
+    recorder: RecordingTrouble
     renderer: Renderer
     planned: PlannedBackups | None = None
     _last_runs: LastRuns = field(init=False)

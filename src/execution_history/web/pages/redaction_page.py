@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.access.principals import current_actor
 from execution_history.errors import ExecutionHistoryError, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.redaction import last_redaction, preview_redaction
@@ -59,7 +60,7 @@ class RedactionPages:
                 return await self._page(request, report=report.to_json(), most=_MOST if is_part else None)
             if action != "redact":
                 raise InvalidInput("There is no action %(action)s.", action=quoted(action))
-            run = await self.runs.begin("page")
+            run = await self.runs.begin(current_actor())
         except ExecutionHistoryError as error:
             fault = fault_of(error, request.url.path)
             return await self._page(request, notice=fault.message, status=fault.status)

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from execution_history.application import Application
+from execution_history.application import Application, trouble_told
 from execution_history.errors import N_, StoreError
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.web.api.route_class import HistoryRoute
@@ -22,6 +22,7 @@ from execution_history.web.pages.demo_page import DemoPages
 from execution_history.web.pages.facet_pages import FacetPages
 from execution_history.web.pages.forms import form_of
 from execution_history.web.pages.index_page import IndexPages
+from execution_history.web.pages.key_pages import KeyPages
 from execution_history.web.pages.name_form import NameForm
 from execution_history.web.pages.nested_runs import NestedRuns
 from execution_history.web.pages.node_page import NodePages
@@ -33,6 +34,7 @@ from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
 from execution_history.web.pages.run_starter import RunStarter
+from execution_history.web.pages.sign_in import SignInPages
 from execution_history.web.pages.start_page import TRIAL_INPUT, TRIAL_WORKFLOW, StartPages
 from execution_history.web.pages.statistics_page import FigurePages
 from execution_history.web.pages.templates import Renderer, viewer_for
@@ -44,6 +46,7 @@ _OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json",
 _BAD: Final = N_("This cannot be done")
 _FAULT: Final = N_("Something went wrong")
 _TITLES: Final = {
+    403: N_("Not allowed"),
     404: N_("Not found"),
     409: N_("No longer possible"),
     413: N_("Too large"),
@@ -70,7 +73,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
 
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     runs = RunPages(service, renderer)
-    OverviewPages(service, application.recorder, renderer, application.backups).add_to(router)
+    OverviewPages(service, trouble_told(application), renderer, application.backups).add_to(router)
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
     RedactionPages(service, renderer).add_to(router)
@@ -87,6 +90,8 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     ComparePages(service, renderer).add_to(router)
     runs.add_to(router)
     NestedRuns(service, renderer).add_to(router)
+    SignInPages(application.gate, renderer).add_to(router)
+    KeyPages(application.gate, service, renderer).add_to(router)
     _add_starts(router, application, renderer, runs)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 

@@ -30,6 +30,7 @@ from execution_history.web.pages.index_lag import index_line
 from execution_history.web.pages.list_columns import cell_class, linked_column
 from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
+from execution_history.web.route_scopes import principal_of
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -93,7 +94,8 @@ class Renderer:
 
     def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
         """Render *template* with *view* as a page for the reader of the request."""
-        content = self.text(template, {"viewer": viewer_for(request), "here": _here(request), **view})
+        about = {"viewer": viewer_for(request), "here": _here(request), "principal": principal_of(request.scope)}
+        content = self.text(template, {**about, **view})
         return _packed(request, content.encode("utf-8", "replace"), status)
 
     def text(self, template: str, view: Mapping[str, Any]) -> str:

@@ -252,14 +252,28 @@ def _errors(descriptions: dict[int, str]) -> Responses:
 
 
 GUARDED: Final = _errors({421: "The Host of the request is not one of this server's names."})
+_KEYED: Final = _errors(
+    {
+        401: "The server needs a key, and the request has none that is valid.",
+        403: "The key does not allow this.",
+        429: "The key has sent too many requests; Retry-After says when to try again.",
+    }
+)
 _CHANGES: Final = _errors(
-    {403: "A page of another origin requested the change.", 507: "There is no space left on the store's disk."}
+    {
+        403: "A page of another origin requested the change, or the key does not allow it.",
+        507: "There is no space left on the store's disk.",
+    }
 )
 _TAKES_BODY: Final = _errors({400: "The body cannot be read.", 413: "The body is larger than Coze takes."})
 _MISSING: Final = _errors({404: "There is no such record."})
 
-READING: Final = GUARDED | _errors(
-    {422: "A parameter is wrong; the message names it.", 503: "The store cannot be used now; the message says why."}
+READING: Final = (
+    GUARDED
+    | _KEYED
+    | _errors(
+        {422: "A parameter is wrong; the message names it.", 503: "The store cannot be used now; the message says why."}
+    )
 )
 FINDING_HISTORY: Final = READING | _errors(
     {

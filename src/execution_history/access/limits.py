@@ -1,0 +1,93 @@
+"""How often, and how much at once, somebody may send.
+
+Rates are counted in this process: with several servers on one history a key has its rate at each of them.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from execution_history.errors import InvalidInput, quoted
+
+_RATE: Final = re.compile(r"([1-9][0-9]{0,6})\s*/\s*(s|m|h)", re.ASCII)
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
+_SIZE: Final = re.compile(r"([1-9][0-9]{0,11})\s*(B|KB|MB|GB)?", re.ASCII | re.IGNORECASE)
+_BYTES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
+_AGE: Final = re.compile(r"([1-9][0-9]{0,4})\s*(h|d|w)", re.ASCII)
+_AGES_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many requests in so many seconds; that is also how many may come at once."""
+
+    requests: int
+    seconds: int
+
+    def __str__(self) -> str:
+        units = {seconds: unit for unit, seconds in _SECONDS.items()}
+        return f"{self.requests}/{units[self.seconds]}"
+
+
+def rate_of(text: str) -> Rate:
+    """Return the rate that a person writes: ``60/m``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _RATE.fullmatch(text.strip().lower())
+    if found is None:
+        raise InvalidInput("A rate is a number of requests a second, minute or hour such as 60/m, not %(text)s.",
+                           text=quoted(text))  # fmt: skip
+    return Rate(int(found[1]), _SECONDS[found[2]])
+
+
+def size_of(text: str) -> int:
+    """Return the number of bytes that a person writes: ``1MB``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise InvalidInput("A size is a number of bytes, KB, MB or GB such as 1MB, not %(text)s.", text=quoted(text))
+    return int(found[1]) * _BYTES[(found[2] or "").upper()]
+
+
+def lifetime_of(text: str) -> int:
+    """Return the number of milliseconds that a person writes: ``90d``.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    found = _AGE.fullmatch(text.strip().lower())
+    if found is None:
+        raise InvalidInput("A lifetime is a number of hours, days or weeks such as 90d, not %(text)s.",
+                           text=quoted(text))  # fmt: skip
+    return int(found[1]) * _AGES_MS[found[2]]
+
+
+class Buckets:
+    """A token bucket for each key that has a rate.
+
+    Args:
+        clock: seconds, from any beginning, that only rise.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._filled: dict[str, tuple[float, float]] = {}
+
+    def take(self, name: str, rate: Rate) -> float:
+        """Take one request of *name*; return 0, or after how many seconds there is one again."""
+        now = self._clock()
+        left, at = self._filled.get(name, (float(rate.requests), now))
+        refill = rate.requests / rate.seconds
+        left = min(float(rate.requests), left + (now - at) * refill)
+        if left < 1:
+            self._filled[name] = (left, now)
+            return (1 - left) / refill
+        self._filled[name] = (left - 1, now)
+        return 0.0

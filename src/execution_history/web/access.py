@@ -1,0 +1,245 @@
+"""Who sends a request, and whether they may: keys, sessions of browsers, and their limits.
+
+A key comes as ``Authorization: Bearer eh_…`` or as ``X-Execution-History-Key``. Callers of Coze's SDKs, whose
+``Authorization`` is Coze's, may also put it into the base address: what follows ``/k/eh_…`` is the path. However it
+comes, it goes no further than here: not to Coze, into no record and no log. Browsers have a cookie instead, which does
+not open the gateway, as a page of another port could send it along.
+
+Who sees some workflows only is answered by an application of their own, which has nothing else in it.
+"""
+
+import re
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as ASGIMessage
+
+from execution_history.access.gate import Gate
+from execution_history.access.keys import Key
+from execution_history.access.principals import LOCAL, NOBODY, Principal, acting
+from execution_history.coze.gateway_refusals import gateway_path
+from execution_history.errors import BodyTooLarge, Message, StoreError
+from execution_history.query.workflow_patterns import WorkflowPatterns
+from execution_history.web.errors import Fault, fault_of
+from execution_history.web.route_scopes import NO_KEY, OPEN, PRINCIPAL
+from execution_history.web.security import refusal_of, refuse
+
+COOKIE: Final = "execution_history"
+KEY_HEADER: Final = b"x-execution-history-key"
+SIGN_IN: Final = "/sign-in"
+
+_IN_PATH: Final = re.compile(rb"/+k/(eh_[^/?%]{0,200})(?=/|\?|$)")
+_BEARER: Final = re.compile(rb"bearer +(eh_\S*)", re.IGNORECASE)
+CHECKED_AGAIN_SECONDS: Final = 5.0
+"""How often, while a long answer goes on, the key is looked for again."""
+
+_MOST_APPS: Final = 64
+_TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+_SENT: Final = "execution_history.sent"
+"""The key of a request's scope that has the key that came with it."""
+
+_UNKNOWN: Final = Message("This key is not known, has expired or was revoked.")
+_NO_RUNS: Final = Message("Your key does not allow this: it needs the scope %(scope)s.", scope="run")
+
+
+class Sent(NamedTuple):
+    """The key that a request has, and whether it is a browser's session instead."""
+
+    secret: str
+    is_cookie: bool = False
+
+
+class TakenKeys:
+    """The outermost middleware: takes the key out of a request, so that nothing behind it sees or logs it.
+
+    Args:
+        app: gets the request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on without its key, which stands beside it."""
+        if scope["type"] in {"http", "websocket"}:
+            scope[_SENT] = _taken_from(scope)
+        await self._app(scope, receive, send)
+
+
+class AccessControl:
+    """The middleware that lets in who may come in.
+
+    Args:
+        app: answers whoever sees every workflow.
+        gate: knows the keys.
+        app_within: returns the application for whoever sees some workflows only.
+    """
+
+    def __init__(self, app: ASGIApp, gate: Gate, app_within: Callable[[WorkflowPatterns], ASGIApp]) -> None:
+        self._app = app
+        self._gate = gate
+        self._app_within = app_within
+        self._apps: dict[WorkflowPatterns, ASGIApp] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on to the application of its sender, or refuse it."""
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        try:
+            sender = await self._sender(scope)
+        except StoreError as error:
+            sender = fault_of(error, scope["path"])
+        if isinstance(sender, Fault):
+            await refuse(_refusal(scope, sender), scope, receive, send)
+            return
+        principal, key = sender
+        scope[PRINCIPAL] = principal
+        if limit := self._largest(key):
+            fault = _too_large(limit)
+            is_relayed = gateway_path(scope) is not None
+            # FastAPI takes any other error for a body that cannot be read.
+            receive = _bounded(receive, limit, fault if is_relayed else HTTPException(_TOO_LARGE, fault.message))
+        if key is not None and gateway_path(scope) is None:
+            send = self._while_valid(key, send)
+        with acting(principal):
+            await self._app_of(principal.workflows)(scope, receive, send)
+
+    async def _sender(self, scope: Scope) -> tuple[Principal, Key | None] | Fault:
+        """Return who sends a request, and with which key; or why it is refused.
+
+        Raises:
+            StoreError: the keys could not be read.
+        """
+        sent: Sent | None = scope.get(_SENT)
+        key = None if sent is None else await self._holder(scope, sent)
+        if key is not None:
+            return self._fault(scope, key) or (key.principal, key)
+        is_open = scope["path"].startswith(OPEN) and gateway_path(scope) is None
+        if sent is None and is_open:  # whether the server lives must not depend on its store
+            return NOBODY, None
+        if not await self._gate.is_closed():
+            return LOCAL, None
+        if sent is not None and not sent.is_cookie:
+            await self._gate.note_failure(_client_of(scope))
+            return _not_signed_in(_UNKNOWN)
+        return (NOBODY, None) if is_open else _not_signed_in(NO_KEY)
+
+    async def _holder(self, scope: Scope, sent: Sent) -> Key | None:
+        if not sent.is_cookie:
+            return await self._gate.keys.holder_of(sent.secret)
+        return None if gateway_path(scope) is not None else await self._gate.holder_of_cookie(sent.secret)
+
+    def _fault(self, scope: Scope, key: Key) -> Fault | None:
+        """Return why a request with a valid key is refused, if it is."""
+        seconds = 0.0 if key.rate is None else self._gate.buckets.take(key.id, key.rate)
+        if seconds:
+            sentence = Message("Your key allows %(rate)s requests: try again later.", rate=key.rate)
+            return Fault(
+                HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", sentence, {"Retry-After": str(int(seconds) + 1)}
+            )
+        if gateway_path(scope) is not None and not key.principal.may("run"):
+            return Fault(HTTPStatus.FORBIDDEN, "not_allowed", _NO_RUNS)
+        length, limit = Headers(scope=scope).get("content-length", ""), self._largest(key)
+        if limit and length.isdecimal() and int(length[:20]) > limit:
+            return fault_of(_too_large(limit), scope["path"])
+        return None
+
+    def _largest(self, key: Key | None) -> int | None:
+        """Return how many bytes a request may have."""
+        limits = (self._gate.largest_body, None if key is None else key.largest_body)
+        return min((each for each in limits if each is not None), default=None)
+
+    def _app_of(self, workflows: WorkflowPatterns) -> ASGIApp:
+        if workflows.are_all:
+            return self._app
+        if workflows not in self._apps:
+            if len(self._apps) >= _MOST_APPS:
+                del self._apps[next(iter(self._apps))]
+            self._apps[workflows] = self._app_within(workflows)
+        return self._apps[workflows]
+
+    def _while_valid(self, key: Key, send: Send) -> Send:
+        """Return *send* that ends a long answer soon after *key* was revoked, as if the caller had hung up."""
+        checked = self._gate.seconds()
+
+        async def sending(message: ASGIMessage) -> None:
+            nonlocal checked
+            if self._gate.seconds() - checked >= CHECKED_AGAIN_SECONDS:
+                checked = self._gate.seconds()
+                if await self._gate.keys.with_id(key.id) is None:
+                    raise OSError("The key was revoked.")
+            await send(message)
+
+        return sending
+
+
+def _taken_from(scope: Scope) -> Sent | None:
+    """Return the key of a request, and remove it from its path and its headers."""
+    found: Sent | None = None
+    raw = scope.get("raw_path") or scope["path"].encode()
+    if in_path := _IN_PATH.match(raw):
+        found = Sent(in_path[1].decode("latin-1"))
+        # The prefix has nothing encoded in it, and is as long in the decoded path.
+        scope["raw_path"] = raw[in_path.end() :] or b"/"
+        scope["path"] = scope["path"][in_path.end() :] or "/"
+    kept = []
+    for name, value in scope["headers"]:
+        bearer = _BEARER.fullmatch(value.strip()) if name == b"authorization" else None
+        if name == KEY_HEADER or bearer is not None:
+            found = Sent((value.strip() if bearer is None else bearer[1]).decode("latin-1"))
+        else:
+            kept.append((name, value))
+    scope["headers"] = kept
+    cookie = Request(scope).cookies.get(COOKIE) if found is None and scope["type"] == "http" else None
+    return Sent(cookie, is_cookie=True) if cookie else found
+
+
+def _refusal(scope: Scope, fault: Fault) -> Response:
+    """Return the page to sign in for a browser without a key, else what callers of the API or the gateway show."""
+    if fault.status == HTTPStatus.UNAUTHORIZED and gateway_path(scope) is None and _is_of_browser(scope):
+        query = scope["query_string"].decode("latin-1")
+        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        back = quote(f"{path}?{query}" if query else path, safe="")
+        return RedirectResponse(f"{SIGN_IN}?back={back}", HTTPStatus.SEE_OTHER)
+    return refusal_of(scope, fault)
+
+
+def _is_of_browser(scope: Scope) -> bool:
+    is_page = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and not scope["path"].startswith("/coze/")
+    return is_page and "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _client_of(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else "?"
+
+
+def _not_signed_in(sentence: Message) -> Fault:
+    return Fault(HTTPStatus.UNAUTHORIZED, "not_signed_in", sentence, {"WWW-Authenticate": "Bearer"})
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge("The request is larger than the %(limit)s bytes that are allowed.", limit=f"{limit:,}")
+
+
+def _bounded(receive: Receive, limit: int, error: Exception) -> Receive:
+    """Return *receive* that raises *error* as soon as a request has more than *limit* bytes."""
+    received = 0
+
+    async def bounded() -> ASGIMessage:
+        nonlocal received
+        message = await receive()
+        if message["type"] == "http.request":
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise error
+        return message
+
+    return bounded
