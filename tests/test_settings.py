@@ -6,8 +6,9 @@ from typing import Any
 
 import orjson
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
 from execution_history.stores import store_at
@@ -38,10 +39,14 @@ EVERY: dict[str, tuple[object, object]] = {
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),
+    "redaction": ([{"key": "phone*"}], [{"key": "phone*"}]),
+    "redaction_key": ("s", SecretStr("s")),
+    "recording": ([{"record": "summary"}], [{"record": "summary"}]),
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
+    "backup": ({"to": "kept", "keep": 2}, BackupSettings(to="kept", keep=2)),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 
@@ -55,6 +60,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def as_toml(name: str, value: object) -> str:
     """One setting as a line of TOML."""
+    if isinstance(value, dict) and not any(isinstance(part, dict) for part in value.values()):
+        return f"[{name}]\n" + "\n".join(f"{key} = {orjson.dumps(part).decode()}" for key, part in value.items())
     if isinstance(value, dict):
         return "\n".join(
             f"[{name}.{key}]\n" + "\n".join(f"{k} = {orjson.dumps(v).decode()}" for k, v in part.items())
@@ -262,6 +269,8 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("BUDGET", "much", "The setting budget (variable EXECUTION_HISTORY_BUDGET) is wrong: it must be a number."),
+        ("BUDGET", "1e-30", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
+        ("BUDGET", "-1", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
         ("CURRENCY", "¥", "is wrong: it must be a name of 1 to 12 letters such as CNY or USD."),
         ("PRICES", '[{"input": 1}]', "must hold prices (The price of 1,000 tokens (output) is a number from 0"),
         ("PRICES", '[{"input": 1, "output": 1, "in": 1}]', "A price has no 'in': it has account, currency, input"),

@@ -14,11 +14,15 @@
     ├── ViewNotFound (LookupError)     there is no such saved view
     ├── ViewChanged                    somebody else has changed the view meanwhile
     ├── ExportFailed                   the export cannot be written there
+    ├── BackupFailed                   a backup cannot be made, read or restored
+    │   ├── BackupNotFound (LookupError) there is no such backup
+    │   └── BackupDamaged              a backup is not what its manifest says: the message names the file
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
+    ├── InputsWithheld                 a record has not, or not any more, what a call needs
     ├── PriceChanged                   somebody else has changed the price meanwhile
     ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
@@ -206,6 +210,18 @@ class ExportFailed(ExecutionHistoryError):
     """An export could not be written to its destination, where nothing of it is left."""
 
 
+class BackupFailed(ExecutionHistoryError):
+    """A backup could not be made, read or restored; the message says what to do."""
+
+
+class BackupNotFound(BackupFailed, LookupError):
+    """There is no such backup, or none at all."""
+
+
+class BackupDamaged(BackupFailed):
+    """A backup is not what its manifest says; the message names the file."""
+
+
 class ExecutionExists(ExecutionHistoryError):
     """The workflow already has an execution with this id; the stored one is unchanged."""
 
@@ -262,6 +278,10 @@ class UnknownAccount(AccountError, InvalidInput):
 
 class NotInterrupted(ExecutionHistoryError):
     """The execution does not wait for an answer; its record is unchanged."""
+
+
+class InputsWithheld(ExecutionHistoryError):
+    """What a call needs of a record was redacted, removed or never recorded; nothing was sent."""
 
 
 class PriceChanged(ExecutionHistoryError):

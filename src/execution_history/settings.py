@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pydantic import Field, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
@@ -27,10 +27,14 @@ from execution_history.account_settings import (
     find_account,
     missing_settings,
 )
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
-from execution_history.records.pricing import BUDGET_LIMIT, DEFAULT_CURRENCY, Price, Prices, currency_of
+from execution_history.records.content_rules import ContentRules
+from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.records.recording_rules import recording_rules_of
 from execution_history.records.redaction import shown_store
+from execution_history.records.redaction_rules import needs_key, rules_of
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 
 __all__ = ["DEFAULT_ACCOUNT", "AccountSettings", "Settings", "find_account", "load_settings", "missing_settings"]
@@ -77,7 +81,8 @@ def _origin(value: str) -> str:
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
 
 
-_ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
+_NESTED: Final[dict[str, type[BaseModel]]] = {"accounts": AccountSettings, "backup": BackupSettings}
+"""The settings that have settings of their own."""
 
 
 class Settings(BaseSettings):
@@ -130,10 +135,18 @@ class Settings(BaseSettings):
     """How long a recorder counts as alive after its last sign of life."""
     currency: str | None = None
     """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
-    budget: Decimal | None = Field(default=None, ge=0, le=BUDGET_LIMIT)
+    budget: Decimal | None = None
     """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
     prices: list[dict[str, Any]] = []
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
+    redaction: list[dict[str, Any]] = []
+    """What is taken out of records, beside the built-in secrets: ``key``, ``path``, ``pattern`` or ``detector``."""
+    redaction_key: SecretStr | None = Field(default=None, validate_default=True)
+    """Any secret of yours, with which rules of redaction make their hashes."""
+    recording: list[dict[str, Any]] = []
+    """How much is recorded of which workflows: ``everything``, a ``summary``, a ``sample`` or ``nothing``."""
+    backup: BackupSettings | None = None
+    """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     keep_alive_seconds: int = Field(default=75, ge=1)
@@ -152,6 +165,14 @@ class Settings(BaseSettings):
         except InvalidInput:
             raise InvalidInput("must be a name of 1 to 12 letters such as CNY or USD") from None
 
+    @field_validator("budget")
+    @classmethod
+    def _is_a_budget(cls, value: Decimal | None) -> Decimal | None:
+        try:
+            return None if value is None else budget_of(value)
+        except InvalidInput:
+            raise InvalidInput("must be 0 or from 0.000001 to 10¹²") from None
+
     @field_validator("prices")
     @classmethod
     def _are_prices(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -162,6 +183,29 @@ class Settings(BaseSettings):
         if len(Prices(found)) < len(found):
             raise InvalidInput("must have one price at most for the same workflow and account")
         return values
+
+    @field_validator("redaction")
+    @classmethod
+    def _are_redaction_rules(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _checked(values, rules_of)
+
+    @field_validator("recording")
+    @classmethod
+    def _are_recording_rules(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _checked(values, recording_rules_of)
+
+    @field_validator("redaction_key")
+    @classmethod
+    def _is_there_for_hashes(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and needs_key(rules_of(info.data.get("redaction", ()))):
+            raise InvalidInput("must be set, to any secret of yours, because a rule of redaction hashes")
+        return value
+
+    @property
+    def content_rules(self) -> ContentRules:
+        """The rules of what of a run's contents is kept."""
+        key = b"" if self.redaction_key is None else self.redaction_key.get_secret_value().encode()
+        return ContentRules(rules_of(self.redaction), recording_rules_of(self.recording), key)
 
     @property
     def token_prices(self) -> tuple[Price, ...]:
@@ -195,6 +239,19 @@ class Settings(BaseSettings):
         """Return the sources: arguments, then variables, then the TOML file; no others."""
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file()))
+
+
+def _checked(values: list[dict[str, Any]], read: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
+    """Return *values* where *read* takes them.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    try:
+        read(values)
+    except InvalidInput as error:
+        raise InvalidInput("must hold rules (%(reason)s)", reason=error.message) from None
+    return values
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model
@@ -241,7 +298,7 @@ def _refuse_unknown_variables() -> None:
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
             continue
         name = name.removeprefix(PREFIX.lower())
-        if name not in Settings.model_fields or (separator and name != "accounts"):
+        if name not in Settings.model_fields or (separator and name not in _NESTED):
             hint = _hint(name, lambda known: PREFIX + known.upper())
             raise SettingsError(
                 "There is no setting for the variable %(variable)s: %(hint)s.", variable=variable, hint=hint
@@ -254,6 +311,14 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
     if near:
         return Message("perhaps you meant %(near)s", near=shown(near[0]))
     return Message("there are %(names)s", names=", ".join(map(shown, sorted(Settings.model_fields))))
+
+
+def _hint_at_nested(setting: str) -> str:
+    """Return a hint at all settings within *setting*."""
+    names = ", ".join(_NESTED[setting].model_fields)
+    if setting == "accounts":
+        return Message("an account has %(account_keys)s", account_keys=names)
+    return Message("%(setting)s has %(names)s", setting=setting, names=names)
 
 
 def _add_default_account(settings: Settings) -> None:
@@ -297,9 +362,7 @@ def _sentence(error: ValidationError) -> str:
     named = [str(part) for part in fault["loc"] if isinstance(part, str)]
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
-        hint = (
-            _hint(path[0]) if len(path) == 1 else Message("an account has %(account_keys)s", account_keys=_ACCOUNT_KEYS)
-        )
+        hint = _hint(path[0]) if len(path) == 1 else _hint_at_nested(path[0])
         return Message("There is no setting %(names)s: %(hint)s.", names=quoted(".".join(path)), hint=hint)
     return Message(
         "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.",

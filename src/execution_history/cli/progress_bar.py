@@ -1,7 +1,7 @@
 """The progress of a long command, as a bar on a terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -56,10 +56,24 @@ class ProgressBar:
         )
         self._update(description, total, step.records)
 
+    def of_redaction(self, records: int, changed: int, bytes_read: int) -> None:
+        """Show how many records were searched, and in how many something was found."""
+        description = self._session.translate(
+            "Searched: %(records)s records, %(size)s; to be redacted: %(changed)s",
+            records=grouped(records), size=size(bytes_read), changed=grouped(changed),
+        )  # fmt: skip
+        self._update(description, None, records)
+
     def of_change(self, change: "BulkChange") -> None:
         """Show how many runs a change has reached."""
         done = change.reached
         self._update(change_sentence(self._session.translate, change), max(change.total, done), done)
+
+    def of_check(self, title: str) -> Callable[[int, int], None]:
+        """Return what shows the progress of a check called *title*, from any thread."""
+        description = self._session.translate(title)
+        self._update(description, None, 0)
+        return lambda done, total: self._update(description, total, done)
 
     def of_index(self, reach: IndexReach) -> None:
         """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""

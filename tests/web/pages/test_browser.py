@@ -304,7 +304,7 @@ async def test_pages_are_useful_without_scripts(site: Site, open_context: OpenCo
 
 
 async def test_hostile_content_stays_text(site: Site, open_context: OpenContext) -> None:
-    """In every field of a record and on every page that shows it; several texts at once, as each page takes its time."""
+    """In every field of a record and on every page that shows it; several texts in each."""
     context = await open_context()
     page = await context.new_page()
     for number, text in enumerate(("".join(HOSTILE[:4]), "".join(HOSTILE[4:]))):
