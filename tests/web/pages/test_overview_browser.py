@@ -155,7 +155,11 @@ async def test_numbers_are_labelled_on_a_phone(site: Site, open_context: OpenCon
     await _failed(site, "labelled", "one", "no label")
     await site.application.service.set_price({"input": 1, "output": 2})
     page = await (await open_context(width=390)).new_page()
-    label = "(cell) => getComputedStyle(cell, '::before').content"
+    # In one step: the page may be renewed between two.
+    label = """(selector) => {
+      const cell = document.querySelector(selector);
+      return [getComputedStyle(cell, "::before").content, cell.textContent];
+    }"""
     for address, cell, expected in (
         ("/", ".workflows tr[data-row=labelled] td.failed", "Failed"),
         ("/charts?window=24h", ".kinds td.num", "Runs"),
@@ -163,8 +167,7 @@ async def test_numbers_are_labelled_on_a_phone(site: Site, open_context: OpenCon
         ("/prices", ".prices td.num", "Input"),
     ):
         await page.goto(address)
-        shown = page.locator(cell).first
-        await expect(shown).to_be_visible()
-        content = await shown.evaluate(label)
-        assert f'"{expected}"' == content or (content == "none" and not await shown.text_content()), (address, content)
+        await expect(page.locator(cell).first).to_be_visible()
+        content, text = await page.evaluate(label, cell)
+        assert f'"{expected}"' == content or (content == "none" and not text), (address, content)
         assert await page.evaluate("document.documentElement.scrollWidth") == 390
