@@ -8,6 +8,7 @@ import certifi
 import pytest
 
 from tests.chosen_store import _chosen, _removed, choose_tests
+from tests.examples import register_profiles
 from tests.postgres_server import postgres, postgres_url
 from tests.stores_under_test import clock, place, store
 
@@ -15,6 +16,8 @@ __all__ = ["_chosen", "_removed", "clock", "place", "postgres", "postgres_url", 
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_", "SSL_CERT_"))]:
     del os.environ[name]  # the developer's own settings must not reach a test
+
+register_profiles()
 
 # Nor must what a test leaves waiting reach the developer's own state.
 _state = tempfile.TemporaryDirectory()

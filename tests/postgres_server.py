@@ -20,7 +20,7 @@ _QUICK: Final = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
-    "max_wal_size": "2GB",
+    "max_wal_size": "512MB",
     "log_min_messages": "fatal",
 }
 """Settings for data that nobody misses; none of them needs a new start of the server."""

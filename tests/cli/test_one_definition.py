@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from execution_history.history.diff import compare_records
@@ -30,6 +30,7 @@ from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.run_view import run_view
 from execution_history.web.pages.viewer import viewer_of
 from tests.cli.conftest import BEGAN, Call
+from tests.examples import examples
 
 _NOW = BEGAN + 3_600_000
 _ODD = st.sampled_from([None, True, "5", "", -1, 4.5, 2**63, 2**70, 10**13, [1], {"a": 1}, "soon"])
@@ -90,12 +91,8 @@ def _documents(found: list[dict[str, Any]]) -> list[Document]:
 
 
 @given(found=st.lists(_RECORDS, min_size=1, max_size=5))
-@settings(  # no shrinking: an example opens two stores and calls the command twice
-    max_examples=15,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+# Without shrinking: an example opens two stores and calls the command twice.
+@examples(5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_every_place_agrees_on_what_a_record_says(
     call: Call, tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
 ) -> None:

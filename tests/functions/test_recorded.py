@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, assert_type
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history import (
@@ -29,6 +29,7 @@ from execution_history.functions import Run
 from execution_history.functions.messages import Messages
 from execution_history.recording.recorder import Recorder
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from tests.examples import examples
 from tests.faulty_store import FaultyStore
 
 pytestmark = pytest.mark.anyio
@@ -585,7 +586,7 @@ def _play(make: Callable[[int], Generator[int, Any, str]], start: int, steps: li
 
 
 @given(st.integers(0, 8), _STEPS)
-@settings(deadline=None, max_examples=60)
+@examples(25)
 def test_a_recorded_generator_answers_like_the_bare_one(start: int, steps: list[str]) -> None:
     """To every order of next, send, throw and close."""
     wrapped = recorded("w", service=_SHARED)(_script)
@@ -627,7 +628,7 @@ async def _aplay(make: Callable[[int], AsyncGenerator[int, Any]], start: int, st
 
 
 @given(st.integers(0, 8), _STEPS)
-@settings(deadline=None, max_examples=60)
+@examples(25)
 def test_a_recorded_asynchronous_generator_answers_like_the_bare_one(start: int, steps: list[str]) -> None:
     """To every order of anext, asend, athrow and aclose."""
     wrapped = recorded("w", service=_SHARED)(_ascript)

@@ -17,13 +17,14 @@ from typing import Any, Self
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from starlette._utils import is_async_callable
 from starlette.applications import Starlette
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
 from execution_history import ExecutionHistoryService, current_run, recorded
+from tests.examples import examples
 from tests.functions.test_recorded import _SHARED, _STEPS, _all, _aplay, _ascript, _one, _play, _script
 
 pytestmark = pytest.mark.anyio
@@ -286,7 +287,7 @@ async def test_a_returned_generator_is_read_to_its_end(service: ExecutionHistory
 
 
 @given(number=..., steps=_STEPS)
-@settings(deadline=None, max_examples=30)
+@examples(15)
 def test_a_returned_generator_answers_like_the_bare_one(number: bool, steps: list[str]) -> None:
     """To every order of next, send, throw and close."""
     wrapped = recorded("w", service=_SHARED)(_logged(_script))
@@ -294,7 +295,7 @@ def test_a_returned_generator_answers_like_the_bare_one(number: bool, steps: lis
 
 
 @given(number=..., steps=_STEPS)
-@settings(deadline=None, max_examples=30)
+@examples(15)
 def test_a_returned_asynchronous_generator_answers_like_the_bare_one(number: bool, steps: list[str]) -> None:
     """To every order of anext, asend, athrow and aclose."""
     wrapped = recorded("w", service=_SHARED)(_logged(_ascript))

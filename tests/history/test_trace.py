@@ -55,6 +55,19 @@ async def test_a_tree_is_the_same_from_each_of_its_runs(service: ExecutionHistor
     assert (await service.trace("w", "other")).is_single
 
 
+async def test_runs_of_one_millisecond_stand_in_the_order_in_which_they_were_created(
+    service: ExecutionHistoryService,
+) -> None:
+    """Also where the tree is asked for by one of them, which is read before the others."""
+    await _keep(service, "root")
+    names = ["d", "b", "e", "a", "c"]
+    for name in names:
+        await _keep(service, name, "root", at=2_000)
+    await service.follow_index()
+    for name in ("root", *names):
+        assert ["root", *(f"  {each}" for each in names)] == _lines(await service.trace("w", name))
+
+
 async def test_recorded_functions_make_a_tree() -> None:
     """What begins inside a recorded block is within its run."""
     service = ExecutionHistoryService("memory:")

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.query import steps
@@ -20,6 +20,7 @@ from execution_history.query.predicates import Text
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import Document
 from execution_history.stores import MemoryStore
+from tests.examples import examples
 from tests.sample_filters import BASE, documents, filters
 from tests.sample_records import document
 
@@ -90,7 +91,7 @@ def _find(query: RecordQuery, engine: _Lists, clock: Callable[[], float] = lambd
     size=st.integers(1, 5),
     summaries=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_an_engine_of_lists_gives_the_pages_of_the_specification(
     records: list[Document], wanted: RecordFilter, sort: Any, descending: bool, size: int, summaries: bool
 ) -> None:

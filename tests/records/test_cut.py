@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.records.depth import WRITABLE, cut, kinds_within
@@ -88,7 +88,6 @@ def test_brackets_in_a_text_are_no_levels() -> None:
     assert document is cut(document, 1)
 
 
-@settings(max_examples=300, deadline=None)
 @given(_anything, st.integers(0, 5))
 def test_cutting_puts_what_is_too_deep_into_strings(value: Any, levels: int) -> None:
     """Nothing else changes, and cutting once more changes nothing."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
@@ -22,6 +22,7 @@ from execution_history.records.record import KEYS, Document, RecordChange, new_d
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.jsonfiles.file_format import render
 from execution_history.transfer import Export, export_to_path, import_history
+from tests.examples import examples
 from tests.records.test_cut import depth_of, nested
 from tests.sample_records import document
 
@@ -259,7 +260,7 @@ def test_what_an_earlier_version_put_aside_is_read(levels: int) -> None:
         assert b"needle" in kept.body
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(
     st.lists(
         st.tuples(st.sampled_from(FIELDS), st.integers(0, 300), st.sampled_from(["list", "dict", "tuple"])), max_size=4

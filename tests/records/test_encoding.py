@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -290,7 +290,6 @@ _anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(_anything, st.sampled_from([0, 1, 2, 126, 127, 128, 254]), st.integers(0, 400))
 def test_encode_never_raises_and_what_it_writes_is_stable(value: object, levels: int, deeper: int) -> None:
     """Whatever goes in, everybody reads what comes out, and encoding that again changes nothing."""
@@ -299,7 +298,6 @@ def test_encode_never_raises_and_what_it_writes_is_stable(value: object, levels:
     assert document == encode(orjson.loads(document), levels=levels) == encode(read_json(document), levels=levels)
 
 
-@settings(max_examples=100, deadline=None)
 @given(_anything)
 def test_indent_is_the_layout_of_pythons_json(value: object) -> None:
     """The indented form of a document means the same."""

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService, record, recorded
@@ -18,6 +18,7 @@ from execution_history.stores import SQLiteStore, store_at
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import import_history
+from tests.examples import examples
 from tests.sample_records import document
 
 MOST = LEAST_LIMIT
@@ -115,7 +116,7 @@ def test_a_record_that_was_larger_before_loses_nothing() -> None:
 _sizes = st.lists(st.sampled_from([0, 10, 70_000, 300_000, 900_000, 2_000_000]), min_size=4, max_size=4)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(20)
 @given(_sizes, _sizes)
 def test_whatever_comes_a_record_fits_and_is_cut_once(first: list[int], then: list[int]) -> None:
     """However large its values are, and whether they come at once or later; to fit it again changes nothing."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.records.reading_limits import ReadingLimits
@@ -16,6 +16,7 @@ from execution_history.stores.jsonfiles.file_format import Header
 from execution_history.stores.jsonfiles.rebuild import write_new
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile
 from execution_history.stores.mirror_port import FileState
+from tests.examples import examples
 from tests.sample_records import document
 
 _HOSTILE = st.text(max_size=20) | st.sampled_from(
@@ -71,7 +72,7 @@ def _file(records: list[dict[str, Any]], **layout: Any) -> bytes:
     return json.dumps(content, **({"ensure_ascii": False} | layout)).encode("utf-8", "surrogatepass")
 
 
-@settings(deadline=None, max_examples=150)
+@examples(50)
 @given(records=_RECORDS, layout=_LAYOUTS, at_once=st.sampled_from([1, 2, 7, 4_096]), bare=st.booleans())
 def test_a_whole_file_gives_its_records(
     records: list[dict[str, Any]], layout: dict[str, Any], at_once: int, bare: bool
@@ -84,7 +85,7 @@ def test_a_whole_file_gives_its_records(
     assert found.is_history is (bool(records) or not bare)
 
 
-@settings(deadline=None, max_examples=150)
+@examples(50)
 @given(records=_RECORDS, layout=_LAYOUTS, cut=st.floats(0, 1), at_once=st.sampled_from([3, 4_096]))
 def test_a_file_that_is_cut_off_gives_what_is_whole(
     records: list[dict[str, Any]], layout: dict[str, Any], cut: float, at_once: int
@@ -98,7 +99,7 @@ def test_a_file_that_is_cut_off_gives_what_is_whole(
     assert found.is_damaged is found.is_history is (data != whole and b'"histories"' in data) or data == whole
 
 
-@settings(deadline=None, max_examples=150)
+@examples(50)
 @given(records=_RECORDS, layout=_LAYOUTS, data=st.data())
 def test_a_file_with_any_byte_changed_is_read_to_its_end(
     records: list[dict[str, Any]], layout: dict[str, Any], data: st.DataObject

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
@@ -15,6 +15,7 @@ from execution_history.query.model import IndexReach, StatisticsQuery
 from execution_history.records.record import Document
 from execution_history.stores.memory import select
 from execution_history.stores.protocol import HistoryStore
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.anyio
     most_runs=st.sampled_from([None, 1, 5]),
     counts_only=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@examples(30)
 def test_every_store_groups_like_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -233,7 +234,7 @@ async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore
     most_runs=st.sampled_from([None, 3]),
     counts_only=st.booleans(),
 )
-@settings(max_examples=20, deadline=None)
+@examples(10)
 def test_several_breakdowns_are_those_of_each_alone(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,

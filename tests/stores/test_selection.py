@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidCursor, InvalidQuery
@@ -19,6 +19,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.capabilities import follow_index, reach_of
 from execution_history.stores.protocol import HistoryStore
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import change, document, ids
@@ -36,7 +37,7 @@ pytestmark = pytest.mark.anyio
     size=st.integers(1, 7),
     summaries=st.booleans(),
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 def test_every_store_gives_the_pages_of_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -75,7 +76,7 @@ def test_every_store_gives_the_pages_of_the_specification(
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo"]),
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
 )
-@settings(max_examples=80, deadline=None)
+@examples(20)
 def test_every_store_counts_like_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history import ExecutionHistoryService
@@ -23,6 +23,7 @@ from execution_history.records.record import Document, RecordChange, new_documen
 from execution_history.stores import MemoryStore, SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 from execution_history.transfer import Export, ImportReport, Progress, export_to_path, import_history
+from tests.examples import examples
 from tests.sample_records import change, document
 from tests.stores.sqlite.damage import damage
 from tests.transfer.histories import everything, fill
@@ -62,7 +63,7 @@ def documents(draw: st.DrawFn) -> Document:
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out", "out.zip"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 @given(made=st.lists(documents(), max_size=6))
 async def test_what_is_exported_and_imported_is_the_same_byte_for_byte(name: str, made: list[Document]) -> None:
     """For records of any content, in every format that can be imported, into an empty store."""

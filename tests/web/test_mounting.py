@@ -39,9 +39,9 @@ async def test_histories_are_served_under_a_prefix_of_yours() -> None:
             assert 1 == (await client.get(path)).json()["total"]
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "content", "status", "code"),
-    [
+async def test_our_routes_keep_our_error_shape() -> None:
+    """Without a runner, the run routes answer with a sentence."""
+    cases: list[tuple[str, str, bytes | None, int, str]] = [
         ("GET", "/coze/workflows/w/history?page_size=0", None, 422, "invalid_input"),
         ("GET", "/coze/workflows/w/history/missing", None, 404, "not_found"),
         ("PUT", "/coze/workflows/w/history", None, 405, "method_not_allowed"),
@@ -50,16 +50,12 @@ async def test_histories_are_served_under_a_prefix_of_yours() -> None:
         ("POST", "/coze/workflows/w/run", b" " * (21 * 1024 * 1024), 413, "body_too_large"),
         ("POST", "/coze/workflows/w/run", b"{}", 503, "account_not_usable"),
         ("POST", "/coze/workflows/stream_run", b'{"workflow_id": "w"}', 503, "account_not_usable"),
-    ],
-)
-async def test_our_routes_keep_our_error_shape(
-    method: str, path: str, content: bytes | None, status: int, code: str
-) -> None:
-    """Without a runner, the run routes answer with a sentence."""
+    ]
     async with _mounted() as (_, client):
-        answer = await client.request(method, path, content=content, headers={"Content-Type": "application/json"})
-        error = answer.json()
-        assert (status, False, code) == (answer.status_code, error["success"], error["error"]["code"])
+        for method, path, content, status, code in cases:
+            answer = await client.request(method, path, content=content, headers={"Content-Type": "application/json"})
+            error = answer.json()
+            assert (status, False, code) == (answer.status_code, error["success"], error["error"]["code"]), path
 
 
 async def test_what_is_yours_stays_as_it_was() -> None:

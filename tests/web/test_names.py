@@ -46,12 +46,12 @@ async def test_a_workflow_is_named_changed_and_listed(web: Served) -> None:
         ([], "JSON object"),
     ],
 )
-async def test_what_is_no_name_is_refused(web: Served, body: object, wrong: str) -> None:
+async def test_what_is_no_name_is_refused(shared_web: Served, body: object, wrong: str) -> None:
     """The error names what is wrong, and nothing is kept."""
-    answer = await web.client.patch("/coze/workflows/w", json=body)
+    answer = await shared_web.client.patch("/coze/workflows/w", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_input")
     assert wrong in answer.json()["error"]["message"]
-    assert not await web.application.service.names()
+    assert not await shared_web.application.service.names()
 
 
 async def test_filters_take_a_name_and_addresses_an_id(web: Served) -> None:

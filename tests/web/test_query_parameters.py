@@ -19,8 +19,18 @@ _BASE = "/coze/workflows/w/history"
 
 
 @pytest.fixture
-async def filled(web: Served) -> Served:
-    """A history of three runs: two of ``w``, a success and a failure, and a success of ``v``."""
+async def changed(web: Served) -> Served:
+    """The three runs of ``filled``, for one test that changes them."""
+    return await _filled(web)
+
+
+@pytest.fixture(scope="module")
+async def filled(shared_web: Served) -> Served:
+    """A history of three runs: two of ``w``, a success and a failure, and a success of ``v``; nothing changes it."""
+    return await _filled(shared_web)
+
+
+async def _filled(web: Served) -> Served:
     service = web.application.service
     await service.create_execution_record("w", "ok", {"city": "北京", "n": 1})
     await service.update_execution_record("w", "ok", "success", output={"score": 91, "text": "晴 and dry"})
@@ -150,9 +160,9 @@ async def test_runs_are_compared(filled: Served) -> None:
     assert 404 == (await filled.client.get(f"{_BASE}/ok/compare")).status_code
 
 
-async def test_people_note_things_about_runs(filled: Served) -> None:
+async def test_people_note_things_about_runs(changed: Served) -> None:
     """Tags, note, rating and pin, found by them; several at once; null takes away; nonsense is refused."""
-    client = filled.client
+    client = changed.client
     noted = {"tags": {"add": ["a", "b"]}, "note": "looked at", "rating": 4, "pinned": True}
     record = (await client.patch(f"{_BASE}/ok", json=noted)).json()["execution"]
     assert (["a", "b"], "looked at", 4, True) == tuple(
@@ -171,9 +181,9 @@ async def test_people_note_things_about_runs(filled: Served) -> None:
     assert (2, ["nobody"]) == (gone["deleted"], [each["execute_id"] for each in gone["missing"]])
 
 
-async def test_what_is_exported_can_be_imported(filled: Served) -> None:
+async def test_what_is_exported_can_be_imported(changed: Served) -> None:
     """JSON Lines keeps every byte; a second import changes nothing; what is no record is refused with its line."""
-    client = filled.client
+    client = changed.client
     exported = await client.get("/coze/export", params={"workflow": "w"})
     assert re.fullmatch(r'attachment; filename="runs-\d{8}-\d{6}\.jsonl"', exported.headers["content-disposition"])
     assert 2 == len(exported.content.splitlines())
@@ -227,9 +237,9 @@ async def _events(answer: httpx.Response, most: int) -> list[tuple[int, str, dic
     return found
 
 
-async def test_what_happens_is_told_without_gaps(filled: Served) -> None:
+async def test_what_happens_is_told_without_gaps(changed: Served) -> None:
     """From the beginning, as it comes, and on from the last event."""
-    client, service = filled.client, filled.application.service
+    client, service = changed.client, changed.application.service
     async with client.stream("GET", "/coze/history/live", params={"since": 0}) as answer:
         told = await _events(answer, 3)
     assert ["ok", "bad", "other"] == [data["execute_id"] for _, _, data in told]

@@ -90,11 +90,11 @@ async def test_deleting_a_record_without_an_id_deletes_nothing(web: Served, slas
     "workflow_id",
     ["../../etc/passwd", "a/b", "a%2Fb", "%", "工作流", "😀", "a b?c#d", "stream_run", "history", "a/history/b", "\0"],
 )
-async def test_any_id_can_stand_in_a_path(web: Served, workflow_id: str) -> None:
+async def test_any_id_can_stand_in_a_path(shared_web: Served, workflow_id: str) -> None:
     """Percent-encoded, slashes included: listed, read and deleted."""
-    made = await web.application.service.create_execution_record(workflow_id, "x/y%2F")
+    made = await shared_web.application.service.create_execution_record(workflow_id, "x/y%2F")
     path = f"/coze/workflows/{quote(workflow_id, safe='')}/history"
-    assert [made] == (await web.client.get(path)).json()["histories"]
+    assert [made] == (await shared_web.client.get(path)).json()["histories"]
     record = f"{path}/{quote('x/y%2F', safe='')}"
-    assert made == (await web.client.get(record)).json()["execution"]
-    assert [200, 404] == [(await web.client.delete(name)).status_code for name in (record, path)]
+    assert made == (await shared_web.client.get(record)).json()["execution"]
+    assert [200, 404] == [(await shared_web.client.delete(name)).status_code for name in (record, path)]

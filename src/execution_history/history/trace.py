@@ -224,9 +224,9 @@ class _Walk:
         stack: list[tuple[RecordKey, int, str | None]] = [(root.key, 0, None)]
         while stack:
             key, depth, parent = stack.pop()
-            within = sorted(self._children[key], key=lambda child: self._runs[child].create_time, reverse=True)
+            within = sorted(self._children[key], key=lambda child: self._runs[child].create_time)
             placed.append(replace(self._runs[key], depth=depth, parent=parent, children=len(within)))
-            stack += [(child, depth + 1, key.execute_id) for child in within]
+            stack += [(child, depth + 1, key.execute_id) for child in reversed(within)]
         return tuple(placed)
 
     async def _summary(self, workflow_id: str | None, execute_id: str) -> Summary | None:
@@ -262,7 +262,10 @@ class _Walk:
     async def _put(self, summary: Summary, keys: Sequence[RecordKey]) -> RecordKey | None:
         """Put a run into the tree where it began within one of *keys* and there is room; return its key if new."""
         key = RecordKey(summary["workflow_id"], summary["execute_id"])
-        if key in self._runs or len(self._runs) >= self._limit:
+        if key in self._runs:
+            self._put_behind(key, keys)
+            return None
+        if len(self._runs) >= self._limit:
             return None
         parent = parent_among(await self._whole(summary), keys)
         if parent is None:
@@ -270,6 +273,13 @@ class _Walk:
         self._add(summary)
         self._children[parent].append(key)
         return key
+
+    def _put_behind(self, key: RecordKey, keys: Sequence[RecordKey]) -> None:
+        """Put a run that was on the path, and so read before the others of its parent, where it comes among them."""
+        for parent in keys:
+            if key in (within := self._children[parent]):
+                within.remove(key)
+                within.append(key)
 
     async def _whole(self, summary: Summary) -> Summary:
         """Return *summary* with its parent: an index that an earlier version has written may not have that."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -29,6 +29,7 @@ from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.rebuild import regrow, write_new
 from execution_history.stores.mirror_port import FileChange, FileState
+from tests.examples import examples
 from tests.sample_records import changed, document
 
 _hostile = st.text(max_size=40) | st.sampled_from(
@@ -169,7 +170,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._folder.cleanup()
 
 
-JSONFileMachine.TestCase.settings = settings(max_examples=120, stateful_step_count=25, deadline=None)
+JSONFileMachine.TestCase.settings = examples(40, stateful_step_count=25)
 TestJSONFile = JSONFileMachine.TestCase
 
 

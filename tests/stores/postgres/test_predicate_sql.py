@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.query.fields import (
@@ -39,6 +39,7 @@ from execution_history.stores.postgres.connections import Connections
 from execution_history.stores.postgres.predicate_sql import render
 from execution_history.stores.postgres.record_rows import stored_key
 from execution_history.stores.sql_fragments import fingerprint_number, fingerprint_text, of_columns
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents
 from tests.stores.postgres.filled import empty_history, fill
@@ -123,7 +124,7 @@ def history(postgres: PostgresServer) -> Iterator[Connections]:
 
 
 @given(records=st.lists(documents() | _odd_documents(), max_size=12), data=st.data())
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_a_row_fulfils_what_its_record_fulfils(
     history: Connections, records: list[Document], data: st.DataObject
 ) -> None:

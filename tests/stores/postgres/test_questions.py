@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
@@ -19,6 +19,7 @@ from execution_history.stores.postgres.groups import breakdown
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.select import keys_of, select
 from execution_history.stores.postgres.statistics import statistics
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import changed, document
@@ -68,7 +69,7 @@ def _arrived(records: Sequence[Document]) -> list[tuple[bytes, int]]:
     summaries=st.booleans(),
     limits=_LIMITS,
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_pages_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -103,7 +104,7 @@ def test_pages_are_those_of_the_specification(
     descending=st.booleans(),
     limits=st.sampled_from([Limits(few=-1, page=0, window=1, row=99.0, portion=2), Limits(few=30, portion=2)]),
 )
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 def test_a_rare_text_is_found_in_every_order(
     history: Connections,
     records: list[Document],
@@ -127,7 +128,7 @@ def test_a_rare_text_is_found_in_every_order(
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
     limits=_LIMITS,
 )
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(25)
 def test_counts_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -164,7 +165,7 @@ def test_counts_are_those_of_the_specification(
     ),
     summed=st.booleans(),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 def test_groups_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -202,7 +203,7 @@ def _without_percentiles(found: Any) -> Any:
 
 
 @given(records=_RECORDS, wanted=filters(), limit=st.integers(1, 30), limits=_LIMITS)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 def test_the_oldest_records_that_match_are_named(
     history: Connections, records: list[Document], wanted: RecordFilter, limit: int, limits: Limits
 ) -> None:

@@ -3,11 +3,12 @@
 from contextlib import ExitStack
 from typing import ClassVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 from hypothesis.stateful import rule, run_state_machine_as_test
 
 from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.stores.state_machine import StoreMachine
 
@@ -39,7 +40,7 @@ class PostgresMachine(StoreMachine):
 
 def test_both_always_agree(postgres: PostgresServer) -> None:
     """Over random calls."""
-    given = settings(max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+    given = examples(8, stateful_step_count=20, suppress_health_check=list(HealthCheck))
 
     class Machine(PostgresMachine):
         server = postgres

@@ -13,7 +13,7 @@ from typing import Any
 import apsw
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.errors import StoreBusy
@@ -25,6 +25,7 @@ from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
 from execution_history.stores.sqlite.index.text_writer import TextWriter
+from tests.examples import examples
 from tests.resting_index import LITTLE, fill, opened, resting
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document, ids
@@ -193,7 +194,7 @@ _STEPS = st.lists(
 
 
 @given(_STEPS)
-@settings(max_examples=60, deadline=None)
+@examples(25)
 def test_the_promise_of_reach_holds_at_any_moment(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """Every record from ``since`` on is found, as it is or to be tested anew; at the end every record."""
 

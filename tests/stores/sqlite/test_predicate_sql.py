@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.query.fields import EXECUTE_ID, FAILED_NODE, FINGERPRINT, HAS_OUTPUT, PINNED, STATE
@@ -29,6 +29,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sql_fragments import of_columns
 from execution_history.stores.sqlite.index.predicate_sql import STORED, render
+from tests.examples import examples
 from tests.sample_filters import BASE, HOUR, documents
 
 _ODD_NUMBERS = st.sampled_from([0, 1, -1, 5, 10, BASE, 2**63 - 1, -(2**63 - 1), 2**63, -(2**63), 2**70, 10**400])
@@ -98,7 +99,7 @@ def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
 
 
 @given(records=st.lists(documents() | _odd_documents(), max_size=12), data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(30)
 def test_a_row_fulfils_what_its_record_fulfils(
     tmp_path_factory: pytest.TempPathFactory, records: list[Document], data: st.DataObject
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.query.breakdown import BYS, BreakdownQuery
@@ -23,6 +23,7 @@ from execution_history.stores.memory import select
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.day_rollups import PricedDay
 from execution_history.stores.sqlite.index.limits import Limits
+from tests.examples import examples
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document
 from tests.stores.test_breakdown import untitled
@@ -61,7 +62,7 @@ def test_longer_durations_have_larger_buckets() -> None:
     counts_only=st.booleans(),
     figures_only=st.booleans(),
 )
-@settings(max_examples=80, deadline=None)
+@examples(25)
 def test_statistics_from_rollups_are_those_of_the_specification(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
@@ -109,7 +110,7 @@ def test_statistics_from_rollups_are_those_of_the_specification(
     sort=st.sampled_from(["runs", "p95", "cost"]),
     limits=st.sampled_from([(0, 1_000), (5, 1_000), (5, 12), (0, 4)]),
 )
-@settings(max_examples=150, deadline=None)
+@examples(50)
 def test_breakdowns_from_rollups_are_those_of_the_specification(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
@@ -184,7 +185,7 @@ WHERE cost IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         max_size=25,
     )
 )
-@settings(max_examples=60, deadline=None)
+@examples(25)
 def test_rollups_are_what_a_recount_gives(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """After any sequence of new records, changes, deletions and rebuilds, asked in between or not."""
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
@@ -20,6 +19,7 @@ from execution_history.stores.jsonfiles import json_file as json_file_module
 from execution_history.stores.jsonfiles import rebuild as rebuild_module
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
 from execution_history.stores.protocol import HistoryStore
+from tests.examples import examples
 from tests.sample_records import change, document, page_of
 from tests.stores.state_machine import IDS, TEXTS, TIMES, WORKFLOWS, StoreMachine
 
@@ -164,7 +164,7 @@ class CrowdedFilesMachine(EmbeddedMachine):
     sizes = replace(EmbeddedMachine.sizes, low_slack=2, front=2_000)
 
 
-EmbeddedMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+EmbeddedMachine.TestCase.settings = examples(12, stateful_step_count=20)
 TestEmbeddedStore = EmbeddedMachine.TestCase
-CrowdedFilesMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+CrowdedFilesMachine.TestCase.settings = examples(12, stateful_step_count=20)
 TestEmbeddedStoreWithCrowdedFiles = CrowdedFilesMachine.TestCase

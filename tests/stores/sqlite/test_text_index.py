@@ -7,7 +7,7 @@ from typing import Any
 
 import apsw
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
@@ -18,6 +18,7 @@ from execution_history.query.text.tokens import Tokens
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
 from execution_history.stores.sqlite.index.limits import Limits
+from tests.examples import examples
 from tests.postgres_server import PostgresServer
 from tests.sample_records import change, document
 from tests.stores_under_test import beside_specification
@@ -74,7 +75,6 @@ def _rows(connection: apsw.Connection, text: str) -> set[int]:
 
 
 @given(st.lists(_RECORDS, max_size=12), st.lists(_QUESTIONS, min_size=1, max_size=8))
-@settings(deadline=None)
 def test_the_index_finds_what_the_specification_finds(records: list[Any], questions: list[str]) -> None:
     """Nothing less and, after looking where it has to, nothing more."""
     connection, index = _database(), TextIndex()
@@ -169,7 +169,7 @@ def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: ap
     st.sampled_from(["create_time", "tokens"]),
     st.booleans(),
 )
-@settings(deadline=None, max_examples=40)
+@examples(20)
 def test_frequent_texts_are_found_along_the_order(
     tmp_path_factory: pytest.TempPathFactory,
     postgres: PostgresServer,

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from execution_history.clock import now_ms
@@ -20,6 +20,7 @@ from execution_history.records.summary import summary_of
 from execution_history.web.pages.run_row import line_of_run
 from execution_history.web.pages.run_view import not_again, run_view
 from execution_history.web.pages.viewer import viewer_of
+from tests.examples import examples
 from tests.sample_records import document
 from tests.web.pages.conftest import Site
 
@@ -37,7 +38,7 @@ _VIEWERS = [viewer_of({}, language, 10_000_000) for language in ("en", "zh")]
 
 
 @given(status=_STATUSES, metadata=st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, _JSON)) | _JSON)
-@settings(deadline=None, max_examples=200)
+@examples(60)
 def test_every_reader_takes_any_json(status: str, metadata: Any) -> None:
     """What has another type than its key counts as not there."""
     body = orjson.dumps(document("e").plain() | {"execute_status": status, "metadata": metadata})
