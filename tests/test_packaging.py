@@ -37,7 +37,7 @@ def test_the_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed() -
 def test_every_version_that_is_tested_is_allowed(name: str) -> None:
     """The pins name each dependency, those of the tools too, in a version that pyproject.toml allows."""
     pins = _pins(name)
-    tools = ("test", "dev", "release") if name == "constraints.txt" else ()
+    tools = ("test", "docs", "dev", "release") if name == "constraints.txt" else ()
     asked_for = _asked_for("parquet", "postgres", *tools)
     assert set() == asked_for.keys() - pins.keys()
     assert [] == [package for package, each in asked_for.items() if pins[package] not in each.specifier]
