@@ -48,3 +48,11 @@ def test_pins_are_names_and_versions_only(name: str) -> None:
     """No address of an index, no path."""
     lines = (_ROOT / name).read_text("utf-8").splitlines()
     assert [] == [line for line in lines if not re.fullmatch(r"#.*|[A-Za-z0-9_.-]+==[0-9a-z.]+", line)]
+
+
+@pytest.mark.parametrize("page", ["docs/install.md", "docs/zh/install.md"])
+def test_the_documentation_names_every_extra_of_users(page: str) -> None:
+    """Those that only people who work on the package need are not for it."""
+    extras = _PROJECT["optional-dependencies"].keys() - {"bench", "dev", "docs", "release", "test"}
+    named = re.findall(r"^\| `(\w+)` \|", (_ROOT / page).read_text("utf-8"), re.MULTILINE)
+    assert extras == set(named)
