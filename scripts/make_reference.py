@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 from unittest import mock
 
 from pydantic import BaseModel
@@ -21,7 +21,6 @@ from pydantic_core import PydanticUndefined
 
 import execution_history
 from execution_history import errors, web
-from execution_history.account_settings import AccountSettings
 from execution_history.application import open_application
 from execution_history.cli.app import COMMANDS, main
 from execution_history.records import encoding, metadata, record
@@ -98,14 +97,14 @@ def _help(words: Words, *command: str) -> tuple[str, ...]:
 
 
 def settings_page(words: Words) -> str:
-    """Return every setting with its default and what it is for."""
-    lines = [
-        f"# {words.titles['settings']}",
-        words.from_docstrings,
-        *_prose(inspect.getdoc(inspect.getmodule(Settings)) or ""),
-    ]
-    lines += ["", *_fields(Settings), "", "## Accounts", "", *_prose(inspect.getdoc(AccountSettings) or "")]
-    return "\n".join([*lines, "", *_fields(AccountSettings)])
+    """Return every setting with its default and what it is for, then those that are settings within one."""
+    lines = [f"# {words.titles['settings']}", words.from_docstrings]
+    lines += [*_prose(inspect.getdoc(inspect.getmodule(Settings)) or ""), "", *_fields(Settings)]
+    for name, field in Settings.model_fields.items():
+        for model in get_args(field.annotation):
+            if inspect.isclass(model) and issubclass(model, BaseModel):
+                lines += ["", f"## `{name}`", "", *_prose(inspect.getdoc(model) or ""), "", *_fields(model)]
+    return "\n".join(lines)
 
 
 def _fields(model: type[BaseModel]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
 from execution_history.stores import store_at
@@ -42,6 +43,7 @@ EVERY: dict[str, tuple[object, object]] = {
     "keep_alive_seconds": (90, 90),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
+    "backup": ({"to": "kept", "keep": 2}, BackupSettings(to="kept", keep=2)),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 
@@ -55,6 +57,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def as_toml(name: str, value: object) -> str:
     """One setting as a line of TOML."""
+    if isinstance(value, dict) and not any(isinstance(part, dict) for part in value.values()):
+        return f"[{name}]\n" + "\n".join(f"{key} = {orjson.dumps(part).decode()}" for key, part in value.items())
     if isinstance(value, dict):
         return "\n".join(
             f"[{name}.{key}]\n" + "\n".join(f"{k} = {orjson.dumps(v).decode()}" for k, v in part.items())

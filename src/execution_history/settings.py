@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pydantic import Field, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
@@ -27,6 +27,7 @@ from execution_history.account_settings import (
     find_account,
     missing_settings,
 )
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
 from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
 from execution_history.records.reading_limits import ReadingLimits
@@ -77,7 +78,8 @@ def _origin(value: str) -> str:
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
 
 
-_ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
+_NESTED: Final[dict[str, type[BaseModel]]] = {"accounts": AccountSettings, "backup": BackupSettings}
+"""The settings that have settings of their own."""
 
 
 class Settings(BaseSettings):
@@ -143,6 +145,8 @@ class Settings(BaseSettings):
     apart), ``currency`` and ``version``. Without this setting prices are set on the page, with ``prices set`` or over
     HTTP.
     """
+    backup: BackupSettings | None = None
+    """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     keep_alive_seconds: int = Field(default=75, ge=1)
@@ -258,7 +262,7 @@ def _refuse_unknown_variables() -> None:
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
             continue
         name = name.removeprefix(PREFIX.lower())
-        if name not in Settings.model_fields or (separator and name != "accounts"):
+        if name not in Settings.model_fields or (separator and name not in _NESTED):
             hint = _hint(name, lambda known: PREFIX + known.upper())
             raise SettingsError(
                 "There is no setting for the variable %(variable)s: %(hint)s.", variable=variable, hint=hint
@@ -271,6 +275,14 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
     if near:
         return Message("perhaps you meant %(near)s", near=shown(near[0]))
     return Message("there are %(names)s", names=", ".join(map(shown, sorted(Settings.model_fields))))
+
+
+def _hint_at_nested(setting: str) -> str:
+    """Return a hint at all settings within *setting*."""
+    names = ", ".join(_NESTED[setting].model_fields)
+    if setting == "accounts":
+        return Message("an account has %(account_keys)s", account_keys=names)
+    return Message("%(setting)s has %(names)s", setting=setting, names=names)
 
 
 def _add_default_account(settings: Settings) -> None:
@@ -314,9 +326,7 @@ def _sentence(error: ValidationError) -> str:
     named = [str(part) for part in fault["loc"] if isinstance(part, str)]
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
-        hint = (
-            _hint(path[0]) if len(path) == 1 else Message("an account has %(account_keys)s", account_keys=_ACCOUNT_KEYS)
-        )
+        hint = _hint(path[0]) if len(path) == 1 else _hint_at_nested(path[0])
         return Message("There is no setting %(names)s: %(hint)s.", names=quoted(".".join(path)), hint=hint)
     return Message(
         "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.",

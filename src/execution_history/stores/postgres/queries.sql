@@ -198,6 +198,9 @@ SELECT value, version FROM execution_history.registry WHERE kind = %s AND key = 
 SELECT key, value, version FROM execution_history.registry WHERE kind = %s AND key > %s AND value IS NOT NULL
 ORDER BY key LIMIT %s;
 
+-- name: kinds
+SELECT DISTINCT kind FROM execution_history.registry WHERE value IS NOT NULL;
+
 -- name: entry_version
 SELECT version, value IS NULL FROM execution_history.registry WHERE kind = %s AND key = %s;
 
@@ -328,6 +331,49 @@ FROM execution_history.executions WHERE workflow_id = %s AND execute_id = %s AND
 -- name: save_terms
 UPDATE execution_history.executions SET terms = %s::text::integer[]
 WHERE workflow_id = %s AND execute_id = %s AND version = %s AND terms IS NULL;
+
+-- verification.py
+
+-- name: server_state
+SELECT current_setting('server_version'), current_setting('max_connections')::integer,
+    (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'), pg_is_in_recovery();
+
+-- name: invalid_indexes
+SELECT c.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND NOT (i.indisvalid AND i.indisready) ORDER BY 1;
+
+-- name: checkable_indexes
+-- The B-trees that amcheck can read, and the schema in which that extension is; none without it.
+SELECT c.relname, c.oid::bigint, a.nspname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree'
+JOIN pg_catalog.pg_extension x ON x.extname = 'amcheck' JOIN pg_catalog.pg_namespace a ON a.oid = x.extnamespace
+WHERE n.nspname = %s AND c.relkind = 'i' AND i.indisvalid AND i.indisready ORDER BY 1;
+
+-- name: feed_reach
+-- The newest revision of the feed, and the newest that anything has.
+SELECT (SELECT revision FROM execution_history.feed), greatest(
+    (SELECT coalesce(max(revision), 0) FROM execution_history.changes),
+    (SELECT coalesce(max(version), 0) FROM execution_history.registry));
+
+-- name: raise_feed
+UPDATE execution_history.feed SET revision = greatest(revision, %s);
+
+-- name: total_counted
+SELECT coalesce(sum(running + success + failed + interrupted + other), 0)::bigint
+FROM execution_history.total_counters;
+
+-- name: all_documents
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions;
+
+-- name: all_times
+SELECT execute_id, create_time FROM execution_history.executions ORDER BY seq;
+
+-- name: count_missing_terms
+SELECT count(*) FROM (
+    SELECT 1 FROM execution_history.executions WHERE terms IS NULL AND status <> 0 LIMIT %s) s;
 
 -- tasks.py
 

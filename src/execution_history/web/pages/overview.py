@@ -9,8 +9,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.errors import Message
 from execution_history.history.overview import WINDOWS, Overview, OverviewQuery, Window, renamed, sorted_workflows
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.maintenance.backup.status import BackupStatus, PlannedBackups, current, statuses
+from execution_history.presentation.backup_notice import backup_problem
+from execution_history.presentation.formatting import clock
 from execution_history.query.model import PAGE_SECONDS
 from execution_history.recording.recorder import Recorder
 from execution_history.records.time_units import DAY_MS
@@ -43,11 +47,13 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
+        planned: the backups that this process makes.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
+    planned: PlannedBackups | None = None
     _last_runs: LastRuns = field(init=False)
     _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
@@ -66,6 +72,7 @@ class OverviewPages:
         """Render the overview, or the first steps where nothing is recorded yet."""
         viewer, state = viewer_for(request), overview_state(request)
         found = await self._overview(state.window, viewer)
+        backups = current(await statuses(self.service), self.planned)
         problems = [*self._health.problems, *self.recorder.problems()]
         unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
@@ -73,9 +80,10 @@ class OverviewPages:
             "overview": found,
             "behind": found.reach.revision < await self.service.revision(),
             "is_whole": found.is_whole and not problems and unrecorded_at is None,
-            "problems": problems,
+            "problems": [*problems, *self._problems_of(backups, viewer)],
             "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
+            "backups": [each for each in backups if each.last is not None],
             **self._failures(found, state, viewer),
             **await self._workflows(found, state, viewer),
             "base": str(request.base_url).rstrip("/"),
@@ -136,6 +144,16 @@ class OverviewPages:
             return await self.service.overview(asked, health=self._health)
 
         return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
+
+    def _problems_of(self, backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
+        """Return a sentence for each place whose last backup failed or is late."""
+        found = (
+            backup_problem(
+                each, lambda moment: clock(moment, viewer.zone), is_late=each.is_late(self.planned, viewer.now)
+            )
+            for each in backups
+        )
+        return [problem for problem in found if problem is not None]
 
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
