@@ -46,7 +46,15 @@ _MENU: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "postgresql.md",
         "*",
     ),
-    ("Operate", "运维"): ("deploy.md", "storage.md", "backup.md", "security.md", "upgrading.md", "citus.md"),
+    ("Operate", "运维"): (
+        "deploy.md",
+        "storage.md",
+        "backup.md",
+        "redaction.md",
+        "security.md",
+        "upgrading.md",
+        "citus.md",
+    ),
     ("Reference", "参考"): (*(f"{_REFERENCE}/{name}" for name in PAGES), "what-is-recorded.md", "performance.md"),
     ("Why", "原理"): ("architecture.md", _DECISIONS, "changelog.md", "contributing.md", "report.md"),
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
@@ -39,6 +39,9 @@ EVERY: dict[str, tuple[object, object]] = {
     "progress_interval_ms": (50, 50),
     "require_recording": (True, True),
     "lease_seconds": (1.0, 1.0),
+    "redaction": ([{"key": "phone*"}], [{"key": "phone*"}]),
+    "redaction_key": ("s", SecretStr("s")),
+    "recording": ([{"record": "summary"}], [{"record": "summary"}]),
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
     "currency": ("usd", "USD"),
