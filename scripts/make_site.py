@@ -49,6 +49,7 @@ _MENU: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("Operate", "运维"): (
         "deploy.md",
         "storage.md",
+        "retention.md",
         "backup.md",
         "redaction.md",
         "security.md",
