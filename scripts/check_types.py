@@ -5,8 +5,11 @@ Complete are the names that ``PUBLIC`` modules export, with all attributes, meth
 """
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 PACKAGE = "execution_history"
@@ -31,9 +34,16 @@ def public_names(python: str) -> set[str]:
 
 
 def symbols(python: str) -> list[dict[str, Any]]:
-    """Return what basedpyright says of each symbol of the package."""
-    command = ["basedpyright", "--pythonpath", python, "--verifytypes", PACKAGE, "--ignoreexternal", "--outputjson"]
-    checked = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    """Return what basedpyright says of each symbol of the package.
+
+    For this check it looks for packages where the first Python of the path has them, whatever ``--pythonpath`` names.
+    """
+    checker = shutil.which("basedpyright") or sys.exit("basedpyright is not on the path.")
+    command = [checker, "--verifytypes", PACKAGE, "--ignoreexternal", "--outputjson"]
+    path = os.pathsep.join((str(Path(python).absolute().parent), os.environ["PATH"]))
+    checked = subprocess.run(
+        command, env=os.environ | {"PATH": path}, capture_output=True, encoding="utf-8", check=False
+    )
     report = json.loads(checked.stdout)
     found: list[dict[str, Any]] = report["typeCompleteness"]["symbols"]
     if not found:

@@ -128,7 +128,11 @@ class Settings(BaseSettings):
     largest_recorded_bytes: int = Field(default=32 * 1024 * 1024, ge=1024 * 1024)
     """How many bytes of one run's answer are kept; the rest is passed on, and the record notes that it is cut."""
     record_limit_bytes: int = Field(default=LARGEST_RECORD, ge=LEAST_LIMIT)
-    """How many bytes of JSON a record has at most; the largest values of a larger one are cut, and it names them."""
+    """How many bytes of JSON a record has at most.
+
+    The largest values of a larger one are cut, and ``metadata.recording_is_cut`` says which; imports and foreign files
+    with a larger one are refused.
+    """
     import_memory_bytes: int = Field(default=ReadingLimits().memory, ge=16 * 1024 * 1024)
     """About how much memory a row of a dump, or the text around records, may take while it is imported."""
     import_temporary_bytes: int = Field(default=ReadingLimits().temporary, ge=1024 * 1024)
@@ -147,7 +151,12 @@ class Settings(BaseSettings):
     budget: Decimal | None = None
     """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
     prices: list[dict[str, Any]] = []
-    """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
+    """What 1,000 tokens cost, such as ``[{"input": 0.008, "output": 0.02}]``.
+
+    Where they differ a price has ``workflow``, ``account``, ``total`` (for runs that do not tell read and written
+    apart), ``currency`` and ``version``. Without this setting prices are set on the page, with ``prices set`` or over
+    HTTP.
+    """
     redaction: list[dict[str, Any]] = []
     """What is taken out of records, beside the built-in secrets: ``key``, ``path``, ``pattern`` or ``detector``."""
     redaction_key: SecretStr | None = Field(default=None, validate_default=True)

@@ -40,7 +40,7 @@ class Schedule:
         clock: Callable[[], int] = now_ms,
         first_seconds: float = _FIRST_SECONDS,
     ) -> None:
-        self.jobs = {job.name: job for job in jobs}
+        self.jobs: dict[str, Job] = {job.name: job for job in jobs}
         self._service, self._clock, self._first_seconds = service, clock, first_seconds
         self._delays = {name: random.random() * _JITTER for name in self.jobs}  # noqa: S311 - no secret
         self._tasks: list[asyncio.Task[None]] = []

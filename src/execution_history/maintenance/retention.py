@@ -69,8 +69,8 @@ class Retention:
         settings: RetentionSettings | None = None,
         clock: Callable[[], int] = now_ms,
     ) -> None:
-        self.settings = settings or RetentionSettings()
-        self.rule_book = RuleBook(service, self.settings.rules)
+        self.settings: RetentionSettings = settings or RetentionSettings()
+        self.rule_book: RuleBook = RuleBook(service, self.settings.rules)
         self._service, self._clock = service, clock
         self._running: set[asyncio.Task[JobRun]] = set()
 

@@ -92,7 +92,7 @@ class RunContents:
 
     def __init__(self, redactor: Redactor, rule: RecordingRule) -> None:
         self._redactor = redactor
-        self.rule = rule
+        self.rule: RecordingRule = rule
         self._known: dict[str, str] = {}
 
     def know(self, secrets: Iterable[str]) -> None:

@@ -92,8 +92,8 @@ class Redactor:
         self._detectors: dict[str, list[tuple[Detector, RedactionRule]]] = {"token": [], "at": [], "digits": []}
         for each in self.detectors:
             self._detectors[each[0].needs].append(each)
-        self.has_secret_names = self._secret_names is not None
-        self.has_personal = any(detector.is_personal for detector, _ in self.detectors)
+        self.has_secret_names: bool = self._secret_names is not None
+        self.has_personal: bool = any(detector.is_personal for detector, _ in self.detectors)
         self._walks_always = bool(self.patterns) or any(
             rule.action != "keep" for rule in (*self._named, *(rule for _, rule in self.paths))
         )
