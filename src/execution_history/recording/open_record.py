@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from execution_history.errors import quoted
+from execution_history.metrics import RUNS_ENDED
 from execution_history.recording.attempts import error_of
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.pending_writes import Step
@@ -135,6 +136,7 @@ class Recording:
             cleared = ("error_code", "error_message") if status == "success" else ()
         now, limit = self._recorder.clock(), self._recorder.record_limit
         change = RecordChange.of(now, status, metadata, fields=fields, cleared=cleared, largest=limit)
+        RUNS_ENDED.count(1, status or "running")
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
         return True
 
