@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import Field, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
@@ -52,6 +52,7 @@ _PROBLEMS: Final = {
     **dict.fromkeys(("list_type", "tuple_type"), N_("must be a list")),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), N_("must be an object")),
     "string_type": N_("must be text"),
+    "literal_error": N_("must be one of %(expected)s"),
 }
 """What a value must be, by pydantic's name of the error."""
 
@@ -136,6 +137,10 @@ class Settings(BaseSettings):
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
+    log_format: Literal["text", "json"] = "text"
+    """How a server writes its log: lines for people, or an object for each."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least level of the log's lines; those of libraries are warnings at least."""
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection to the server is kept open; clients use theirs again for a minute and longer."""
 
