@@ -13,6 +13,7 @@ from execution_history.web.api import health_router, history_router
 from execution_history.web.cross_origin import CrossOrigin
 from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
+from execution_history.web.observation import Observation
 from execution_history.web.openapi_docs import add_docs
 from execution_history.web.pages import add_pages
 from execution_history.web.security import Guard, SecurityHeaders
@@ -52,12 +53,14 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
     app.add_middleware(Gateway, application.upstream, application.recorder)
     app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
     app.add_middleware(CrossOrigin, settings.allowed_origins)
+    if not is_beside:  # the history's has observed it already
+        app.add_middleware(Observation)
     if application.demo is not None:
         app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
     app.include_router(history_router(*parts, limits=limits, names=application.names))
-    app.include_router(health_router(application.service, application.recorder, application.mirror))
+    app.include_router(health_router(application))
     add_docs(app)
 
     add_pages(app, application, is_beside=is_beside)

@@ -15,7 +15,7 @@ COOKIE: Final = "demo"
 IS_DEMO: Final = "execution_history.demo"
 """The key of a request's scope that says that the demo beside a history answers it."""
 
-_OWN: Final = ("/demo", "/healthz", "/readyz")
+_OWN: Final = ("/demo", "/healthz", "/readyz", "/metrics")
 """Paths that the history always answers."""
 
 
