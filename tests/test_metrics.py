@@ -1,6 +1,7 @@
 """The table of metrics: well-formed, documented, and free of cost where nobody asks."""
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 from execution_history.metrics import METRICS, Metric
 
 _ROOT = Path(__file__).parents[1]
-_UNITS = ("_total", "_seconds", "_bytes")
+_SERIES = ("_bucket", "_sum", "_count")
+_TARGET = {"job", "instance"}
+_SELECTOR = re.compile(r"(execution_history_\w+){([^}]*)}")
 
 
 def _script() -> ModuleType:
@@ -44,9 +47,65 @@ def test_a_metric_follows_the_conventions(metric: Metric) -> None:
     assert re.fullmatch(r"execution_history_[a-z0-9]+(_[a-z0-9]+)*", metric.name)
     assert (metric.kind == "counter") == metric.name.endswith("_total")
     assert metric.help_text.endswith(".")
-    assert not {"id", "workflow", "execute_id", "account", "path", "error", "user"} & set(metric.labels)
+    assert not {"id", "job", "instance", "workflow", "execute_id", "account", "path", "error", "user"} & set(
+        metric.labels
+    )
     assert list(metric.buckets) == sorted(set(metric.buckets))
     assert (metric.kind == "histogram") == bool(metric.buckets)
+
+
+_EXEMPT = {"execution_history_process_max_fds", "execution_history_process_virtual_memory_bytes"}
+"""Metrics that the dashboard does without."""
+
+
+def _expressions() -> list[str]:
+    dashboard = json.loads((_ROOT / "docs/grafana/execution-history.json").read_text("utf-8"))
+    return [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+
+
+def _known(name: str) -> Metric | None:
+    """The metric that a name in an expression is of; a histogram has three series."""
+    for metric in METRICS:
+        series = [metric.name + end for end in _SERIES] if metric.kind == "histogram" else [metric.name]
+        if name in series:
+            return metric
+    return None
+
+
+def test_the_dashboard_names_metrics_and_labels_that_there_are() -> None:
+    """Each expression; labels of the target are Prometheus's own."""
+    for expression in _expressions():
+        selected = _SELECTOR.findall(expression)
+        names = {name for name, _ in selected}
+        assert names == set(re.findall(r"execution_history_\w+", expression)), expression
+        known = [_known(name) for name in names]
+        labels = {label for metric in known if metric is not None for label in metric.labels} | _TARGET
+        used = {label for _, matchers in selected for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers)}
+        used |= {label.strip() for group in re.findall(r"by \(([^)]*)\)", expression) for label in group.split(",")}
+        assert names, expression
+        assert None not in known, expression
+        assert used <= labels | {"le"}, expression
+        assert expression.count("(") == expression.count(")")
+        is_rated = bool(re.search(r"\b(?:rate|increase)\(", expression))
+        assert is_rated == any(m.kind != "gauge" and "start_time" not in m.name for m in known if m), expression
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    """But for those that are exempt."""
+    shown = {metric.name for text in _expressions() for name, _ in _SELECTOR.findall(text) if (metric := _known(name))}
+    assert {metric.name for metric in METRICS} == shown | _EXEMPT
+
+
+def test_the_dashboard_has_legends_of_labels_that_its_expressions_keep() -> None:
+    """A legend of a label that was summed away shows nothing."""
+    dashboard = json.loads((_ROOT / "docs/grafana/execution-history.json").read_text("utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            kept = {
+                label.strip() for group in re.findall(r"by \(([^)]*)\)", target["expr"]) for label in group.split(",")
+            }
+            named = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
+            assert named <= kept | ({"instance"} if " by " not in target["expr"] else set()), target
 
 
 def test_no_name_stands_twice() -> None:

@@ -257,10 +257,12 @@ DISK_SIZE = Metric("disk_size_bytes", "gauge", "Bytes of the disk of the store's
 MIRROR_BEHIND = Metric("mirror_behind_seconds", "gauge", "How long ago the JSON files that follow were current.")
 MIRROR_LEFT = Metric("mirror_files_left", "gauge", "JSON files that follow and have to be made anew.")
 JOB_AT = Metric(
-    "job_last_run_timestamp_seconds", "gauge", "When the last run of a periodic job began, in any process.", ("job",)
+    "job_last_run_timestamp_seconds", "gauge", "When the last run of a periodic job began, in any process.", ("name",)
 )
-JOB_SECONDS = Metric("job_last_run_seconds", "gauge", "How long the last run of a job took that has ended.", ("job",))
-JOB_OK = Metric("job_last_run_success", "gauge", "Whether the last run of a job that has ended did its work.", ("job",))
+JOB_SECONDS = Metric("job_last_run_seconds", "gauge", "How long the last run of a job took that has ended.", ("name",))
+JOB_OK = Metric(
+    "job_last_run_success", "gauge", "Whether the last run of a job that has ended did its work.", ("name",)
+)
 
 READ: Final = (
     INFO,

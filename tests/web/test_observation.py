@@ -40,7 +40,7 @@ async def scraped(web: Served | Gateway) -> list[Value]:
     return [Value(each.name, each.labels, each.value) for family in families for each in family.samples]
 
 
-def total(values: list[Value], metric: metrics.Metric, suffix: str = "", **labels: str) -> float:
+def total(values: list[Value], metric: metrics.Metric, suffix: str = "", /, **labels: str) -> float:
     """The sum of the samples of a metric that have these labels."""
     return sum(
         each.value for each in values if each.name == metric.name + suffix and labels.items() <= each.labels.items()
@@ -113,8 +113,8 @@ async def test_metrics_of_jobs_are_those_of_their_last_runs(web: Served) -> None
     for name, does in (("backup", fail), ("prune", work)):
         await run_job(web.application.service, Job(name, 3600, does))
     found = await scraped(web)
-    assert [0, 1] == [total(found, metrics.JOB_OK, job=name) for name in ("backup", "prune")]
-    assert total(found, metrics.JOB_AT, job="prune") == pytest.approx(now_ms() / 1000, abs=60)
+    assert [0, 1] == [total(found, metrics.JOB_OK, name=name) for name in ("backup", "prune")]
+    assert total(found, metrics.JOB_AT, name="prune") == pytest.approx(now_ms() / 1000, abs=60)
     ready = await web.client.get("/readyz", headers={"accept-language": "zh"})
     assert (200, "warning") == (ready.status_code, ready.json()["checks"]["jobs"])
     [warning] = ready.json()["warnings"]
@@ -203,7 +203,7 @@ async def test_metrics_tell_how_requests_through_the_gateway_ended(tmp_path: Pat
         await gateway.client.get("/v1/workflows", headers={"x-execution-history-account": "nobody"})
         after = await scraped(gateway)
 
-    def gained(metric: metrics.Metric, suffix: str = "", **labels: str) -> float:
+    def gained(metric: metrics.Metric, suffix: str = "", /, **labels: str) -> float:
         return total(after, metric, suffix, **labels) - total(before, metric, suffix, **labels)
 
     assert 1 == gained(metrics.GATEWAY_REQUESTS, kind="run", outcome="answered")
