@@ -16,7 +16,7 @@ from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.errors import ExecutionHistoryError, StoreBusy
+from execution_history.errors import ExecutionHistoryError, SettingsError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
@@ -27,6 +27,7 @@ from execution_history.stores.opening import open_when_there
 
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
+    from execution_history.followers.traces import TraceFollower
     from execution_history.sandbox import Sandbox
 
 DATABASE_SECONDS: Final = 30
@@ -50,6 +51,7 @@ class Application:
     live: LiveFeed
     sandbox: "Sandbox | None"
     mirror: "MirrorFollower | None" = None
+    traces: "TraceFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
 
@@ -144,6 +146,7 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        traces = await _begin_traces(service, settings, stack) if serving and not demo else None
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -153,7 +156,19 @@ async def open_application(
         if serving and running is not None and not demo:
             _learn_names(names, stack)
         yield Application(
-            settings, service, recorder, upstream, runner, reconciler, names, live, running, mirror, beside, demo
+            settings,
+            service,
+            recorder,
+            upstream,
+            runner,
+            reconciler,
+            names,
+            live,
+            running,
+            mirror,
+            traces,
+            beside,
+            demo,
         )
 
 
@@ -164,6 +179,7 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
         "store": str(Path(folder) / "history"),
         "accounts": {},
         "mirror_folder": None,
+        "otel_endpoint": None,
         "sandbox_port": 0,
     }
     return settings.model_copy(update=changes)
@@ -236,6 +252,36 @@ async def _begin_mirror(
     await mirror.start()
     stack.push_async_callback(mirror.aclose)
     return mirror
+
+
+async def _begin_traces(
+    service: ExecutionHistoryService, settings: Settings, stack: AsyncExitStack
+) -> "TraceFollower | None":
+    """Begin to send finished runs as traces, if that is set, until *stack* ends.
+
+    Raises:
+        SettingsError: what that needs is not installed.
+    """
+    from execution_history.followers.trace_place import give_up  # noqa: PLC0415 - for servers only
+
+    if settings.otel_endpoint is None:
+        await give_up(service)
+        return None
+    try:
+        from execution_history.followers.traces import TraceFollower  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        if (error.name or "").startswith("execution_history"):
+            raise
+        raise SettingsError(
+            "Sending traces needs opentelemetry-proto, which cannot be loaded (%(reason)s): "
+            "pip install 'execution-history[otel]', or pip install '.[otel]' in a checkout.",
+            reason=str(error).partition("\n")[0].rstrip("."),
+        ) from None
+    headers = {name: value.get_secret_value() for name, value in settings.otel_headers.items()}
+    traces = TraceFollower(service, settings.otel_endpoint, headers=headers, has_contents=settings.otel_contents)
+    await traces.start()
+    stack.push_async_callback(traces.aclose)
+    return traces
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

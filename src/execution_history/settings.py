@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import Field, ValidationError, field_serializer, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
@@ -137,6 +137,12 @@ class Settings(BaseSettings):
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
+    otel_endpoint: str | None = None
+    """Where a server sends finished runs as OpenTelemetry traces, over HTTP, such as ``http://127.0.0.1:4318``."""
+    otel_headers: dict[str, SecretStr] = {}
+    """Headers for that, such as ``{"Authorization": "Bearer …"}``."""
+    otel_contents: bool = False
+    """Whether traces have inputs, outputs and messages; otherwise only times, counts, names and ids."""
     log_format: Literal["text", "json"] = "text"
     """How a server writes its log: lines for people, or an object for each."""
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
@@ -148,6 +154,13 @@ class Settings(BaseSettings):
     @classmethod
     def _are_origins(cls, values: list[str]) -> list[str]:
         return [_origin(value.strip().lower()) for value in values]
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", value):
+            raise InvalidInput("must be an address such as http://127.0.0.1:4318")
+        return value
 
     @field_validator("currency")
     @classmethod

@@ -47,6 +47,8 @@ def checks_of(application: Application) -> tuple[Check, ...]:
         found.append("disk")
     if application.mirror is not None:
         found.append("mirror")
+    if application.traces is not None:
+        found.append("otel")
     return tuple(found)
 
 
@@ -65,6 +67,8 @@ async def local_findings(application: Application) -> list[Finding]:
     found = [Finding("recorder", "warning", sentence) for sentence in application.recorder.problems()]
     if application.mirror is not None:
         found += [Finding("mirror", "warning", sentence) for sentence in application.mirror.problems()]
+    if application.traces is not None:
+        found += [Finding("otel", "warning", sentence) for sentence in application.traces.problems()]
     disk = await disk_of(application)
     if disk is not None and disk.is_nearly_full:
         sentence = Message(
