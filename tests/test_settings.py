@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
@@ -40,6 +40,11 @@ EVERY: dict[str, tuple[object, object]] = {
     "lease_seconds": (1.0, 1.0),
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
+    "otel_endpoint": ("http://collector:4318", "http://collector:4318"),
+    "otel_headers": ({"Authorization": "Bearer t"}, {"Authorization": SecretStr("Bearer t")}),
+    "otel_contents": (True, True),
+    "log_format": ("json", "json"),
+    "log_level": ("debug", "debug"),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
@@ -55,6 +60,8 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def as_toml(name: str, value: object) -> str:
     """One setting as a line of TOML."""
+    if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+        return f"[{name}]\n" + "\n".join(f"{key} = {orjson.dumps(part).decode()}" for key, part in value.items())
     if isinstance(value, dict):
         return "\n".join(
             f"[{name}.{key}]\n" + "\n".join(f"{k} = {orjson.dumps(v).decode()}" for k, v in part.items())

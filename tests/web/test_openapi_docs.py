@@ -54,7 +54,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/views"), ("post", "/coze/views"), ("patch", "/coze/views/{view_id}"),
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
-        ("get", "/healthz"), ("get", "/readyz"),
+        ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"),
         ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
     } == set(operations)  # fmt: skip
