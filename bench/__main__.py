@@ -27,6 +27,7 @@ from typing import Final
 from bench import documents
 from bench import fixture as fixtures
 from bench import postgres_large as large_database
+from bench.backup import BACKUP, backup
 from bench.commits import checked_out, commit_of, is_changed
 from bench.figures import Measure, Results, Sample, figures_of
 from bench.gateway import GATEWAY, gateway, install_mitmproxy
@@ -52,6 +53,7 @@ PARTS: Final[dict[str, _Part]] = {
     "pages": (PAGES, pages),
     "read": (READ, read),
     "transfer": (TRANSFER, transfer),
+    "backup": (BACKUP, backup),
     "start": (START, start),
     "postgres": (POSTGRES, postgres),
 }

@@ -24,8 +24,10 @@ _NAMED: Final = "it names its stores by itself"
 _LEFT_OUT: Final = {
     "tests/cli/test_app.py::test_the_store_is_chosen_by_option_or_variable": _NAMED,
     "tests/cli/test_app.py::test_what_is_wrong_is_one_sentence_and_a_code[arguments7-": _FILES,
+    "tests/cli/test_backup.py": _NAMED,
     "tests/cli/test_copy.py": _NAMED,
     "tests/cli/test_damage.py": _FILES,
+    "tests/cli/test_doctor.py": _FILES,
     "tests/cli/test_errors.py::test_a_store_that_cannot_be_used_is_one_sentence": _FILES,
     "tests/cli/test_errors.py::test_a_command_works_without_standard_streams": _SHELL,
     "tests/cli/test_errors.py::test_a_reader_who_leaves_ends_the_command_quietly": _SHELL,

@@ -8,6 +8,7 @@ import orjson
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
 from execution_history.stores import store_at
@@ -47,6 +48,7 @@ EVERY: dict[str, tuple[object, object]] = {
     "log_level": ("debug", "debug"),
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
+    "backup": ({"to": "kept", "keep": 2}, BackupSettings(to="kept", keep=2)),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 
@@ -60,7 +62,7 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def as_toml(name: str, value: object) -> str:
     """One setting as a line of TOML."""
-    if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+    if isinstance(value, dict) and not any(isinstance(part, dict) for part in value.values()):
         return f"[{name}]\n" + "\n".join(f"{key} = {orjson.dumps(part).decode()}" for key, part in value.items())
     if isinstance(value, dict):
         return "\n".join(
@@ -269,6 +271,8 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("BUDGET", "much", "The setting budget (variable EXECUTION_HISTORY_BUDGET) is wrong: it must be a number."),
+        ("BUDGET", "1e-30", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
+        ("BUDGET", "-1", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
         ("CURRENCY", "¥", "is wrong: it must be a name of 1 to 12 letters such as CNY or USD."),
         ("PRICES", '[{"input": 1}]', "must hold prices (The price of 1,000 tokens (output) is a number from 0"),
         ("PRICES", '[{"input": 1, "output": 1, "in": 1}]', "A price has no 'in': it has account, currency, input"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from pydantic import SecretStr
 
+from execution_history.backup_settings import BackupSettings
 from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
@@ -19,6 +20,9 @@ from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.errors import ExecutionHistoryError, SettingsError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.jobs.job import Job
+from execution_history.jobs.schedule import Schedule
+from execution_history.maintenance.check_job import check_jobs
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
@@ -28,6 +32,7 @@ from execution_history.stores.opening import open_when_there
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
     from execution_history.followers.traces import TraceFollower
+    from execution_history.maintenance.backup.status import PlannedBackups
     from execution_history.sandbox import Sandbox
 
 DATABASE_SECONDS: Final = 30
@@ -39,6 +44,7 @@ class Application:
     """The open parts of the program, as the command line and the web use them.
 
     ``demo`` opens the demo beside the history; there is none where the history is the demo itself (``is_demo``).
+    ``backups`` are those that this process makes by itself.
     """
 
     settings: Settings
@@ -54,6 +60,7 @@ class Application:
     traces: "TraceFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
+    backups: "PlannedBackups | None" = None
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
@@ -147,6 +154,8 @@ async def open_application(
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
         traces = await _begin_traces(service, settings, stack) if serving and not demo else None
+        if serving and not demo:
+            _begin_schedule(service, _jobs(service, settings), stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -155,20 +164,14 @@ async def open_application(
         names, live = UpstreamNames(service, upstream), service.live
         if serving and running is not None and not demo:
             _learn_names(names, stack)
+        parts = (service, recorder, upstream, runner, reconciler, names, live, running, mirror)
         yield Application(
             settings,
-            service,
-            recorder,
-            upstream,
-            runner,
-            reconciler,
-            names,
-            live,
-            running,
-            mirror,
-            traces,
-            beside,
-            demo,
+            *parts,
+            traces=traces,
+            demo=beside,
+            is_demo=demo,
+            backups=_planned_backups(settings.backup if serving and not demo else None),
         )
 
 
@@ -180,6 +183,7 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
         "accounts": {},
         "mirror_folder": None,
         "otel_endpoint": None,
+        "backup": None,
         "sandbox_port": 0,
     }
     return settings.model_copy(update=changes)
@@ -282,6 +286,36 @@ async def _begin_traces(
     await traces.start()
     stack.push_async_callback(traces.aclose)
     return traces
+
+
+def _jobs(service: ExecutionHistoryService, settings: Settings) -> Iterator[Job]:
+    """Yield what a server does periodically.
+
+    Raises:
+        SettingsError: the place of the backups is none, or what it needs is not installed.
+    """
+    yield from check_jobs(service)
+    if settings.backup is not None:
+        from execution_history.maintenance.backup.schedule import backup_job  # noqa: PLC0415 - only where it is planned
+
+        yield backup_job(service, settings.backup)
+
+
+def _begin_schedule(service: ExecutionHistoryService, jobs: Iterable[Job], stack: AsyncExitStack) -> Schedule:
+    """Begin to run *jobs* periodically, until *stack* ends."""
+    schedule = Schedule(service, jobs)
+    schedule.start()
+    stack.push_async_callback(schedule.aclose)
+    return schedule
+
+
+def _planned_backups(settings: BackupSettings | None) -> "PlannedBackups | None":
+    """Return the backups that *settings* plan."""
+    if settings is None:
+        return None
+    from execution_history.maintenance.backup.schedule import planned_by  # noqa: PLC0415 - only where they are planned
+
+    return planned_by(settings)
 
 
 def _quick_transport(connection: ConnectionSettings) -> httpx.AsyncBaseTransport:

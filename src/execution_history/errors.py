@@ -14,6 +14,9 @@
     ├── ViewNotFound (LookupError)     there is no such saved view
     ├── ViewChanged                    somebody else has changed the view meanwhile
     ├── ExportFailed                   the export cannot be written there
+    ├── BackupFailed                   a backup cannot be made, read or restored
+    │   ├── BackupNotFound (LookupError) there is no such backup
+    │   └── BackupDamaged              a backup is not what its manifest says: the message names the file
     ├── ExecutionExists                the execute id is taken in that workflow
     ├── IllegalTransition              a finished execution cannot change its ending
     ├── SettingsError                  a setting is wrong: the message names it
@@ -204,6 +207,18 @@ class ViewChanged(ExecutionHistoryError):
 
 class ExportFailed(ExecutionHistoryError):
     """An export could not be written to its destination, where nothing of it is left."""
+
+
+class BackupFailed(ExecutionHistoryError):
+    """A backup could not be made, read or restored; the message says what to do."""
+
+
+class BackupNotFound(BackupFailed, LookupError):
+    """There is no such backup, or none at all."""
+
+
+class BackupDamaged(BackupFailed):
+    """A backup is not what its manifest says; the message names the file."""
 
 
 class ExecutionExists(ExecutionHistoryError):

@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
@@ -27,8 +27,9 @@ from execution_history.account_settings import (
     find_account,
     missing_settings,
 )
+from execution_history.backup_settings import BackupSettings
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
-from execution_history.records.pricing import BUDGET_LIMIT, DEFAULT_CURRENCY, Price, Prices, currency_of
+from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import shown_store
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
@@ -78,7 +79,8 @@ def _origin(value: str) -> str:
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
 
 
-_ACCOUNT_KEYS: Final = ", ".join(AccountSettings.model_fields)
+_NESTED: Final[dict[str, type[BaseModel]]] = {"accounts": AccountSettings, "backup": BackupSettings}
+"""The settings that have settings of their own."""
 
 
 class Settings(BaseSettings):
@@ -131,10 +133,12 @@ class Settings(BaseSettings):
     """How long a recorder counts as alive after its last sign of life."""
     currency: str | None = None
     """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
-    budget: Decimal | None = Field(default=None, ge=0, le=BUDGET_LIMIT)
+    budget: Decimal | None = None
     """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
     prices: list[dict[str, Any]] = []
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
+    backup: BackupSettings | None = None
+    """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     otel_endpoint: str | None = None
@@ -169,6 +173,14 @@ class Settings(BaseSettings):
             return None if value is None else currency_of(value)
         except InvalidInput:
             raise InvalidInput("must be a name of 1 to 12 letters such as CNY or USD") from None
+
+    @field_validator("budget")
+    @classmethod
+    def _is_a_budget(cls, value: Decimal | None) -> Decimal | None:
+        try:
+            return None if value is None else budget_of(value)
+        except InvalidInput:
+            raise InvalidInput("must be 0 or from 0.000001 to 10¹²") from None
 
     @field_validator("prices")
     @classmethod
@@ -259,7 +271,7 @@ def _refuse_unknown_variables() -> None:
         if not name.startswith(PREFIX.lower()) or name == CONFIG_VARIABLE.lower():
             continue
         name = name.removeprefix(PREFIX.lower())
-        if name not in Settings.model_fields or (separator and name != "accounts"):
+        if name not in Settings.model_fields or (separator and name not in _NESTED):
             hint = _hint(name, lambda known: PREFIX + known.upper())
             raise SettingsError(
                 "There is no setting for the variable %(variable)s: %(hint)s.", variable=variable, hint=hint
@@ -272,6 +284,14 @@ def _hint(name: str, shown: Callable[[str], str] = str) -> str:
     if near:
         return Message("perhaps you meant %(near)s", near=shown(near[0]))
     return Message("there are %(names)s", names=", ".join(map(shown, sorted(Settings.model_fields))))
+
+
+def _hint_at_nested(setting: str) -> str:
+    """Return a hint at all settings within *setting*."""
+    names = ", ".join(_NESTED[setting].model_fields)
+    if setting == "accounts":
+        return Message("an account has %(account_keys)s", account_keys=names)
+    return Message("%(setting)s has %(names)s", setting=setting, names=names)
 
 
 def _add_default_account(settings: Settings) -> None:
@@ -315,9 +335,7 @@ def _sentence(error: ValidationError) -> str:
     named = [str(part) for part in fault["loc"] if isinstance(part, str)]
     variable = PREFIX + "__".join(named).upper()
     if fault["type"] == "extra_forbidden":
-        hint = (
-            _hint(path[0]) if len(path) == 1 else Message("an account has %(account_keys)s", account_keys=_ACCOUNT_KEYS)
-        )
+        hint = _hint(path[0]) if len(path) == 1 else _hint_at_nested(path[0])
         return Message("There is no setting %(names)s: %(hint)s.", names=quoted(".".join(path)), hint=hint)
     return Message(
         "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.",

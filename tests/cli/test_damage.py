@@ -40,7 +40,7 @@ def test_a_damaged_run_that_is_asked_for_is_one_sentence(
     answer = call(*words, *_STORE)
     assert (4, "", 1) == (answer.code, answer.out, len(answer.err.splitlines()))
     assert said in answer.err
-    assert "mkdir damaged" not in answer.err
+    assert "doctor" not in answer.err
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,21 @@ def test_a_budget_is_an_amount_or_none(call: Call, history: History) -> None:
         assert 2 == call("prices", *wrong, "--store", "history").code
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--input", "1"), "The option --input belongs to prices set."),
+        (("remove", "--workflow", "w", "--total", "1"), "The option --total belongs to prices set."),
+        (("budget", "9", "--account", "a"), "The option --account belongs to prices set, prices remove."),
+        (("--currency", "usd"), "The option --currency belongs to prices set, prices budget."),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused(call: Call, words: tuple[str, ...], sentence: str) -> None:
+    """And nothing is changed."""
+    said = call("prices", *words, "--store", "history")
+    assert (2, f"Error: {sentence}\n") == (said.code, said.err)
+
+
 def test_a_wrong_price_is_one_sentence(call: Call, history: History) -> None:
     """Nothing is written then."""
     history.keep()

@@ -11,6 +11,7 @@ from execution_history.history.answers import json_of
 from execution_history.history.overview import (
     SORTS,
     WINDOWS,
+    Count,
     Overview,
     OverviewQuery,
     WorkflowInWindow,
@@ -69,6 +70,28 @@ async def test_every_failure_of_the_window_is_in_a_group(service: ExecutionHisto
     week = await _overview(service, window="7d")
     assert (62, 63) == (week.failed.number, week.runs)
     assert (63, 64) == ((await _overview(service, window="30d")).failed.number, week.runs + 1)
+
+
+async def test_a_group_has_a_real_message_where_its_title_has_placeholders(service: ExecutionHistoryService) -> None:
+    """That of its newest run; charts' statistics have it too. A title without placeholders is the message."""
+    await service.merge([
+        *(_ended(f"e{n}", n * _HOUR, error_message=f"node '{n}' answered\n{500 + n}") for n in (1, 2)),
+        _ended("plain", _HOUR, error_message="a < b"), _ended("none", _HOUR),
+    ])  # fmt: skip
+    expected = {
+        "node <value> answered <n>": ("node '1' answered 501", "node '1' answered 501"),
+        "a < b": (None, "a < b"), "": (None, ""),
+    }  # fmt: skip
+    for groups in (
+        (await _overview(service)).failures, (await service.statistics(StatisticsQuery())).failures
+    ):  # fmt: skip
+        assert expected == {group.title: (group.example, group.message) for group in groups}
+
+
+async def test_pinned_runs_are_counted(service: ExecutionHistoryService) -> None:
+    """However old they are."""
+    await service.merge([_ended("old", 300 * _DAY, metadata={"pinned": True}), _ended("new", _HOUR)])
+    assert Count(1, is_exact=True) == (await _overview(service)).pinned
 
 
 async def test_a_kind_that_was_away_is_back(service: ExecutionHistoryService) -> None:

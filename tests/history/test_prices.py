@@ -107,6 +107,8 @@ async def test_a_budget_is_for_a_month_and_has_the_usual_currency(service: Execu
     assert (await service.set_budget("")).amount is None
     with pytest.raises(InvalidInput, match="not 'much'"):
         await service.set_budget("much")
+    with pytest.raises(InvalidInput, match=r"0 or a number from 0\.000001"):
+        await service.set_budget("1e-7")
     assert isinstance(service.store, MemoryStore)
     service.store.prices.budget = Decimal(9)
     assert Decimal(9) == (await service.price_list()).budget.amount
@@ -144,3 +146,22 @@ async def test_only_matching_runs_are_computed_again(service: ExecutionHistorySe
     await service.set_price({"workflow": "v", "input": 2, "output": 2})
     report = await service.reprice(RecordFilter(workflow_ids=("v",)))
     assert (1, 1, {"CNY": 4.0}) == (report.matched, report.changed, report.after)
+
+
+async def test_costs_are_computed_again_in_the_background(service: ExecutionHistoryService) -> None:
+    """It tells how far it is, and why it was stopped: by somebody, or when the history was closed."""
+    for _ in range(3):
+        await run(service)
+    await service.set_price({"input": 1, "output": 2})
+    prices, work = (await service.price_list()).in_force, service.recalculations
+    trial = await work.begin(RecordFilter(), prices, dry_run=True)
+    assert ("running", 3, trial) == (trial.state, trial.total, work.find(trial.id))
+    await work.wait(trial.id, 60)
+    assert ("done", 3, 3) == (trial.state, trial.report.matched, trial.report.changed)
+    assert (await service.reprice(RecordFilter(), dry_run=True)) == trial.report
+    stopped, closed = [await work.begin(RecordFilter(), prices) for _ in range(2)]
+    await work.stop(stopped.id)
+    await service.aclose()
+    for each in (stopped, closed):
+        assert ("stopped", "It was stopped before its end.") == (each.state, each.reason)
+    assert work.find("unknown") is None

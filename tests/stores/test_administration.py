@@ -76,6 +76,16 @@ async def test_an_entry_of_the_registry_is_kept_under_its_kind_and_key(store: Hi
     assert [] == await store.entries("rule")
 
 
+async def test_the_kinds_that_have_entries_are_listed(store: HistoryStore) -> None:
+    """In order; one whose last entry was removed is not among them."""
+    assert [] == await store.kinds()
+    for kind in ("view", "文" * 900, "price", "view"):
+        await store.put_entry(kind, "a", b"1")
+    await store.put_entry("gone", "a", b"1")
+    await store.drop_entry("gone", "a")
+    assert ["price", "view", "文" * 900] == await store.kinds()
+
+
 async def test_of_two_who_change_an_entry_one_succeeds(store: HistoryStore) -> None:
     """Whoever names a version that it does not have changes nothing."""
     first = await store.put_entry("name", "w", b'"one"', expected=0)
@@ -120,6 +130,13 @@ async def test_the_audit_log_keeps_who_did_what_in_order(store: HistoryStore) ->
     assert [f"delete {number}" for number in range(5)] == [line.action for line in [*lines, *rest]]
     assert {("ada", True)} == {(line.actor, line.at > 0) for line in lines}
     assert b'{"n":0}' == lines[0].details
+
+
+async def test_a_line_of_the_audit_log_that_is_restored_keeps_its_time(store: HistoryStore) -> None:
+    """And comes behind those that are there."""
+    await store.append_audit("ada", "now")
+    await store.append_audit("ada", "then", at=5)
+    assert [("now", False), ("then", True)] == [(line.action, line.at == 5) for line in await store.audit(0, 9)]
 
 
 async def test_a_lease_has_one_owner_until_it_ends(store: HistoryStore) -> None:

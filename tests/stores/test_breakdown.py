@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from execution_history.errors import InvalidQuery
-from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery
+from execution_history.query.breakdown import BYS, GROUP_SORTS, Breakdown, BreakdownQuery, By
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, StatisticsQuery
 from execution_history.records.record import Document
@@ -78,9 +78,18 @@ async def test_the_newest_runs_are_counted_whether_they_are_in_a_group_or_not() 
     bodies = [document(f"e{n}", now=BASE + n, metadata={"account": "a"} if n < 3 else {}).body for n in range(4)]
     runs = [(body, arrival) for arrival, body in enumerate(bodies)]
     query = BreakdownQuery(by="account")
-    found = [select.breakdown(query, runs, IndexReach(4, 4), most=most) for most in (1, 2, 5)]
+    found = [select.breakdown(query, runs, IndexReach(4, 4), most=most) for most in (1, 2, 4)]
     assert found[1] == select.breakdown(replace(query, most_runs=2), runs, IndexReach(4, 4))
     assert [([], 1), ([1], 2), ([3], None)] == [([g.figures.runs for g in each.groups], each.covers) for each in found]
+
+
+@pytest.mark.parametrize("by", ["account", "tag"])
+async def test_only_runs_that_are_left_out_make_it_say_how_many_were_counted(store: HistoryStore, by: By) -> None:
+    """A history of just as many runs as are counted has been counted as a whole."""
+    await _filled(store)
+    within = RecordFilter(workflow_ids=("w",))
+    found = [await store.breakdown(BreakdownQuery(filter=within, by=by, most_runs=most)) for most in (3, 4, 5)]
+    assert [3, None, None] == [each.covers for each in found]
 
 
 async def _filled(store: HistoryStore) -> None:

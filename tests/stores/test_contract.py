@@ -349,6 +349,19 @@ async def test_the_change_feed_brings_the_documents_where_they_are_asked_for(sto
     assert [None, None] == [entry.document for entry in await store.changes(0, 10)]
 
 
+async def test_the_change_feed_tells_in_which_order_records_came(store: HistoryStore) -> None:
+    """Also of those that have changed since; one that was deleted and created again came later."""
+    for name in ("a", "b", "c"):
+        await store.create(document(name))
+    await store.merge([document("d"), document("e")])
+    await store.update("w", "b", change(2_000))
+    await store.delete("w", "a")
+    await store.create(document("a"))
+    places = {each.execute_id: each.arrival for each in await store.changes(0, 100) if each.kind != "deleted"}
+    assert ["b", "c", "d", "e", "a"] == sorted(places, key=lambda name: places[name] or 0)
+    assert 5 == len({*places.values()} - {None})
+
+
 async def test_large_documents_make_an_answer_of_the_feed_shorter_and_nothing_is_left_out(store: HistoryStore) -> None:
     """Whoever goes on from the last revision gets the rest."""
     text = "x" * 3_000_000

@@ -21,7 +21,7 @@ from execution_history.transfer import Export, Progress, copy_history, export_to
 from tests.faulty_store import FaultyStore
 from tests.postgres_server import PostgresServer
 from tests.sample_records import change, changed, document
-from tests.stores_under_test import KINDS
+from tests.stores_under_test import KINDS, Clock
 from tests.transfer.histories import everything, fill
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +88,21 @@ async def test_a_copy_can_be_repeated_and_brings_what_is_new(pair: Pair) -> None
     await pair.source.update("w", "e0", change(9_000, metadata={"note": "later"}))
     third = await copy_history(*pair.services)
     assert (True, 1, 1) == (third.is_equal, third.added, third.replaced)
+
+
+async def test_a_history_whose_old_deletions_are_forgotten_is_copied(clock: Clock) -> None:
+    """However many changes there were before what was forgotten; the registry is copied as a whole."""
+    source = MemoryStore(clock=clock)
+    for number in range(6_000):
+        await source.create(document(f"e{number}"))
+    await source.put_entry("view", "mine", b"{}")
+    await source.delete("w", "e0")
+    clock.go_on(days=40)
+    await source.prune()
+    target = MemoryStore()
+    report = await copy_history(ExecutionHistoryService(source), ExecutionHistoryService(target))
+    assert (True, 5_999, 1) == (report.is_equal, report.added, report.entries)
+    assert await target.entry("view", "mine") is not None
 
 
 async def test_what_the_target_has_of_its_own_stays(pair: Pair) -> None:

@@ -35,6 +35,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     }
     history = "/coze/workflows/{workflow_id}/history"
     assert {
+        ("get", "/coze/doctor"), ("get", "/coze/backups"),
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
         ("post", "/coze/history/reprice"),
         ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
@@ -84,11 +85,12 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
+        "BackupFailureShape", "BackupShape", "BackupsAnswer", "LastBackupShape", "PlannedBackupsShape",
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "ChangesAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange",
         "ViewRequest", "ViewShape", "ViewsAnswer",
-        "BreakdownAnswer", "GroupAnswer", "TrendPoint",
+        "BreakdownAnswer", "GroupAnswer", "TrendPoint", "CheckAnswer", "DoctorAnswer", "FindingAnswer",
         "Count", "OpenRun", "OpenRunsAnswer", "OverviewAnswer", "WorkflowAnswer",
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",

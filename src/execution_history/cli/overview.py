@@ -15,7 +15,15 @@ from execution_history.cli.workflow_text import name_and_id
 from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import json_of
-from execution_history.history.overview import OpenRun, Overview, OverviewQuery, Window, WorkflowInWindow, WorkflowSort
+from execution_history.history.overview import (
+    Count,
+    OpenRun,
+    Overview,
+    OverviewQuery,
+    Window,
+    WorkflowInWindow,
+    WorkflowSort,
+)
 from execution_history.presentation.formatting import duration, grouped, one_line, percent, short_id, sums
 from execution_history.presentation.phrases import FAILURE_STATES, ago, failures_sentence
 from execution_history.presentation.time_zone import local_zone_name
@@ -120,7 +128,7 @@ def _failure_cells(session: Session, group: FailureGroup, workflow: WorkflowInWi
 
 def _what_failed(session: Session, group: FailureGroup) -> str:
     """Return the node of a group of failures, what they are called and their code, as far as these are known."""
-    title = one_line(group.title, 200) or session.translate("failure without a message")
+    title = one_line(group.message, 200) or session.translate("failure without a message")
     code = f" ({one_line(group.error_code, 40)})" if group.error_code and group.error_code not in title else ""
     node = f"{one_line(group.failed_node, 40)}: " if group.failed_node else ""
     return f"{node}{title}{code}"
@@ -136,10 +144,11 @@ def _show_open(session: Session, found: Overview) -> None:
         ("running", _("Running now"), found.running),
     ):
         if some.runs:
-            (shape, colour), total = shape_of(status), some.total
-            count = grouped(total.number) if total.is_exact else _("at least %(num)s", num=grouped(total.number))
+            shape, colour = shape_of(status)
             newest = _run_text(some.runs[0], names)
-            rows.append([Cell(f"{shape} {name}", colour), Cell(count, right=True), Cell(newest, "dim")])
+            rows.append([Cell(f"{shape} {name}", colour), _count_cell(session, some.total), Cell(newest, "dim")])
+    if found.pinned.number:
+        rows.append([Cell(f"★ {_('Pinned')}"), _count_cell(session, found.pinned), Cell("")])
     if rows:
         session.output.answer()
         session.output.lines(aligned(rows), are_cut=True)
@@ -153,6 +162,11 @@ def _show_open(session: Session, found: Overview) -> None:
         )
     for problem in found.problems:
         session.output.answer(_.message(problem), style="red")
+
+
+def _count_cell(session: Session, count: Count) -> Cell:
+    number = grouped(count.number)
+    return Cell(number if count.is_exact else session.translate("at least %(num)s", num=number), right=True)
 
 
 def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:

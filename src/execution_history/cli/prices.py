@@ -1,6 +1,6 @@
 """The commands ``prices`` and ``reprice``: what tokens cost, and costs computed again."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -32,6 +32,16 @@ _Total = Annotated[
 ]
 
 
+_BELONG_TO: Final = {
+    "workflow": ("set", "remove"),
+    "account": ("set", "remove"),
+    "input": ("set",),
+    "output": ("set",),
+    "total": ("set",),
+    "currency": ("set", "budget"),
+}
+
+
 @command()
 async def prices(
     session: Session,
@@ -57,6 +67,7 @@ async def prices(
         )
     values = {"workflow": workflow, "account": account, "input": read, "output": written, "total": total,
               "currency": currency}  # fmt: skip
+    _check_options(action, values)
     async with _opened(session, makes=action in ("set", "budget")) as service:
         if action == "set":
             await service.set_price({name: value for name, value in values.items() if value is not None})
@@ -75,6 +86,21 @@ async def prices(
     else:
         _show(session, known, names)
     return ExitCode.SUCCESS
+
+
+def _check_options(action: str | None, values: Mapping[str, str | None]) -> None:
+    """Check that each option in *values* that is given means something for the *action*.
+
+    Raises:
+        CommandFailed: one would be ignored.
+    """
+    for name, value in values.items():
+        if value not in (None, EVERY) and action not in _BELONG_TO[name]:
+            raise CommandFailed(
+                "The option %(option)s belongs to %(calls)s.",
+                option=f"--{name}",
+                calls=", ".join(f"prices {each}" for each in _BELONG_TO[name]),
+            )
 
 
 @command()

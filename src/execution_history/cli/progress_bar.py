@@ -1,7 +1,7 @@
 """The progress of a long command, as a bar on a terminal."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,12 @@ class ProgressBar:
         """Show how many runs a change has reached."""
         done = change.reached
         self._update(change_sentence(self._session.translate, change), max(change.total, done), done)
+
+    def of_check(self, title: str) -> Callable[[int, int], None]:
+        """Return what shows the progress of a check called *title*, from any thread."""
+        description = self._session.translate(title)
+        self._update(description, None, 0)
+        return lambda done, total: self._update(description, total, done)
 
     def of_index(self, reach: IndexReach) -> None:
         """Show how far the index has come, from any thread; never less than before, though texts follow the rows."""

@@ -70,10 +70,12 @@ def code_of(error: errors.ExecutionHistoryError) -> ExitCode:
     match error:
         case errors.StoreError():
             return ExitCode.STORE_TROUBLE
-        case errors.ExportFailed():
-            return ExitCode.FAULT
-        case errors.ExecutionNotFound() | errors.ViewNotFound():
+        case errors.ExecutionNotFound() | errors.ViewNotFound() | errors.BackupNotFound():
             return ExitCode.NOT_FOUND
+        case errors.BackupDamaged():
+            return ExitCode.SOME_REFUSED
+        case errors.ExportFailed() | errors.BackupFailed():
+            return ExitCode.FAULT
     return ExitCode.WRONG_CALL
 
 
@@ -166,9 +168,8 @@ class Session:
             case errors.StoreDamaged() if self._has_folder() and not isinstance(error, errors.RecordDamaged):
                 code = code_of(error)
                 message = Message(
-                    "%(problem)s To do that, stop every program that uses the folder, then run there: "
-                    "mkdir damaged && mv history.db* damaged/",
-                    problem=error.message,
+                    "The database of this history is damaged. Stop every program that uses it, then run: %(command)s",
+                    command=self.command("doctor", "--repair"),
                 )
             case errors.ExecutionHistoryError():
                 code, message = code_of(error), error.message
@@ -189,7 +190,8 @@ class Session:
     def _has_folder(self) -> bool:
         from execution_history.stores.factory import place_named  # noqa: PLC0415 - `--help` and completion need none
 
-        return place_named(self.settings().store).folder is not None
+        folder = place_named(self.settings().store).folder
+        return folder is not None and not folder.is_file()  # which is an archive
 
 
 def turn_on_garbage_collection() -> None:

@@ -143,4 +143,4 @@ def _show_failures(session: Session, failures: Sequence[FailureGroup], zone: Zon
 def _title(session: Session, group: FailureGroup) -> Cell:
     code = "" if group.error_code is None else f" ({one_line(group.error_code, 40)})"
     mark = session.translate("new: ") if group.is_new else ""
-    return Cell(f"{mark}{one_line(group.title, 120)}{code}", "red" if group.is_new else "")
+    return Cell(f"{mark}{one_line(group.message, 120)}{code}", "red" if group.is_new else "")

@@ -1,14 +1,17 @@
 """Costs computed again, with the prices that hold now: only when somebody asks for it."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from execution_history.errors import N_, ExecutionHistoryError, message_of
 from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
+from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.records.metadata import COST
 from execution_history.records.partial import outline_of
 from execution_history.records.pricing import BUDGET_LIMIT, KeptCost, Prices, amount_of, cost_at
@@ -17,6 +20,8 @@ from execution_history.stores.protocol import HistoryStore
 
 _PRICED: Final = frozenset(STATUSES) - {"running"}
 _WRITTEN_AT_ONCE: Final = 64
+_MOST_KEPT: Final = 20
+_STOPPED: Final = N_("It was stopped before its end.")
 
 
 @dataclass(slots=True)
@@ -46,15 +51,17 @@ class RepriceReport:
 
 
 async def reprice(
-    store: HistoryStore, record_filter: RecordFilter, prices: Prices, *, clock: Callable[[], int], dry_run: bool
-) -> RepriceReport:
-    """Compute again what the matching runs cost; see :meth:`~execution_history.history.prices.HistoryPricing.reprice`.
+    store: HistoryStore, record_filter: RecordFilter, prices: Prices, report: RepriceReport, *, clock: Callable[[], int]
+) -> None:
+    """Compute again what the matching runs cost, and keep in *report* how far it is; batch by batch.
+
+    See :meth:`~execution_history.history.prices.HistoryPricing.reprice`.
 
     Raises:
         InvalidQuery: the filter is not possible.
         StoreError: a run could not be read or written; the call can be repeated.
     """
-    report, before, after = RepriceReport(is_dry=dry_run), _Sums(), _Sums()
+    before, after = _Sums(), _Sums()
     async for batch in selected(store, record_filter, descending=False):
         changes: list[_Change] = []
         for record in map(outline_of, batch.documents):
@@ -67,9 +74,97 @@ async def reprice(
             after.add(new or old)
             if new is not None and new != old:
                 changes.append((record["workflow_id"], record["execute_id"], COST.raw(record), new))
-        report.changed += len(changes) if dry_run else await _keep(store, changes, clock)
-    report.before, report.after = before.by_currency(), after.by_currency()
-    return report
+        report.changed += len(changes) if report.is_dry else await _keep(store, changes, clock)
+        report.before, report.after = before.by_currency(), after.by_currency()
+
+
+@dataclass(slots=True)
+class Recalculation:
+    """Costs that are computed again in the background, as far as that has come.
+
+    Attributes:
+        id: its name.
+        report: what has become of the runs so far.
+        total: how many runs match, at least.
+        state: ``running``; ``done``; ``stopped`` before its end.
+        reason: why it was stopped.
+    """
+
+    id: str
+    report: RepriceReport
+    total: int
+    state: Literal["running", "done", "stopped"] = "running"
+    reason: str | None = None
+
+
+class Recalculations:
+    """Computes costs again in the background of this process; the last ones are known until it ends.
+
+    Args:
+        store: the history.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
+        self._store, self._clock = store, clock
+        self._known: dict[str, Recalculation] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def begin(self, record_filter: RecordFilter, prices: Prices, *, dry_run: bool = False) -> Recalculation:
+        """Begin to compute again what the matching runs cost; with *dry_run* nothing is written.
+
+        Raises:
+            InvalidQuery: the filter is not possible.
+            StoreError: the store could not be read.
+        """
+        await self._store.open()
+        query = RecordQuery(filter=record_filter, size=1, summaries=True, wait_seconds=PAGE_SECONDS)
+        total = (await self._store.select(query)).total
+        begun = Recalculation(secrets.token_urlsafe(9), RepriceReport(is_dry=dry_run), total)
+        self._known[begun.id] = begun
+        for known in list(self._known)[:-_MOST_KEPT]:
+            if known not in self._tasks:
+                del self._known[known]
+        task = self._tasks[begun.id] = asyncio.create_task(self._perform(begun, record_filter, prices))
+        task.add_done_callback(lambda _: self._tasks.pop(begun.id, None))
+        return begun
+
+    def find(self, recalculation_id: str) -> Recalculation | None:
+        """Return one as far as it has come; ``None`` for one that this process does not know."""
+        return self._known.get(recalculation_id)
+
+    async def wait(self, recalculation_id: str, seconds: float) -> None:
+        """Return when one is over, or after so many *seconds*."""
+        task = self._tasks.get(recalculation_id)
+        if task is not None:
+            await asyncio.wait((task,), timeout=seconds)
+
+    async def stop(self, recalculation_id: str) -> None:
+        """End one; runs that it has changed stay so. Return when it has ended."""
+        task = self._tasks.get(recalculation_id)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+            known = self._known[recalculation_id]
+            if known.state == "running":  # it had not even begun
+                known.state, known.reason = "stopped", _STOPPED
+
+    async def aclose(self) -> None:
+        """End all that this event loop carries out, and return when they have ended."""
+        loop = asyncio.get_running_loop()
+        for name in [name for name, task in self._tasks.items() if task.get_loop() is loop]:
+            await self.stop(name)
+
+    async def _perform(self, begun: Recalculation, record_filter: RecordFilter, prices: Prices) -> None:
+        try:
+            await reprice(self._store, record_filter, prices, begun.report, clock=self._clock)
+        except ExecutionHistoryError as error:
+            begun.state, begun.reason = "stopped", message_of(error)
+        except BaseException:
+            begun.state, begun.reason = "stopped", _STOPPED
+            raise
+        else:
+            begun.state = "done"
 
 
 _Change = tuple[str, str, Any, KeptCost]

@@ -140,6 +140,7 @@ class Overview:
         waiting: runs of the last seven days that were interrupted by a question, or without an error.
         running: the runs that go on.
         expiring: how many unsuccessful runs have a debug page at Coze that expires within a day.
+        pinned: how many runs people have pinned, however old.
         problems: a sentence for each reason that runs cannot be recorded or read now.
         reach: how much of the history the answer covers.
         percentiles_are_exact: whether durations come from the runs themselves rather than from histograms.
@@ -158,6 +159,7 @@ class Overview:
     waiting: OpenRuns
     running: OpenRuns
     expiring: Count
+    pinned: Count
     problems: Sequence[str]
     reach: IndexReach
     percentiles_are_exact: bool

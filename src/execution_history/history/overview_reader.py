@@ -78,10 +78,12 @@ async def overview_of(
     by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
     found = await service.breakdown(replace(by_workflow, wait_seconds=wait.seconds))
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
+    pins = RecordQuery(filter=RecordFilter(pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
+    pinned = await service.select(pins)
     workflows = _every_workflow(await service.workflow_summaries(), found, await service.names())
     health = await service.health() if health is None else health
     counted = sum(group.count for group in failed.failures)
-    reach = least_reach([failed.reach, found.reach, *reaches])
+    reach = least_reach([failed.reach, found.reach, pinned.reach, *reaches])
     return Overview(
         window=query.window,
         since=max(0, now - length),
@@ -97,6 +99,7 @@ async def overview_of(
         waiting=waiting,
         running=running,
         expiring=expiring,
+        pinned=Count(pinned.total, pinned.total_is_exact and pinned.reach.is_complete),
         problems=health.problems,
         reach=reach,
         percentiles_are_exact=found.percentiles_are_exact,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from execution_history.errors import InvalidInput, PriceChanged, quoted
+from execution_history.errors import InvalidInput, PriceChanged
 from execution_history.history.registry import change_entry
 from execution_history.history.run_lookup import RunLookup
 from execution_history.query.fields import RecordFilter
@@ -25,6 +25,7 @@ from execution_history.records.pricing import (
     PriceBook,
     Prices,
     amount_of,
+    budget_of,
     currency_of,
     current_price,
     entry_key,
@@ -37,7 +38,7 @@ from execution_history.stores.capabilities import Priced
 from execution_history.stores.protocol import HistoryStore
 
 if TYPE_CHECKING:
-    from execution_history.history.cost_recalculation import RepriceReport
+    from execution_history.history.cost_recalculation import Recalculations, RepriceReport
 
 _BUDGET: Final = ("budget", "month")
 
@@ -109,6 +110,8 @@ class PriceList:
 
 class HistoryPricing(RunLookup):
     """The part of a history that knows what runs cost; the first call opens the store."""
+
+    _recalculations: "Recalculations | None" = None
 
     async def price_list(self) -> PriceList:
         """Return all prices, the general ones first, and the budget.
@@ -191,9 +194,7 @@ class HistoryPricing(RunLookup):
         store = await self._opened()
         book, entry = book_of(store), await store.entry(*_BUDGET)
         before = _budget(book, entry)
-        found = None if amount in (None, "") else amount_of(amount, Decimal(BUDGET_LIMIT))
-        if found is None and amount not in (None, ""):
-            raise InvalidInput("A budget is a number from 0 to 10¹², not %(value)s.", value=quoted(amount))
+        found = None if amount in (None, "") else budget_of(amount)
         name = before.currency if currency in (None, "") else currency_of(currency)
         if before.is_fixed or (book.currency is not None and name != book.currency):
             raise InvalidInput("The budget and its currency are in the settings: change them there.")
@@ -211,11 +212,21 @@ class HistoryPricing(RunLookup):
             InvalidQuery: the filter is not possible.
             StoreError: a run could not be read or written; the call can be repeated.
         """
-        from execution_history.history.cost_recalculation import reprice  # noqa: PLC0415 - only who counts again waits
+        from execution_history.history.cost_recalculation import RepriceReport, reprice  # noqa: PLC0415 - only who counts again waits
 
-        prices = (await self.price_list()).in_force
+        report, prices = RepriceReport(is_dry=dry_run), (await self.price_list()).in_force
         record_filter = await self.with_workflow_ids(record_filter)
-        return await reprice(await self._opened(), record_filter, prices, clock=self._clock, dry_run=dry_run)
+        await reprice(await self._opened(), record_filter, prices, report, clock=self._clock)
+        return report
+
+    @property
+    def recalculations(self) -> "Recalculations":
+        """Return what does the same in the background, and tells how far it is."""
+        if self._recalculations is None:
+            from execution_history.history.cost_recalculation import Recalculations  # noqa: PLC0415 - as above
+
+            self._recalculations = Recalculations(self.store, self._clock)
+        return self._recalculations
 
     async def _changeable(self) -> HistoryStore:
         store = await self._opened()

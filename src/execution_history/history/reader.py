@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 import orjson
 
 from execution_history.errors import InvalidInput, InvalidPage, quoted
+from execution_history.history.failure_examples import with_examples
 from execution_history.history.failure_states import with_known_states
 from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
@@ -175,7 +176,8 @@ class HistoryReading(WorkflowLookup):
         query = replace(query, filter=await self.with_workflow_ids(query.filter), now=now)
         store = await self._opened()
         with READ_SECONDS.timed("statistics"):
-            return await with_known_states(await store.statistics(query), query, store.select)
+            found = await with_examples(await store.statistics(query), store.get_many)
+            return await with_known_states(found, query, store.select)
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the figures by workflow, node, account and so on of the records that match *query*; see its fields.

@@ -4,14 +4,15 @@ A follower keeps its place in the change feed under a name, and a lease of the s
 its work (:mod:`execution_history.stores.administration`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from execution_history.history.reader import HistoryReading
 from execution_history.metrics import READ_SECONDS
 from execution_history.query.model import RecordKey
-from execution_history.stores.administration import Entry, EntryName
+from execution_history.records.record import Document
+from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.capabilities import Bin, Located, Watched
-from execution_history.stores.protocol import Change, FoundRecords
+from execution_history.stores.protocol import Change, FoundRecords, MergeReport
 
 
 class HistoryReplication(HistoryReading):
@@ -53,16 +54,53 @@ class HistoryReplication(HistoryReading):
         """
         return await (await self._opened()).entry(*name)
 
+    async def registry(self) -> list[Entry]:
+        """Return all entries of the registry, in the order of their kinds and keys.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        store = await self._opened()
+        return [entry for kind in await store.kinds() for entry in await store.entries(kind)]
+
     async def entries(self, kind: str) -> list[Entry]:
-        """Return the entries of the registry of one kind, in the order of their keys.
+        """Return the entries of a kind, in the order of their keys.
 
         Raises:
             StoreError: the store could not be read.
         """
         return await (await self._opened()).entries(kind)
 
-    async def put_entry(self, name: EntryName, value: bytes, *, expected: int) -> Entry | None:
-        """Store *value* in the registry if the entry has the version *expected* (0: none); ``None`` where it has not.
+    async def audit(self, after: int, limit: int) -> list[AuditEntry]:
+        """Return at most *limit* lines of the audit log after the number *after*, in their order.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return await (await self._opened()).audit(after, limit)
+
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
+        """Add a line to the audit log, one that is restored with its time (ms); return its number.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        return await (await self._opened()).append_audit(actor, action, details, at=at)
+
+    async def take_over(self, documents: Iterable[Document]) -> MergeReport:
+        """Merge records as :meth:`~execution_history.history.service.ExecutionHistoryService.merge` does, and no more.
+
+        Nothing is learned from them, as the registry comes from the same place; what follows is not flushed.
+
+        Raises:
+            StoreError: the records could not be written.
+        """
+        return await (await self._opened()).merge(documents, settle=False)
+
+    async def put_entry(self, name: EntryName, value: bytes, *, expected: int | None) -> Entry | None:
+        """Store *value* in the registry if the entry has the version *expected* (0: none; ``None``: any).
+
+        Return the entry; ``None`` where it has another version.
 
         Raises:
             StoreError: it could not be written.

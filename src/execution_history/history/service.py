@@ -98,8 +98,9 @@ class ExecutionHistoryService(HistoryAnalysis):
 
         A second call does nothing.
         """
-        if self._bulk is not None:
-            await self._bulk.aclose()
+        for each in (self._bulk, self._recalculations):
+            if each is not None:
+                await each.aclose()
         feed = self._feeds.pop(asyncio.get_running_loop(), None)
         if feed is not None:
             await feed.aclose()

@@ -8,6 +8,19 @@ from execution_history.presentation.formatting import sums
 from execution_history.presentation.translator import Translator
 
 
+class _Recalculation(Protocol):
+    """What :mod:`execution_history.history.cost_recalculation` carries out in the background."""
+
+    @property
+    def report(self) -> "_Report": ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
 class _Report(Protocol):
     """The outcome that :mod:`execution_history.history.cost_recalculation` defines."""
 
@@ -23,6 +36,19 @@ class _Report(Protocol):
     def after(self) -> Mapping[str, float]: ...
     @property
     def is_dry(self) -> bool: ...
+
+
+def recalculation_sentence(_: Translator, recalculation: _Recalculation, number: Callable[[int], str]) -> str:
+    """Return how far costs that are computed again in the background are, or what has become of them."""
+    report = recalculation.report
+    if recalculation.state == "running":
+        sentence = N_("Recalculating costs: %(done)s of %(total)s runs.")
+        if report.is_dry:
+            sentence = N_("Calculating what would change: %(done)s of %(total)s runs.")
+        total = max(report.matched, recalculation.total)
+        return _(sentence, done=number(report.matched), total=number(total))
+    told = reprice_sentence(_, report, number)
+    return told if recalculation.reason is None else f"{_.message(recalculation.reason)} {told}"
 
 
 def reprice_sentence(_: Translator, report: _Report, number: Callable[[int], str]) -> str:

@@ -135,7 +135,7 @@ def breakdown_of(
     edges = bucket_edges(min(times), max(times), query.bucket, zone) if times and query.bucket else []
     is_rolled = bool(times) and _may_roll_up(query, min(times))
     most = _most(query, most)
-    covers = most if len(runs) >= most and not is_rolled else None
+    covers = most if len(runs) > most and not is_rolled else None
     is_rolled = is_rolled and len(runs) > exact_runs
     if covers is not None:
         runs = sorted(runs, key=lambda run: (run.facts.create_time, run.arrival))[-most:]
@@ -265,8 +265,8 @@ def _by_rows(
         found, total = yield from _rolled_groups(query, first, last, edges)
     else:
         limit = exact_runs if may_roll_up else _most(query, most)
-        counted, number = yield steps.GroupRows(first, last, edges, limit, query.by)
-        covers = number if number >= limit and not may_roll_up else None
+        counted, has_more = yield steps.GroupRows(first, last, edges, limit, query.by)
+        covers = limit if has_more and not may_roll_up else None
         found, total = [each.group(edges) for each in counted], len(counted)
     return Breakdown(
         groups=_shown(query, found),
@@ -306,5 +306,5 @@ def _documents_of(reading: Reading, most: int) -> steps.Steps[tuple[list[Groupab
         rows, end = yield steps.Portion(end)
         found = yield from reading.read_all(rows)
         runs += [Groupable(each.record, each.facts, each.row.seq) for each in found]
-        if end is None or len(runs) >= most:
+        if end is None or len(runs) > most:
             return runs, tuple(reading.damaged)

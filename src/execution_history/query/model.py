@@ -247,6 +247,9 @@ class FailureGroup:
     have to be read, nothing is known of what was before it.
 
     Attributes:
+        title: the message, with ``<n>``, ``<id>``, ``<value>`` and so on in the place of what differs between them.
+        example: the message of the example as one line, where it differs from the title; ``None`` where it does not,
+            or it is not known.
         failed_node: what the node is called in which the example failed; ``None`` where that is not known.
         before: how many there were in the period just before the window, of the same length; ``None`` where that is not
             known.
@@ -273,10 +276,16 @@ class FailureGroup:
     last_before: int | None = None
     buckets: tuple[int, ...] = ()
     workflows: int = 1
+    example: str | None = None
     state: FailureState | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "state", _state_of(self))
+
+    @property
+    def message(self) -> str:
+        """What to show of it: the message of the example, or else the title; empty where there is none."""
+        return self.example or self.title
 
 
 def _state_of(group: FailureGroup) -> FailureState | None:

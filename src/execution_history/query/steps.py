@@ -140,7 +140,7 @@ class Failures(NamedTuple):
 class GroupRows(NamedTuple):
     """Count the newest *most* rows from *first* to *last* (ms) by what *by* names and between *edges*.
 
-    The answer is a list of :class:`~.breakdown_plan.GroupSums`, and how many rows there were, in a group or not.
+    The answer is a list of :class:`~.breakdown_plan.GroupSums`, and whether there are more rows, in a group or not.
     """
 
     first: int

@@ -30,6 +30,25 @@ TakesOver = Callable[[dict[str, Any]], Coroutine[Any, Any, bool]]
 """Takes the record of a dead recorder over when it can ask the upstream what became of the run; whether it does."""
 
 
+def last_sign_of_dead(record: Mapping[str, Any], leases: Mapping[str, int], now: int, lease_ms: int) -> int | None:
+    """Return when the recorder of a running record was alive for the last time; ``None`` unless it is dead.
+
+    Args:
+        record: names its recorder in its metadata.
+        leases: the milliseconds that remain of each recorder's lease.
+        now: milliseconds since the epoch.
+        lease_ms: how long a recorder counts as alive after its last sign of life.
+    """
+    recorder, update_time = RECORDER.of(record), int(record["update_time"])
+    if recorder is None:
+        return None
+    expires = now + leases[recorder] if recorder in leases else update_time + lease_ms
+    if expires > now and not is_dead(recorder):
+        return None
+    # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
+    return min(now, max(expires - lease_ms, update_time))
+
+
 class Orphans:
     """Ends the runs of dead recorders, as ``interrupted`` with the reason.
 
@@ -65,7 +84,8 @@ class Orphans:
         for body in await self._store.open_records(frozenset({"running"}), _AT_ONCE):
             try:
                 record = orjson.loads(body)
-                last_sign = self._last_sign(record, owner, leases, now)
+                own = RECORDER.of(record) == owner
+                last_sign = None if own else last_sign_of_dead(record, leases, now, self._lease_ms)
             except Exception as error:  # noqa: BLE001 - whatever is in a record, the others are ended
                 self._pass_over(body, error)
             else:
@@ -82,17 +102,6 @@ class Orphans:
                 self._pass_over(body, fault)
             ended += bool(is_ended)
         return ended
-
-    def _last_sign(self, record: dict[str, Any], owner: str, leases: Mapping[str, int], now: int) -> int | None:
-        """When a record's recorder was alive for the last time, if it is another one than *owner* and dead."""
-        recorder, update_time = RECORDER.of(record), int(record["update_time"])
-        if recorder is None or recorder == owner:
-            return None
-        expires = now + leases[recorder] if recorder in leases else update_time + self._lease_ms
-        if expires > now and not is_dead(recorder):
-            return None
-        # What was saved of its progress is a sign of life too. Nobody knows that it went on after the last one.
-        return min(now, max(expires - self._lease_ms, update_time))
 
     async def _end(self, record: dict[str, Any], last_sign: int, now: int, takes_over: TakesOver | None) -> bool:
         key = (record["workflow_id"], record["execute_id"])

@@ -27,7 +27,9 @@ from execution_history.records.values import identifier, integer, text
 from execution_history.records.waiting import waited_ms
 
 _LONGEST_MESSAGE: Final = 2_000
-_LONGEST_TITLE: Final = 200
+LONGEST_TITLE: Final = 200
+"""Characters of the title of a failure."""
+
 _LONGEST_NAME: Final = 1_000
 _MOST_TAGS: Final = 1_000
 _BEGAN_NOTHING: Final = frozenset({304, 307, 308, *range(400, 500)})
@@ -213,7 +215,7 @@ def attributes_of(record: Mapping[str, Any]) -> RunAttributes:
 def normalised_message(message: str) -> str:
     """Return *message* with numbers, ids, quoted values and addresses as their kinds, cut at 200 characters."""
     replaced = _VARYING.sub(lambda found: f"<{found.lastgroup}>", message[:_LONGEST_MESSAGE])
-    return _SPACES.sub(" ", replaced).strip()[:_LONGEST_TITLE]
+    return _SPACES.sub(" ", replaced).strip()[:LONGEST_TITLE]
 
 
 def _failure(record: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:

@@ -305,6 +305,18 @@ def amount_of(value: object, highest: Decimal = _HIGHEST) -> Decimal | None:
     return abs(number) if isinstance(exponent, int) and -exponent <= _MOST_DECIMALS else None
 
 
+def budget_of(value: object) -> Decimal:
+    """Return *value*, a number or its text, as the budget of a month.
+
+    Raises:
+        InvalidInput: it is none, or one too small to be shown.
+    """
+    number = amount_of(value, Decimal(BUDGET_LIMIT))
+    if number is None or 0 < number < _MILLIONTH:
+        raise InvalidInput("A budget is 0 or a number from 0.000001 to 10¹², not %(value)s.", value=quoted(value))
+    return number
+
+
 def _amount(name: str, value: object) -> Decimal:
     number = amount_of(value)
     if number is None:

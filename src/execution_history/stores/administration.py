@@ -51,6 +51,9 @@ class Administration(Protocol):
     async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
         """Return the entries of a kind whose keys follow *after* in the order of code points, in that order."""
 
+    async def kinds(self) -> list[str]:
+        """Return the kinds that have entries, in the order of code points."""
+
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
         """Store *value*, which is JSON, under a key; the change feed has the change.
 
@@ -67,8 +70,15 @@ class Administration(Protocol):
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
         """Remove an entry, if it has the version *expected*; return whether one was removed."""
 
-    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
-        """Add a line to the audit log; return its number. No line is ever changed."""
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
+        """Add a line to the audit log; return its number. No line is ever changed.
+
+        Args:
+            actor: who did it.
+            action: what was done.
+            details: compact UTF-8 JSON.
+            at: when (milliseconds), for a line that is restored; now unless given.
+        """
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
         """Return at most *limit* lines of the audit log after the number *after*, in their order."""

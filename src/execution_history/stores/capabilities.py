@@ -1,6 +1,6 @@
 """Capabilities that only some stores have, and what stands in for them in the others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -9,6 +9,7 @@ from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.verification import Check, PatrolStep
 
 NO_TEXT_SEARCH: Final = Message(
     "Text search is switched off for this history: set the setting search (variable "
@@ -114,6 +115,36 @@ class Bin(Protocol):
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """Remove discarded records permanently."""
+
+
+@runtime_checkable
+class Verifiable(Protocol):
+    """A store that can be examined; it need not be open, and may be unable to."""
+
+    def checks(self) -> Sequence[Check]:
+        """Return its checks, in the order in which they are to be made, and what they find to be repaired."""
+
+    def holders(self) -> list[Message]:
+        """Return a phrase for each other process that has the store open, where that keeps it from being repaired."""
+
+    async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
+        """Return the running records, of very many only the oldest, and the milliseconds that remain of each lease.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+
+@runtime_checkable
+class Patrolled(Protocol):
+    """A store that can be read in the course of time, so that what a disk has damaged is found and repaired."""
+
+    async def patrol(self) -> PatrolStep | None:
+        """Read the next part, half a megabyte, and repair what can be; ``None`` when all has been read once.
+
+        Raises:
+            StoreError: the store cannot be read, or what is damaged not be written.
+        """
 
 
 @runtime_checkable

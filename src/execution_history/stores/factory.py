@@ -51,7 +51,8 @@ def store_at(
 
     Args:
         location: a folder, or ``sqlite:///absolute/folder``, ``sqlite:relative/folder``,
-            ``postgresql://user@host/database`` or ``memory:``.
+            ``postgresql://user@host/database`` or ``memory:``. In the place of a folder there may be the file of an
+            archive, which is only read.
         json_files: whether an embedded store keeps its JSON files beside the database.
         search: whether texts can be searched for in a store on a disk.
         record_limit_bytes: the largest size of a record that is made for the store.
@@ -66,7 +67,10 @@ def store_at(
     if place.folder is not None:
         _check_follows_none(place.folder)
         from execution_history.stores.sqlite import SQLiteStore  # noqa: PLC0415 - a database only where one is opened
+        from execution_history.stores.sqlite.archive import ArchiveStore, is_archive  # noqa: PLC0415 - as above
 
+        if is_archive(place.folder):
+            return ArchiveStore(place.folder, search=search)
         return SQLiteStore(
             place.folder,
             json_files=json_files,

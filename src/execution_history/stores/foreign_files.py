@@ -16,6 +16,7 @@ _Item = TypeVar("_Item")
 PIECE: Final = 256 * 1024
 """Bytes that are read at once: processing them in one call keeps other threads waiting for a moment only."""
 
+_HEAD: Final = 64 * 1024
 _NOT_WAITING: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINKS: Final = getattr(os, "O_NOFOLLOW", 0)
 
@@ -57,6 +58,20 @@ def _check_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         kind = "folder" if stat.S_ISDIR(status.st_mode) else "link" if stat.S_ISLNK(status.st_mode) else None
         raise NotAFile(f"it is {f'a {kind}' if kind else 'a device, a pipe or a socket'}, not a file")
+
+
+def begins_like_history(path: Path) -> bool:
+    """Return whether a JSON file begins like one that we or an older deployment wrote.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    try:
+        with open_regular(path) as content:
+            head = content.read(_HEAD)
+    except NotAFile:
+        return False
+    return any(key in head for key in (b'"histories"', b'"execute_id"'))
 
 
 def pieces_of(stream: Readable, size: int = PIECE) -> Iterator[bytes]:

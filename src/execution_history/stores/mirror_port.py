@@ -7,6 +7,7 @@ Where none are kept, :class:`Mirror` itself is used.
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from execution_history.records.record import Document
@@ -49,6 +50,20 @@ class FileUpdate:
     cleared: bool = False
     anew: bool = False
     bulk: bool = False
+
+
+class Part(NamedTuple):
+    """Records of one workflow that stand together, newest first.
+
+    Attributes:
+        bodies: their documents by their ids; ``None`` for one that cannot be read.
+        oldest: the create time of the last one; ``None`` at the end of the file.
+        size: the bytes of the documents.
+    """
+
+    bodies: dict[str, bytes | None]
+    oldest: int | None
+    size: int
 
 
 class MirrorTransaction(Protocol):
@@ -105,6 +120,15 @@ class RecordSnapshot(Protocol):
         ``None`` where the workflow was cleared after it.
         """
 
+    def part(self, workflow_id: str, before: int | None, size: int) -> Part:
+        """Return the next records of a workflow, newest first: those of all equal create times together.
+
+        Args:
+            workflow_id: the workflow.
+            before: the create time of the oldest record of the part before; ``None`` for the first.
+            size: the bytes of documents with which a part ends.
+        """
+
     def safety(self) -> tuple[str, int]:
         """Return the start of the machine in which the store was last open, and up to which revision files are safe."""
 
@@ -153,6 +177,14 @@ class Mirror:
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that is behind or could not be imported."""
         return ()
+
+    def path_of(self, workflow_id: str) -> Path | None:
+        """Return the file of a workflow; ``None`` where no files are kept."""
+        del workflow_id
+        return None
+
+    def renew(self, workflow_id: str) -> None:
+        """Make a file anew, of which something is not as it should be. Never raises."""
 
     def close(self) -> None:
         """Close all files; the writer has stopped."""

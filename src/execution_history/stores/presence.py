@@ -2,14 +2,11 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
 
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.factory import database_at, place_named
 from execution_history.stores.folder_place import followed_in
-from execution_history.stores.foreign_files import NotAFile, open_regular
-
-_HEAD: Final = 64 * 1024
+from execution_history.stores.foreign_files import begins_like_history
 
 
 async def holds_history(location: str) -> bool:
@@ -42,16 +39,6 @@ def _is_in_folder(folder: Path) -> bool:
         return folder.exists()
     try:
         is_known = (folder / DATABASE).exists() or followed_in(folder) is not None
-        return is_known or any(map(_is_history, folder.glob("*.json")))
+        return is_known or any(map(begins_like_history, folder.glob("*.json")))
     except OSError:
         return True
-
-
-def _is_history(file: Path) -> bool:
-    """Return whether a JSON file begins like one that we or an older deployment wrote."""
-    try:
-        with open_regular(file) as content:
-            head = content.read(_HEAD)
-    except NotAFile:
-        return False
-    return any(key in head for key in (b'"histories"', b'"execute_id"'))

@@ -25,7 +25,7 @@ It is counted as before, it can be deleted, and a merge replaces it.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NewType, Protocol
+from typing import Final, Literal, NewType, Protocol
 
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
@@ -35,6 +35,9 @@ from execution_history.stores.administration import Administration, EntryName
 
 ScanToken = NewType("ScanToken", str)
 """A place in the order in which records were created; opaque to callers."""
+
+LARGEST_ANSWER: Final = 8 * 1024 * 1024
+"""The bytes of documents after which a batch, or an answer of the change feed, ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,8 @@ class Change:
         status: the record's status now, ``other`` for one that is none of the four; ``None`` when it is gone.
         document: the current stored bytes of the record or entry, with ``documents`` and where they can be read.
         entry: the entry of the registry, for ``registry``.
+        arrival: the record's place in the order of creation, which only means something beside another of the store;
+            ``None`` where it is gone.
     """
 
     revision: int
@@ -94,6 +99,7 @@ class Change:
     status: str | None = None
     document: bytes | None = None
     entry: EntryName | None = None
+    arrival: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +274,8 @@ class HistoryStore(Administration, Protocol):
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """Return at most *limit* changes with a revision above *since*, in order; none at the end of the feed.
 
-        With *documents* each has its record's stored bytes; large records make the answer shorter.
+        With *documents* each has its record's stored bytes, and an answer ends once these are
+        :data:`LARGEST_ANSWER` bytes. One that ends before either limit has all changes that there were at one moment.
 
         Raises:
             FeedExpired: *since* is not 0, and deletions that come after it have been forgotten.

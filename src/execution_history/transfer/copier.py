@@ -12,9 +12,8 @@ record of the source is read again beside the one of the target, and both sides 
 | deleted records that can be restored | stay, and are counted |
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 from execution_history.errors import InvalidInput
@@ -26,10 +25,10 @@ from execution_history.records.partial import outline_of
 from execution_history.records.record import Document
 from execution_history.stores.administration import EntryName
 from execution_history.stores.foreign_files import in_groups
-from execution_history.stores.protocol import Batch, Change
+from execution_history.stores.protocol import Change
 from execution_history.transfer.copy_report import CopyReport, SideDigest
 from execution_history.transfer.named_records import NamedRecords
-from execution_history.transfer.progress import Progress, flushed, in_thread, to_its_end
+from execution_history.transfer.progress import Progress, flushed, in_thread, read_ahead, to_its_end
 
 CopyStep = Literal["copy", "compare"]
 
@@ -40,7 +39,6 @@ OnCopyProgress = Callable[[CopyStep, Progress], None]
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 1024 * 1024
 _CHANGES_AT_ONCE: Final = 500
-_NAMES_AT_ONCE: Final = 5_000
 
 
 async def copy_history(
@@ -116,7 +114,7 @@ class _Copier:
     async def _every_record(self, step: CopyStep, work: Callable[[list[Document]], Awaitable[None]]) -> None:
         """Do *work* with all records of the source, one batch after the other, and report the progress."""
         total, records, size = await _total(self._source), 0, 0
-        async with contextlib.aclosing(_read_ahead(self._source.batches(RecordFilter()))) as batches:
+        async with contextlib.aclosing(read_ahead(self._source.batches(RecordFilter()))) as batches:
             async for batch in batches:
                 await work(await in_thread(_documents, batch.documents))
                 if step == "compare":
@@ -205,16 +203,9 @@ class _Copier:
                 self._judge(document, body)
 
     async def _bring_registry(self) -> None:
-        """Bring every entry of the registry, which only the change feed lists."""
-        since = 0
-        while since < self._revision:
-            changes = await self._source.changes(since, _NAMES_AT_ONCE)
-            if not changes:
-                return
-            for change in changes:
-                if change.entry is not None:
-                    await self._bring_entry(change.entry)
-            since = changes[-1].revision
+        """Bring every entry of the registry."""
+        for entry in await self._source.registry():
+            await self._bring_entry(entry.name)
 
     async def _bring_entry(self, name: EntryName) -> None:
         """Make the target's entry what the source's is, unless the target has another of its own."""
@@ -235,20 +226,6 @@ class _Copier:
             return
         self._entries += there is None
         self._versions[name] = put.version
-
-
-async def _read_ahead(batches: AsyncGenerator[Batch]) -> AsyncGenerator[Batch]:
-    """Yield *batches*, reading the next one meanwhile."""
-    following = asyncio.ensure_future(anext(batches, None))
-    try:
-        while (batch := await following) is not None:
-            following = asyncio.ensure_future(anext(batches, None))
-            yield batch
-    finally:
-        await asyncio.wait({following})
-        if not following.cancelled():
-            following.exception()  # retrieved, or asyncio would log that it never was
-        await batches.aclose()
 
 
 async def _total(service: ExecutionHistoryService) -> int:

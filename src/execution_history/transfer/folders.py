@@ -15,6 +15,7 @@ from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores import DATABASE
 from execution_history.stores.folder_place import followed_in
+from execution_history.stores.sqlite.archive import is_database
 from execution_history.transfer.line_reader import import_faults, open_file
 from execution_history.transfer.sources import (
     LINES_SUFFIXES,
@@ -65,15 +66,15 @@ def source_at(path: Path, limits: ReadingLimits) -> Source:
     with import_faults(path):
         if path.is_dir():
             return _in_folder(path, limits)
-        if path.name == DATABASE:
+        if path.name == DATABASE or is_database(path):
             open_file(path).close()
-            return DatabaseSource(path.parent)
+            return DatabaseSource(path)
         return _file(path, limits)
 
 
 def _in_folder(path: Path, limits: ReadingLimits) -> Source:
     if (path / DATABASE).is_file() and followed_in(path) is None:  # where files follow another's, it is older than they
-        return DatabaseSource(path)
+        return DatabaseSource(path / DATABASE)
     names: list[str] = []
     total = 0
     with os.scandir(path) as entries:

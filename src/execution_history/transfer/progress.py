@@ -56,6 +56,20 @@ async def to_its_end(work: Coroutine[object, object, _Result]) -> _Result:
         raise
 
 
+async def read_ahead(batches: AsyncGenerator[_Result]) -> AsyncGenerator[_Result]:
+    """Yield *batches*, none of which is ``None``, reading the next one meanwhile."""
+    following = asyncio.ensure_future(anext(batches, None))
+    try:
+        while (batch := await following) is not None:
+            following = asyncio.ensure_future(anext(batches, None))
+            yield batch
+    finally:
+        await asyncio.wait({following})
+        if not following.cancelled():
+            following.exception()  # retrieved, or asyncio would log that it never was
+        await batches.aclose()
+
+
 @contextlib.asynccontextmanager
 async def flushed(service: ExecutionHistoryService) -> AsyncGenerator[None]:
     """Merge into *service* within this block, after which everything is on the disk too.

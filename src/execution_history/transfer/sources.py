@@ -21,7 +21,7 @@ from execution_history.records.charset import UTF_8, decode_text
 from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import STATUSES, Document, check_identifier
-from execution_history.stores import DATABASE, FoundFile, stored_elsewhere, workflow_id_of
+from execution_history.stores import FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_texts import Opened, from_utf_16
 from execution_history.transfer.line_reader import LineReader
 
@@ -209,15 +209,15 @@ class HistoryFileSource(Source):
 class DatabaseSource(Source):
     """The database of a store; it is only read."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(str(folder / DATABASE), None)
-        self._folder = folder
+    def __init__(self, database: Path) -> None:
+        super().__init__(str(database), None)
+        self._database = database
 
     def items(self, zone: tzinfo) -> Iterator[Item]:
         """Yield its records in the order of arrival, refusing damaged ones; a database that is damaged ends there."""
         number = 0
         try:
-            for batch in stored_elsewhere(self._folder):
+            for batch in stored_elsewhere(self._database):
                 for key in batch.damaged:
                     place = Message(
                         "run %(run)s of workflow %(workflow)s", run=key.execute_id, workflow=key.workflow_id

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 
 from execution_history.application import Application
 from execution_history.coze import Gateway
-from execution_history.web.api import health_router, history_router
+from execution_history.web.api import doctor_router, health_router, history_router
 from execution_history.web.cross_origin import CrossOrigin
 from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
@@ -59,8 +59,9 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
         app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
-    app.include_router(history_router(*parts, limits=limits, names=application.names))
+    app.include_router(history_router(*parts, limits=limits, names=application.names, backups=application.backups))
     app.include_router(health_router(application))
+    app.include_router(doctor_router(application.service, settings))
     add_docs(app)
 
     add_pages(app, application, is_beside=is_beside)

@@ -428,6 +428,23 @@ async def test_counters_of_many_processes_are_folded(stores: list[PostgresStore]
     assert statistics == await store.statistics(StatisticsQuery(filter=RecordFilter()))
 
 
+async def test_hours_of_many_processes_are_folded(stores: list[PostgresStore]) -> None:
+    """Those that are over, so that each is one row again, with the sums of all."""
+    hours = [document(f"{number}", now=number * 3_600_000) for number in range(12)]
+    for store in stores:
+        await store.delete_many([RecordKey("w", each.execute_id) for each in hours], 12)
+        await store.merge(hours)
+    with stores[0]._connections.reading() as connection:
+        placed = stores[0]._connections.statements.placed
+        connection.execute(placed("UPDATE execution_history.rollups SET slot = 40 WHERE slot = 0"))
+        before = connection.execute(placed(_ROLLUPS[0][0])).fetchall()
+    await stores[0].prune()
+    with stores[0]._connections.reading() as connection:
+        assert before == connection.execute(placed(_ROLLUPS[0][0])).fetchall()
+        assert before == connection.execute(placed(_ROLLUPS[0][1])).fetchall()
+        assert [(0,)] == connection.execute(placed("SELECT DISTINCT slot FROM execution_history.rollups")).fetchall()
+
+
 @pytest.mark.parametrize("schema", ['Odd "name"', "{}", "ü" * 30, "select", "a.b;--", "it's", "x" * 63])
 async def test_a_schema_may_have_any_name(postgres: PostgresServer, schema: str) -> None:
     """Its history works, and other processes hear of its commits."""

@@ -22,15 +22,15 @@ from execution_history.stores.postgres.statistics import statistics
 from tests.postgres_server import PostgresServer
 from tests.sample_filters import BASE, HOUR, documents, filters
 from tests.sample_records import changed, document
-from tests.stores.postgres.filled import empty_history, fill
+from tests.stores.postgres.filled import empty_history, fill, sum_all
 from tests.stores.test_breakdown import untitled
 
 _LIMITS = st.sampled_from(
     [
         USUAL,
-        Limits(few=-1, few_with_text=-1, few_of_all=-1, window=3, portion=2, counted=3),
-        Limits(few=-1, window=2, frequent=1, patience=4, portion=2, largest_portion=3, exact_runs=5),
-        Limits(few=2, few_with_text=2, window=2, frequent=9, portion=2, exact_runs=0),
+        Limits(few=-1, page=0, most_with_text=-1, few_of_all=-1, window=3, portion=2, counted=3),
+        Limits(few=-1, page=0, window=2, row=0.0, portion=2, largest_portion=3, exact_runs=5),
+        Limits(few=2, page=0, most_with_text=2, window=2, row=99.0, portion=2, exact_runs=0),
     ]
 )
 _RECORDS = st.lists(documents(), max_size=25)
@@ -101,7 +101,7 @@ def test_pages_are_those_of_the_specification(
     statuses=st.just(()) | st.just(("running", "success", "failed")),
     sort=st.sampled_from(["create_time", "duration", "tokens"]),
     descending=st.booleans(),
-    limits=st.sampled_from([Limits(few=-1, window=1, frequent=9, portion=2), Limits(few=30, portion=2)]),
+    limits=st.sampled_from([Limits(few=-1, page=0, window=1, row=99.0, portion=2), Limits(few=30, portion=2)]),
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_rare_text_is_found_in_every_order(
@@ -158,10 +158,11 @@ def test_counts_are_those_of_the_specification(
         [
             USUAL,
             Limits(exact_grouped=0),
-            Limits(few=-1, exact_grouped=3, grouped=12),
+            Limits(few=-1, page=0, exact_grouped=3, grouped=12),
             Limits(exact_grouped=0, grouped=4),
         ]
     ),
+    summed=st.booleans(),
 )
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_groups_are_those_of_the_specification(
@@ -173,11 +174,14 @@ def test_groups_are_those_of_the_specification(
     bucket: Any,
     zone: str,
     limits: Limits,
+    summed: bool,
 ) -> None:
-    """From rollups of hours, or from the newest rows; nodes from rows only."""
+    """From rollups of hours, sums of days, or the newest rows."""
     fill(history, records)
     if by == "node":
-        wanted, limits = replace(wanted, workflow_ids=("w",)), USUAL
+        wanted = replace(wanted, workflow_ids=("w",))
+    if summed:
+        sum_all(history)
     query = BreakdownQuery(filter=wanted, by=by, sort=sort, bucket=bucket, zone=zone, limit=2)
     reach, numbers = IndexReach(0, 0), (limits.exact_grouped, limits.grouped)
     counted = specification.breakdown(query, _arrived(records), reach, *numbers)
@@ -207,6 +211,14 @@ def test_the_oldest_records_that_match_are_named(
     updated = {(record.workflow_id, record.execute_id): record.update_time for record in records}
     expected = specification.keys_of(wanted, _arrived(records))[:limit]
     assert [(key, updated[key]) for key in expected] == keys_of(history, wanted, limit, has_text=True, limits=limits)
+
+
+def test_a_frequent_text_fills_a_large_page(history: Connections) -> None:
+    """However many of the rows that were looked at first have it."""
+    fill(history, [changed(document(f"e{n}", now=n), n, "success", output="xerox") for n in range(1, 91)])
+    query = RecordQuery(filter=RecordFilter(text="xerox"), size=85)
+    found = select(history, query, has_text=True, limits=Limits(few=-1, page=0, window=15, row=0.0))
+    assert (85, True) == (len(found.documents), found.has_more)
 
 
 def test_a_text_is_refused_where_texts_are_not_searched(history: Connections) -> None:

@@ -433,7 +433,7 @@ async def test_an_index_that_leads_to_another_record_gives_and_changes_nothing(t
             lambda: store.merge([document(wrong)]),
         ]
         for call in calls:
-            with pytest.raises(StoreDamaged, match="move that file away"):
+            with pytest.raises(StoreDamaged, match="doctor --repair"):
                 await call()
         assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)
         assert (await store.health()).problems

@@ -21,7 +21,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.memory import select
 from execution_history.stores.sqlite.index import RecordIndex, TextIndex
-from execution_history.stores.sqlite.index.day_rollups import Day
+from execution_history.stores.sqlite.index.day_rollups import PricedDay
 from execution_history.stores.sqlite.index.limits import Limits
 from tests.sample_filters import BASE, HOUR, documents
 from tests.sample_records import change, document
@@ -231,18 +231,18 @@ def _recounted(index: Any, _history: Any, _reach: Any) -> None:
 
 def _days_recounted(index: Any) -> dict[tuple[int, ...], tuple[Any, ...]]:
     """What the days of workflows and nodes have to hold, from the rows."""
-    days: dict[tuple[int, int, int], Day] = {}
+    days: dict[tuple[int, int, int], PricedDay] = {}
     columns = "create_time, status, duration, tokens, input_tokens, output_tokens"
     sql = f"SELECT workflow, 0, {columns}, cost, currency FROM facets UNION ALL SELECT workflow, node, {columns}, NULL, NULL FROM nodes"  # noqa: S608, E501 - literals of ours
     for workflow, node, create_time, status, duration, *tokens, cost, currency in index.execute(sql):
         number, hour = divmod(create_time // HOUR, 24)
-        day = days.setdefault((workflow, node, number), Day())
+        day = days.setdefault((workflow, node, number), PricedDay())
         day.count(hour, status, tokens, 1)
         if status in {1, 2} and duration is not None:
             day.durations[bucket_of(duration)] += 1
         if cost is not None:
             day.costs[currency] += cost
-    packed = {key: day.packed() for key, day in days.items()}
+    packed = {key: day.columns() for key, day in days.items()}
     return {key: (*row[:-2], bytes.fromhex(row[-2]), bytes.fromhex(row[-1])) for key, row in packed.items()}
 
 

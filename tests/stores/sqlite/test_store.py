@@ -342,7 +342,7 @@ async def test_a_damaged_database_is_a_sentence_that_says_what_to_do(tmp_path: P
     async with ExecutionHistoryService(folder) as service:
         made = await service.create_execution_record("w", "a")
     (folder / "history.db").write_bytes(b"this is not a database at all" * 200)
-    with pytest.raises(StoreDamaged, match="move that file away"):
+    with pytest.raises(StoreDamaged, match="doctor --repair"):
         await ExecutionHistoryService(folder).get_all_workflows()
     (folder / "history.db").rename(tmp_path / "aside.db")
     async with ExecutionHistoryService(folder) as service:

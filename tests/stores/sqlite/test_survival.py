@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
@@ -421,3 +423,25 @@ async def test_a_file_into_which_much_was_merged_is_current_soon_also_without_a_
             await asyncio.sleep(0.05)
     assert () == (await store.health()).problems
     await store.aclose()
+
+
+async def test_a_bit_that_a_disk_turned_round_in_a_file_does_not_win_after_a_crash_of_the_machine(
+    tmp_path: Path,
+) -> None:
+    """Every file is read then; one that nobody has touched since it was written is no edit by hand."""
+    store = SQLiteStore(tmp_path / "h")
+    await store.open()
+    await store.create(document("first", parameters={"city": "Paris"}))
+    await store.aclose()
+    path = tmp_path / "h" / "w.json"
+    status = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"Paris", b"Pasis"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with closing(apsw.Connection(str(tmp_path / "h" / "history.db"))) as connection:
+        connection.execute("UPDATE feed SET boot = 'another start of the machine'")
+    again = SQLiteStore(tmp_path / "h")
+    await again.open()
+    assert b"Paris" in (await again.get("w", "first") or b"")
+    await again.flush()
+    assert b"Paris" in path.read_bytes()
+    await again.aclose()

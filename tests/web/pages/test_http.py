@@ -428,9 +428,10 @@ async def test_what_needs_a_person_stands_first(site: Site) -> None:
         "needs", "one", execute_status="failed", error_message="Something <i>odd</i> 123", error_code=5000
     )
     page = (await site.client.get("/?find=needs")).text
-    assert "Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;" in page
+    assert ' title="Something &lt;i&gt;odd&lt;/i&gt; &lt;n&gt;">' in page
+    assert ">Something &lt;i&gt;odd&lt;/i&gt; 123</bdi></span>" in page
     assert 'href="/workflows/needs/runs?status=failed&amp;since=24h"' in page
-    assert "The last run<" in page
+    assert "The last run: failed 1<" in page
     assert 'aria-sort="descending"><a href="/?order=asc&amp;find=needs">Failed</a>' in page
     found = (await site.client.get("/switcher?q=NEED")).text
     assert 'href="/workflows/needs/runs"' in found

@@ -14,9 +14,10 @@ from execution_history.query.text import parse_search
 from execution_history.records.attributes import attributes_of
 from execution_history.records.record import KEYS
 from execution_history.records.summary import summary_of
+from execution_history.web.pages.chart_axis import ChartAxis
 from execution_history.web.pages.list_state import list_state
 from execution_history.web.pages.run_row import RunLine, line_of_hit, line_of_run
-from execution_history.web.pages.sparkline import bars_drawn, ticks_drawn
+from execution_history.web.pages.sparkline import counts_of, links_of, picture_of, spark_of
 from execution_history.web.pages.viewer import viewer_of
 
 HOUR = 3_600_000
@@ -88,23 +89,35 @@ def test_the_last_runs_are_ticks() -> None:
     """Oldest left, as high as they were long; the time of one that runs on, perhaps for days, does not count."""
     lines = [line(execute_id=str(number), update_time=1_000 + number * 100) for number in range(20, 0, -1)]
     running = line(execute_status="running", now=2_000_000)
-    drawn = ticks_drawn([running, *lines], "w", LANGUAGES["en"], UTC)
-    heights = [int(height) for height in re.findall(r'height="([0-9]+)"/></a>', drawn)]
+    picture = picture_of([running, *lines])
+    assert ["success", "running"] == re.findall(r'path class="([a-z]+)"', picture)
+    heights = [int(height) for height in re.findall("v([0-9]+)h-4z", picture)]
     assert [6, 16] == [heights[0], heights[-2]]
-    assert "running" == re.findall(r'rect class="([a-z]+)"', drawn)[-1]
-    assert "<rect" not in ticks_drawn([], "w", LANGUAGES["en"], UTC)
+    assert "<path" not in picture_of([])
+    assert 1_000 > len(picture_of([running, *lines * 2])), "there are many workflows on a page"
+    assert "success 20, running 1" == counts_of([running, *lines], LANGUAGES["en"])
+
+
+def test_each_of_the_last_runs_has_a_link() -> None:
+    """That tells its status, its time and its duration, over the whole height of its place."""
+    drawn = links_of([line(execute_id="b", execute_status="failed"), line(execute_id="a")], LANGUAGES["en"], UTC)
+    assert ["/workflows/w/runs/a", "/workflows/w/runs/b"] == re.findall('href="([^"]+)"', drawn)
+    assert re.search(r"<title>failed, [0-9-]+ [0-9:]+, [^<]+</title>", drawn)
+    assert ["228", "234"] == re.findall(r'class="room" d="M([0-9]+) 0h6v20h-6z"', drawn)
 
 
 def test_counts_are_bars_over_a_window() -> None:
     """Whatever is not zero can be seen, failures stand in front, and hovering tells when and how many."""
-    drawn = bars_drawn([0, 1_000, 1], [0, 250, 0], [0, HOUR, 2 * HOUR, 3 * HOUR], UTC)
-    assert [("runs", "18.0"), ("failed", "4.5"), ("runs", "3")] == re.findall(
-        r'rect class="([a-z]+)"[^>]* height="([0-9.]+)"', drawn
-    )
-    assert [f"1970-01-01 01:00: {thin(1_000)} (✕ 250)", "1970-01-01 02:00: 1"] == re.findall(
-        "<title>([^<]+)</title>", drawn
-    )
-    assert "<title>1970-01-01: 2</title>" in bars_drawn([2], [2], [0, 24 * HOUR], UTC)
+    axis = ChartAxis([0, HOUR, 2 * HOUR, 3 * HOUR], "hour", UTC)
+    drawn = spark_of(axis, [0, 1_000, 1], [0, 250, 0])
+    assert [("runs", ["100", "15"]), ("failed", ["25"])] == [
+        (bars.kind, re.findall(r"v([0-9.]+)h", bars.path)) for bars in drawn.chart.bars
+    ]
+    assert [("01-01 01:00 – 02:00", f"{thin(1_000)} (✕ 250)"), ("01-01 02:00 – 03:00", "1")] == [
+        (spot.name, spot.text) for spot in drawn.spots
+    ]
+    [day] = spark_of(ChartAxis([0, 24 * HOUR], "day", UTC), [2], [2]).spots
+    assert ("1970-01-01", "2") == (day.name, day.text)
 
 
 def test_a_summary_is_json_of_ours() -> None:

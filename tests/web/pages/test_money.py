@@ -1,10 +1,16 @@
 """What runs cost, on the pages: charts of all workflows, and prices."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from playwright.async_api import expect
 
+from execution_history import ExecutionHistoryService
+from execution_history.web import create_app
+from tests.faulty_store import FaultyStore
+from tests.sample_records import changed, document
+from tests.web.conftest import served
 from tests.web.pages.conftest import FIRST, OpenContext, Site
 
 pytestmark = pytest.mark.anyio
@@ -27,7 +33,12 @@ async def test_a_price_is_set_changed_and_removed_by_forms(site: Site) -> None:
     await form(site, action="set", workflow="form", input="0.5", output="1", currency="usd")
     assert 409 == await form(site, action="remove", workflow="form", account="*", entry=entry)
     assert 303 == await form(site, action="remove", workflow="form", account="*")
-    assert "Set again" in (await site.client.get("/prices")).text
+    page = (await site.client.get("/prices")).text
+    assert "Set again" in page
+    versions = re.findall(r'href="(/prices/versions[^"]+)">1 earlier', page)[0].replace("&amp;", "&")
+    page = (await site.client.get(versions)).text
+    assert all(text in page for text in ("removed", ">0.25<", ">0.5<"))
+    assert "There never was such a price." in (await site.client.get("/prices/versions?workflow=none")).text
     wrong = await site.client.post(
         "/prices", data={"action": "set", "account": "<b>", "input": "x", "output": "1"}, headers={"origin": site.base}
     )
@@ -75,9 +86,35 @@ async def test_costs_are_computed_again_by_a_button(site: Site) -> None:
         (await site.client.post("/prices", data={"action": action, "range": "24h"}, headers={"origin": site.base})).text
         for action in ("try", "reprice", "try")
     ]
-    assert re.search(r'<p role="status">The cost of 1 of \d+ runs would change, from ', answers[0])
-    assert re.search(r'<p role="status">The cost of 1 of \d+ runs changed, from ', answers[1])
-    assert '<p role="status">No costs would change.' in answers[2]
+    assert re.search(r'role="status"><span>The cost of 1 of \d+ runs would change, from ', answers[0])
+    assert re.search(r'role="status"><span>The cost of 1 of \d+ runs changed, from ', answers[1])
+    assert 'role="status"><span>No costs would change.' in answers[2]
+
+
+async def test_a_recalculation_that_takes_longer_is_followed_and_can_be_stopped(
+    site: Site, open_context: OpenContext
+) -> None:
+    """The page shows how far it is, and by itself what has become of it."""
+    store = FaultyStore()
+    async with ExecutionHistoryService(store) as service:
+        await service.merge([changed(document(f"e{number}"), 2_000, "success", usage=USAGE) for number in range(3)])
+        await service.set_price({"input": 1, "output": 2})
+        async with served(create_app(replace(site.application, service=service))) as base:
+            page = await (await open_context()).new_page()
+            line = page.locator(".change")
+            for button, said in (("", "The cost of 3 of 3 runs changed"), ("Stop", "It was stopped before its end.")):
+                store.running.clear()
+                await service.set_price({"input": 3, "output": 4 + len(button)})
+                await page.goto(f"{base}/prices")
+                await page.get_by_label("Runs of the last").select_option("all")
+                await page.get_by_role("button", name="Recalculate").click()
+                await expect(page).to_have_url(re.compile(r"/prices\?recalculation=[\w-]+&window=all#again$"))
+                await expect(line).to_contain_text("Recalculating costs: 3 of 3 runs.")
+                if button:
+                    await line.get_by_role("button", name=button).click()
+                else:
+                    store.running.set()
+                await expect(line).to_contain_text(said)
 
 
 async def test_a_chart_shows_the_values_of_a_bucket(site: Site, open_context: OpenContext) -> None:
@@ -119,7 +156,13 @@ async def test_pages_of_money_are_accessible_and_fit_a_phone(
     found: dict[str, list[str]] = {}
     for width in (1440, 390):
         page = await (await open_context(locale=language, color_scheme=theme, width=width)).new_page()
-        for address in ("/charts?window=24h&by=workflow", "/charts?window=30d", "/charts?window=1y", "/prices"):
+        for address in (
+            "/charts?window=24h&by=workflow",
+            "/charts?window=30d",
+            "/charts?window=1y",
+            "/prices",
+            "/prices/versions",
+        ):
             await page.goto(address)
             faults = await faults_of(page)
             if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):

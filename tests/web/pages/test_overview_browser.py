@@ -4,10 +4,11 @@ import re
 from typing import Final
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Position, expect
 
 from execution_history.clock import now_ms
 from execution_history.records.record import new_document
+from execution_history.web.pages.sparkline import RUNS
 from tests.web.pages.conftest import OpenContext, Site
 
 pytestmark = pytest.mark.anyio
@@ -125,3 +126,45 @@ async def test_it_can_be_read_without_scripts(site: Site, open_context: OpenCont
     await expect(row.locator(".spark .failed")).to_have_count(1)
     await row.locator(".wf a").click()
     await expect(page).to_have_url(re.compile("/workflows/read/runs$"))
+
+
+async def test_each_of_the_last_runs_is_told_and_opened_from_its_tick(site: Site, open_context: OpenContext) -> None:
+    """Pointing at it tells when it was and how long it took; a click or a tap opens it, without scripts the list."""
+    await site.record("ticked", "one", execute_status="success")
+    await _failed(site, "ticked", "two", "no tick")
+    for touch in (False, True):
+        page = await _overview(open_context, has_touch=touch)
+        cell = page.locator("tr[data-row=ticked] .ticks-cell")
+        await expect(cell.locator(".for-ears")).to_contain_text("failed 1")
+        await page.locator("input[name=find]").focus()  # the page is not shown anew while somebody types there
+        ticks, newest = cell.locator("svg"), Position(x=6 * RUNS - 4, y=10)
+        if touch:
+            await ticks.tap(position=newest)
+        else:
+            await ticks.hover(position=newest)
+            await expect(cell.locator("title").last).to_contain_text("failed, ")
+            await ticks.click(position=newest)
+        await expect(page).to_have_url(re.compile("/workflows/ticked/runs/two$"))
+    page = await _overview(open_context, java_script_enabled=False)
+    await page.locator("tr[data-row=ticked] .ticks-cell a").click()
+    await expect(page).to_have_url(re.compile("/workflows/ticked/runs$"))
+
+
+async def test_numbers_are_labelled_on_a_phone(site: Site, open_context: OpenContext) -> None:
+    """Where the heads of a table have no place, each number of overview, charts, nodes and prices says what it is."""
+    await _failed(site, "labelled", "one", "no label")
+    await site.application.service.set_price({"input": 1, "output": 2})
+    page = await (await open_context(width=390)).new_page()
+    label = "(cell) => getComputedStyle(cell, '::before').content"
+    for address, cell, expected in (
+        ("/", ".workflows tr[data-row=labelled] td.failed", "Failed"),
+        ("/charts?window=24h", ".kinds td.num", "Runs"),
+        ("/workflows/labelled/nodes", ".nodes td.p95", "p95"),
+        ("/prices", ".prices td.num", "Input"),
+    ):
+        await page.goto(address)
+        shown = page.locator(cell).first
+        await expect(shown).to_be_visible()
+        content = await shown.evaluate(label)
+        assert f'"{expected}"' == content or (content == "none" and not await shown.text_content()), (address, content)
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390

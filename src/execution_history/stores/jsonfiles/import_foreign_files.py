@@ -26,6 +26,8 @@ _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 _NO_FILE: Final = -1
 _NO_BOOT_ID: Final = "unknown"
+REPAIRED: Final = "repaired"
+"""Stands in the place of a start of the machine where the database was made anew of what was left of a damaged one."""
 
 
 class Adopter:
@@ -69,32 +71,38 @@ class Adopter:
             states = records.states()
             last_boot, safe_revision = records.safety()
         doubt_from = safe_revision if last_boot and last_boot != boot else None
-        try:
-            self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
-        except StoreError as error:
-            # The next opening then checks more files than necessary.
-            _log.warning("Which start of the machine this is could not be noted: %s", error)
         expected = {self._path_of(workflow_id).name: workflow_id for workflow_id in states}
         renew = set(states)
-        foreign: list[str] = []
+        foreign: list[tuple[str, bool]] = []
         for name, modified in _json_files(self._folder):
             workflow_id = expected.get(name)
             if workflow_id is not None and _is_exact(states[workflow_id], modified, doubt_from):
                 renew.discard(workflow_id)
             else:
-                foreign.append(name)
-        for name in foreign:
+                is_written_here = workflow_id is not None and modified == stamp(states[workflow_id])
+                foreign.append((name, is_written_here or last_boot == REPAIRED))
+        for name, is_written_here in foreign:
             try:
-                renew |= self.adopt(self._folder / name, is_needed=name in expected)
+                renew |= self.adopt(self._folder / name, is_needed=name in expected, hand_wins=not is_written_here)
             except (StoreFull, StoreBusy):
                 renew.discard(expected.get(name, ""))  # it is merged with the next change, or opening
+        try:
+            self._writer.run_now(lambda transaction: transaction.note_safety(boot, safe_revision))
+        except StoreError as error:
+            # The next opening then checks more files than necessary.
+            _log.warning("Which start of the machine this is could not be noted: %s", error)
         return renew
 
-    def adopt(self, path: Path, *, is_needed: bool) -> set[str]:
+    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True) -> set[str]:
         """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
-        A file that could not be read completely is renamed, and so is one without the name of its workflow. JSON that
-        is no history is left alone, unless its name *is_needed* for a workflow's file.
+        A file that could not be read completely is renamed, and so is one without the name of its workflow.
+
+        Args:
+            path: the file.
+            is_needed: whether a workflow's file has this name; otherwise JSON that is no history is left alone.
+            hand_wins: whether a record with other content than the stored one of the same time was edited by hand, and
+                takes its place; in a file that nobody has touched since it was written here it is damaged.
 
         Raises:
             StoreFull: there is no space for its records; the file stays as it is.
@@ -103,7 +111,7 @@ class Adopter:
         touched: set[str] = set()
         self._problems.pop(path, None)
         try:
-            self._adopt(path, touched, is_needed=is_needed)
+            self._adopt(path, touched, is_needed=is_needed, hand_wins=hand_wins)
         except (StoreFull, StoreBusy) as error:
             self._problems[path] = Message(
                 "%(file)s was not imported: %(reason)s.", file=quoted(path.name), reason=_reason(error)
@@ -113,7 +121,7 @@ class Adopter:
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
-    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool) -> None:
+    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
@@ -129,7 +137,9 @@ class Adopter:
                 )
                 return
             # Records that were deleted after this file was last written stay deleted.
-            self._writer.run_now(lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=True))  # type: ignore[misc]
+            self._writer.run_now(
+                lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=hand_wins)  # type: ignore[misc]
+            )
             touched.update(document.workflow_id for document in group)
         if not found.is_history:
             if is_needed:

@@ -139,6 +139,14 @@ class JSONFileMirror(Mirror):
         """Return one sentence for every file that could not be brought up to date."""
         return (*self._problems.values(), *self._adopter.problems())
 
+    def path_of(self, workflow_id: str) -> Path:
+        """See :meth:`Mirror.path_of`."""
+        return self._path(workflow_id)
+
+    def renew(self, workflow_id: str) -> None:
+        """Make a file anew from the store: something in it is not as it should be. Never raises."""
+        self._renew_all({workflow_id})
+
     def close(self) -> None:
         """Wait for the background, give back the slack of small files, and let go of all. The writer has stopped."""
         self._builder.close()

@@ -59,6 +59,11 @@ class MemoryAdministration(ChangeNotifier):
             found = [each for each in self._entries.values() if each.name.kind == kind and each.name.key > after]
         return sorted(found, key=lambda entry: entry.name)[:limit]
 
+    async def kinds(self) -> list[str]:
+        """See :meth:`Administration.kinds`."""
+        with self._opened():
+            return sorted({name.kind for name in self._entries})
+
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
         """See :meth:`Administration.put_entry`."""
         name = EntryName(kind, key)
@@ -87,10 +92,11 @@ class MemoryAdministration(ChangeNotifier):
         self._notify()
         return True
 
-    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
         """See :meth:`Administration.append_audit`."""
         with self._opened():
-            self._audit.append(AuditEntry(len(self._audit) + 1, self._clock(), actor, action, details))
+            time = self._clock() if at is None else at
+            self._audit.append(AuditEntry(len(self._audit) + 1, time, actor, action, details))
             return len(self._audit)
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:

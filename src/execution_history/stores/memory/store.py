@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from typing import Final, Literal
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, Message
@@ -261,7 +261,8 @@ class MemoryStore(MemoryAdministration):
                 if each.revision > since:
                     kept, is_new = each.document, each.first_revision > since
                     key, body = (kept.workflow_id, kept.execute_id), kept.body if documents else None
-                    found.append(Change(each.revision, "created" if is_new else "updated", *key, each.status, body))
+                    kind: Literal["created", "updated"] = "created" if is_new else "updated"
+                    found.append(Change(each.revision, kind, *key, each.status, body, arrival=each.sequence))
             return sorted(found, key=lambda change: change.revision)[:limit]
 
     async def health(self) -> StoreHealth:

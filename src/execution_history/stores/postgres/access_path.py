@@ -56,7 +56,12 @@ class AccessPath:
         return self.count is not None
 
     def source(
-        self, predicates: Sequence[ColumnPredicate], *, with_terms: bool = False, most: int | None = None
+        self,
+        predicates: Sequence[ColumnPredicate],
+        *,
+        with_terms: bool = False,
+        most: int | None = None,
+        columns: str = _COLUMNS,
     ) -> tuple[Fragment, Fragment]:
         """Return the FROM clause, and the condition on its rows that all *predicates* hold.
 
@@ -64,12 +69,16 @@ class AccessPath:
             predicates: those of the query.
             with_terms: whether the rows have their terms.
             most: how many of the few are read.
+            columns: what is read of the few where nothing has to be tested: an index may have all of it.
         """
         if not self.has_few:
             return Fragment(TABLE), together([render(each) for each in predicates])
         tests = [render(each) for each in predicates if each not in self.decided]
         found = together([render(each) for each in self.decided])
-        columns = f"{_COLUMNS}, terms" if with_terms else _COLUMNS if tests or most is None else "1"
+        if with_terms or tests:
+            columns = f"{_COLUMNS}, terms" if with_terms else _COLUMNS
+        elif most is not None:
+            columns = "1"
         end = "OFFSET 0" if most is None else f"LIMIT {most}"
         sql = f"(SELECT {columns} FROM {TABLE} WHERE {found.sql} {end}) e"  # noqa: S608 - literals of ours
         return Fragment(sql, found.values), together(tests)
@@ -82,6 +91,9 @@ def is_ordered(predicates: Sequence[ColumnPredicate], sort: Sort) -> bool:
     """
     columns = {_name(each) for each in predicates if isinstance(each, In)}
     others = [each for each in predicates if not isinstance(each, In)]
+    if sort == "create_time" and not columns and sum(isinstance(each, HasTag) for each in others) == 1:
+        # The runs with tags have an index in their order; what a tag has of them is known well enough to choose it.
+        others = [each for each in others if not isinstance(each, HasTag)]
     if sort != "create_time":
         return columns <= {"workflow_id"} and not others
     if not all(isinstance(each, Range) and _name(each) == "create_time" for each in others):

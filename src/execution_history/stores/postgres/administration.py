@@ -41,6 +41,15 @@ class PostgresAdministration(SharedStore):
 
         return await self._read(read)
 
+    async def kinds(self) -> list[str]:
+        """See :meth:`Administration.kinds`."""
+
+        def read(connection: Connection) -> list[str]:
+            rows = connection.execute(self._statements["kinds"]).fetchall()
+            return sorted(restored(connection, self._statements, (row[0] for row in rows)).values())
+
+        return await self._read(read)
+
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
         """See :meth:`Administration.put_entry`."""
         version = await self._save_entry(kind, key, value, expected)
@@ -77,9 +86,9 @@ class PostgresAdministration(SharedStore):
             await self._rows("notify", self._connections.channel)
         return version
 
-    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
         """See :meth:`Administration.append_audit`."""
-        values = (self._clock(), escaped(actor), escaped(action), details)
+        values = (self._clock() if at is None else at, escaped(actor), escaped(action), details)
         channel = self._connections.channel
 
         def append(connection: Connection, token: UUID) -> int:

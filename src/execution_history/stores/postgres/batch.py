@@ -22,6 +22,7 @@ class StoredState:
     Attributes:
         seq: its place in the order of arrival.
         version: rises with each of its changes.
+        filled: the version at which all of its columns were written, -1 where that is not known.
         update_time: in milliseconds.
         counted: what counters and rollups count of it.
         body: its bytes; ``None`` where they are damaged.
@@ -30,6 +31,7 @@ class StoredState:
 
     seq: int
     version: int
+    filled: int
     update_time: int
     counted: Counted
     body: bytes | None

@@ -14,6 +14,7 @@ from execution_history.stores.postgres.batch import Binned, ChangedState, Stored
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.conversation import conversation
+from execution_history.stores.postgres.days import forget_days
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, joined_text, row_of, stored_key
@@ -59,14 +60,25 @@ def read_states(
         psycopg.Error: they could not be read.
     """
     stored = {stored_key(*key): key for key in keys}
-    found: dict[RecordKey, StoredState | None] = dict.fromkeys(keys)
-    columns = [list(column) for column in zip(*stored, strict=True)] if stored else [[], []]
-    for workflow_id, execute_id, seq, version, create_time, update_time, size, packing, document, *figures in (
-        connection.execute(connections.statements["states"], columns) if stored else ()
+    found = read_stored(connections, connection, list(stored))
+    return {key: found.get(each) for each, key in stored.items()}
+
+
+def read_stored(
+    connections: Connections, connection: Connection, keys: Sequence[RecordKey]
+) -> dict[RecordKey, StoredState]:
+    """Return those of the records *keys*, as columns have them, that are there.
+
+    Raises:
+        psycopg.Error: they could not be read.
+    """
+    found: dict[RecordKey, StoredState] = {}
+    for workflow_id, execute_id, seq, version, filled, create_time, update_time, size, packing, document, *figures in (
+        connection.execute(connections.statements["states"], _columns(keys)) if keys else ()
     ):
-        key, counted = stored[RecordKey(workflow_id, execute_id)], Counted(create_time, *figures)
+        key, counted = RecordKey(workflow_id, execute_id), Counted(create_time, *figures)
         record = StoredRecord(*key, create_time, update_time, counted.status, size, packing, document)
-        found[key] = StoredState(seq, version, update_time, counted, connections.body(connection, record))
+        found[key] = StoredState(seq, version, filled, update_time, counted, connections.body(connection, record))
     return found
 
 
@@ -160,7 +172,7 @@ class _Planned(NamedTuple):
         if self.row is None or document is None:
             return Written(self.change.key, None)
         state = StoredState(
-            self.seq, self.version, document.update_time, self.row.counted, document.body, document.parts
+            self.seq, self.version, self.version, document.update_time, self.row.counted, document.body, document.parts
         )
         return Written(self.change.key, state, self.row.lacks_terms)
 
@@ -195,8 +207,8 @@ def _write_records(connection: Connection, statements: Statements, planned: Sequ
     for some in in_groups(replaced, len(replaced), _MOST_BYTES, lambda each: each.size):
         connection.execute(statements.placed(_UPDATE), [*_replaced(some), len(some)])
     if deleted:
-        versions = [stored.version for each in deleted if (stored := each.change.stored) is not None]
-        values = (*_columns([each.key for each in deleted]), versions, len(deleted))
+        expected = [(stored.version, stored.filled) for each in deleted if (stored := each.change.stored) is not None]
+        values = (*_columns([each.key for each in deleted]), *map(list, zip(*expected, strict=True)), len(deleted))
         connection.execute(statements["delete_executions"], values)
 
 
@@ -204,10 +216,11 @@ def _write_beside(connection: Connection, statements: Statements, planned: Seque
     """Write the rows in other tables."""
     long = {key: text for each in planned if each.row is not None for key, text in each.row.long_texts.items()}
     insert_rows(connection, statements, ADD_LONG_TEXTS, sorted(long.items()))
-    stored = [(each.key, each.change.stored) for each in planned if each.change.stored is not None]
-    old = sorted(key for key, state in stored if state.counted.status not in OPEN_NUMBERS)  # only these have nodes
+    stored = [(each.key, each.change.stored.counted) for each in planned if each.change.stored is not None]
+    old = [(key, counted) for key, counted in stored if counted.status not in OPEN_NUMBERS]  # only these have nodes
     if old:
-        connection.execute(statements["drop_nodes"], _columns(old))
+        connection.execute(statements["drop_nodes"], _columns(sorted(key for key, _ in old)))
+        forget_days(connection, statements, ((key.workflow_id, counted.create_time) for key, counted in old))
     nodes = sorted((*each.key, *node) for each in planned if each.row is not None for node in each.row.nodes)
     insert_rows(connection, statements, ADD_NODES, nodes)
     gone = sorted((*each.key, each.version, now) for each in planned if each.row is None)
@@ -241,7 +254,7 @@ _ADD_DELETIONS: Final = (
 )
 
 
-_COMPARED: Final = (*COLUMNS, "expected")
+_COMPARED: Final = (*COLUMNS, "expected", "expected_filled")
 _SEPARATOR: Final = "E'" + "".join(f"\\x{ord(each):02x}" for each in SEPARATOR) + "'"
 _SETS: Final = ", ".join(
     f"{each} = string_to_array(v.{each}, {_SEPARATOR})::{_LISTS[each]}" if each in _LISTS else f"{each} = v.{each}"
@@ -255,7 +268,8 @@ _ARRAYS: Final = ", ".join(
 _UPDATE: Final = (
     f"WITH done AS (UPDATE execution_history.executions e SET {_SETS} "  # noqa: S608 - literals of ours
     f"FROM unnest({_ARRAYS}) AS v ({', '.join(_COMPARED)}) "
-    "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected RETURNING 1) "
+    "WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.expected "
+    "AND coalesce(e.filled, -1) = v.expected_filled RETURNING 1) "
     "SELECT 1 / (count(*) = %s)::integer FROM done"
 )
 """Arrays of arrays must be of one length, so lists are passed as texts, which an immutable function divides: a cluster
@@ -268,7 +282,7 @@ Where a record has another version by now, the division by zero ends the transac
 def _replaced(planned: Sequence[_Planned]) -> list[list[Any]]:
     """Return the columns of :data:`_COMPARED` for changed records."""
     rows = [
-        [*each.row.values(each.seq, each.version, joined_text), each.change.stored.version]
+        [*each.row.values(each.seq, each.version, joined_text), each.change.stored.version, each.change.stored.filled]
         for each in planned
         if each.row is not None and each.change.stored is not None
     ]

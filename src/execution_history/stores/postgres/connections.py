@@ -35,6 +35,9 @@ WAIT_SECONDS: Final = 30.0
 _LEAST_SECONDS: Final = 2
 """What libpq takes a shorter time to connect for."""
 
+_COUNTED_SECONDS: Final = 60.0
+"""How old a number of runs may be by which a way to read them is chosen."""
+
 _SHARE_OF_WAITING: Final = 0.8
 """How much of its time a caller waits for a connection that is in use; in the rest it finds out why."""
 
@@ -67,6 +70,8 @@ class Connections:
         self._outage = Outage(wait_seconds / 3)
         self._pool = Pool(location.pool_size)
         self._unpacker: Unpacker | None = None
+        self._runs = 0
+        self._counted_at = -math.inf
         self._probing = threading.Lock()
         self._probed_at = -math.inf
 
@@ -161,6 +166,18 @@ class Connections:
     def rows(self, name: str, *values: Any) -> list[tuple[Any, ...]]:  # noqa: ANN401 - whatever a column takes
         """Return all rows of the reading statement called *name*."""
         return self.read(lambda connection: connection.execute(self.statements[name], values).fetchall())
+
+    def runs(self, connection: Connection) -> int:
+        """Return about how many runs the history has: as many as a minute ago, or now.
+
+        Raises:
+            psycopg.Error: they could not be counted.
+        """
+        now = time.monotonic()
+        if now > self._counted_at + _COUNTED_SECONDS:
+            [(self._runs,)] = connection.execute(self.statements["number_of_runs"]).fetchall()
+            self._counted_at = now
+        return self._runs
 
     def unpack(self, connection: Connection, stored: StoredRecord) -> bytes:
         """Return the JSON bytes of a record that *connection* has read.

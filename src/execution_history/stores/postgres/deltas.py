@@ -82,6 +82,24 @@ class Deltas:
                 rows = [[*row, self._updated.get(row[0], 0)] for row in rows]
             insert_rows(connection, statements, _upsert(name, keys, columns), rows)
 
+    def subtract_stored(self, connection: Connection, statements: Statements) -> dict[str, int]:
+        """Leave what the tables lack of what was counted, or have too much; return of how many keys in each table.
+
+        Raises:
+            psycopg.Error: they could not be read.
+        """
+        for name, keys, columns in _TABLES:
+            groups = [key for key in keys if key != "slot"]
+            listed = ", ".join([*groups, *(f"sum({column})::bigint" for column in columns)])
+            grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
+            text = f"SELECT {listed} FROM execution_history.{name}{grouped}"  # noqa: S608 - literals of ours
+            for row in connection.execute(statements.placed(text)):
+                key = (*row[: len(groups)], self._slot)
+                for place, number in enumerate(row[len(groups) :]):
+                    self._add(name, key, place, -(number or 0))
+            self._rows[name] = {key: counts for key, counts in self._rows[name].items() if any(counts)}
+        return {name: len(found) for name, found in self._rows.items() if found}
+
     def _add(self, name: str, key: tuple[Any, ...], place: int, amount: int) -> None:
         self._rows[name].setdefault(key, [0] * _SIZES[name])[place] += amount
 

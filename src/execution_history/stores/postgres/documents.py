@@ -9,11 +9,8 @@ from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import stored_key
-from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.protocol import LARGEST_ANSWER, Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
-
-LARGEST_BATCH: Final = 8 * 1024 * 1024
-"""Bytes of documents after which a batch ends."""
 
 _SCANNED_AT_ONCE: Final = 1_000
 
@@ -65,9 +62,9 @@ def scan(connections: Connections, connection: Connection, after: ScanToken | No
     documents: list[bytes] = []
     damaged: list[RecordKey] = []
     size = count = 0
-    while count < limit and size < LARGEST_BATCH:
+    while count < limit and size < LARGEST_ANSWER:
         wanted = min(limit - count, _SCANNED_AT_ONCE)
-        rows = connection.execute(connections.statements["scanned"], (place, wanted, LARGEST_BATCH - size)).fetchall()
+        rows = connection.execute(connections.statements["scanned"], (place, wanted, LARGEST_ANSWER - size)).fetchall()
         for seq, *row in rows:
             stored = StoredRecord(*row)
             body = connections.body(connection, stored)

@@ -6,7 +6,7 @@ visible on one node after the other.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from execution_history.errors import FeedExpired
 from execution_history.query.model import RecordKey
@@ -16,14 +16,11 @@ from execution_history.stores.postgres.connections import Connection, Connection
 from execution_history.stores.postgres.documents import documents_of
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.stored_texts import stored_text
-from execution_history.stores.protocol import Change
+from execution_history.stores.protocol import LARGEST_ANSWER, Change
 from execution_history.stores.status_numbers import STATUS_NAMES
 
 _MOST_GROUPS: Final = 200
 """Rows of the log that are read at once."""
-
-_LARGEST_ANSWER: Final = 8 * 1024 * 1024
-"""Bytes of documents after which an answer ends."""
 
 
 class _Logged(NamedTuple):
@@ -86,7 +83,7 @@ class _Reading:
         kept: list[Change] = []
         size = 0
         for each in changes:
-            if size >= _LARGEST_ANSWER:
+            if size >= LARGEST_ANSWER:
                 break
             kept.append(each)
             size += self._sizes.get(_key(each), 0)
@@ -138,7 +135,9 @@ class _Reading:
             if each.version > 0 and version == each.version:
                 first = version // VERSIONS * VERSIONS
                 is_created = not self._since or (each.key, first) in self._created
-                found.append(Change(each.revision, "created" if is_created else "updated", *ids, STATUS_NAMES[status]))
+                kind: Literal["created", "updated"] = "created" if is_created else "updated"
+                place = first // VERSIONS
+                found.append(Change(each.revision, kind, *ids, STATUS_NAMES[status], arrival=place))
             elif each.version < 0 and own == -each.version:
                 found.append(Change(each.revision, "deleted", *ids))
             elif max(version, deleted) <= abs(each.version) and each.revision > self._compacted:

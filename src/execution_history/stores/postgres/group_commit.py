@@ -103,7 +103,7 @@ class GroupCommit:
         self._clock = clock
         self._committed = committed
         self._prices = ReadPrices(prices, connections.statements)
-        self._terms = LateTerms(connections, clock)
+        self._terms = LateTerms(connections, clock, slot)
         self._known: OrderedDict[RecordKey, StoredState] = OrderedDict()
         self._connection: Connection | None = None
         self.is_untold: bool = False
@@ -155,6 +155,10 @@ class GroupCommit:
     def tidy(self) -> None:
         """Do soon, in another thread, what is done once an hour."""
         self._terms.tidy()
+
+    def catch_up(self) -> None:
+        """Do soon, in another thread, what older processes have left to do, and add up what is not added up yet."""
+        self._terms.catch_up()
 
     def close(self) -> None:
         """End what goes on, and close the connection."""

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.breakdown import GROUPED, Breakdown, BreakdownQuery, By, TrendPoint, key_of
-from execution_history.query.breakdown_plan import GroupSums, break_down
+from execution_history.query.breakdown_plan import ROLLED_UP, GroupSums, break_down
 from execution_history.query.model import IndexReach, RecordQuery, StatisticsQuery
+from execution_history.query.rollups import is_rolled_up
 from execution_history.stores.postgres.connections import Connection, Connections
+from execution_history.stores.postgres.day_groups import DayGroups
 from execution_history.stores.postgres.limits import USUAL, Limits
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows, one_moment
@@ -20,9 +22,6 @@ from execution_history.stores.postgres.select import REVISION, PageEngine, reach
 from execution_history.stores.postgres.statistics import PERCENTILES, StatisticsEngine
 from execution_history.stores.sql_fragments import TOKENS, Fragment, counts_of, is_ended, sums_of, values_of
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
-
-ROLLED_UP: Final[frozenset[By]] = frozenset({"workflow"})
-"""What there are rollups by; the nodes of many runs are counted of the newest."""
 
 _COLUMNS: Final = ", ".join(("status", "duration", *TOKENS))
 _FAILED: Final = f"g.status = {STATUS_NUMBERS['failed']}"
@@ -41,7 +40,19 @@ class GroupEngine(StatisticsEngine):
     def __init__(self, moment: Moment, query: BreakdownQuery, limits: Limits = USUAL) -> None:
         super().__init__(moment, StatisticsQuery(filter=query.filter), limits)
         self._by = query.by
-        self._rolled = RollupGroups(moment, query.filter)
+        self._days = DayGroups(moment, query.filter, limits.unsummed) if query.by == "node" else None
+        self._rolled = self._days or RollupGroups(moment, query.filter)
+
+    @property
+    def rolled_up(self) -> frozenset[By]:
+        """What there are rollups by."""
+        may_roll_up = self._days is not None and is_rolled_up(self._query.filter, 0)
+        return ROLLED_UP - {"node"} if self._days is not None and may_roll_up and not self._days.has_all else ROLLED_UP
+
+    def reach(self, found: IndexReach) -> IndexReach:
+        """Return the reach of an answer, where rows are as *found*: days that are still to be added up are left out."""
+        uncounted = None if self._days is None else self._days.uncounted
+        return found if uncounted is None else replace(found, since=uncounted[0], missing=uncounted[1])
 
     def execute(self, step: steps.Step) -> Any:  # noqa: ANN401 - each step defines the type of its result
         """Carry *step* out."""
@@ -54,8 +65,8 @@ class GroupEngine(StatisticsEngine):
                 return self._rolled.details(keys, first, last, edges)
         return super().execute(step)
 
-    def _rows(self, first: int, last: int, edges: Sequence[int], most: int) -> tuple[list[GroupSums], int]:
-        """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
+    def _rows(self, first: int, last: int, edges: Sequence[int], most: int) -> tuple[list[GroupSums], bool]:
+        """Count the newest rows in one statement: figures, costs and trend of each group, and whether more follow."""
         base = self._base(first, last, most)
         durations = (
             f"array_agg(g.duration ORDER BY g.duration) FILTER (WHERE {is_ended('g')} AND g.duration IS NOT NULL)"
@@ -74,7 +85,7 @@ class GroupEngine(StatisticsEngine):
                 f"SELECT {_COSTS}, g.k, json_build_array(g.currency, sum(g.cost)) FROM g "  # noqa: S608 - likewise
                 "WHERE g.cost IS NOT NULL GROUP BY g.k, g.currency"
             ),
-            Fragment(f"SELECT {_NUMBER}, NULL, json_build_array((SELECT count(*) FROM r))"),  # noqa: S608 - likewise
+            Fragment(f"SELECT {_NUMBER}, NULL, json_build_array((SELECT count(*) > {most} FROM newest))"),  # noqa: S608 - likewise
         ]
         if edges:
             trend = "json_build_array(g.bucket, count(*), count(*) FILTER (WHERE " + _FAILED + "))"
@@ -89,14 +100,14 @@ class GroupEngine(StatisticsEngine):
         return self._gathered(self._moment.rows(Fragment(f"{base.sql} {joined}", values_of([base, *arms]))))
 
     def _base(self, first: int, last: int, most: int) -> Fragment:
-        """Return the tables ``r``, the newest *most* rows, and ``g``, with a row for each group that one is in."""
+        """Return the tables ``newest``, *most* rows and one more, ``r`` without that, and ``g`` with their groups."""
         column = {"tag": "e.tags", "node": "NULL"}.get(self._by) or f"e.{column_of(GROUPED[self._by])}"
         source, where = self._within(first, last)
         named = ", ".join(f"e.{name}" for name in _COLUMNS.split(", "))
         newest = (
             f"SELECT e.workflow_id, e.execute_id, e.create_time AS at, e.seq AS place, {named}, e.cost, e.currency, "  # noqa: S608 - literals of ours
             f"{column} AS v FROM {source.sql} WHERE {where.sql} "
-            f"ORDER BY e.create_time DESC, e.seq DESC LIMIT {most}"
+            f"ORDER BY e.create_time DESC, e.seq DESC LIMIT {most + 1}"
         )
         plain = ", ".join(f"r.{name}" for name in _COLUMNS.split(", "))
         grouped = (
@@ -113,10 +124,12 @@ class GroupEngine(StatisticsEngine):
                 "n.title, n.type FROM r JOIN execution_history.nodes n "
                 "ON n.workflow_id = r.workflow_id AND n.execute_id = r.execute_id"
             )
-        return Fragment(f"WITH r AS MATERIALIZED ({newest}), g AS ({grouped})", values_of([source, where]))
+        counted = f"SELECT * FROM newest ORDER BY at DESC, place DESC LIMIT {most}"  # noqa: S608 - a number
+        tables = f"newest AS MATERIALIZED ({newest}), r AS MATERIALIZED ({counted}), g AS ({grouped})"
+        return Fragment(f"WITH {tables}", values_of([source, where]))
 
-    def _gathered(self, found: Rows) -> tuple[list[GroupSums], int]:
-        [number] = [body[0] for arm, _, body in found if arm == _NUMBER]
+    def _gathered(self, found: Rows) -> tuple[list[GroupSums], bool]:
+        [has_more] = [body[0] for arm, _, body in found if arm == _NUMBER]
         stored = {key for arm, key, _ in found if arm == _FIGURES}
         stored |= {text for arm, _, body in found if arm == _FIGURES for text in body[-1] if text is not None}
         stored |= {body[0] for arm, _, body in found if arm == _COSTS}
@@ -149,7 +162,7 @@ class GroupEngine(StatisticsEngine):
                     total_ms if is_node else None,
                 )
             )
-        return groups, number
+        return groups, bool(has_more)
 
     def _text(self, key: str, texts: dict[str, str]) -> str:
         if self._by == "status":
@@ -168,22 +181,24 @@ def breakdown(connections: Connections, query: BreakdownQuery, *, has_text: bool
     text_condition(query.filter.predicate(), has_text=has_text)
 
     def read(connection: Connection) -> Breakdown:
+        sized = limits.of(connections.runs(connection))
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
-            engine = GroupEngine(moment, query, limits)
+            engine = GroupEngine(moment, query, sized)
 
             def open_pages() -> Callable[[steps.Step], Any]:
                 body, listed = partial(connections.body, connection), RecordQuery(filter=query.filter)
-                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=limits).execute
+                return PageEngine(moment, body, listed, has_text=has_text, seeks_all=True, limits=sized).execute
 
             planned = break_down(
                 query,
                 IndexReach(0, 0),
                 is_text_exact=False,
-                rolled_up=ROLLED_UP,
-                exact_runs=limits.exact_grouped,
-                most=limits.grouped,
+                rolled_up=engine.rolled_up,
+                exact_runs=sized.exact_grouped,
+                most=sized.grouped,
             )
-            return replace(steps.run_counting(planned, engine.execute, open_pages), reach=reach_of(moment, revision))
+            counted = steps.run_counting(planned, engine.execute, open_pages)
+            return replace(counted, reach=engine.reach(reach_of(moment, revision)))
 
     return connections.read(read)

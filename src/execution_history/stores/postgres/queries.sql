@@ -32,8 +32,8 @@ SELECT 1 FROM execution_history.changes WHERE token = %s;
 -- commit.py
 
 -- name: states
-SELECT e.workflow_id, e.execute_id, e.seq, e.version, e.create_time, e.update_time, e.size, e.packing, e.document,
-    e.status, e.duration, e.tokens, e.input_tokens, e.output_tokens, e.cost, e.currency
+SELECT e.workflow_id, e.execute_id, e.seq, e.version, coalesce(e.filled, -1), e.create_time, e.update_time, e.size,
+    e.packing, e.document, e.status, e.duration, e.tokens, e.input_tokens, e.output_tokens, e.cost, e.currency
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id;
 
@@ -41,8 +41,9 @@ JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execu
 -- A division by zero ends the transaction where another process has changed one of them.
 WITH done AS (
     DELETE FROM execution_history.executions e
-    USING unnest(%s::text[], %s::text[], %s::bigint[]) AS k (workflow_id, execute_id, version)
-    WHERE e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id AND e.version = k.version RETURNING 1
+    USING unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[]) AS k (workflow_id, execute_id, version, filled)
+    WHERE e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id AND e.version = k.version
+        AND coalesce(e.filled, -1) = k.filled RETURNING 1
 )
 SELECT 1 / (count(*) = %s)::integer FROM done;
 
@@ -56,6 +57,11 @@ WHERE n.workflow_id = k.workflow_id AND n.execute_id = k.execute_id;
 -- name: notify
 -- A transaction of its own, which nobody has to find on the disk.
 SELECT set_config('synchronous_commit', 'off', true), pg_notify(%s, '');
+
+-- connections.py
+
+-- name: number_of_runs
+SELECT coalesce(sum(running + success + failed + interrupted + other), 0)::bigint FROM execution_history.total_counters;
 
 -- documents.py
 
@@ -122,6 +128,24 @@ ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.run
     interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
     updated_at = greatest(t.updated_at, excluded.updated_at);
 
+-- name: scattered_hours
+SELECT workflow_id FROM execution_history.rollups WHERE hour < %s AND slot <> 0 GROUP BY workflow_id HAVING count(*) > %s;
+
+-- name: fold_rollups
+WITH gone AS (
+    DELETE FROM execution_history.rollups WHERE workflow_id = %(workflow_id)s AND hour < %(end)s AND slot <> 0 RETURNING *
+)
+INSERT INTO execution_history.rollups AS t (workflow_id, hour, slot, running, success, failed, interrupted, other, tokens,
+    input_tokens, output_tokens)
+SELECT workflow_id, hour, 0, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint, sum(interrupted)::bigint,
+    sum(other)::bigint, sum(tokens)::bigint, sum(input_tokens)::bigint, sum(output_tokens)::bigint
+FROM gone GROUP BY workflow_id, hour
+ON CONFLICT (workflow_id, hour, slot) DO UPDATE SET running = t.running + excluded.running,
+    success = t.success + excluded.success, failed = t.failed + excluded.failed,
+    interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
+    tokens = t.tokens + excluded.tokens, input_tokens = t.input_tokens + excluded.input_tokens,
+    output_tokens = t.output_tokens + excluded.output_tokens;
+
 -- name: scattered_days
 SELECT DISTINCT hour / 24 FROM execution_history.total_durations WHERE hour < %s AND slot <> 0;
 
@@ -173,6 +197,9 @@ SELECT value, version FROM execution_history.registry WHERE kind = %s AND key = 
 -- name: entries
 SELECT key, value, version FROM execution_history.registry WHERE kind = %s AND key > %s AND value IS NOT NULL
 ORDER BY key LIMIT %s;
+
+-- name: kinds
+SELECT DISTINCT kind FROM execution_history.registry WHERE value IS NOT NULL;
 
 -- name: entry_version
 SELECT version, value IS NULL FROM execution_history.registry WHERE kind = %s AND key = %s;
@@ -304,3 +331,145 @@ FROM execution_history.executions WHERE workflow_id = %s AND execute_id = %s AND
 -- name: save_terms
 UPDATE execution_history.executions SET terms = %s::text::integer[]
 WHERE workflow_id = %s AND execute_id = %s AND version = %s AND terms IS NULL;
+
+-- verification.py
+
+-- name: server_state
+SELECT current_setting('server_version'), current_setting('max_connections')::integer,
+    (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE backend_type = 'client backend'), pg_is_in_recovery();
+
+-- name: invalid_indexes
+SELECT c.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND NOT (i.indisvalid AND i.indisready) ORDER BY 1;
+
+-- name: checkable_indexes
+-- The B-trees that amcheck can read, and the schema in which that extension is; none without it.
+SELECT c.relname, c.oid::bigint, a.nspname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_am m ON m.oid = c.relam AND m.amname = 'btree'
+JOIN pg_catalog.pg_extension x ON x.extname = 'amcheck' JOIN pg_catalog.pg_namespace a ON a.oid = x.extnamespace
+WHERE n.nspname = %s AND c.relkind = 'i' AND i.indisvalid AND i.indisready ORDER BY 1;
+
+-- name: feed_reach
+-- The newest revision of the feed, and the newest that anything has.
+SELECT (SELECT revision FROM execution_history.feed), greatest(
+    (SELECT coalesce(max(revision), 0) FROM execution_history.changes),
+    (SELECT coalesce(max(version), 0) FROM execution_history.registry));
+
+-- name: raise_feed
+UPDATE execution_history.feed SET revision = greatest(revision, %s);
+
+-- name: total_counted
+SELECT coalesce(sum(running + success + failed + interrupted + other), 0)::bigint
+FROM execution_history.total_counters;
+
+-- name: all_documents
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions;
+
+-- name: all_times
+SELECT execute_id, create_time FROM execution_history.executions ORDER BY seq;
+
+-- name: count_missing_terms
+SELECT count(*) FROM (
+    SELECT 1 FROM execution_history.executions WHERE terms IS NULL AND status <> 0 LIMIT %s) s;
+
+-- tasks.py
+
+-- name: take_task
+-- Returns a row where the owner does it now, for a minute unless it takes it again.
+INSERT INTO execution_history.named_leases AS t VALUES (%s, %s, clock_timestamp() + interval '1 minute')
+ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, ends = excluded.ends
+WHERE t.owner = excluded.owner OR t.ends <= clock_timestamp()
+RETURNING 1;
+
+-- name: leave_task
+DELETE FROM execution_history.named_leases WHERE name = %s AND owner = %s;
+
+-- backfill.py
+
+-- name: unfilled
+-- Runs that an older process has written; in the order of their index, so that the whole table is never read for none.
+SELECT workflow_id, execute_id FROM execution_history.executions
+WHERE status NOT IN (0, 3) AND (filled IS NULL OR (filled <> 0 AND filled <> version))
+ORDER BY workflow_id, create_time LIMIT %s;
+
+-- name: backfilled
+SELECT place, goal FROM execution_history.backfill;
+
+-- name: lacking_columns
+-- Runs from before, in a range of the order of arrival, that have none of the columns of migration 4.
+SELECT workflow_id, execute_id FROM execution_history.executions
+WHERE seq > %s AND seq <= %s AND filled = 0 AND input_tokens IS NULL AND output_tokens IS NULL AND cost IS NULL
+    AND log_id IS NULL AND failed_in IS NULL;
+
+-- name: save_backfilled
+UPDATE execution_history.backfill SET place = greatest(place, %s);
+
+-- name: fill_columns
+UPDATE execution_history.executions e SET input_tokens = v.input_tokens, output_tokens = v.output_tokens,
+    cost = v.cost, currency = v.currency, log_id = v.log_id, failed_in = v.failed_in, filled = v.version
+FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+    %s::text[], %s::text[])
+    AS v (workflow_id, execute_id, version, filled, input_tokens, output_tokens, cost, currency, log_id, failed_in)
+WHERE e.workflow_id = v.workflow_id AND e.execute_id = v.execute_id AND e.version = v.version
+    AND coalesce(e.filled, -1) = v.filled
+RETURNING e.workflow_id, e.execute_id;
+
+-- days.py
+
+-- name: unsummed_days
+-- Days of workflows with many runs that have no sum, or one of other runs; the newest first.
+SELECT r.workflow_id, r.day FROM (
+    SELECT workflow_id, hour / 24 AS day, ARRAY[sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint,
+        sum(interrupted)::bigint, sum(other)::bigint, sum(tokens)::bigint, sum(input_tokens)::bigint,
+        sum(output_tokens)::bigint] AS stamp
+    FROM execution_history.rollups WHERE hour >= 0 AND hour < %(end)s AND workflow_id IN (
+        SELECT workflow_id FROM execution_history.counters GROUP BY workflow_id
+        HAVING sum(running + success + failed + interrupted + other) > %(many)s)
+    GROUP BY workflow_id, hour / 24
+) r LEFT JOIN execution_history.day_stamps s ON s.workflow_id = r.workflow_id AND s.day = r.day
+WHERE s.stamp IS DISTINCT FROM r.stamp ORDER BY r.day DESC, r.workflow_id LIMIT %(limit)s;
+
+-- name: lock_day
+INSERT INTO execution_history.day_stamps VALUES (%s, %s, %s, NULL)
+ON CONFLICT (workflow_id, day) DO UPDATE SET until = excluded.until;
+
+-- name: figures_of_day
+-- Of one moment: the sums of the rollups; of each node by hour and status the runs and their tokens, and by duration the
+-- runs; of the workflow the rollups by hour, and the runs by the bucket of their duration.
+WITH f AS MATERIALIZED (
+    SELECT n.node, n.create_time / 3600000 %% 24 AS hour, n.status, n.duration, n.tokens, n.input_tokens, n.output_tokens
+    FROM execution_history.executions e JOIN execution_history.nodes n
+        ON n.workflow_id = e.workflow_id AND n.execute_id = e.execute_id
+    WHERE %(has_nodes)s AND e.workflow_id = %(workflow_id)s
+        AND e.create_time >= %(begin)s * 3600000 AND e.create_time < %(end)s * 3600000
+), r AS MATERIALIZED (
+    SELECT * FROM execution_history.rollups WHERE workflow_id = %(workflow_id)s AND hour >= %(begin)s AND hour < %(end)s
+)
+SELECT 0, NULL, 0, 0, ARRAY[coalesce(sum(running), 0)::bigint, coalesce(sum(success), 0)::bigint,
+    coalesce(sum(failed), 0)::bigint, coalesce(sum(interrupted), 0)::bigint, coalesce(sum(other), 0)::bigint,
+    coalesce(sum(tokens), 0)::bigint, coalesce(sum(input_tokens), 0)::bigint, coalesce(sum(output_tokens), 0)::bigint]
+FROM r
+UNION ALL SELECT 1, f.node, f.hour, f.status, ARRAY[count(*), sum(f.tokens)::bigint, sum(f.input_tokens)::bigint,
+    sum(f.output_tokens)::bigint] FROM f GROUP BY f.node, f.hour, f.status
+UNION ALL SELECT 2, f.node, f.duration, f.status, ARRAY[count(*)] FROM f WHERE f.duration IS NOT NULL
+    GROUP BY f.node, f.duration, f.status
+UNION ALL SELECT 3, NULL, r.hour %% 24, 0, ARRAY[sum(r.running)::bigint, sum(r.success)::bigint, sum(r.failed)::bigint,
+    sum(r.interrupted)::bigint, sum(r.other)::bigint, sum(r.tokens)::bigint, sum(r.input_tokens)::bigint,
+    sum(r.output_tokens)::bigint] FROM r GROUP BY r.hour
+UNION ALL SELECT 4, NULL, d.bucket, 0, ARRAY[sum(d.runs)::bigint] FROM execution_history.durations d
+    WHERE d.workflow_id = %(workflow_id)s AND d.hour >= %(begin)s AND d.hour < %(end)s GROUP BY d.bucket;
+
+-- name: drop_day
+DELETE FROM execution_history.days WHERE workflow_id = %s AND day = %s;
+
+-- name: stamp_day
+UPDATE execution_history.day_stamps SET until = %s, stamp = %s::bigint[], has_nodes = %s WHERE workflow_id = %s AND day = %s;
+
+-- name: clear_days
+DELETE FROM execution_history.days WHERE workflow_id = %s;
+
+-- name: clear_stamps
+DELETE FROM execution_history.day_stamps WHERE workflow_id = %s;

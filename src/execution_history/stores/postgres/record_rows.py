@@ -33,6 +33,7 @@ SEARCHED: Final = tuple(each for each in ATTRIBUTES if each.column not in _OF_DO
 COLUMNS: Final = (
     "workflow_id", "execute_id", "seq", "version", "create_time", "update_time", "status", "size", "packing",
     *(each.column for each in SEARCHED), "failure", "tags", "failed_nodes", "terms", "document", "summary",
+    "filled",
 )  # fmt: skip
 """The columns of ``executions`` in the order of :meth:`RecordRow.values`."""
 
@@ -73,7 +74,8 @@ class RecordRow(NamedTuple):
     Attributes:
         key: its ids as they are stored.
         counted: what is counted of it.
-        columns: the values of :data:`COLUMNS` but for seq and version, which are ``None`` there; lists as they are.
+        columns: the values of :data:`COLUMNS` but for seq and version, which are ``None`` there, and for filled; lists
+            as they are.
         nodes: the rows of its nodes after the ids, if it has ended.
         long_texts: the texts that its columns have shortened, by what stands for them.
     """
@@ -92,7 +94,8 @@ class RecordRow(NamedTuple):
     def values(self, seq: int, version: int, listed: Callable[[Sequence[int | str]], str] = array_text) -> list[Any]:
         """Return the values of :data:`COLUMNS`, where *listed* makes texts of lists."""
         lists = (None if each is None else listed(each) for each in self.columns[_LISTS])
-        return [*self.columns[:2], seq, version, *self.columns[4 : _LISTS.start], *lists, *self.columns[_LISTS.stop :]]
+        before = self.columns[:2], self.columns[4 : _LISTS.start]
+        return [*before[0], seq, version, *before[1], *lists, *self.columns[_LISTS.stop :], version]
 
 
 class _Texts(dict[str, str]):

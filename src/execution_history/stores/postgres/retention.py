@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any, Final, NamedTuple
 
 from execution_history.query.model import RecordKey
-from execution_history.query.rollups import hour_of
+from execution_history.query.rollups import DAY_HOURS, hour_of
 from execution_history.stores.administration import FEED_KEPT_MS
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.queries import Statements
@@ -45,7 +45,8 @@ def tidy(connections: Connections, now: int) -> None:
     while connections.run(lambda connection, _: _prune(connection, connections.statements, now)):
         pass
     _fold_counters(connections)
-    _fold_days(connections, hour_of(now) - 24)
+    _fold_days(connections, hour_of(now) - DAY_HOURS)
+    _fold_rollups(connections, hour_of(now) - DAY_HOURS)
 
 
 def _prune(connection: Connection, statements: Statements, now: int) -> bool:
@@ -113,4 +114,14 @@ def _fold_days(connections: Connections, end: int) -> None:
         StoreError: it could not be done.
     """
     for (day,) in connections.rows("scattered_days", end):
-        connections.execute("fold_total_durations", {"first": day * 24, "end": min(end, day * 24 + 24)})
+        connections.execute("fold_total_durations", {"first": day * DAY_HOURS, "end": min(end, (day + 1) * DAY_HOURS)})
+
+
+def _fold_rollups(connections: Connections, end: int) -> None:
+    """Do the same with the hours of each workflow before *end*, which are compared with the stamps of days.
+
+    Raises:
+        StoreError: it could not be done.
+    """
+    for (workflow_id,) in connections.rows("scattered_hours", end, _MOST_SLOTS):
+        connections.execute("fold_rollups", {"workflow_id": workflow_id, "end": end})

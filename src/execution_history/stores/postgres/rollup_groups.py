@@ -1,16 +1,18 @@
-"""Workflows of very many runs: whole hours from their rollups, what is left at the ends from rows."""
+"""Workflows of very many runs: whole hours from their rollups or sums of days, what is left at the ends from rows."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import gcd
 from typing import Final
 
 from execution_history.query.breakdown import TrendPoint
 from execution_history.query.breakdown_plan import GroupSums
 from execution_history.query.fields import RecordFilter
-from execution_history.query.rollups import bucket_of, hours_within
+from execution_history.query.rollups import DAY_HOURS, bucket_of, hours_within
 from execution_history.records.time_units import HOUR_MS
+from execution_history.stores.day_sums import lanes_of, unpacked
 from execution_history.stores.postgres.access_path import TABLE
+from execution_history.stores.postgres.days import IS_VALID, WHOLE
 from execution_history.stores.postgres.long_texts import texts_of
 from execution_history.stores.postgres.moment import Moment, Rows
 from execution_history.stores.postgres.stored_texts import stored_text
@@ -66,10 +68,8 @@ class RollupGroups:
         """Read histograms and trends of some workflows; see ``steps.RolledDetails``."""
         among = [self._keys[key] for key in keys]
         histograms: dict[str, Counter[int]] = {key: Counter() for key in among}
-        for key, bucket, runs in self._rolled(
-            "r.bucket, sum(r.runs)::bigint", "durations", first, last, among, "r.bucket"
-        ):
-            histograms[key][bucket] += runs
+        for key, counted in self._durations(among, first, last):
+            histograms[key].update(counted)
         ended = f"{is_ended('e')} AND e.duration IS NOT NULL"
         for key, duration, runs in self._ends("e.duration, count(*)", first, last, ended, among, "e.duration"):
             histograms[key][bucket_of(duration)] += runs
@@ -83,6 +83,35 @@ class RollupGroups:
             for key, stored in self._keys.items()
             if stored in histograms
         }
+
+    def _durations(self, among: Sequence[str], first: int, last: int) -> Iterator[tuple[str, Mapping[int, int]]]:
+        """Yield histograms of the whole hours: those of days that are added up, and of the hours that are left."""
+        begin, end = hours_within(*self._window(first, last))
+        if begin >= end:
+            return
+        sql = (
+            "SELECT s.workflow_id, s.day, s.until, d.durations FROM execution_history.day_stamps s "  # noqa: S608 - literals of ours
+            "JOIN execution_history.days d ON d.workflow_id = s.workflow_id AND d.day = s.day "
+            f"WHERE s.workflow_id = ANY(%s) AND s.day >= %s AND s.until <= %s AND d.node = %s AND {IS_VALID}"
+        )
+        values = (list(among), -(-begin // DAY_HOURS), end, WHOLE)
+        left = {key: [(begin, end)] for key in among}
+        lanes = dict.fromkeys(among, 0)
+        for key, day, until, packed in sorted(self._moment.rows(Fragment(sql, values))):
+            lanes[key] += lanes_of(packed)
+            start, stop = left[key].pop()
+            left[key] += [(start, day * DAY_HOURS), (until, stop)]
+        yield from ((key, unpacked(each)) for key, each in lanes.items())
+        pieces = [(key, *piece) for key, each in left.items() for piece in each if piece[0] < piece[1]]
+        if pieces:
+            sql = (
+                "SELECT r.workflow_id, r.bucket, sum(r.runs)::bigint FROM "
+                "unnest(%s::text[], %s::bigint[], %s::bigint[]) AS j (workflow_id, begin_hour, end_hour) "
+                "JOIN execution_history.durations r ON "
+                "r.workflow_id = j.workflow_id AND r.hour >= j.begin_hour AND r.hour < j.end_hour GROUP BY 1, 2"
+            )
+            rows = self._moment.rows(Fragment(sql, tuple(map(list, zip(*pieces, strict=True)))))
+            yield from ((key, {bucket: runs}) for key, bucket, runs in rows)
 
     def _trend(self, among: Sequence[str], first: int, last: int, edges: Sequence[int]) -> Rows:
         counted = f"count(*), count(*) FILTER (WHERE {_IS_FAILED})"

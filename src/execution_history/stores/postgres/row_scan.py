@@ -104,10 +104,11 @@ class RowScan:
         places = ((each.row, read.get(each.row.seq)) for each in found)
         return [new._replace(row=row._replace(revision=new.row.revision)) for row, new in places if new is not None]
 
-    def total(self, most: int) -> tuple[int, bool]:
+    def total(self, most: int, tested: int) -> tuple[int, bool]:
         """Return the number of rows, and whether that is all of them.
 
-        Of many rows only the first *most* of those that one index decides are looked at.
+        Of many rows only the first *most* of those that one index decides are looked at, or *tested* where that is not
+        all there is to look at.
         """
         source, condition = self._source_and_condition(None, None)
         if self.path.count is not None and len(self.path.decided) == len(self.predicates):
@@ -116,6 +117,8 @@ class RowScan:
             sql = f"SELECT count(*) FROM {source.sql} WHERE {condition.sql}"  # noqa: S608 - literals of ours
             [(count,)] = self.moment.rows(Fragment(sql, values_of([source, condition])))
             return int(count), True
+        if len(self.path.decided) < len(self.predicates):
+            most = min(most, tested)
         bounded, tests = replace(self.path, count=most).source(self.predicates, most=most + 1)
         sql = f"SELECT count(*) FILTER (WHERE {tests.sql}), count(*) FROM {bounded.sql}"  # noqa: S608 - likewise
         [(count, looked_at)] = self.moment.rows(Fragment(sql, values_of([tests, bounded])))
@@ -209,7 +212,8 @@ class RowScan:
     ) -> tuple[Fragment, Fragment]:
         """Return the FROM clause and the condition of a segment, or of all rows."""
         listed = self.predicates if predicates is None else predicates
-        source, tests = self.path.source(listed, with_terms=self.text is not None)
+        needed = ", ".join(dict.fromkeys((self.query.sort, "create_time", "seq")))
+        source, tests = self.path.source(listed, with_terms=self.text is not None, columns=needed)
         conditions = [tests] if tests.sql != "true" else []
         if self.text is not None and self.path.has_few:
             conditions.append(may_have(self.text))

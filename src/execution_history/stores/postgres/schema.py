@@ -30,7 +30,7 @@ SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE, USAGE') FROM pg_catal
 
 _DISTRIBUTED: Final = ("executions", "nodes", "counters", "rollups", "durations", "deletions", "bin")
 _REFERENCE: Final = ("long_texts",)
-_DISTRIBUTED_SINCE: Final = {1: _DISTRIBUTED, 4: ("costs",)}
+_DISTRIBUTED_SINCE: Final = {1: _DISTRIBUTED, 4: ("costs",), 6: ("days", "day_stamps")}
 """The tables that a migration makes and that are spread over the nodes of a cluster, beside those of the first one."""
 
 

@@ -34,6 +34,9 @@ REVISION: Final = Fragment("SELECT f.revision FROM execution_history.feed f")
 _LARGEST_BATCH: Final = 8 * 1024 * 1024
 _MOST_WITH_DOCUMENTS: Final = 200
 _READ_AT_ONCE: Final = 50
+_HALF: Final = 0.5
+"""What is added to a number of hits in a sample, so that none does not stand for never."""
+
 _WITH_COUNTERS: Final = frozenset({"workflow_ids", "statuses"})
 _SUMS: Final = ", ".join(f"coalesce(sum(c.{name}), 0)::bigint" for name in STATUS_NAMES)
 
@@ -79,6 +82,9 @@ class PageEngine:
         self._first: tuple[Position | None, Sequence[FoundRow]] | None = None
         self._finds_text = self._has_tried = False
         self._looked_at = self._met = 0
+        self._wanted = query.size + 1
+        self._sampled: float | None = None
+        self._query = query
         if text is None and not self._has_path_conditions and query.filter.given() <= _WITH_COUNTERS:
             self._counts = moment.later(counts_of(query.filter.workflow_ids))
         path = choose(moment, self._predicates, query.sort, limits.few)
@@ -138,15 +144,21 @@ class PageEngine:
         if self._seeks_all:
             self._find_by_text(after, self._limits.few_of_all, self._limits.largest_portion)
             return
-        size = self._limits.window
-        window = self._scan.rows(after, size, with_documents=False)
-        self._note(window)
-        if len(window) < size or self._is_frequent():
-            self._begin(after, window, size)
-            self.is_text_rare = len(window) < size
-            return
-        self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
-        self.is_text_rare = self._finds_text
+        found: list[FoundRow] = []
+        is_end, size = False, 0
+        for more in (self._limits.window, 4 * self._limits.window):
+            read = self._scan.rows(found[-1].row.position if found else after, more, with_documents=False)
+            self._note(read)
+            found += read
+            size += more
+            is_end = len(read) < more
+            if is_end or self._met >= self._wanted or not self._is_frequent():
+                break
+        if not is_end and not self._is_frequent():
+            self._find_by_text(after, self._limits.most_with_text, _MOST_WITH_DOCUMENTS)
+        if not self._finds_text:
+            self._begin(after, found, size)
+        self.is_text_rare = is_end or self._finds_text
 
     def _note(self, found: Sequence[FoundRow]) -> None:
         """Note how many rows that were met in their order have the text."""
@@ -154,8 +166,25 @@ class PageEngine:
         self._met += sum(each.has_text is True for each in found)
 
     def _is_frequent(self) -> bool:
-        """Whether rows with the text are met quickly in the order of all."""
-        return self._met * self._limits.window >= self._limits.frequent * self._looked_at
+        """Whether the rows that a page still lacks are met sooner in their order than all are found by the text.
+
+        The share of rows with the text tells both: how many have to be walked, and how many would have to be sorted.
+        """
+        ahead = (self._wanted - self._met) * self._looked_at / (self._met + _HALF)
+        return ahead * self._limits.row <= self._share * self._limits.runs
+
+    @property
+    def _share(self) -> float:
+        """The share of all rows that have the text; those that come first in another order may be special."""
+        if self._query.sort == "create_time":
+            return (self._met + _HALF) / self._looked_at
+        if self._sampled is None:
+            newest = replace(self._query, sort="create_time", descending=True)
+            size = 4 * self._limits.window
+            scan = RowScan(self._moment, newest, self._scan.path, self._predicates, self._scan.text)
+            found = scan.rows(None, size, with_documents=False)
+            self._sampled = (sum(each.has_text is True for each in found) + _HALF) / (len(found) + 1)
+        return self._sampled
 
     def _find_by_text(self, after: Position | None, most: int, size: int) -> None:
         """Find the rows after *after* by the text from now on, *size* at once, unless they are more than *most*."""
@@ -177,11 +206,10 @@ class PageEngine:
     def _portion(self, after: Position | None) -> tuple[list[steps.Row], Position | None]:
         """Return some rows after *after*, more each time, and where they end."""
         is_walk = self._scan.text is not None and not self._scan.path.has_few
-        is_long = self._portion_size > self._limits.patience
-        if is_walk and is_long and not self._has_tried and not self._is_frequent():
-            self._find_by_text(after, self._limits.few_with_text, _MOST_WITH_DOCUMENTS)
+        if is_walk and self._first is None and not self._has_tried and not self._is_frequent():
+            self._find_by_text(after, self._limits.most_with_text, _MOST_WITH_DOCUMENTS)
         size = self._portion_size
-        if is_walk and not self._finds_text and self._met:
+        if is_walk and self._first is None and not self._finds_text and self._met:
             # No more rows than have the documents that are read at once.
             size = min(size, max(self._limits.window, _READ_AT_ONCE * self._looked_at // self._met))
         # Without a text every row of a portion is tested, and comes with its document.
@@ -239,7 +267,7 @@ class PageEngine:
             self._moment.flush()
             [counts] = self._counts.rows
             return sum(counts[STATUS_NUMBERS[name]] for name in set(self._filter.statuses or STATUS_NAMES)), True
-        counted, is_exact = self._scan.total(self._limits.counted)
+        counted, is_exact = self._scan.total(self._limits.counted, self._limits.tested)
         return (counted, True) if is_exact else (max(at_least, counted), False)
 
     def _explained(self) -> Iterator[str]:
@@ -290,9 +318,10 @@ def select(connections: Connections, query: RecordQuery, *, has_text: bool, limi
     """
 
     def read(connection: Connection) -> Selection:
+        sized = limits.of(connections.runs(connection))
         with one_moment(connection, connections.statements) as moment:
             revision = moment.later(REVISION)
-            engine = PageEngine(moment, partial(connections.body, connection), query, has_text=has_text, limits=limits)
+            engine = PageEngine(moment, partial(connections.body, connection), query, has_text=has_text, limits=sized)
             planned = find(query, IndexReach(0, 0), clock=time.monotonic, is_text_rare=engine.is_text_rare)
             found = steps.run(planned, engine.execute)
             return replace(found, reach=reach_of(moment, revision))
@@ -313,9 +342,10 @@ def keys_of(
     query = RecordQuery(filter=record_filter, descending=False)
 
     def read(connection: Connection) -> list[tuple[RecordKey, int]]:
+        sized = limits.of(connections.runs(connection))
         with one_moment(connection, connections.statements) as moment:
             body = partial(connections.body, connection)
-            engine = PageEngine(moment, body, query, has_text=has_text, seeks_all=True, limits=limits)
+            engine = PageEngine(moment, body, query, has_text=has_text, seeks_all=True, limits=sized)
             return engine.keys(limit)
 
     return connections.read(read)

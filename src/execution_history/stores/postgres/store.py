@@ -29,6 +29,7 @@ from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.postgres.select import keys_of, select
 from execution_history.stores.postgres.statistics import statistics
 from execution_history.stores.postgres.stored_texts import LONGEST_PREFIX, escaped, stored_text
+from execution_history.stores.postgres.verification import PostgresVerification
 from execution_history.stores.protocol import (
     Batch,
     Change,
@@ -46,7 +47,7 @@ _ANSWER_SECONDS: Final = 10
 _LARGEST: Final = 2**63 - 1
 
 
-class PostgresStore(PostgresBin, PostgresAdministration):
+class PostgresStore(PostgresVerification, PostgresBin, PostgresAdministration):
     """A history in one schema of a PostgreSQL database.
 
     Any number of processes may use it at once. A write waits up to 30 seconds for a server that has gone away. Its
@@ -178,7 +179,8 @@ class PostgresStore(PostgresBin, PostgresAdministration):
             deltas.count(stored, Counted(*counted), -1)
             count += 1
         if count:
-            connection.execute(statements["clear_nodes"], (stored,))
+            for name in ("clear_nodes", "clear_days", "clear_stamps"):
+                connection.execute(statements[name], (stored,))
             deltas.write(connection, statements)
         return count
 

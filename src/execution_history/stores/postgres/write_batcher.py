@@ -5,6 +5,7 @@ Each operation of a group gets its own result, after the commit.
 
 import asyncio
 import logging
+import math
 import threading
 import time
 import weakref
@@ -25,6 +26,9 @@ _Result = TypeVar("_Result")
 _LARGEST_GROUP_BYTES: Final = 2 * 1024 * 1024
 _GATHER_SECONDS: Final = 0.001
 _TIDYING_SECONDS: Final = 3_600.0
+_SETTLING_SECONDS: Final = 5.0
+"""After how long a process that writes does also what others have left to do; a short command does not."""
+
 _TELLING_SECONDS: Final = 0.02
 """How long after a commit other processes are told of it, together with those that follow meanwhile."""
 
@@ -41,6 +45,7 @@ class Writer:
         self._queue: WriteQueue[Operation] = WriteQueue(_GATHER_SECONDS, _LARGEST_GROUP_BYTES)
         self._told_at = 0.0
         self._tidied_at = time.monotonic()
+        self._settles_at = self._tidied_at + _SETTLING_SECONDS
         self._owner: Callable[[], object] = lambda: None
         self._thread = threading.Thread(target=self._serve, name="execution-history-writer", daemon=True)
 
@@ -115,6 +120,9 @@ class Writer:
         self._told_at = now = time.monotonic()
         try:
             self._commits.tell()
+            if now > self._settles_at:
+                self._settles_at = math.inf
+                self._commits.catch_up()
             if now > self._tidied_at + _TIDYING_SECONDS:
                 self._tidied_at = now
                 self._commits.tidy()

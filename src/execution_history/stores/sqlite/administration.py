@@ -25,6 +25,10 @@ class SQLiteAdministration(EmbeddedStore):
         found = await self._rows("entries", kind, after, -1 if limit is None else limit)
         return [Entry(EntryName(kind, key), value, version) for key, value, version in found]
 
+    async def kinds(self) -> list[str]:
+        """See :meth:`Administration.kinds`."""
+        return [kind for (kind,) in await self._rows("kinds")]
+
     async def put_entry(self, kind: str, key: str, value: bytes, *, expected: int | None = None) -> Entry | None:
         """See :meth:`Administration.put_entry`."""
 
@@ -51,10 +55,10 @@ class SQLiteAdministration(EmbeddedStore):
 
         return await self._write(drop)
 
-    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
         """See :meth:`Administration.append_audit`."""
         writer, line = self._parts.writer, (actor, action, details)
-        return await writer.submit(lambda t: int(t.run("append_audit", t.clock(), *line).get))
+        return await writer.submit(lambda t: int(t.run("append_audit", t.clock() if at is None else at, *line).get))
 
     async def audit(self, after: int, limit: int) -> list[AuditEntry]:
         """See :meth:`Administration.audit`."""
@@ -82,7 +86,7 @@ class SQLiteAdministration(EmbeddedStore):
     async def leases(self) -> dict[str, int]:
         """See :meth:`Administration.leases`."""
         rows, now = await self._rows("leases"), self._clock()
-        return {owner: _remaining(expires, boot, ends, now) for owner, expires, boot, ends in rows}
+        return {owner: remaining_ms(expires, boot, ends, now) for owner, expires, boot, ends in rows}
 
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """See :meth:`Administration.save_cursor`."""
@@ -106,7 +110,7 @@ def _version(transaction: WriteTransaction, kind: str, key: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _remaining(expires: int, boot: str, ends: int, now: int) -> int:
+def remaining_ms(expires: int, boot: str, ends: int, now: int) -> int:
     """Return the rest of a lease that ends at *expires* by the system's time, and at *ends* on the clock of *boot*."""
     if boot and boot == boot_id():
         return ends - boot_ms()

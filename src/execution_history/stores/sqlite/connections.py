@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import apsw
 import orjson
@@ -76,7 +77,7 @@ def open_writer(folder: Path) -> apsw.Connection:
         cache_size=-_CACHE_KIB,
         journal_size_limit=LOG_BYTES,
     )
-    _plan_once(connection)
+    plan_once(connection)
     _migrate(connection, folder)
     return connection
 
@@ -88,11 +89,35 @@ def open_reader(folder: Path) -> apsw.Connection:
         apsw.Error: SQLite could not open the database.
     """
     connection = _connect(folder / DATABASE, {"query_only": 1, "cache_size": -_CACHE_KIB})
-    _plan_once(connection)
+    plan_once(connection)
     return connection
 
 
-def _plan_once(connection: apsw.Connection) -> None:
+def open_unchanged(path: Path) -> apsw.Connection:
+    """Return a read-only connection; where nothing can be written beside the file, to the file as it is.
+
+    Raises:
+        apsw.Error: SQLite could not open the database, or it has not our tables.
+    """
+    try:
+        return _open_to_read(path, "mode=ro")
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        return _open_to_read(path, "mode=ro&immutable=1")
+
+
+def _open_to_read(path: Path, mode: str) -> apsw.Connection:
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)
+    try:
+        connection.set_busy_timeout(BUSY_MS)
+        connection.execute(query("feed_revision")).fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def plan_once(connection: apsw.Connection) -> None:
     """Keep SQLite from planning a statement again for every value, which it would do for partial indexes."""
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
@@ -118,10 +143,36 @@ def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     return found
 
 
+def is_current(connection: apsw.Connection, place: Path) -> bool:
+    """Return whether the database has the newest schema.
+
+    Raises:
+        StoreTooNew: a newer version of this package made it.
+        apsw.Error: it could not be read.
+    """
+    applied, known = applied_migrations(connection), len(migrations())
+    if applied > known:
+        raise StoreTooNew(
+            "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
+            folder=quoted(place),
+        )
+    return applied == known
+
+
+def write_in_one_file(connection: apsw.Connection) -> None:
+    """Leave the database without a write-ahead log and without gaps, so that its one file is all of it.
+
+    Raises:
+        apsw.Error: it could not be written.
+    """
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    connection.execute("PRAGMA journal_mode = DELETE").fetchall()
+    connection.execute("VACUUM")
+
+
 def _migrate(connection: apsw.Connection, folder: Path) -> None:
     """Run the missing migrations and note them, in one transaction."""
-    known = migrations()
-    if _applied(connection) == len(known):
+    if is_current(connection, folder):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -129,13 +180,8 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
             "CREATE TABLE IF NOT EXISTS migrations "
             "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
         )
-        applied = _applied(connection)
-        if applied > len(known):
-            raise StoreTooNew(  # noqa: TRY301 - it has to undo the transaction
-                "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
-                folder=quoted(folder),
-            )
-        for number, name, script in known[applied:]:
+        is_current(connection, folder)  # raises where another process has gone further meanwhile
+        for number, name, script in migrations()[applied_migrations(connection) :]:
             connection.execute(script)
             if number == _UPSTREAM_IDS:
                 _fill_upstream_ids(connection)
@@ -166,7 +212,8 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
                     connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
 
 
-def _applied(connection: apsw.Connection) -> int:
+def applied_migrations(connection: apsw.Connection) -> int:
+    """Return the number of the last migration that a database has had; 0 for one that is not ours."""
     if not connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'migrations'").fetchall():
         return 0
     return int(connection.execute("SELECT coalesce(max(number), 0) FROM migrations").get)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import apsw
 
@@ -16,9 +15,9 @@ from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.recovery import recovered_from
-from execution_history.stores.protocol import Batch, ScanToken
+from execution_history.stores.protocol import LARGEST_ANSWER, Batch, ScanToken
 from execution_history.stores.scan_token import place_of, scan_token
-from execution_history.stores.sqlite.connections import BUSY_MS, load_dictionaries
+from execution_history.stores.sqlite.connections import load_dictionaries, open_unchanged
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.queries import query, rows
 
@@ -27,8 +26,6 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 NO_LIMIT: Final = 1 << 62
 """The limit with which documents of any size are read."""
 
-LARGEST_BATCH: Final = 8 * 1024 * 1024
-"""Bytes of documents after which a batch ends."""
 
 _SCANNED_AT_ONCE: Final = 1_000
 _MOST_REMEMBERED: Final = 1_000
@@ -139,7 +136,7 @@ class Documents:
                 else:
                     bodies.append(body)
                     size += len(body)
-                if size >= LARGEST_BATCH or number == limit:
+                if size >= LARGEST_ANSWER or number == limit:
                     return Batch(bodies, scan_token(seq), tuple(damaged))
         return Batch(bodies, None, tuple(damaged))
 
@@ -157,6 +154,11 @@ class Documents:
                 sentence = one if len(keys) == 1 else several
                 found.append(Message(sentence, records=_counted(keys), folder=quoted(self._folder), names=_named(keys)))
         return tuple(found)
+
+    def recoverable(self) -> list[RecordKey]:
+        """Return the records that were damaged when they were read last, and read from elsewhere."""
+        with self._lock:
+            return [key for key, is_recovered in self._is_recovered.items() if is_recovered]
 
     def _is_damaged(self, connection: apsw.Connection, key: RecordKey) -> bool:
         with contextlib.suppress(Unreadable):
@@ -191,15 +193,19 @@ def _named(keys: list[RecordKey]) -> str:
     return Message("%(names)s and %(more)s more", names=shown, more=more) if more else shown
 
 
-def stored_elsewhere(folder: Path) -> Iterator[Batch]:
-    """Yield the records of the history in *folder* in batches, in the order of creation, without changing it.
+def stored_elsewhere(place: Path) -> Iterator[Batch]:
+    """Yield the records of a history in batches, in the order of creation, without changing it.
 
     A damaged record is read from the JSON file beside the database where it is there.
+
+    Args:
+        place: the folder of the history, or its database, such as an archive.
 
     Raises:
         StoreError: the database cannot be read, or is damaged as a whole; earlier batches are sound.
     """
-    with faults(folder), closing(_open_unchanged(folder / DATABASE)) as connection:
+    folder, database = (place, place / DATABASE) if place.is_dir() else (place.parent, place)
+    with faults(place), closing(open_unchanged(database)) as connection:
         documents = Documents(folder, load_dictionaries(connection), recovered_from(folder))
         after: ScanToken | None = None
         while True:
@@ -208,20 +214,3 @@ def stored_elsewhere(folder: Path) -> Iterator[Batch]:
             after = batch.next
             if after is None:
                 return
-
-
-def _open_unchanged(path: Path) -> apsw.Connection:
-    """Return a read-only connection; where nothing can be written beside the file, to the file as it is."""
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        connection = apsw.Connection(f"file:{quote(str(path.absolute()))}?{mode}", flags=flags)
-        connection.set_busy_timeout(BUSY_MS)
-        try:
-            connection.execute(query("feed_revision")).fetchall()
-        except (apsw.CantOpenError, apsw.ReadOnlyError):
-            connection.close()
-            if "immutable" in mode:
-                raise
-        else:
-            return connection
-    raise AssertionError  # the second way either works or raises

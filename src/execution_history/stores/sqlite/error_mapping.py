@@ -28,8 +28,8 @@ _WRITE: Final = N_(
     "%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk."
 )
 _DAMAGED: Final = N_(
-    "%(place)s has a damaged history.db: move that file away, and its records are read "
-    "back from the JSON files beside it."
+    "%(place)s has a damaged history.db: stop every program that uses it, then run execution-history doctor --repair, "
+    "which brings back every run that can still be read."
 )
 _FAILED: Final = N_("%(place)s failed: %(reason)s.")
 

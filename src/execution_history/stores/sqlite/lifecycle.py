@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
-_LOCK_FILE: Final = ".lock"
+LOCK_FILE: Final = ".lock"
+"""Locked by the process that writes into the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class EmbeddedStore(OpenedStore[StoreParts]):
             OSError: the folder cannot be used.
         """
         prepare_folder(self._folder)
-        folder, lock = self._folder, ProcessLock(self._folder / _LOCK_FILE, self._lock_seconds)
+        folder, lock = self._folder, ProcessLock(self._folder / LOCK_FILE, self._lock_seconds)
         try:
             lock.acquire()
             connection = open_writer(folder)

@@ -84,6 +84,10 @@ SELECT value, version FROM registry WHERE kind = ? AND key = ? AND value IS NOT 
 -- The entries of a kind after a key.
 SELECT key, value, version FROM registry WHERE kind = ? AND key > ? AND value IS NOT NULL ORDER BY key LIMIT ?;
 
+-- name: kinds
+-- The kinds that have entries.
+SELECT DISTINCT kind FROM registry WHERE value IS NOT NULL ORDER BY kind;
+
 -- name: save_entry
 -- Writes an entry of the registry, or without a value its removal.
 INSERT INTO registry (kind, key, value, version, changed_at) VALUES (?, ?, ?, ?, ?)
@@ -237,7 +241,7 @@ ORDER BY newest DESC, workflow_id LIMIT ?5;
 
 -- name: changed_executions
 -- Records changed after a revision, in order, with or without their documents.
-SELECT e.revision, e.first_revision, {record}, CASE WHEN ? THEN e.document END
+SELECT e.revision, e.first_revision, e.seq, {record}, CASE WHEN ? THEN e.document END
 FROM executions e JOIN workflows w ON w.id = e.workflow
 WHERE e.revision > ? AND w.workflow_id IS NOT NULL ORDER BY e.revision LIMIT ?;
 
@@ -325,3 +329,76 @@ DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
 -- name: purge_bin
 -- Removes some discarded records that have expired.
 DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);
+
+-- name: counted_rows
+-- For each workflow what its counters should be, and the newest revision and time of its rows; next to what they are.
+SELECT w.workflow_id,
+    count(e.seq) FILTER (WHERE e.status = 0), count(e.seq) FILTER (WHERE e.status = 1),
+    count(e.seq) FILTER (WHERE e.status = 2), count(e.seq) FILTER (WHERE e.status = 3),
+    count(e.seq) FILTER (WHERE e.status = 4), max(e.revision), max(e.update_time),
+    w.running, w.success, w.failed, w.interrupted, w.other, w.revision, w.updated_at, w.id
+FROM workflows w LEFT JOIN executions e ON e.workflow = w.id
+WHERE w.workflow_id IS NOT NULL GROUP BY w.id;
+
+-- name: save_counted
+-- Writes the counters of a workflow whose rows were counted.
+UPDATE workflows
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+WHERE id = ?;
+
+-- name: count_stray_rows
+-- The number of rows whose workflow is not there.
+SELECT count(*) FROM executions WHERE workflow NOT IN (SELECT id FROM workflows);
+
+-- name: newest_revisions
+-- The newest revision that rows, deletions and the registry have, and that of the feed.
+SELECT max((SELECT coalesce(max(revision), 0) FROM executions), (SELECT coalesce(max(revision), 0) FROM deletions),
+    (SELECT coalesce(max(version), 0) FROM registry)), revision FROM feed;
+
+-- name: drop_deleted_rows
+-- Removes rows that the change feed calls deleted later than they were last changed.
+DELETE FROM executions WHERE seq IN (
+    SELECT e.seq FROM deletions d JOIN workflows w ON w.workflow_id = d.workflow_id
+    JOIN executions e ON e.workflow = w.id AND (d.execute_id IS NULL OR d.execute_id = e.execute_id)
+    WHERE e.revision < d.revision);
+
+-- name: workflow_part
+-- The records of a workflow that began before a time, newest first.
+SELECT {record}, e.document
+FROM workflows w JOIN executions e ON e.workflow = w.id
+WHERE w.workflow_id = ? AND e.create_time < ?
+ORDER BY e.create_time DESC, e.seq DESC;
+
+-- name: broken_entries
+-- How many entries of the registry and lines of the audit log are no JSON.
+SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
+    + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
+
+-- name: all_documents
+-- All records in the order in which they came, and whether the id upstream is in its column.
+SELECT {record}, e.document, e.upstream_id
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
+
+-- name: ids_and_times
+-- The ids and times of all records in the order in which they came.
+SELECT execute_id, create_time FROM executions ORDER BY seq;
+
+-- name: binned_documents
+-- All discarded records.
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM bin;
+
+-- name: indexed_columns
+-- What the index has of each record too, in the order in which they came.
+SELECT e.execute_id, e.seq, e.revision, e.create_time, e.status
+FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
+
+-- name: count_workflows
+-- The number of workflows.
+SELECT count(*) FROM workflows WHERE workflow_id IS NOT NULL;
+
+-- name: all_texts
+-- Every text that something is found by: reading one that is not UTF-8 raises, and SQLite's own check passes it.
+SELECT execute_id, upstream_id FROM executions UNION ALL SELECT workflow_id, '' FROM workflows
+UNION ALL SELECT kind, key FROM registry UNION ALL SELECT actor, action FROM audit
+UNION ALL SELECT workflow_id, execute_id FROM deletions UNION ALL SELECT workflow_id, execute_id FROM bin
+UNION ALL SELECT name, '' FROM cursors;

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,7 +17,7 @@ import apsw
 from execution_history.errors import StoreClosed, StoreDamaged, StoreError
 from execution_history.query.model import RecordKey
 from execution_history.stores.compression import StoredRecord, Unreadable
-from execution_history.stores.mirror_port import FileChange, FileState
+from execution_history.stores.mirror_port import FileChange, FileState, Part
 from execution_history.stores.sqlite.connections import one_moment, open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
@@ -27,6 +27,7 @@ from execution_history.stores.sqlite.queries import query, rows
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
 _MOST_IDLE: Final = 4
+_NEVER: Final = 1 << 62  # milliseconds
 
 
 class MirrorSnapshot:
@@ -73,6 +74,20 @@ class MirrorSnapshot:
         found = [(stored, self._documents.find(self._connection, stored)) for stored in changed]
         return gone + [FileChange(s.execute_id, s.create_time, body) for s, body in found if body is not None]
 
+    def part(self, workflow_id: str, before: int | None, size: int) -> Part:
+        """See :meth:`RecordSnapshot.part`."""
+        bodies: dict[str, bytes | None] = {}
+        read, oldest = 0, None
+        # Closed when left early, or the connection would stay at this moment.
+        place = (workflow_id, _NEVER if before is None else before)
+        with closing(self._connection.execute(query("workflow_part"), place)) as found:
+            for stored in map(StoredRecord._make, found):
+                if read >= size and stored.create_time != oldest:
+                    return Part(bodies, oldest, read)
+                bodies[stored.execute_id] = self._documents.find(self._connection, stored)
+                read, oldest = read + stored.size, stored.create_time
+        return Part(bodies, None, read)
+
     def safety(self) -> tuple[str, int]:
         """See :meth:`RecordSnapshot.safety`."""
         [(boot, revision)] = rows(self._connection, "feed_safety")
@@ -90,10 +105,18 @@ class Reader:
         folder: the store's folder.
         dictionaries: its dictionaries by number.
         recover: returns a damaged record from elsewhere.
+        opens: opens a connection to the database in the folder.
     """
 
-    def __init__(self, folder: Path, dictionaries: dict[int, bytes], recover: Recover = nowhere) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        dictionaries: dict[int, bytes],
+        recover: Recover = nowhere,
+        opens: Callable[[Path], apsw.Connection] = open_reader,
+    ) -> None:
         self._folder = folder
+        self._opens = opens
         self._presence = Presence(folder)
         self._damage: tuple[str, ...] = ()
         self.stored = Documents(folder, dictionaries, recover)
@@ -116,7 +139,7 @@ class Reader:
             connection = self._idle.pop()
         except IndexError:
             with faults(self._folder):
-                connection = open_reader(self._folder)
+                connection = self._opens(self._folder)
         try:
             yield connection
         except apsw.Error as error:

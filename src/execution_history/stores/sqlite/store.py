@@ -31,6 +31,7 @@ from execution_history.stores.administration import EntryName
 from execution_history.stores.capabilities import OnReach, ignored
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import (
+    LARGEST_ANSWER,
     Batch,
     Change,
     FoundRecords,
@@ -42,10 +43,11 @@ from execution_history.stores.protocol import (
 from execution_history.stores.sqlite.administration import SQLiteAdministration
 from execution_history.stores.sqlite.bin import SQLiteBin
 from execution_history.stores.sqlite.connections import one_moment
-from execution_history.stores.sqlite.documents import LARGEST_BATCH, Documents
+from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.queries import past_prefix, query, rows
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.verification import SQLiteVerification
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -55,7 +57,7 @@ _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
 
 
-class SQLiteStore(SQLiteAdministration, SQLiteBin):
+class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
     """A store in one folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes. Its arguments are
@@ -296,7 +298,7 @@ def _changes_after(
         for change in heapq.merge(put, gone, registry, key=attrgetter("revision")):
             found.append(change)
             size += len(change.document or b"")
-            if len(found) == limit or size >= LARGEST_BATCH:
+            if len(found) == limit or size >= LARGEST_ANSWER:
                 break
     return found
 
@@ -304,9 +306,9 @@ def _changes_after(
 def _put(
     connection: apsw.Connection, stored: Documents, since: int, changed: apsw.Cursor, *, documents: bool
 ) -> Iterator[Change]:
-    for revision, first, *row in changed:
+    for revision, first, seq, *row in changed:
         record = StoredRecord(*row)
         body = stored.find(connection, record) if documents else None
         # The first revision of a record may be unknown; for a reader that begins at 0 every record is new.
         kind: Literal["created", "updated"] = "created" if first > since or not since else "updated"
-        yield Change(revision, kind, *record.key, STATUS_NAMES[record.status], body)
+        yield Change(revision, kind, *record.key, STATUS_NAMES[record.status], body, arrival=seq)

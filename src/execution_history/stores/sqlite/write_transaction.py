@@ -4,7 +4,7 @@ An operation checks before it writes, so that one that raises changes nothing an
 group.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -235,6 +235,15 @@ class WriteTransaction:
         row = self._workflow(workflow_id)
         is_current = row is not None and row.revision <= revision
         return not is_current and revision < int(self.run("feed_floor").get)
+
+    def recount(self, counted: Iterable[tuple[str, list[int]]]) -> int:
+        """Have the counters of workflows say what was *counted* in this transaction; return how many there were."""
+        number = 0
+        for number, (workflow_id, counts) in enumerate(counted, 1):  # noqa: B007 - the number of all
+            if (row := self._workflow(workflow_id)) is not None:
+                self._touch(row, row.updated_at)
+                row.counts[:] = counts
+        return number
 
     def note_safety(self, boot: str, safe_revision: int) -> None:
         """Store the id of this start of the machine, and the revision up to which the files are on the disk."""

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.maintenance.backup.status import PlannedBackups
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.web.api.backups import add_backups
 from execution_history.web.api.bulk import add_bulk, add_changes
 from execution_history.web.api.live import add_live
 from execution_history.web.api.overview import add_overview
@@ -39,6 +41,7 @@ def history_router(
     live: LiveFeed | None = None,
     limits: ReadingLimits | None = None,
     names: UpstreamNames | None = None,
+    backups: PlannedBackups | None = None,
 ) -> APIRouter:
     """Return the routes of the API: ``app.include_router(history_router(service))``.
 
@@ -52,6 +55,7 @@ def history_router(
         live: the change feed, where it is not the service's own; deprecated.
         limits: the limits of an import.
         names: asks upstreams for the names of workflows; without it that route answers with an error.
+        backups: the backups that this process makes by itself.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     if live is not None:
@@ -78,6 +82,7 @@ def history_router(
     add_bulk(router, service)
     add_changes(router, service)
     add_views(router, service)
+    add_backups(router, service, backups)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)

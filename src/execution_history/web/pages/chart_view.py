@@ -13,7 +13,9 @@ from execution_history.web.pages.charts import Chart, Level, lines, stacked, two
 
 _TOP: Final = 8
 _PIXELS: Final = 1.12
-_MOST_CURRENCIES: Final = 3
+MOST_CURRENCIES: Final = 3
+"""Each has charts and figures of its own."""
+
 _SHORT: Final = ((1_000_000_000, 1_000_000_000, "G"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
 _UNITS: Final = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 _EMPTY: Final = Sums({}).figures()
@@ -102,12 +104,12 @@ lines(axis, times, is_time=True),
         ]
         chart = stacked(axis, parts, is_whole=True)
         cards.append(_card(_("Tokens"), counted, chart, lambda each: _token_values(each, totals, _), short))
-    return [*cards, *(_cost_card(counted, currency, _) for currency in currencies(totals)[:_MOST_CURRENCIES])]
+    return [*cards, *(_cost_card(counted, currency, _) for currency in currencies(totals))]
 
 
 def currencies(figures: Figures) -> list[str]:
-    """Return the currencies of what runs have cost, the one with the largest amount first."""
-    return sorted(figures.costs, key=lambda name: (-figures.costs[name], name))
+    """Return the currencies that are shown of what runs have cost, the one with the largest amount first."""
+    return sorted(figures.costs, key=lambda name: (-figures.costs[name], name))[:MOST_CURRENCIES]
 
 
 def marks_of(levels: Sequence[Level], text: Callable[[float], str]) -> tuple[Mark, ...]:

@@ -9,6 +9,9 @@ from execution_history.web.pages.chart_axis import WIDTH, ChartAxis, Slot
 
 _HEIGHT: Final = 100
 _LEAST: Final = 1.2
+_LEAST_OF_SMALL: Final = 15
+"""The height of the lowest bar, in a chart and in one that is no higher than a line of text."""
+
 _ROOM: Final = 14
 """How far apart numbers beside a chart are at least."""
 
@@ -92,6 +95,19 @@ def stacked(axis: ChartAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is
     return Chart(tuple(bars), (), _levels(top, is_whole=is_whole))
 
 
+def overlaid(axis: ChartAxis, parts: Sequence[tuple[str, Sequence[int]]]) -> Chart:
+    """Return bars of several kinds, the later ones in front, without a scale: for a chart as high as a line of text.
+
+    The highest bar has the whole height, and whatever is not zero can be seen.
+    """
+    slots, top = axis.slots(), max((value for _, values in parts for value in values), default=0) or 1
+    bars = []
+    for kind, values in parts:
+        heights = [_high(value * _HEIGHT / top, _LEAST_OF_SMALL) for value in values]
+        bars.append(Bars(kind, _path((slot, _HEIGHT - high, high) for slot, high in zip(slots, heights, strict=True))))
+    return Chart(tuple(bars))
+
+
 def lines(
     axis: ChartAxis,
     parts: Sequence[tuple[str, Values]],
@@ -147,9 +163,9 @@ def _is_whole(number: float) -> bool:
     return number == round(number)
 
 
-def _high(height: float) -> float:
+def _high(height: float, least: float = _LEAST) -> float:
     """Return a height that can be seen, where there is any."""
-    return max(height, _LEAST) if height else 0.0
+    return max(height, least) if height else 0.0
 
 
 def _path(boxes: Iterable[tuple[Slot, float, float]]) -> str:

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import tzinfo
 from typing import Any, Final
 
 from fastapi import APIRouter
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,10 +15,11 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.breakdown import Breakdown, BreakdownQuery, Group, GroupSort
 from execution_history.query.fields import RecordFilter
 from execution_history.query.sort_order import known_first
-from execution_history.query.time_buckets import bucket_edges
 from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import ChartAxis, axis_of
 from execution_history.web.pages.forms import query
-from execution_history.web.pages.sparkline import bars_drawn
+from execution_history.web.pages.sparkline import Spark, spark_of
+from execution_history.web.pages.table_order import TableOrder, order_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 
 _DEFAULT: Final[Window] = "7d"
@@ -47,22 +46,12 @@ class NodeState:
 
     workflow_id: str
     window: Window
-    sort: str
-    is_reversed: bool
-
-    @property
-    def is_descending(self) -> bool:
-        """Whether the largest stands first."""
-        return (self.sort != "name") != self.is_reversed
+    order: TableOrder[str]
 
     @property
     def address(self) -> str:
         """The address."""
-        parameters = {
-            "sort": self.sort if self.sort != "failed" else "",
-            "order": ("desc" if self.is_descending else "asc") if self.is_reversed else "",
-        }
-        return urls.with_query(urls.nodes(self.workflow_id), {"window": self.window, **parameters})
+        return urls.with_query(urls.nodes(self.workflow_id), {"window": self.window, **self.order.parameters()})
 
     def within(self, window: Window) -> str:
         """Return the address of the same for another window."""
@@ -70,7 +59,7 @@ class NodeState:
 
     def sorted_by(self, sort: str) -> str:
         """Return the address of the same nodes sorted by *sort*, or reversed where they are sorted so already."""
-        return replace(self, sort=sort, is_reversed=sort == self.sort and not self.is_reversed).address
+        return replace(self, order=self.order.by(sort)).address
 
     def runs(self, **filters: str) -> str:
         """Return the address of the runs of the window that match *filters*."""
@@ -104,7 +93,7 @@ class NodePages:
             BreakdownQuery(
                 filter=within,
                 by="node",
-                sort=_CHOSEN_BY.get(state.sort, "failed"),
+                sort=_CHOSEN_BY.get(state.order.sort, "failed"),
                 limit=_MOST_NODES,
                 bucket=bucket,
                 zone=viewer.zone.key,
@@ -112,40 +101,38 @@ class NodePages:
             )
         )
         whole = await self.service.breakdown(BreakdownQuery(filter=within, by="workflow", wait_seconds=wait.seconds))
-        edges = bucket_edges(max(0, viewer.now - length), viewer.now, bucket, viewer.zone)
+        axis = axis_of(max(0, viewer.now - length), viewer.now + 1, viewer.zone, bucket)
         nodes = _sorted(found.groups, state)
         context: dict[str, Any] = {
             "workflow_id": workflow_id,
             "state": state,
-            "nodes": [(each, _trend_drawn(each, found, edges, viewer.zone)) for each in nodes],
+            "nodes": [(each, _trend(each, found, axis)) for each in nodes],
             "more": found.total_groups - len(nodes),
             "runs": sum(group.figures.runs for group in whole.groups) if found.covers is None else found.covers,
             "total_ms": sum(each.total_ms or 0 for each in found.groups),
             "timed": max((each.timed or 0 for each in nodes), default=0),
             "found": found,
+            # Else only days of nodes are still to be added up, which no index tells of.
+            "is_index_behind": not whole.reach.is_complete,
         }
         return self.renderer.page(request, "nodes.html", context)
 
 
 def _state(request: Request, workflow_id: str) -> NodeState:
-    window, sort = query(request, "window"), query(request, "sort")
-    return NodeState(
-        workflow_id,
-        window if window in WINDOWS else _DEFAULT,
-        sort if sort in _VALUES else next(iter(_VALUES)),
-        query(request, "order") in {"asc", "desc"} - {"asc" if sort == "name" else "desc"},
-    )
+    window = query(request, "window")
+    order = order_of(request, _VALUES, next(iter(_VALUES)), frozenset({"name"}))
+    return NodeState(workflow_id, window if window in WINDOWS else _DEFAULT, order)
 
 
 def _sorted(nodes: Iterable[Group], state: NodeState) -> list[Group]:
     """Return *nodes* in the chosen order, those without the value last, of equal value the slowest first."""
     slowest = sorted(nodes, key=lambda node: (-(node.total_ms or 0), node.key))
-    return known_first(slowest, _VALUES[state.sort], descending=state.is_descending)
+    return known_first(slowest, _VALUES[state.order.sort], descending=state.order.is_descending)
 
 
-def _trend_drawn(node: Group, found: Breakdown, edges: list[int], zone: tzinfo) -> Markup:
-    """Render the runs of a node over the window, and its failures among them."""
-    starts = found.bucket_edges[:-1]
+def _trend(node: Group, found: Breakdown, axis: ChartAxis) -> Spark:
+    """Return the runs of a node over the window, and its failures among them."""
+    starts, edges = found.bucket_edges[:-1], list(axis.edges)
     runs = spread([point.runs for point in node.trend], starts, edges)
     failed = spread([point.failed for point in node.trend], starts, edges)
-    return bars_drawn(runs, failed, edges, zone)
+    return spark_of(axis, runs, failed)

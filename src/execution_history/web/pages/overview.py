@@ -1,38 +1,32 @@
 """The first page: what failed lately, what is open now, and every workflow on a line of its own."""
 
 import asyncio
-import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from datetime import tzinfo
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from fastapi import APIRouter
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.history.overview import (
-    Overview,
-    OverviewQuery,
-    Window,
-    WorkflowInWindow,
-    renamed,
-    sorted_workflows,
-)
+from execution_history.errors import Message
+from execution_history.history.overview import WINDOWS, Overview, OverviewQuery, Window, renamed, sorted_workflows
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.query.fields import RecordFilter
-from execution_history.query.model import PAGE_SECONDS, RecordQuery
+from execution_history.maintenance.backup.status import BackupStatus, PlannedBackups, current, statuses
+from execution_history.presentation.backup_notice import backup_problem
+from execution_history.presentation.formatting import clock
+from execution_history.query.model import PAGE_SECONDS
 from execution_history.recording.recorder import Recorder
 from execution_history.records.time_units import DAY_MS
-from execution_history.stores.protocol import StoreHealth, WorkflowSummary
+from execution_history.stores.protocol import StoreHealth
 from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import ChartAxis
+from execution_history.web.pages.chart_view import currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.kept_answers import KeptAnswers
+from execution_history.web.pages.last_runs import LastRuns
 from execution_history.web.pages.overview_state import OverviewState, overview_state
-from execution_history.web.pages.run_row import line_of_run
-from execution_history.web.pages.sparkline import RUNS, bars_drawn, ticks_drawn
+from execution_history.web.pages.sparkline import counts_of, links_of, picture_of, spark_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.viewer import Viewer
 from execution_history.web.pages.workflow_choice import choose_workflows
@@ -40,20 +34,9 @@ from execution_history.web.pages.workflow_choice import choose_workflows
 _SIZE: Final = 25
 _SWITCHED: Final = 20
 _FAILURES: Final = 8
-_REMEMBERED: Final = 500
 _MOST_OVERVIEWS: Final = 20
-_FRESH: Final = 10_000
 _LEAST_KEPT: Final = 1_000
-_READING_SECONDS: Final = 0.03
 _HEALTH_SECONDS: Final = 0.05
-
-
-class _Ticks(NamedTuple):
-    """The last runs of a workflow, drawn; they were read at ``read_at`` (milliseconds)."""
-
-    summary: WorkflowSummary
-    drawn: Markup
-    read_at: int
 
 
 @dataclass(slots=True)
@@ -64,25 +47,32 @@ class OverviewPages:
         service: where the records are.
         recorder: the source of problems with recording.
         renderer: renders pages.
+        planned: the backups that this process makes.
     """
 
     service: ExecutionHistoryService
     recorder: Recorder
     renderer: Renderer
-    _ticks: "OrderedDict[tuple[str, str, tzinfo], _Ticks]" = field(default_factory=OrderedDict)
+    planned: PlannedBackups | None = None
+    _last_runs: LastRuns = field(init=False)
     _known: KeptAnswers[Overview] = field(default_factory=lambda: KeptAnswers(_MOST_OVERVIEWS, _LEAST_KEPT))
     _looking: "asyncio.Task[None] | None" = None
     _health: StoreHealth = field(default_factory=StoreHealth)
+
+    def __post_init__(self) -> None:
+        self._last_runs = LastRuns(self.service)
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
         router.add_api_route(urls.OVERVIEW, self.overview, methods=["GET", "HEAD"])
         router.add_api_route(urls.SWITCHER, self.switcher, methods=["GET"])
+        router.add_api_route("/workflows/{workflow_id}/last-runs", self.last_runs, methods=["GET"])
 
     async def overview(self, request: Request) -> Response:
         """Render the overview, or the first steps where nothing is recorded yet."""
         viewer, state = viewer_for(request), overview_state(request)
         found = await self._overview(state.window, viewer)
+        backups = current(await statuses(self.service), self.planned)
         problems = [*self._health.problems, *self.recorder.problems()]
         unrecorded_at = self._unrecorded_lately(viewer.now)
         context: dict[str, Any] = {
@@ -90,9 +80,10 @@ class OverviewPages:
             "overview": found,
             "behind": found.reach.revision < await self.service.revision(),
             "is_whole": found.is_whole and not problems and unrecorded_at is None,
-            "problems": problems,
+            "problems": [*problems, *self._problems_of(backups, viewer)],
             "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
+            "backups": [each for each in backups if each.last is not None],
             **self._failures(found, state, viewer),
             **await self._workflows(found, state, viewer),
             "base": str(request.base_url).rstrip("/"),
@@ -105,14 +96,20 @@ class OverviewPages:
         found, hidden = choose_workflows(summaries, await self.service.names(), words)
         return self.renderer.page(request, "switcher.html", {"workflows": found[:_SWITCHED], "hidden": hidden})
 
+    async def last_runs(self, request: Request, workflow_id: str) -> Response:
+        """Render the last runs of a workflow as links, for the overview that somebody points at."""
+        viewer = viewer_for(request)
+        [lines] = await self._last_runs.of([workflow_id], viewer.now)
+        context = {"drawn": links_of(lines, viewer.translate, viewer.zone)}
+        return self.renderer.page(request, "last_runs.html", context)
+
     @staticmethod
     def _failures(found: Overview, state: OverviewState, viewer: Viewer) -> dict[str, Any]:
         """Return the failures that are shown, each with its bars, and those that are not."""
         shown = found.failures if state.has_all_failures else found.failures[:_FAILURES]
+        axis = ChartAxis(found.bucket_edges, WINDOWS[found.window][1], viewer.zone)
         return {
-            "failures": [
-                (each, bars_drawn(each.buckets, each.buckets, found.bucket_edges, viewer.zone)) for each in shown
-            ],
+            "failures": [(each, spark_of(axis, each.buckets, each.buckets)) for each in shown],
             "more_failures": found.failures[len(shown) :],
         }
 
@@ -122,48 +119,20 @@ class OverviewPages:
         # Names are those of now, however long the figures have been kept.
         current = [renamed(each, names.get(each.workflow_id)) for each in found.workflows]
         chosen, hidden = choose_workflows(current, names, state.find, with_hidden=state.has_hidden)
-        listed = sorted_workflows(chosen, state.sort, descending=state.is_descending)
+        listed = sorted_workflows(chosen, state.order.sort, descending=state.order.is_descending)
         shown = listed[(state.page - 1) * _SIZE : state.page * _SIZE]
+        last_runs = await self._last_runs.of([each.workflow_id for each in shown], viewer.now)
         return {
-            "workflows": list(zip(shown, await self._ticks_of(shown, viewer), strict=True)),
+            "workflows": [
+                (each, len(lines), picture_of(lines), counts_of(lines, viewer.translate))
+                for each, lines in zip(shown, last_runs, strict=True)
+            ],
             "listed": len(listed),
             "hidden": hidden,
             "pages": -(-len(listed) // _SIZE),
+            "currencies": currencies,
             "has_costs": any(each.figures is not None and each.figures.costs for each in found.workflows),
         }
-
-    async def _ticks_of(self, workflows: list[WorkflowInWindow], viewer: Viewer) -> list[tuple[int, Markup]]:
-        """Return the number of the last runs of each workflow, and these runs, drawn.
-
-        While an import changes all workflows, not all are read again at once.
-        """
-        summaries = {each.workflow_id: each for each in await self.service.workflow_summaries()}
-        end, drawn = time.monotonic() + _READING_SECONDS, []
-        for each in workflows:
-            summary, age = summaries.get(each.workflow_id), _FRESH // 2 if time.monotonic() > end else 0
-            ticks = Markup("") if summary is None else await self._ticks_of_one(summary, viewer, age)
-            drawn.append((0 if summary is None else min(RUNS, summary.total), ticks))
-        return drawn
-
-    async def _ticks_of_one(self, summary: WorkflowSummary, viewer: Viewer, age: int) -> Markup:
-        """Return the last runs of a workflow; they are read again when the workflow has changed.
-
-        Unless they were read less than *age* milliseconds ago.
-        """
-        key = (summary.workflow_id, viewer.translate.language, viewer.zone)
-        known = self._ticks.get(key)
-        if known is not None and (known.summary == summary or viewer.now - known.read_at < age):
-            self._ticks.move_to_end(key)
-            return known.drawn
-        found = await self.service.select(
-            RecordQuery(filter=RecordFilter(workflow_ids=(summary.workflow_id,)), size=RUNS, summaries=True)
-        )
-        lines = [line_of_run(each, viewer.now) for each in found.documents]
-        drawn = ticks_drawn(lines, summary.workflow_id, viewer.translate, viewer.zone)
-        self._ticks[key] = _Ticks(summary, drawn, viewer.now)
-        while len(self._ticks) > _REMEMBERED:
-            self._ticks.popitem(last=False)
-        return drawn
 
     async def _overview(self, window: Window, viewer: Viewer) -> Overview:
         """Return the overview; read again when something has changed, but not all the time."""
@@ -175,6 +144,16 @@ class OverviewPages:
             return await self.service.overview(asked, health=self._health)
 
         return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
+
+    def _problems_of(self, backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
+        """Return a sentence for each place whose last backup failed or is late."""
+        found = (
+            backup_problem(
+                each, lambda moment: clock(moment, viewer.zone), is_late=each.is_late(self.planned, viewer.now)
+            )
+            for each in backups
+        )
+        return [problem for problem in found if problem is not None]
 
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""

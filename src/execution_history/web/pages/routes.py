@@ -68,7 +68,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
 
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     runs = RunPages(service, renderer)
-    OverviewPages(service, application.recorder, renderer).add_to(router)
+    OverviewPages(service, application.recorder, renderer, application.backups).add_to(router)
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)

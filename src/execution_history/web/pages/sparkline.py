@@ -1,9 +1,9 @@
 """Small pictures in a line: the last runs of a workflow, a tick for each, and counts over time. Pure."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
-from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from markupsafe import Markup
 
@@ -12,77 +12,94 @@ from execution_history.presentation.phrases import status_word
 from execution_history.presentation.translator import Translator
 from execution_history.records.record import STATUSES
 from execution_history.web.pages import urls
+from execution_history.web.pages.chart_axis import ChartAxis
+from execution_history.web.pages.chart_view import Spot
+from execution_history.web.pages.charts import Chart, overlaid
 from execution_history.web.pages.run_row import RunLine
 
 RUNS: Final = 40
 """How many of the last runs are shown."""
 
-_LONGEST_LINK: Final = 120
+_STEP: Final = 6
+_WIDTH: Final = _STEP * RUNS
 _SVG: Final = Markup(
-    '<svg class="ticks" width="{}" height="20" viewBox="0 0 {} 20" preserveAspectRatio="xMaxYMid meet" '
-    'aria-hidden="true">{}</svg>'
+    '<svg class="ticks" width="{0}" height="20" viewBox="0 0 {0} 20" preserveAspectRatio="none" '
+    'aria-hidden="true">{1}</svg>'
 )
-_TICK: Final = Markup(
-    '<a href="{}" tabindex="-1"><title>{}, {}, {}</title><rect class="{}" x="{}" y="{}" width="4" height="{}"/></a>'
-)
-_WIDTH: Final = 124
-_HEIGHT: Final = 20
-_GROUND: Final = _HEIGHT - 1
-_BARS: Final = Markup(
-    '<svg class="spark" width="{0}" height="{1}" viewBox="0 0 {0} {1}" aria-hidden="true">'
-    '<path class="ground" d="M0 {2}h{0}"/>{3}</svg>'
-)
-_BAR: Final = Markup('<g><title>{}: {}</title><path class="room" d="M{} 0h{}v{}h-{}z"/>{}</g>')
-_COLUMN: Final = Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>')
-_LONGEST_HOUR: Final = 2 * 3_600_000
+_PATH: Final = Markup('<path class="{}" d="{}"/>')
+_LINK: Final = Markup('<a href="{}" tabindex="-1"><title>{}, {}, {}</title>{}{}</a>')
 
 
-def ticks_drawn(lines: Sequence[RunLine], workflow_id: str, translate: Translator, zone: tzinfo) -> Markup:
-    """Render the runs in *lines*, newest first, as ticks in SVG, the newest on the right, each a link.
+class _Tick(NamedTuple):
+    """A run as a tick: where its place begins, and the kind and the path of what is drawn there."""
+
+    line: RunLine
+    x: int
+    kind: str
+    path: str
+
+
+class Spark(NamedTuple):
+    """Counts over time as bars, and the times and counts of those that are not zero."""
+
+    chart: Chart
+    spots: tuple[Spot, ...]
+
+
+def picture_of(lines: Sequence[RunLine]) -> Markup:
+    """Render the runs in *lines*, newest first, as ticks in SVG, the newest on the right.
 
     The longer a run took the higher its tick; a failure has the full height.
     """
+    paths: dict[str, str] = {}
+    for tick in _ticks(lines):
+        paths[tick.kind] = paths.get(tick.kind, "") + tick.path
+    return _SVG.format(_WIDTH, Markup("").join(_PATH.format(*each) for each in paths.items()))
+
+
+def links_of(lines: Sequence[RunLine], translate: Translator, zone: tzinfo) -> Markup:
+    """Render the same picture with a link for each run, whose title has its status, beginning and duration."""
+    drawn = [
+        _LINK.format(
+            urls.run(tick.line.workflow_id, tick.line.execute_id),
+            status_word(translate, tick.line.status),
+            clock(tick.line.create_time, zone),
+            duration(tick.line.duration),
+            _PATH.format("room", f"M{tick.x} 0h{_STEP}v20h-{_STEP}z"),
+            _PATH.format(tick.kind, tick.path),
+        )
+        for tick in _ticks(lines)
+    ]
+    return _SVG.format(_WIDTH, Markup("").join(drawn))
+
+
+def counts_of(lines: Sequence[RunLine], translate: Translator) -> str:
+    """Return how many of the runs in *lines* have each status, the most frequent first."""
+    counts = Counter(line.status for line in lines).most_common()
+    return translate.gettext(", ").join(f"{status_word(translate, status)} {count}" for status, count in counts)
+
+
+def spark_of(axis: ChartAxis, counts: Sequence[int], failed: Sequence[int]) -> Spark:
+    """Return *counts*, one for each bucket of *axis*, and how many of each have *failed*, as bars."""
+    passed = [0 if count == bad else count for count, bad in zip(counts, failed, strict=True)]
+    spots = [
+        Spot(slot.x, slot.width, axis.name(slot.start, slot.end), _said(count, bad))
+        for slot, count, bad in zip(axis.slots(), counts, failed, strict=True)
+        if count
+    ]
+    return Spark(overlaid(axis, (("runs", passed), ("failed", failed))), tuple(spots))
+
+
+def _ticks(lines: Sequence[RunLine]) -> Iterator[_Tick]:
     # A running one, perhaps for days, would make all others look short.
     longest = max((line.duration for line in lines if line.status != "running"), default=0) or 1
     begin = RUNS - len(lines)
-    # Forty links with ids of hundreds of characters would dominate the page: such a row only leads to its list.
-    is_linked = len(urls.runs(workflow_id)) <= _LONGEST_LINK
-    drawn = []
     for number, line in enumerate(reversed(lines)):
         height = 16 if line.status == "failed" else 6 + min(10, 10 * line.duration // longest)
-        drawn.append(
-            _TICK.format(
-                urls.run(workflow_id, line.execute_id) if is_linked else "#",
-                status_word(translate, line.status),
-                clock(line.create_time, zone),
-                duration(line.duration),
-                line.status if line.status in STATUSES else "other",
-                6 * (begin + number),
-                2 if line.status == "failed" else 18 - height,
-                height,
-            )
-        )
-    return _SVG.format(6 * RUNS, 6 * RUNS, Markup("").join(drawn))
+        x, y = _STEP * (begin + number), 2 if line.status == "failed" else 18 - height
+        kind = line.status if line.status in STATUSES else "other"
+        yield _Tick(line, x, kind, f"M{x} {y}h4v{height}h-4z")
 
 
-def bars_drawn(counts: Sequence[int], failed: Sequence[int], edges: Sequence[int], zone: tzinfo) -> Markup:
-    """Render *counts*, one between each two of *edges* (milliseconds), as bars in SVG; hovering tells time and count.
-
-    *failed* says how many of each have failed. The bars of one picture are on a scale of their own, and whatever is not
-    zero can be seen.
-    """
-    step, highest = _WIDTH / max(1, len(counts)), max(counts, default=0) or 1
-    width, room = round(max(1.0, step - 1), 2), round(step, 2)
-    drawn = []
-    for number, (count, bad, (start, end)) in enumerate(zip(counts, failed, pairwise(edges), strict=True)):
-        if not count:
-            continue
-        x, columns = round(number * step, 2), Markup("")
-        for kind, part in (("runs", count), ("failed", bad)):
-            height = round(max(3, (_GROUND - 1) * part / highest), 2)
-            columns += _COLUMN.format(kind, x, round(_GROUND - height, 2), width, height) if part else ""
-        moment = clock(start, zone)
-        name = moment[:16] if end - start <= _LONGEST_HOUR else moment[:10]
-        said = thin(count) if bad in {0, count} else f"{thin(count)} (✕ {thin(bad)})"
-        drawn.append(_BAR.format(name, said, x, room, _HEIGHT, room, columns))
-    return _BARS.format(_WIDTH, _HEIGHT, _GROUND, Markup("").join(drawn))
+def _said(count: int, failed: int) -> str:
+    return thin(count) if failed in {0, count} else f"{thin(count)} (✕ {thin(failed)})"

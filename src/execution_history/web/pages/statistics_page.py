@@ -23,7 +23,7 @@ from execution_history.query.values import read_time
 from execution_history.records.time_units import DAY_MS
 from execution_history.web.pages import urls
 from execution_history.web.pages.chart_axis import ChartAxis, axis_of
-from execution_history.web.pages.chart_view import Counted, cards_of, currencies
+from execution_history.web.pages.chart_view import MOST_CURRENCIES, Counted, cards_of, currencies
 from execution_history.web.pages.forms import query
 from execution_history.web.pages.kept_answers import KeptAnswers
 from execution_history.web.pages.month_view import Spent, months_of, spent_of
@@ -108,6 +108,7 @@ class FigurePages:
             "spent": await self._spent(named, prices, statistics.totals, viewer, wait),
             "has_prices": bool(len(prices.in_force)),
             "currencies": currencies(statistics.totals),
+            "more_currencies": max(0, len(statistics.totals.costs) - MOST_CURRENCIES),
             "by": by or "time",
             "bys": {"time": N_("Over time"), **{name: LABELS[name] for name in kinds}},
             "groups": by and await self._groups(named, stretch, by, statistics.totals, viewer, wait),

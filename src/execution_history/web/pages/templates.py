@@ -19,7 +19,7 @@ from execution_history.presentation import change_sentence as change_words
 from execution_history.presentation import formatting, phrases, run_columns
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
-from execution_history.presentation.reprice_sentence import reprice_sentence
+from execution_history.presentation.reprice_sentence import recalculation_sentence
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator, isolated
 from execution_history.query.fields import FILTERS, LABELS
 from execution_history.query.values import MODE_NAMES
@@ -152,7 +152,7 @@ class Renderer:
             "change_words": change_words,
             "change_sentence": partial(change_words.change_sentence, translate),
             "annotation_words": partial(change_words.annotation_words, translate),
-            "reprice_sentence": partial(reprice_sentence, translate),
+            "recalculation_sentence": partial(recalculation_sentence, translate),
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,

@@ -8,6 +8,8 @@ OVERVIEW: Final = "/"
 RUNS: Final = "/runs"
 CHARTS: Final = "/charts"
 PRICES: Final = "/prices"
+PRICE_VERSIONS: Final = "/prices/versions"
+RECALCULATION: Final = "/prices/recalculation"
 COMPARE: Final = "/compare"
 PREFERENCES: Final = "/preferences"
 SWITCHER: Final = "/switcher"
@@ -48,6 +50,11 @@ def runs(workflow_id: str | None) -> str:
 def nodes(workflow_id: str, window: str = "") -> str:
     """Return the address of the nodes of a workflow over its runs."""
     return with_query(f"{workflow(workflow_id)}/nodes", {"window": window})
+
+
+def last_runs(workflow_id: str) -> str:
+    """Return the address of the last runs of a workflow as the overview shows them."""
+    return f"{workflow(workflow_id)}/last-runs"
 
 
 def start(workflow_id: str) -> str:

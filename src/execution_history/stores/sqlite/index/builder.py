@@ -15,7 +15,7 @@ from typing import Final
 import apsw
 
 from execution_history.stores.database_files import INDEX_DATABASE
-from execution_history.stores.sqlite.documents import LARGEST_BATCH
+from execution_history.stores.protocol import LARGEST_ANSWER
 from execution_history.stores.sqlite.index.connections import (
     BROKEN,
     IndexForm,
@@ -191,7 +191,7 @@ class Builder:
                     self.precedence.give_way()
                 found[change.seq] = change, writer.prepare(index, change, keeps_record=False)
                 size += len(change.body or b"")
-                if size > LARGEST_BATCH:
+                if size > LARGEST_ANSWER:
                     break
         return found
 

@@ -23,7 +23,9 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.queries import statements
 
 _PACKAGE: Final = "execution_history.stores.sqlite.index"
-_VERSION: Final = "11"  # raised when the definition of a column changes
+VERSION: Final = "11"
+"""The form of the file, raised when the definition of a column changes."""
+
 SERVING: Final[frozenset[str]] = frozenset()
 """Earlier versions whose tables take this one's queries and steps: such a file answers while another is built beside.
 
@@ -134,7 +136,7 @@ class IndexForm:
     @property
     def version(self) -> str:
         """What files of this form have as their version."""
-        return _VERSION if self.text is None else f"{_VERSION};text={self.text.version}"
+        return VERSION if self.text is None else f"{VERSION};text={self.text.version}"
 
     def opened(self, path: Path, stops_at: Callable[[int], int], *, is_beside: bool) -> apsw.Connection:
         """Return a connection to the index at *path*, which is made where it is missing or empty.

@@ -14,12 +14,12 @@ import orjson
 
 from execution_history.query.breakdown import BreakdownQuery, TrendPoint
 from execution_history.query.breakdown_plan import GroupSums
-from execution_history.query.rollups import DAY_HOURS, Piece, Stretch, bucket_of, stretches_of
-from execution_history.query.time_buckets import bucket_number
+from execution_history.query.rollups import Piece, Stretch, bucket_of, stretches_of
 from execution_history.records.time_units import DAY_MS, HOUR_MS
+from execution_history.stores.day_sums import GroupDetails, parts_of
 from execution_history.stores.sql_fragments import TOKENS, counts_of, is_ended, sums_of
 from execution_history.stores.sqlite.index.connections import rows, statement, texts_at
-from execution_history.stores.sqlite.index.day_rollups import OVERFLOW, hours_of, lanes_of, unpacked
+from execution_history.stores.sqlite.index.day_rollups import OVERFLOW
 from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
 
 _IS_FAILED: Final = f"s.status = {STATUS_NUMBERS['failed']}"
@@ -149,33 +149,33 @@ class DayGroups:
         """Read histograms and trends of some groups; see ``steps.RolledDetails``."""
         among = set(keys)
         numbers = {number: key for number, key in self._names.items() if key in among}
-        made = {number: _Making(edges) for number in numbers}
+        made = {number: GroupDetails(edges) for number in numbers}
         stretches = self._stretches(first, last)
         by_rows = bool(edges) and gcd(*edges) % HOUR_MS != 0
         has_trend = bool(edges) and not by_rows
         for each in stretches:
             if each.unit == "day":
-                self._read_days(each, made, has_trend=has_trend)
+                self._read_days(each, made, edges if has_trend else ())
             else:
                 self._read_ends(each, made, has_trend=has_trend)
         if by_rows:
             self._count_rows(first, last, gcd(*edges), made)
         return {key: (made[number].histogram(), made[number].trend()) for number, key in numbers.items()}
 
-    def _read_days(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
+    def _read_days(self, stretch: Stretch, made: dict[int, GroupDetails], edges: Sequence[int]) -> None:
         sql = (
-            f"SELECT j.value, s.day, {'s.hours' if has_trend else 'NULL'}, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
+            f"SELECT j.value, s.day, {'s.hours' if edges else 'NULL'}, s.durations FROM json_each(?) j CROSS JOIN "  # noqa: S608 - literals of ours
             f"{self._sources['day'].table} AND s.day {_range(stretch)}"
         )
         parts: dict[int, list[Piece]] = {}
         for number, day, hours, durations in rows(self._index, sql, (orjson.dumps(list(made)).decode(),)):
-            made[number].lanes += lanes_of(durations)
-            if has_trend:
+            made[number].add_durations(durations)
+            if edges:
                 if day not in parts:
-                    parts[day] = made[number].parts_of(day)
-                made[number].add_day(parts[day], hours_of(hours))
+                    parts[day] = parts_of(day, edges)
+                made[number].add_hours(parts[day], hours)
 
-    def _read_ends(self, stretch: Stretch, made: "dict[int, _Making]", *, has_trend: bool) -> None:
+    def _read_ends(self, stretch: Stretch, made: dict[int, GroupDetails], *, has_trend: bool) -> None:
         """Read hours or rows."""
         is_hour = stretch.unit == "hour"
         if is_hour:
@@ -203,7 +203,7 @@ class DayGroups:
                 for at, runs, failed in zip(*orjson.loads(points), strict=True):
                     making.add(at * HOUR_MS if is_hour else at, runs, failed)
 
-    def _count_rows(self, first: int, last: int, unit: int, made: "dict[int, _Making]") -> None:
+    def _count_rows(self, first: int, last: int, unit: int, made: dict[int, GroupDetails]) -> None:
         """Count the trend from rows: the buckets do not begin with hours of UTC."""
         sql = (
             f"SELECT j.value, s.create_time / {unit}, count(*), count(*) FILTER (WHERE {_IS_FAILED}) "  # noqa: S608 - literals of ours
@@ -244,48 +244,6 @@ class DayGroups:
         """Return the number and *columns* of each of some groups."""
         sql = f"SELECT j.value, {', '.join(columns)} FROM json_each(?) j"  # noqa: S608 - literals of ours
         return rows(self._index, sql, (orjson.dumps(list(numbers)).decode(),))
-
-
-class _Making:
-    """The histogram and the trend of a group in the making.
-
-    Args:
-        edges: of the buckets of the trend.
-    """
-
-    def __init__(self, edges: Sequence[int]) -> None:
-        self.lanes = 0
-        self.durations: Counter[int] = Counter()
-        self._edges = edges
-        self._points: dict[int, list[int]] = {}
-
-    def add(self, time: int, runs: int, failed: int) -> None:
-        """Add runs that began in one bucket, in which *time* (ms) is."""
-        self._add(bucket_number(self._edges, time), runs, failed)
-
-    def add_day(self, parts: Sequence[Piece], hours: Sequence[int]) -> None:
-        """Add the runs of a day: those of each hour, then how many of them failed; *parts* are its hours by bucket."""
-        for number, begin, end in parts:
-            self._add(number, sum(hours[begin:end]), sum(hours[DAY_HOURS + begin : DAY_HOURS + end]))
-
-    def _add(self, number: int, runs: int, failed: int) -> None:
-        point = self._points.setdefault(number, [0, 0])
-        point[0] += runs
-        point[1] += failed
-
-    def parts_of(self, day: int) -> list[Piece]:
-        """Return the hours of a day by the buckets that they are in."""
-        numbers = [bucket_number(self._edges, day * DAY_MS + hour * HOUR_MS) for hour in range(DAY_HOURS)]
-        return [(number, numbers.index(number), DAY_HOURS - numbers[::-1].index(number)) for number in set(numbers)]
-
-    def histogram(self) -> dict[int, int]:
-        """Return how many ended after which duration, by its bucket."""
-        self.durations.update(unpacked(self.lanes))
-        return dict(self.durations)
-
-    def trend(self) -> dict[int, TrendPoint]:
-        """Return the points by the numbers of buckets."""
-        return {number: TrendPoint(*point) for number, point in self._points.items()}
 
 
 def _spent(costs: str) -> Counter[int]:

@@ -86,8 +86,8 @@ class GroupEngine:
                 return self._days.details(keys, first, last, edges)
         return self._spanning.execute(step)
 
-    def _rows(self, edges: Sequence[int], most: int) -> dict[By, tuple[list[GroupSums], int]]:
-        """Count the newest rows in one statement: the figures, costs and trend of each group, and their number."""
+    def _rows(self, edges: Sequence[int], most: int) -> dict[By, tuple[list[GroupSums], bool]]:
+        """Count the newest rows in one statement: figures, costs and trend of each group, and whether more follow."""
         unit, counts_only = gcd(*edges) if edges else 1, self._query.counts_only
         newest, sources = self._sources(most)
         figures = (
@@ -98,7 +98,7 @@ class GroupEngine:
             figures = f"{counts_of('g', with_tokens=False)}{', NULL' * PERCENTILES}, max(g.at), 0, 0"
         cost = "json_array(g.currency, sum(g.cost))"
         trend = f"json_array(g.at / {unit}, count(*), count(*) FILTER (WHERE g.status = {_FAILED}))"
-        arms = [f"SELECT '', {_NUMBER}, NULL, json_array((SELECT count(*) FROM r))"]  # noqa: S608 - literals of ours
+        arms = [f"SELECT '', {_NUMBER}, NULL, json_array((SELECT count(*) > {most} FROM newest))"]  # noqa: S608 - literals of ours
         for by, source in sources.items():
             named = "g.title, g.type" if by == "node" else "NULL, NULL"
             parts = [
@@ -109,9 +109,12 @@ class GroupEngine:
             arms += [f"SELECT '{by}', {arm}, g.k, {body} FROM {source} g {groups}" for arm, body, groups in parts]  # noqa: S608
         read = rows(self._index, f"{newest.sql} {' UNION ALL '.join(arms)}", newest.values)
         found = [_Row(by, arm, key, orjson.loads(body)) for by, arm, key, body in read]
-        [[number]] = [row.body for row in found if row.arm == _NUMBER]
+        [[has_more]] = [row.body for row in found if row.arm == _NUMBER]
         names = self._names(found)
-        return {by: (_gathered([row for row in found if row.by == by], names, edges, unit), number) for by in self._bys}
+        return {
+            by: (_gathered([row for row in found if row.by == by], names, edges, unit), bool(has_more))
+            for by in self._bys
+        }
 
     def _names(self, found: Sequence["_Row"]) -> dict[int | None, str]:
         """Return the texts that stand for numbers in what was found."""
@@ -121,11 +124,11 @@ class GroupEngine:
         return texts_at(self._index, numbers)
 
     def _sources(self, most: int) -> tuple[Fragment, dict[By, str]]:
-        """Return the table ``r``, the newest *most* rows, and what has a row for each group that one of them is in."""
+        """Return the tables ``newest``, *most* rows and one more, and ``r``, without it, and the rows of each group."""
         figures = ("status",) if self._query.counts_only else _NAMES
         columns = [f"f.{name} AS {name}" for name in figures]
         columns += [f"f.{GROUPED[by].column} AS by_{by}" for by in self._bys if by in GROUPED]
-        newest = self._newest(f"f.seq AS seq, f.create_time AS at, {', '.join(columns)}", most)
+        newest = self._newest(f"f.seq AS seq, f.create_time AS at, {', '.join(columns)}", most + 1)
         sources: dict[By, str] = {}
         for by in self._bys:
             if by == "tag":
@@ -140,7 +143,9 @@ class GroupEngine:
             else:
                 joined = f"SELECT r.*, r.by_{by} AS k FROM r WHERE r.by_{by} IS NOT NULL"  # noqa: S608 - likewise
             sources[by] = f"({joined})"
-        return Fragment(f"WITH r AS MATERIALIZED ({newest.sql})", newest.values), sources
+        counted = f"SELECT * FROM newest ORDER BY at DESC, seq DESC LIMIT {most}"  # noqa: S608 - a number
+        tables = f"WITH newest AS MATERIALIZED ({newest.sql}), r AS MATERIALIZED ({counted})"
+        return Fragment(tables, newest.values), sources
 
     def _newest(self, columns: str, most: int) -> Fragment:
         """Return the statement that selects *columns* of the newest rows."""

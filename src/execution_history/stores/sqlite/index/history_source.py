@@ -10,8 +10,8 @@ import orjson
 
 from execution_history.query.steps import StoredDocument
 from execution_history.stores.compression import StoredRecord
+from execution_history.stores.protocol import LARGEST_ANSWER
 from execution_history.stores.sqlite.connections import one_moment
-from execution_history.stores.sqlite.documents import LARGEST_BATCH
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.connections import IndexUnfit, statement
 from execution_history.stores.sqlite.queries import query
@@ -127,7 +127,7 @@ class HistoryView:
                 body = self._found(stored)
                 found.append(StoredDocument(seq, revision, stored.key, body))
                 size += len(body or b"")
-                if size >= LARGEST_BATCH:
+                if size >= LARGEST_ANSWER:
                     return place + 1, found
         return len(seqs), found
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import apsw
 
+from execution_history.stores.protocol import LARGEST_ANSWER
 from execution_history.stores.sqlite.connections import BUSY_MS
-from execution_history.stores.sqlite.documents import LARGEST_BATCH
 from execution_history.stores.sqlite.index.connections import IndexBusy, committed, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord, HistoryView
 from execution_history.stores.sqlite.index.limits import Limits
@@ -111,7 +111,7 @@ class Indexer:
             for change in found:
                 taken.append(change)
                 size += len(change.body or b"")
-                if size > LARGEST_BATCH or time.monotonic() + len(taken) * _SECONDS_EACH > until:
+                if size > LARGEST_ANSWER or time.monotonic() + len(taken) * _SECONDS_EACH > until:
                     break
         return taken
 

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 import apsw
 
 from execution_history.query.rollups import DAY_HOURS, bucket_of, hour_of
+from execution_history.stores.day_sums import SIZE
 from execution_history.stores.sqlite.index import day_rollups
 from execution_history.stores.sqlite.index.connections import add_rows, statement
-from execution_history.stores.sqlite.index.day_rollups import SIZE, Day, DayKey
+from execution_history.stores.sqlite.index.day_rollups import DayKey, PricedDay
 from execution_history.stores.sqlite.index.record_rows import Cell
 from execution_history.stores.status_numbers import ENDED_NUMBERS, STATUS_NAMES
 
@@ -23,7 +24,7 @@ class Rollups:
         self._hours: dict[tuple[int, int], list[int]] = {}
         self._durations: Counter[tuple[int, int, int]] = Counter()
         self._costs: dict[tuple[int, int, int], list[int]] = {}
-        self._days: dict[DayKey, Day] = {}
+        self._days: dict[DayKey, PricedDay] = {}
         self._has_fewer = False
 
     def count(self, found: Iterable[Cell], sign: int) -> None:
@@ -40,7 +41,7 @@ class Rollups:
             for node, status, duration, *tokens in cell.nodes:
                 self._in_day(cell, node, status, duration, tokens, sign)
 
-    def _counted(self, cell: Cell, sign: int) -> Day:
+    def _counted(self, cell: Cell, sign: int) -> PricedDay:
         """Count a record in its hour and in its day, which is returned."""
         hour, tokens = hour_of(cell.create_time), (cell.tokens, cell.input_tokens, cell.output_tokens)
         counts = self._hours.get((cell.workflow, hour))
@@ -55,12 +56,12 @@ class Rollups:
 
     def _in_day(
         self, cell: Cell, node: int, status: int, duration: int | None, tokens: Sequence[int | None], sign: int
-    ) -> Day:
+    ) -> PricedDay:
         number, hour = divmod(hour_of(cell.create_time), DAY_HOURS)
         key = cell.workflow, node, number
         day = self._days.get(key)
         if day is None:
-            day = self._days[key] = Day()
+            day = self._days[key] = PricedDay()
         day.count(hour, status, tokens, sign)
         if duration is not None and status in ENDED_NUMBERS:
             day.durations[bucket_of(duration)] += sign

@@ -43,6 +43,7 @@ class OverviewAnswer(BaseModel):
     )
     running: OpenRunsAnswer
     expiring: Count = Field(description="Unsuccessful runs whose debug page at Coze expires within a day.")
+    pinned: Count = Field(description="Runs that people have pinned, however old.")
     problems: list[str] = Field(description="A sentence for each reason that runs cannot be recorded or read now.")
     percentiles_are_exact: bool
     damaged: list[DamagedRecord] | None = Field(

@@ -68,6 +68,7 @@ export async function showWholePage() {
   localise(changed);
   main.replaceChildren(...changed.childNodes);
   if (row) main.querySelector(`tr[data-row="${CSS.escape(row)}"]`)?.classList.add("current");
+  document.dispatchEvent(new Event("renewed"));
   if (focused) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   return true;
 }

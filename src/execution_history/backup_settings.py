@@ -1,0 +1,39 @@
+"""The backups that a server makes by itself, in the settings."""
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from execution_history.errors import InvalidInput
+
+
+class BackupSettings(BaseModel):
+    """Where a server makes backups, and how often."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    to: str
+    """A folder, or ``s3://bucket/prefix``; what it needs to get in stands in the variables of S3's clients."""
+    every_hours: float = Field(default=24, gt=0)
+    """How often a backup is made: what has changed since the last one."""
+    full_every_days: float = Field(default=7, gt=0)
+    """How old the last full backup may be before the next one is full again."""
+    keep: int = Field(default=4, ge=1)
+    """How many full backups stay, each with those that need it."""
+
+    @field_validator("to")
+    @classmethod
+    def _is_named(cls, value: str) -> str:
+        if not value.strip():
+            raise InvalidInput("must name a folder or s3://bucket/prefix")
+        return value
+
+    @property
+    def every_seconds(self) -> float:
+        """How often a backup is made, in seconds."""
+        return self.every_hours * 3600
+
+    @property
+    def full_every_ms(self) -> int:
+        """How old the last full backup may be, in milliseconds."""
+        return int(self.full_every_days * 86_400_000)

@@ -1,0 +1,259 @@
+"""The commands ``backup`` and ``restore``."""
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from execution_history.cli.figure_table import show_fitting
+from execution_history.cli.open_history import open_history, place_of
+from execution_history.cli.options import command
+from execution_history.cli.output import Cell
+from execution_history.cli.progress_bar import progress_bar
+from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.errors import N_
+from execution_history.presentation.formatting import clock, duration, grouped, size
+from execution_history.stores.presence import holds_history
+
+if TYPE_CHECKING:
+    from execution_history.maintenance.backup import BackupReport, Backups, BackupTarget, RestoreReport
+    from execution_history.maintenance.backup.manifest import Manifest
+
+_LIST: Final = "list"
+_VERIFY: Final = "verify"
+_DIGITS: Final = 16
+
+_At = Annotated[
+    str,
+    typer.Option(
+        "--at",
+        metavar="ID",
+        help=N_("The newest backup whose id begins so, such as 2026-11-30."),
+        show_default=N_("the newest"),
+    ),
+]
+
+
+@command()
+async def backup(
+    session: Session,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[list|verify] FOLDER|s3://…",
+            help=N_("Where the backups are; that of the setting backup unless given."),
+        ),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help=N_("Make a full backup in any case."))] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option(
+            "--keep", min=1, help=N_("Remove older ones: so many full backups stay, each with those that need it.")
+        ),
+    ] = None,
+    at: _At = "",
+) -> ExitCode:
+    """Make, list or verify backups."""
+    from execution_history.maintenance.backup import known_backups, target_at  # noqa: PLC0415 - most commands need none
+
+    action, place = _called(words or [])
+    settings = session.settings()
+    if not place and settings.backup is not None:
+        place = settings.backup.to
+    if not place:
+        raise CommandFailed("Name the place of the backups: %(command)s", command=session.command("backup", "FOLDER"))
+    if at and action != _VERIFY:
+        raise CommandFailed("--at belongs to backup verify, and to restore.")
+    if action and (full or keep):
+        raise CommandFailed("--full and --keep belong to a backup that is made.")
+    target = target_at(place)
+    if action == _LIST:
+        return _show_list(session, await known_backups(target), target.name)
+    if action == _VERIFY:
+        return await _verify(session, target, at)
+    return await _make(session, target, full=full, keep=keep)
+
+
+@command()
+async def restore(
+    session: Session,
+    place: Annotated[str, typer.Argument(metavar="FOLDER|s3://…", help=N_("Where the backups are."))],
+    at: _At = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help=N_("Move the history that is in the folder aside first."))
+    ] = False,
+) -> ExitCode:
+    """Restore a backup."""
+    from execution_history.maintenance.backup import restore as restored  # noqa: PLC0415 - as above
+    from execution_history.maintenance.backup import target_at  # noqa: PLC0415 - as above
+
+    began, settings = time.monotonic(), session.settings()
+    with progress_bar(session) as bar:
+        report = await restored(target_at(place), settings, at=at, replace=replace, on_progress=bar.of_runs)
+    store = place_of(settings.store)
+    if session.as_json:
+        session.output.document({**report.to_json(), "store": store})
+        return ExitCode.SUCCESS
+    sentence = session.translate.plural(
+        "Restored %(num)s run (%(size)s) to %(store)s, as it was on %(time)s (backup %(id)s), and compared it: the "
+        "checksum is %(digest)s. In %(duration)s.",
+        "Restored %(num)s runs (%(size)s) to %(store)s, as they were on %(time)s (backup %(id)s), and compared them: "
+        "the checksum is %(digest)s. In %(duration)s.",
+        report.records,
+        store=store,
+        **_facts(report, began),
+    )
+    session.output.answer(sentence)
+    if report.replaced is not None:
+        session.notice("The history that was there is in %(folder)s now.", folder=report.replaced)
+    _tell_of_damaged(session, report.damaged)
+    return ExitCode.SUCCESS
+
+
+def _called(words: list[str]) -> tuple[str, str]:
+    """Return what to do, empty for a backup, and the place, where it is named.
+
+    Raises:
+        CommandFailed: there are words that mean nothing.
+    """
+    action = words[0] if words and words[0] in (_LIST, _VERIFY) else ""
+    rest = words[1:] if action else words
+    if len(rest) > 1:
+        raise CommandFailed("Name one place: backup FOLDER, backup list FOLDER or backup verify FOLDER.")
+    return action, rest[0] if rest else ""
+
+
+async def _make(session: Session, target: "BackupTarget", *, full: bool, keep: int | None) -> ExitCode:
+    from execution_history.maintenance.backup import back_up  # noqa: PLC0415 - as above
+
+    settings = session.settings()
+    if not await holds_history(settings.store):
+        store = place_of(settings.store)
+        raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
+    async with open_history(session) as history:
+        with progress_bar(session) as bar:
+            report = await back_up(history.service, target, full=full, keep=keep, on_progress=bar.of_runs)
+    if session.as_json:
+        session.output.document(report.to_json())
+    else:
+        _show_made(session, report)
+    return ExitCode.SOME_REFUSED if report.manifest.damaged_count else ExitCode.SUCCESS
+
+
+def _show_made(session: Session, report: "BackupReport") -> None:
+    manifest, plural = report.manifest, session.translate.plural
+    if report.reason is not None:
+        session.notice("This backup is a full one: %(reason)s", reason=report.reason, style="yellow")
+    facts = {
+        "size": size(manifest.size),
+        "place": report.place,
+        "id": manifest.id,
+        "duration": duration(int(report.seconds * 1000)),
+    }
+    if manifest.parent is None:
+        sentence = plural(
+            "Backed up %(num)s run (%(size)s packed) to %(place)s as %(id)s, in %(duration)s.",
+            "Backed up %(num)s runs (%(size)s packed) to %(place)s as %(id)s, in %(duration)s.",
+            manifest.records,
+            **facts,
+        )
+    else:
+        sentence = plural(
+            "Backed up what has changed since %(parent)s: %(num)s run, %(deletions)s deleted (%(size)s packed), to "
+            "%(place)s as %(id)s, in %(duration)s.",
+            "Backed up what has changed since %(parent)s: %(num)s runs, %(deletions)s deleted (%(size)s packed), to "
+            "%(place)s as %(id)s, in %(duration)s.",
+            manifest.records,
+            parent=manifest.parent,
+            deletions=grouped(manifest.deletions),
+            **facts,
+        )
+    session.output.answer(sentence)
+    if report.removed:
+        removed = len(report.removed)
+        session.output.remark(
+            plural("Removed %(num)s older backup.", "Removed %(num)s older backups.", removed), style="dim"
+        )
+    _tell_of_damaged(session, manifest.damaged_count)
+
+
+def _tell_of_damaged(session: Session, count: int) -> None:
+    if count:
+        sentence = session.translate.plural(
+            "%(num)s run could not be read when the backup was made, and is not in it.",
+            "%(num)s runs could not be read when the backup was made, and are not in it.",
+            count,
+        )
+        session.output.remark(sentence, style="yellow")
+
+
+async def _verify(session: Session, target: "BackupTarget", at: str) -> ExitCode:
+    from execution_history.maintenance.backup import verify  # noqa: PLC0415 - as above
+
+    began = time.monotonic()
+    with progress_bar(session) as bar:
+        report = await verify(target, at=at, on_progress=bar.of_runs)
+    if session.as_json:
+        session.output.document({**report.to_json(), "place": target.name})
+        return ExitCode.SUCCESS
+    sentence = session.translate.plural(
+        "The backup %(id)s of %(time)s is sound: %(num)s run (%(size)s) was restored into a temporary history and "
+        "compared; the checksum is %(digest)s. In %(duration)s.",
+        "The backup %(id)s of %(time)s is sound: %(num)s runs (%(size)s) were restored into a temporary history and "
+        "compared; the checksum is %(digest)s. In %(duration)s.",
+        report.records,
+        **_facts(report, began),
+    )
+    session.output.answer(sentence)
+    _tell_of_damaged(session, report.damaged)
+    return ExitCode.SUCCESS
+
+
+def _facts(report: "RestoreReport", began: float) -> dict[str, str]:
+    return {
+        "id": report.id,
+        "time": clock(report.moment),
+        "size": size(report.size),
+        "digest": report.digest[:_DIGITS],
+        "duration": duration(int((time.monotonic() - began) * 1000)),
+    }
+
+
+def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
+    from execution_history.maintenance.backup.writer import shown  # noqa: PLC0415 - as above
+
+    if session.as_json:
+        damaged = [session.translate.message(error.message) for error in backups.damaged]
+        known = [shown(each.manifest) for each in backups.all]
+        session.output.document({"place": place, "backups": known, "damaged": damaged})
+    elif backups.all:
+        _show_table(session, [each.manifest for each in backups.all])
+    else:
+        session.notice("There is no whole backup in %(place)s.", place=place)
+    if not session.as_json:
+        for error in backups.damaged:
+            session.output.remark(session.translate.message(error.message), style="yellow")
+    return ExitCode.SOME_REFUSED if backups.damaged else ExitCode.SUCCESS
+
+
+def _show_table(session: Session, manifests: "list[Manifest]") -> None:
+    _ = session.translate
+    heads = {
+        "id": Cell(_("Backup").upper(), "dim"),
+        "kind": Cell(_("Kind").upper(), "dim"),
+        "runs": Cell(_("Runs").upper(), "dim", right=True),
+        "deleted": Cell(_("Deleted").upper(), "dim", right=True),
+        "size": Cell(_("Size").upper(), "dim", right=True),
+    }
+    kinds = {"full": _("full"), "incremental": _("incremental")}
+    rows = [heads] + [
+        {
+            "id": Cell(each.id),
+            "kind": Cell(kinds[each.kind]),
+            "runs": Cell(grouped(each.records), right=True),
+            "deleted": Cell(grouped(each.deletions), right=True),
+            "size": Cell(size(each.size), right=True),
+        }
+        for each in manifests
+    ]
+    show_fitting(session, rows, list(heads), ("deleted", "size"))

@@ -1,0 +1,117 @@
+"""The command ``doctor``: examines a history, and repairs it."""
+
+from typing import Annotated, Final
+
+import typer
+from rich.cells import cell_len
+from rich.text import Text
+
+from execution_history.cli.help_page import wrapped
+from execution_history.cli.open_history import place_of
+from execution_history.cli.options import command
+from execution_history.cli.progress_bar import progress_bar
+from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.errors import N_
+from execution_history.maintenance.doctor import CheckReport, Doctor
+from execution_history.stores import store_of
+from execution_history.stores.presence import holds_history
+from execution_history.stores.verification import Finding
+
+_SIGNS: Final = {"ok": ("✓", "green"), "remark": ("!", "yellow"), "problem": ("✗", "red")}
+_TITLE_COLUMNS: Final = 14
+_INDENT: Final = _TITLE_COLUMNS + 2
+_LEAST_WIDTH: Final = 50
+_MOST_WIDTH: Final = 110
+
+
+@command()
+async def doctor(
+    session: Session,
+    repair: Annotated[
+        bool, typer.Option("--repair", help=N_("Repair what can be repaired, and report what was done."))
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=N_("Leave out the checks that read the whole history."))
+    ] = False,
+) -> ExitCode:
+    """Examine the history, and repair it."""
+    settings = session.settings()
+    store = place_of(settings.store)
+    if not await holds_history(settings.store):
+        raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
+    history, reports = store_of(settings), []
+    try:
+        with progress_bar(session) as bar:
+            async for report in Doctor(history, settings).examine(
+                is_quick=quick, repair=repair, progress=lambda check: bar.of_check(check.title)
+            ):
+                reports.append(report)
+                if not session.as_json:
+                    _show(session, report)
+    finally:
+        await history.aclose()
+    problems = sum(finding.is_problem for report in reports for finding in report.findings)
+    repairable = sum(finding.repair is not None for report in reports for finding in report.findings)
+    repaired = sum(len(report.repaired) for report in reports)
+    if session.as_json:
+        checks = [report.to_json(session.translate.message) for report in reports]
+        session.output.document({"store": store, "problems": problems, "repaired": repaired, "checks": checks})
+    else:
+        _conclude(session, problems, repaired, repairable, is_quick=quick)
+    return ExitCode.SOME_REFUSED if problems else ExitCode.SUCCESS
+
+
+def _show(session: Session, report: CheckReport) -> None:
+    """Show the line of a check, and below it what was found and done."""
+    _ = session.translate
+    sign, style = _SIGNS[report.verdict]
+    title = _(report.title)
+    line = Text()
+    line.append(f"{sign} ", style=style)
+    line.append(title, style="bold")
+    # What was looked at stands beside its title only where it was found sound.
+    summary = _.message(report.summary) if report.verdict != "problem" else ""
+    first, *others = wrapped(summary, _width(session) - _INDENT) or [""]
+    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)) + first if first else "")
+    session.output.answer(line)
+    for text in others:
+        session.output.answer(" " * _INDENT + text)
+    for sentence in report.repaired:
+        _show_indented(session, _.message(sentence), "green", "→ ")
+    for finding in report.findings:
+        _show_finding(session, finding)
+    if report.refusal is not None:
+        _show_indented(session, _("Not repaired: %(reason)s", reason=_.message(report.refusal)), "red")
+
+
+def _show_finding(session: Session, finding: Finding) -> None:
+    _show_indented(session, session.translate.message(finding.sentence), "red" if finding.is_problem else "yellow")
+    if finding.remedy is not None:
+        _show_indented(session, session.translate.message(finding.remedy), "dim")
+
+
+def _show_indented(session: Session, text: str, style: str, sign: str = "") -> None:
+    for number, line in enumerate(wrapped(text, _width(session) - _INDENT)):
+        session.output.answer(
+            Text(" " * (_INDENT - len(sign)) + (sign if not number else " " * len(sign)) + line, style)
+        )
+
+
+def _conclude(session: Session, problems: int, repaired: int, repairable: int, *, is_quick: bool) -> None:
+    """Show what came of all checks together."""
+    _ = session.translate
+    session.output.answer()
+    if repaired:
+        session.output.answer(_.plural("%(num)s repair was made.", "%(num)s repairs were made.", repaired), "green")
+    if not problems:
+        session.output.answer(_("No problem was found."), "green")
+    else:
+        session.output.answer(_.plural("%(num)s problem is left.", "%(num)s problems are left.", problems), "red")
+    if repairable and not repaired:
+        session.notice("To repair: %(command)s", command=session.command("doctor", "--repair"))
+    if is_quick:
+        session.notice("The records, files and indexes were not read; leave out --quick for that.", style="dim")
+
+
+def _width(session: Session) -> int:
+    return max(_LEAST_WIDTH, min(_MOST_WIDTH, session.output.width or _MOST_WIDTH))

@@ -1,0 +1,128 @@
+"""What a history knows of its backups: for each place the last one, and what went wrong since. It is in the registry.
+
+These entries belong to the store that was backed up: backups leave them out, so that a restored history begins anew.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from execution_history.errors import Message, message_of
+from execution_history.history.replication import HistoryReplication
+from execution_history.maintenance.backup.manifest import Kind
+from execution_history.stores.administration import EntryName
+
+KIND: Final = "backup"
+"""The kind of the entries in the registry; the key is the place."""
+
+
+class LastBackup(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest backup of a history in a place: see the manifest for its fields; ``ended_at`` is in milliseconds."""
+
+    id: str
+    kind: Kind
+    revision: int
+    created_at: int
+    ended_at: int
+    records: int
+    size: int
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why the last try failed: the sentence's msgid with its arguments; and when (milliseconds)."""
+
+    at: int
+    msgid: str
+    arguments: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, error: Exception, at: int) -> "Failure":
+        """Return that of *error*."""
+        message = message_of(error)
+        if not isinstance(message, Message):
+            return cls(at, message)
+        return cls(at, message.msgid, {name: str(value) for name, value in message.arguments.items()})
+
+    @property
+    def problem(self) -> Message:
+        """The sentence, which can be translated."""
+        return Message(self.msgid, **self.arguments)
+
+
+class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The backups of a history in one place.
+
+    Attributes:
+        place: the folder or bucket.
+        last: the newest backup, ``None`` before there was one.
+        failure: what went wrong with a later one; ``None`` where nothing did.
+    """
+
+    place: str
+    last: LastBackup | None = None
+    failure: Failure | None = None
+
+    def is_late(self, planned: "PlannedBackups | None", now: int) -> bool:
+        """Return whether there should have been a later one by *now*: two periods have passed without one."""
+        if planned is None or self.last is None or planned.place != self.place:
+            return False
+        return now - self.last.ended_at > 2 * planned.every_ms
+
+
+class PlannedBackups(NamedTuple):
+    """The backups that this process makes by itself: where, and how often (milliseconds)."""
+
+    place: str
+    every_ms: int
+
+
+async def status_of(service: HistoryReplication, place: str) -> BackupStatus:
+    """Return what *service* knows of its backups in *place*.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    entry = await service.entry(EntryName(KIND, place))
+    return BackupStatus(place=place) if entry is None else _read(entry.value, place)
+
+
+async def statuses(service: HistoryReplication) -> list[BackupStatus]:
+    """Return what *service* knows of its backups, by place.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    return [_read(entry.value, entry.name.key) for entry in await service.entries(KIND)]
+
+
+def current(found: Sequence[BackupStatus], planned: PlannedBackups | None) -> list[BackupStatus]:
+    """Return those that there is still something to tell of.
+
+    That are the planned ones, the place of the newest backup, and those where one has failed since. What is of no use
+    any more, such as a place that was mistyped once, is left out.
+    """
+    newest = max((each.last.ended_at for each in found if each.last is not None), default=0)
+    return [
+        each
+        for each in found
+        if (planned is not None and planned.place == each.place)
+        or (each.last is not None and each.last.ended_at == newest)
+        or (each.failure is not None and each.failure.at > newest)
+    ]
+
+
+async def save_status(service: HistoryReplication, status: BackupStatus) -> None:
+    """Note *status*.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    await service.put_entry(EntryName(KIND, status.place), msgspec.json.encode(status), expected=None)
+
+
+def _read(value: bytes, place: str) -> BackupStatus:
+    try:
+        return msgspec.json.decode(value, type=BackupStatus)
+    except msgspec.MsgspecError:  # of another version: the next backup is a full one
+        return BackupStatus(place=place)

@@ -1,0 +1,175 @@
+"""The doctor: examines a history and what it stands on, and repairs what it can.
+
+The checks are a table; those of the store are the store's own (``stores/capabilities.Verifiable``), the others are in
+``surroundings.py`` and ``runs.py``. A check that cannot be made is a problem by itself, never an error.
+"""
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import orjson
+
+from execution_history.clock import now_ms
+from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
+from execution_history.maintenance.check_job import AUDIT_ACTION
+from execution_history.maintenance.runs import runs_check
+from execution_history.maintenance.surroundings import surrounding_checks
+from execution_history.settings import Settings
+from execution_history.stores.capabilities import Verifiable
+from execution_history.stores.protocol import HistoryStore
+from execution_history.stores.verification import Check, Finding, Outcome, Progress
+
+Verdict = Literal["ok", "remark", "problem"]
+
+_MOST_ROUNDS: Final = 3
+_log = logging.getLogger("execution_history.maintenance")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What came of one check.
+
+    Attributes:
+        name: of the check, such as ``counters``.
+        title: the msgid of its name for people.
+        summary: what was looked at; empty where it could not be made.
+        findings: what is wrong, or worth knowing, after repairs.
+        repaired: a sentence for each thing that was done.
+        seconds: how long it took, with its repairs.
+        refusal: why nothing was repaired although something could be.
+    """
+
+    name: str
+    title: str
+    summary: Message
+    findings: Sequence[Finding] = ()
+    repaired: Sequence[Message] = ()
+    seconds: float = 0.0
+    refusal: Message | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of its findings."""
+        if any(finding.is_problem for finding in self.findings):
+            return "problem"
+        return "remark" if self.findings else "ok"
+
+    def to_json(self, translate: Callable[[str], str] = str) -> dict[str, Any]:
+        """Return the report as JSON, its sentences in the language of *translate*."""
+        findings = [
+            {
+                "problem": finding.is_problem,
+                "sentence": translate(finding.sentence),
+                "remedy": finding.remedy and translate(finding.remedy),
+                "repairable": finding.repair is not None,
+            }
+            for finding in self.findings
+        ]
+        return {
+            "check": self.name,
+            "verdict": self.verdict,
+            "summary": translate(self.summary),
+            "findings": findings,
+            "repaired": [translate(sentence) for sentence in self.repaired],
+            "refusal": self.refusal and translate(self.refusal),
+            "seconds": round(self.seconds, 3),
+        }
+
+
+class Doctor:
+    """Examines one history, and repairs it.
+
+    Args:
+        store: the history, which whoever made it closes; it need not be open, and may be unable to.
+        settings: what the history stands on besides: folders, limits.
+        clock: milliseconds since the epoch.
+    """
+
+    def __init__(self, store: HistoryStore, settings: Settings, clock: Callable[[], int] = now_ms) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    def checks(self, *, is_quick: bool = False) -> list[Check]:
+        """Return the checks in their order; a quick examination leaves out those whose time grows with the history."""
+        own = list(self._store.checks()) if isinstance(self._store, Verifiable) else []
+        runs = [runs_check(self._store, self._settings, self._clock)] if isinstance(self._store, Verifiable) else []
+        found = [*surrounding_checks(self._store, self._settings), *own, *runs]
+        return [check for check in found if not (is_quick and check.is_long)]
+
+    async def examine(
+        self,
+        *,
+        is_quick: bool = False,
+        repair: bool = False,
+        progress: Callable[[Check], Progress] = lambda _: lambda _done, _total: None,
+    ) -> AsyncIterator[CheckReport]:
+        """Yield what comes of each check, in their order.
+
+        Args:
+            is_quick: leave out the checks whose time grows with the history.
+            repair: repair what can be repaired, each thing before the next check, and note it in the audit log.
+            progress: returns what is called with the progress of a check.
+        """
+        done: dict[str, list[str]] = {}
+        is_blocked = False
+        for check in self.checks(is_quick=is_quick):
+            if is_blocked:
+                yield CheckReport(check.name, check.title, Message(), [_NOT_MADE])
+                continue
+            report = await self._report(check, progress(check), repair=repair)
+            if report.repaired:
+                done[check.name] = list(map(str, report.repaired))
+            is_blocked = check.blocks and report.verdict == "problem"
+            yield report
+        if done:
+            await self._note(done)
+
+    async def _report(self, check: Check, tell: Progress, *, repair: bool) -> CheckReport:
+        began = time.monotonic()
+        outcome = await _outcome(check, tell)
+        repaired: list[Message] = []
+        refusal: Message | None = None
+        # One repair may bring something else to light, such as records in files that were not read before.
+        for _ in range(_MOST_ROUNDS if repair else 0):
+            repairs = [finding.repair for finding in outcome.findings if finding.repair is not None]
+            if not repairs or refusal is not None:
+                break
+            try:
+                for each in repairs:
+                    repaired.append(await each())  # noqa: PERF401 - what was done before one that fails is kept
+            except (ExecutionHistoryError, OSError) as error:
+                refusal = _sentence_of(error)
+            outcome = await _outcome(check, tell)
+        seconds = time.monotonic() - began
+        return CheckReport(check.name, check.title, outcome.summary, outcome.findings, repaired, seconds, refusal)
+
+    async def _note(self, done: Mapping[str, list[str]]) -> None:
+        """Add a line to the audit log; where the history cannot be opened even so, the log has it."""
+        try:
+            await self._store.open()
+            await self._store.append_audit("doctor", AUDIT_ACTION, orjson.dumps({"repaired": done}))
+        except StoreError as error:
+            _log.warning("What was repaired could not be noted in the audit log: %s", error)
+
+
+async def _outcome(check: Check, tell: Progress) -> Outcome:
+    """Return what a check finds; that it cannot be made is a finding too."""
+    try:
+        return await check.look(tell)
+    except (ExecutionHistoryError, OSError) as error:
+        remedy = Message("Try again when it has ended.") if isinstance(error, StoreBusy) else None
+        sentence = Message("This could not be checked. %(reason)s", reason=_sentence_of(error))
+        return Outcome(Message(), [Finding(sentence, remedy)])
+
+
+def _sentence_of(error: ExecutionHistoryError | OSError) -> Message:
+    if isinstance(error, ExecutionHistoryError):
+        return error.message
+    return Message("The operating system refused: %(reason)s.", reason=error.strerror or str(error))
+
+
+_NOT_MADE: Final = Finding(Message("Not checked: the database has to be repaired first."), is_problem=False)

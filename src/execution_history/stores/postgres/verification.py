@@ -1,0 +1,260 @@
+"""The shared store as something to be examined and repaired, beside whoever uses it.
+
+Every transaction writes its rows and its sums together, so at any one moment both are of the same transactions. What
+they differ by does not change while others write: it is found in one moment, and added at any later time.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+
+from execution_history.errors import N_, Message
+from execution_history.stores.compression import StoredRecord
+from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.deltas import Deltas
+from execution_history.stores.postgres.lifecycle import SharedStore
+from execution_history.stores.postgres.long_texts import restored
+from execution_history.stores.postgres.record_rows import Counted
+from execution_history.stores.postgres.stored_texts import text_of
+from execution_history.stores.time_check import times_outcome
+from execution_history.stores.verification import Check, Finding, Outcome, Progress, counted, named
+
+_MOST_RUNNING: Final = 10_000
+_AT_ONCE: Final = 2_000
+_TOLD_EVERY: Final = 1_000
+_CROWDED: Final = 0.9
+_MOST: Final = 1_000
+
+
+class PostgresVerification(SharedStore):
+    """The part of the shared store that checks and repairs it. Whatever it does, others may go on using the store."""
+
+    def checks(self) -> Sequence[Check]:
+        """See :meth:`Verifiable.checks`."""
+        table: list[tuple[str, str, Callable[[Progress], Outcome], bool, bool]] = [
+            ("server", N_("Server"), self._look_at_server, False, True),
+            ("database", N_("Database"), self._look_at_indexes, True, False),
+            ("counters", N_("Counters"), self._look_at_sums, True, False),
+            ("records", N_("Recorded runs"), self._look_at_records, True, False),
+            ("index", N_("Index"), self._look_at_terms, False, False),
+            ("times", N_("Times"), self._look_at_times, True, False),
+        ]
+        return [
+            Check(name, title, partial(self._looked, look), is_long, blocks)
+            for name, title, look, is_long, blocks in table
+        ]
+
+    def holders(self) -> list[Message]:
+        """See :meth:`Verifiable.holders`: nobody has to stop for a repair."""
+        return []
+
+    async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
+        """See :meth:`Verifiable.running`."""
+        await self.open()
+
+        def read(connection: Connection) -> tuple[list[bytes], dict[str, int]]:
+            statements = self._statements
+            rows = connection.execute(statements["open_documents"], ([0], _MOST_RUNNING)).fetchall()
+            bodies = [self._connections.body(connection, StoredRecord(*row)) for row in rows]
+            leases = connection.execute(statements["leases"]).fetchall()
+            return [each for each in bodies if each is not None], {text_of(owner): int(left) for owner, left in leases}
+
+        return await self._read(read)
+
+    async def _looked(self, look: Callable[[Progress], Outcome], tell: Progress) -> Outcome:
+        """Return what a check finds, which it looks for in a thread."""
+        await self.open()
+        return await self._in_thread(look, tell)
+
+    def _look_at_server(self, _: Progress) -> Outcome:
+        [(version, most, used, is_standby)] = self._connections.rows("server_state")
+        findings = []
+        if is_standby:
+            findings.append(Finding(Message("The server is a standby: nothing can be recorded in it.")))
+        if used > most * _CROWDED:
+            findings.append(
+                Finding(
+                    Message("%(used)s of the server's %(most)s connections are in use.", used=used, most=most),
+                    Message("Raise max_connections, or lower pool_size in the URL of the store."),
+                    is_problem=False,
+                )
+            )
+        summary = Message("PostgreSQL %(version)s, %(used)s of %(most)s connections in use",
+                          version=version, used=used, most=most)  # fmt: skip
+        return Outcome(summary, findings)
+
+    def _look_at_indexes(self, tell: Progress) -> Outcome:
+        invalid = [name for (name,) in self._connections.rows("invalid_indexes", self._place.schema)]
+        findings = [self._unusable(name, Message("Index %(name)s is not valid.", name=name)) for name in invalid]
+        indexes = [
+            row for row in self._connections.rows("checkable_indexes", self._place.schema) if row[0] not in invalid
+        ]
+        for number, (name, identifier, schema) in enumerate(indexes, 1):
+            tell(number, len(indexes))
+            try:
+                self._check_index(schema, identifier)
+            except (psycopg.errors.DataCorrupted, psycopg.errors.IndexCorrupted) as error:
+                sentence = Message("Index %(name)s is damaged: %(reason)s", name=name, reason=_first_line(error))
+                findings.append(self._unusable(name, sentence))
+            except psycopg.errors.InsufficientPrivilege:
+                return Outcome(Message("indexes are valid; this role may not read them with amcheck"), findings)
+        summary = Message("%(count)s indexes read with amcheck", count=len(indexes))
+        if not indexes:
+            summary = Message("indexes are valid; with the extension amcheck they are read, too")
+        return Outcome(summary, findings)
+
+    def _check_index(self, schema: str, identifier: int) -> None:
+        """Have an index read and compared with its table by the extension amcheck, which is in *schema*.
+
+        Raises:
+            psycopg.errors.DataCorrupted: it is damaged.
+            psycopg.errors.InsufficientPrivilege: this role may not do that.
+            StoreError: it could not be done.
+        """
+        text = sql.SQL("SELECT {}(%s::bigint::oid::regclass, true)").format(sql.Identifier(schema, "bt_index_check"))
+        with self._connections.reading() as connection:
+            found: psycopg.Error | None = None
+            try:
+                connection.execute(text, (identifier,))
+            except (
+                psycopg.errors.DataCorrupted,
+                psycopg.errors.IndexCorrupted,
+                psycopg.errors.InsufficientPrivilege,
+            ) as error:
+                found = error
+        if found is not None:
+            raise found
+
+    def _unusable(self, name: str, sentence: Message) -> Finding:
+        async def repair() -> Message:
+            await self._in_thread(self._reindex, name)
+            return Message("Index %(name)s was rebuilt.", name=name)
+
+        return Finding(sentence, Message("--repair rebuilds it while the history stays in use."), repair=repair)
+
+    def _reindex(self, name: str) -> None:
+        text = sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(sql.Identifier(self._place.schema, name))
+        with self._connections.reading() as connection:
+            connection.execute(text)
+
+    def _look_at_sums(self, tell: Progress) -> Outcome:
+        deltas, count, wrong = self._connections.read_moment(partial(self._counted, tell))
+        findings = []
+        if wrong:
+            tables = named([f"{name} ({number})" for name, number in wrong.items()])
+            sentence = Message("Counters and sums are wrong in %(tables)s.", tables=tables)
+            remedy = Message("--repair corrects them by what the rows say.")
+            findings.append(Finding(sentence, remedy, repair=partial(self._corrected, deltas)))
+        findings += self._look_at_feed()
+        summary = counted(count, N_("counters and sums of 1 run"), N_("counters and sums of %(count)s runs"))
+        return Outcome(summary, findings)
+
+    def _look_at_feed(self) -> list[Finding]:
+        """Return what is wrong with the change feed: a revision must never be used twice."""
+        [(revision, newest)] = self._connections.rows("feed_reach")
+        if newest <= revision:
+            return []
+
+        async def repair() -> Message:
+            await self._in_thread(self._connections.execute, "raise_feed", (newest,))
+            return Message("The change feed goes on from revision %(newest)s.", newest=newest)
+
+        sentence = Message(
+            "The change feed ends with revision %(revision)s, and there are changes up to %(newest)s.",
+            revision=revision,
+            newest=newest,
+        )
+        return [Finding(sentence, Message("--repair lets it go on from there."), repair=repair)]
+
+    def _counted(self, tell: Progress, connection: Connection) -> tuple[Deltas, int, dict[str, int]]:
+        """Return what the sums lack, how many rows were counted, and how many sums of each table are wrong."""
+        deltas, number = Deltas(0), 0
+        [(total,)] = connection.execute(self._statements["total_counted"]).fetchall()
+        columns = ", ".join(Counted._fields)
+        text = f"SELECT workflow_id, {columns} FROM execution_history.executions"  # noqa: S608 - literals of ours
+        for number, (workflow_id, *values) in enumerate(_streamed(connection, self._statements.placed(text)), 1):
+            deltas.count(workflow_id, Counted(*values), 1)
+            if not number % _TOLD_EVERY:
+                tell(number, max(total, number))
+        return deltas, number, deltas.subtract_stored(connection, self._statements)
+
+    async def _corrected(self, deltas: Deltas) -> Message:
+        def write(connection: Connection, _: UUID) -> None:
+            deltas.write(connection, self._statements)
+
+        await self._in_thread(self._connections.run, write)
+        return Message("Counters and sums were corrected by what the rows say.")
+
+    def _look_at_records(self, tell: Progress) -> Outcome:
+        lost, contradicted, count = self._connections.read_moment(partial(self._read_all, tell))
+        findings = []
+        for keys, one, several in (
+            (lost, N_("1 run is damaged: %(names)s."), N_("%(count)s runs are damaged: %(names)s.")),
+            (
+                contradicted,
+                N_("1 run has columns that contradict it: %(names)s."),
+                N_("%(count)s runs have columns that contradict them: %(names)s."),
+            ),
+        ):
+            if keys:
+                sentence = counted(len(keys), one, several, names=named(keys))
+                remedy = Message("Import them from a backup or an export, or delete them.")
+                findings.append(Finding(sentence, remedy))
+        return Outcome(counted(count, N_("1 run read"), N_("%(count)s runs read")), findings)
+
+    def _read_all(self, tell: Progress, connection: Connection) -> tuple[list[str], list[str], int]:
+        lost: list[str] = []
+        contradicted: list[str] = []
+        count = 0
+        [(total,)] = connection.execute(self._statements["total_counted"]).fetchall()
+        for count, row in enumerate(_streamed(connection, self._statements["all_documents"]), 1):
+            stored = StoredRecord(*row)
+            body = self._connections.body(connection, stored)
+            texts = restored(connection, self._statements, stored.key)
+            true = stored._replace(workflow_id=texts[stored.workflow_id], execute_id=texts[stored.execute_id])
+            found = lost if body is None else contradicted if not true.is_of(body) else None
+            if found is not None and len(found) < _MOST:
+                found.append("/".join(true.key))
+            if not count % _TOLD_EVERY:
+                tell(count, max(total, count))
+        return lost, contradicted, count
+
+    def _look_at_terms(self, _: Progress) -> Outcome:
+        [(missing,)] = self._connections.rows("count_missing_terms", _MOST)
+        findings = []
+        if missing:
+            one, several = (
+                N_("1 run is not indexed for text search yet."),
+                N_("%(count)s runs are not indexed for text search yet."),
+            )
+            remedy = Message("A running server or recorder does that; until then searches read these runs themselves.")
+            findings.append(Finding(counted(missing, one, several), remedy, is_problem=False))
+        [(place, goal)] = self._connections.rows("backfilled")
+        if place < goal:
+            sentence = Message("Runs recorded by earlier versions lack columns by which they are found and added up.")
+            remedy = Message("A running server fills them in the background; until then such filters leave them out.")
+            findings.append(Finding(sentence, remedy, is_problem=False))
+        return Outcome(Message("written together with the runs"), findings)
+
+    def _look_at_times(self, tell: Progress) -> Outcome:
+        def read(connection: Connection) -> Outcome:
+            [(total,)] = connection.execute(self._statements["total_counted"]).fetchall()
+            found = ((text_of(name), time) for name, time in _streamed(connection, self._statements["all_times"]))
+            return times_outcome(found, self._clock(), lambda count: tell(count, max(total, count)))
+
+        return self._connections.read_moment(read)
+
+
+def _streamed(connection: Connection, text: bytes) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a statement that has very many, with a cursor on the server."""
+    with connection.cursor(name="examined") as cursor:
+        cursor.itersize = _AT_ONCE
+        yield from cursor.execute(text)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

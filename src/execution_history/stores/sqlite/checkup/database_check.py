@@ -1,0 +1,155 @@
+"""Whether the database is sound: its log, its pages, its tables, and what SQLite says of them."""
+
+import re
+import struct
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from execution_history.errors import (
+    N_,
+    Message,
+    StoreBusy,
+    StoreError,
+    StoreFull,
+    StoreTooNew,
+    StoreUnwritable,
+    message_of,
+    quoted,
+)
+from execution_history.stores.jsonfiles.comparison import newest_in_files
+from execution_history.stores.sqlite.checkup.view import HistoryView
+from execution_history.stores.sqlite.connections import applied_migrations
+from execution_history.stores.sqlite.queries import migrations, query, rows
+from execution_history.stores.sqlite.salvage.log import read_log
+from execution_history.stores.verification import counted
+
+_MOST: Final = 100
+_SHOWN: Final = 3
+_INDEX_HEADER: Final = 96  # two copies of 48 bytes
+_ALL: Final = 1 << 32
+_OF_INDEX: Final = re.compile(r"(?:row \d+ missing from|wrong # of entries in|non-unique entry in) index \w+")
+
+
+class DatabaseFault(NamedTuple):
+    """Something that is wrong with the database, and whether new indexes are all that it needs."""
+
+    sentence: Message
+    is_of_indexes: bool = False
+
+
+def log_faults(view: HistoryView) -> list[DatabaseFault]:
+    """Return what is wrong with the write-ahead log: SQLite reads it only up to what is damaged in it."""
+    path = Path(f"{view.database}-wal")
+    try:
+        with suppress(StoreError), view.connection():
+            known = _frames_read(Path(f"{view.database}-shm"), path)  # SQLite has looked at all of them now
+            lost = read_log(path.read_bytes(), known).lost_commits
+            return _lost(lost)
+        return _lost(read_log(path.read_bytes()).lost_commits)
+    except FileNotFoundError:
+        return []
+
+
+def _frames_read(index: Path, log: Path) -> int | None:
+    """Return how many frames of the *log* SQLite reads (sqlite.org/walformat.html, section 2); ``None``: not known."""
+    try:
+        content = index.read_bytes()[:_INDEX_HEADER]
+    except OSError:
+        return None
+    if len(content) < _INDEX_HEADER or content[: _INDEX_HEADER // 2] != content[_INDEX_HEADER // 2 :]:
+        return None
+    with log.open("rb") as file:
+        salts = file.read(24)[16:]
+    # Another salt: the log begins anew with the next commit, and what is in it was copied into the database.
+    return struct.unpack_from("=I", content, 16)[0] if content[32:40] == salts else _ALL
+
+
+def _lost(commits: int) -> list[DatabaseFault]:
+    if not commits:
+        return []
+    one = N_("The log history.db-wal is damaged: the last commit in it is not read any more.")
+    several = N_("The log history.db-wal is damaged: the last %(count)s commits in it are not read any more.")
+    return [DatabaseFault(counted(commits, one, several))]
+
+
+def version_fault(view: HistoryView) -> StoreTooNew | None:
+    """Return the error of a database that a newer version of this package has written; ``None`` for any other."""
+    with suppress(StoreError), view.connection() as connection:
+        if applied_migrations(connection) > len(migrations()):
+            return StoreTooNew(
+                "The history in %(folder)s was written by a newer version of execution-history: upgrade this one.",
+                folder=quoted(view.folder),
+            )
+    return None
+
+
+def page_faults(view: HistoryView) -> list[DatabaseFault]:
+    """Return what SQLite finds on the pages of the database.
+
+    Raises:
+        StoreBusy: another process kept it locked.
+        StoreUnwritable: it cannot be opened.
+    """
+    try:
+        with view.connection() as connection:
+            said = [str(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_MOST})")]
+            return [] if said == ["ok"] else [_integrity(said)]
+    except (StoreBusy, StoreFull, StoreUnwritable):
+        raise  # that is not about its pages
+    except StoreError as error:
+        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))]
+
+
+def content_faults(view: HistoryView) -> list[DatabaseFault]:
+    """Return what in the tables contradicts itself and cannot be counted anew."""
+    found = []
+    in_files = newest_in_files(view.folder) if view.json_files else 0  # first: files follow the database
+    with view.connection() as connection:
+        try:
+            deque(connection.execute(query("all_texts")), 0)
+        except UnicodeDecodeError:
+            return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
+        [(strays,)] = rows(connection, "count_stray_rows")
+        [(newest, revision)] = rows(connection, "newest_revisions")
+        [(broken,)] = rows(connection, "broken_entries")
+    if strays:
+        found.append(Message("%(count)s runs belong to a workflow that is not in history.db.", count=strays))
+    if newest > revision:
+        found.append(
+            Message(
+                "The change feed ends with revision %(revision)s, and there are changes up to %(newest)s.",
+                revision=revision,
+                newest=newest,
+            )
+        )
+    if in_files > revision:
+        found.append(
+            Message(
+                "history.db ends with change %(revision)s and the JSON files with %(newest)s: it lacks what came "
+                "between.",
+                revision=revision,
+                newest=in_files,
+            )
+        )
+    if broken:
+        found.append(Message("%(count)s entries of the registry or the audit log are not readable.", count=broken))
+    return list(map(DatabaseFault, found))
+
+
+def size_of(view: HistoryView) -> int:
+    """Return the bytes of the database and its log."""
+    paths = [view.database, Path(f"{view.database}-wal")]
+    return sum(path.stat().st_size for path in paths if path.exists())
+
+
+def _integrity(said: list[str]) -> DatabaseFault:
+    lines = [line for text in said for line in text.splitlines()]
+    more = len(lines) - _SHOWN
+    shown = "; ".join(lines[:_SHOWN])
+    count = Message("%(count)s or more", count=len(lines)) if len(lines) >= _MOST else str(len(lines))
+    sentence = N_("SQLite finds %(count)s faults in history.db: %(shown)s …")
+    if more <= 0:
+        sentence = N_("SQLite finds faults in history.db: %(shown)s.")
+    return DatabaseFault(Message(sentence, count=count, shown=shown), all(_OF_INDEX.fullmatch(line) for line in lines))

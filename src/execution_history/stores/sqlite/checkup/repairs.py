@@ -1,0 +1,166 @@
+"""Repairs of a store in a folder that nobody else has open."""
+
+import asyncio
+import os
+from collections.abc import Callable, Collection, Iterable
+from contextlib import AbstractAsyncContextManager, closing
+from pathlib import Path
+from typing import Final, Protocol, TypeVar
+
+from execution_history.errors import N_, Message, StoreBusy, quoted
+from execution_history.query.model import RecordKey
+from execution_history.stores.database_files import DATABASE
+from execution_history.stores.protocol import WorkflowSummary
+from execution_history.stores.sqlite.checkup.holders import holders_of
+from execution_history.stores.sqlite.connections import open_file
+from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.lifecycle import LOCK_FILE
+from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.salvage import SalvageReport, salvage
+from execution_history.stores.verification import counted, named
+
+_Result = TypeVar("_Result")
+_MISPLACED: Final = N_("%(path)s is a folder, where the database should be a file: move it away.")
+
+
+class Repairable(Protocol):
+    """The part of an open store that repairs need."""
+
+    async def recount(self) -> int:
+        """Have the counters say how many rows there are; return of how many workflows they were wrong."""
+
+    async def rewrite(self, keys: Iterable[RecordKey]) -> int:
+        """Write damaged records anew from their JSON files; return how many were."""
+
+    async def renew_files(self, workflow_ids: Collection[str]) -> None:
+        """Make JSON files anew."""
+
+    async def rebuild_index(self) -> None:
+        """Make the index anew."""
+
+    async def workflows(self) -> list[WorkflowSummary]:
+        """Return the workflows that have history."""
+
+
+class Repairs:
+    """The repairs of one folder; each opens the store for itself, and returns a sentence on what was done.
+
+    Args:
+        folder: the store's folder.
+        opened: opens the store, unless it is open.
+        is_open: returns whether this process has it open.
+    """
+
+    def __init__(
+        self, folder: Path, opened: Callable[[], AbstractAsyncContextManager[Repairable]], is_open: Callable[[], bool]
+    ) -> None:
+        self._folder, self._opened, self._is_open = folder, opened, is_open
+
+    def holders(self) -> list[Message]:
+        """Return a phrase for each other process that has the store open."""
+        found = holders_of(self._folder / DATABASE)
+        return [phrase for process, phrase in found.items() if process != os.getpid()]
+
+    def is_in_use(self) -> bool:
+        """Return whether any process, also this one, has the store open."""
+        return self._is_open() or bool(holders_of(self._folder / DATABASE))
+
+    async def counters(self) -> Message:
+        """Count the rows of every workflow anew."""
+        self._check_alone()
+        async with self._opened() as store:
+            count = await store.recount()
+        one, several = (
+            N_("The runs of 1 workflow were recounted."),
+            N_("The runs of %(count)s workflows were recounted."),
+        )
+        return counted(count, one, several)
+
+    async def records(self, keys: Collection[RecordKey]) -> Message:
+        """Write damaged records anew from their JSON files."""
+        self._check_alone()
+        async with self._opened() as store:
+            count = await store.rewrite(keys)
+        one = N_("1 run was rewritten from its JSON file.")
+        return counted(count, one, N_("%(count)s runs were rewritten from the JSON files."))
+
+    async def files(self, workflow_ids: Collection[str]) -> Message:
+        """Make JSON files anew from the database."""
+        self._check_alone()
+        async with self._opened() as store:
+            await store.renew_files(workflow_ids)
+        one = N_("1 JSON file was rewritten from the database.")
+        return counted(len(workflow_ids), one, N_("%(count)s JSON files were rewritten from the database."))
+
+    async def index(self) -> Message:
+        """Make the index anew."""
+        self._check_alone()
+        async with self._opened() as store:
+            await store.rebuild_index()
+        return Message("The index was rebuilt from the records.")
+
+    async def folder(self) -> Message:
+        """Make a database of the JSON files, as every opening does where there is none."""
+        async with self._opened() as store:
+            total = sum(summary.total for summary in await store.workflows())
+        return Message("history.db was built from the JSON files, with %(count)s runs.", count=f"{total:,}")
+
+    async def database_indexes(self) -> Message:
+        """Make the indexes within the database anew."""
+        await asyncio.to_thread(self._with_nobody_else, self._reindex)
+        return Message("The indexes within history.db were rebuilt from its rows.")
+
+    async def database(self) -> Message:
+        """Make the database anew from what can be read of its pages and of the JSON files."""
+        report = await asyncio.to_thread(self._with_nobody_else, lambda: salvage(self._folder))
+        async with self._opened() as store:
+            await store.renew_files(())
+            total = sum(summary.total for summary in await store.workflows())
+        return _told(report, total)
+
+    def _reindex(self) -> None:
+        with closing(open_file(self._folder / DATABASE, _MISPLACED)) as connection:
+            connection.execute("REINDEX")
+
+    def _with_nobody_else(self, work: Callable[[], _Result]) -> _Result:
+        """Return the result of *work*, during which no process writes into the folder or has the database open."""
+        self._check_alone()
+        if self._is_open():
+            raise StoreBusy(
+                "The history in %(folder)s is open in this program: close it, then repair it.",
+                folder=quoted(self._folder),
+            )
+        with faults(self._folder), closing(ProcessLock(self._folder / LOCK_FILE)) as lock:
+            lock.acquire()
+            self._check_alone()
+            return work()
+
+    def _check_alone(self) -> None:
+        """Check that no other process has the history open.
+
+        Raises:
+            StoreBusy: one has.
+        """
+        if holders := self.holders():
+            raise StoreBusy(
+                "The history in %(folder)s is in use by %(holders)s: stop that first.",
+                folder=quoted(self._folder),
+                holders=named(holders),
+            )
+
+
+def _told(report: SalvageReport, total: int) -> Message:
+    from_files = max(0, total - report.records)
+    sentence = N_(
+        "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
+        "The damaged one is in %(kept)s."
+    )
+    missing = (report.expected or 0) - total
+    if missing > 0:
+        sentence = N_(
+            "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files; "
+            "%(missing)s are in neither. The damaged one is in %(kept)s."
+        )
+    return Message(
+        sentence, records=f"{report.records:,}", files=f"{from_files:,}", missing=f"{missing:,}", kept=report.kept.name
+    )

@@ -1,0 +1,191 @@
+"""The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from execution_history.query.model import RecordKey
+from execution_history.records.partial import outline_of
+from execution_history.records.record import KEYS, Document
+from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, shipped_dictionary
+from execution_history.stores.jsonfiles.import_foreign_files import REPAIRED
+from execution_history.stores.sqlite.queries import Value, query, rows
+from execution_history.stores.sqlite.salvage.tables import RECORDS, Column, FoundRow
+from execution_history.stores.status_numbers import STATUS_NUMBERS
+
+_LEFT_OUT: Final = frozenset({"migrations", "leases", "named_leases"})
+_VERSIONS: Final = {"registry": "version", "bin": "deleted_at"}
+_JSON: Final = {"registry": "value", "audit": "details"}
+_MOST_NAMED: Final = 1_000
+_AT_ONCE: Final = 5_000
+
+
+class RowWriter:
+    """Writes into a new database.
+
+    Args:
+        connection: of that.
+        tables: the columns of its tables.
+        newest: a change that is known to have been made.
+
+    Attributes:
+        records: how many records were written, once it has finished.
+        expected: how many records the damaged database counted; ``None`` where its counters were not found.
+        unreadable: records of which only the row is left, at most a thousand.
+        broken: how many rows were no use.
+    """
+
+    def __init__(self, connection: apsw.Connection, tables: Mapping[str, list[Column]], newest: int = 0) -> None:
+        self.records = 0
+        self.expected: int | None = None
+        self.unreadable: list[RecordKey] = []
+        self.broken = 0
+        self._connection = connection
+        self._names = {table: [column.name for column in columns] for table, columns in tables.items()}
+        self._unpacker = Unpacker({CURRENT: shipped_dictionary()})
+        self._old_names: dict[int, str | None] = {}
+        self._workflows: dict[str, int] = {}
+        self._states: dict[str, tuple[int, int]] = {}
+        self._feed = (newest, 0)
+        self._insert = {table: _insertion(table, names) for table, names in self._names.items()}
+        self._written = 0
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def add(self, row: FoundRow) -> None:
+        """Write a row, unless a newer version of it is there already."""
+        values = dict(zip(self._names[row.table], row.values, strict=True))
+        match row.table:
+            case table if table == RECORDS:
+                self._add_record(values)
+            case "workflows":
+                self._note_workflow(values)
+            case "feed":
+                self._feed = (max(self._feed[0], _int(values["revision"])), max(self._feed[1], _int(values["floor"])))
+            case "identity":
+                self._connection.execute("UPDATE identity SET store = ?", (values["store"],))
+            case table if table not in _LEFT_OUT:
+                self._add_other(table, values)
+        self._written += 1
+        if not self._written % _AT_ONCE:
+            self._connection.execute("COMMIT")
+            self._connection.execute("BEGIN IMMEDIATE")
+
+    def finish(self) -> None:
+        """Remove what was deleted later, count the rows, and have the JSON files read at the next opening."""
+        connection = self._connection
+        connection.execute(query("drop_deleted_rows"))
+        for name, *found in rows(connection, "counted_rows"):
+            counts, newest, updated_at, number = found[:5], found[5] or 0, found[6] or 0, found[14]
+            if not any(counts):
+                connection.execute(query("drop_workflow"), (number,))
+                continue
+            revision, time = self._states.get(name, (0, 0))
+            values = (*counts, max(revision, newest), max(time, updated_at), number)
+            connection.execute(query("save_counted"), values)
+            self.records += sum(counts)
+        [(newest, _)] = rows(connection, "newest_revisions")
+        connection.execute(query("save_feed_revision"), (max(newest, self._feed[0]),))
+        connection.execute(query("save_feed_floor"), (self._feed[1],))
+        connection.execute(query("save_feed_safety"), (REPAIRED, 0))
+        connection.execute("COMMIT")
+        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _note_workflow(self, values: dict[str, Value]) -> None:
+        name, number = values["workflow_id"], _int(values["id"])
+        self._old_names[number] = None if name is None else str(name)
+        if name is not None:
+            state = (_int(values["revision"]), _int(values["updated_at"]))
+            if str(name) not in self._states:
+                counters = ("running", "success", "failed", "interrupted", "other")
+                self.expected = (self.expected or 0) + sum(_int(values[counter]) for counter in counters)
+            self._states[str(name)] = max(state, self._states.get(str(name), state))
+
+    def _add_record(self, values: dict[str, Value]) -> None:
+        document = self._document(values)
+        if document is None:
+            return
+        number = self._workflow(document.workflow_id)
+        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        values |= {
+            "workflow": number,
+            "execute_id": document.execute_id,
+            "create_time": document.create_time,
+            "update_time": document.update_time,
+            "status": status,
+            "upstream_id": document.upstream_id,
+        }
+        row = tuple(values.values())
+        try:
+            self._connection.execute(self._insert[RECORDS], row)
+        except apsw.ConstraintError:
+            self._add_version(values)
+
+    def _add_version(self, values: dict[str, Value]) -> None:
+        """Write a record of which another version, or whose place another record has already."""
+        key = (values["execute_id"], values["workflow"])
+        connection = self._connection
+        found: list[Any] = connection.execute(
+            "SELECT seq, revision FROM executions WHERE execute_id = ? AND workflow = ?", key
+        ).fetchall()
+        if found and found[0][1] >= _int(values["revision"]):
+            return
+        for seq, _ in found:
+            connection.execute(query("drop_execution"), (seq,))
+        values["seq"] = found[0][0] if found else None
+        connection.execute(self._insert[RECORDS], tuple(values.values()))
+
+    def _document(self, values: dict[str, Value]) -> Document | None:
+        """Return the record of a row; ``None`` where its document is damaged."""
+        name = self._old_names.get(_int(values["workflow"]))
+        columns = ("execute_id", "create_time", "update_time", "status", "size", "packing", "document")
+        row: tuple[Any, ...] = (name, *(values[column] for column in columns))
+        try:
+            body = self._unpacker.unpack(StoredRecord(*row))
+            record = outline_of(body)
+            if tuple(record) == KEYS:
+                return Document.of(record, body)
+        except (Unreadable, ValueError, KeyError):
+            pass
+        self.broken += 1
+        if name is not None and len(self.unreadable) < _MOST_NAMED:
+            self.unreadable.append(RecordKey(name, str(values["execute_id"])))
+        return None
+
+    def _workflow(self, name: str) -> int:
+        """Return the number that a workflow has in the new database."""
+        number = self._workflows.get(name)
+        if number is None:
+            self._connection.execute(query("add_workflow"), (name,))
+            number = self._workflows[name] = self._connection.last_insert_rowid()
+        return number
+
+    def _add_other(self, table: str, values: dict[str, Value]) -> None:
+        text = values.get(_JSON.get(table, ""))
+        if isinstance(text, bytes):
+            try:
+                orjson.loads(text)
+            except ValueError:
+                self.broken += 1
+                return
+        self._connection.execute(self._insert[table], tuple(values.values()))
+
+
+def _insertion(table: str, names: list[str]) -> str:
+    """Return the statement that adds a row to *table*, or replaces an older one."""
+    marks = ", ".join("?" * len(names))
+    if table == RECORDS:
+        return f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of our own schema
+    version = _VERSIONS.get(table)
+    if version is None:
+        return f"INSERT OR IGNORE INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - as above
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - as above
+        f"ON CONFLICT DO UPDATE SET {changes} WHERE excluded.{version} > {table}.{version}"
+    )
+
+
+def _int(value: Value) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,171 @@
+"""The rows of all tables of a damaged database, found through its trees and, where these are broken, beside them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+import apsw
+
+from execution_history.stores.sqlite.queries import Value
+from execution_history.stores.sqlite.salvage.cells import INTERIOR, LEAF, BrokenCell, Row, children, kind_of, rows_on
+from execution_history.stores.sqlite.salvage.log import Log
+from execution_history.stores.sqlite.salvage.pages import Pages
+
+RECORDS: Final = "executions"
+"""The table of the records."""
+
+_SCHEMA_ROOT: Final = 1
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {"INTEGER": (int,), "TEXT": (str,), "BLOB": (bytes,)}
+
+
+class Column(NamedTuple):
+    """A column: the types of its values, its default, and whether it is the number of the row itself."""
+
+    name: str
+    types: tuple[type, ...]
+    default: Value
+    may_be_null: bool
+    is_rowid: bool
+
+
+class FoundRow(NamedTuple):
+    """A row of a table, with as many values as the table has columns now."""
+
+    table: str
+    values: Row
+
+
+def tables_of(connection: apsw.Connection) -> dict[str, list[Column]]:
+    """Return the columns of the tables of a new database, which has the newest schema."""
+    names = [str(name) for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    return {name: _columns(connection, name) for name in names if not name.startswith("sqlite_")}
+
+
+def _columns(connection: apsw.Connection, table: str) -> list[Column]:
+    found = []
+    for _, name, kind, is_required, default, key in connection.execute(f"PRAGMA table_info({table})").fetchall():
+        is_rowid = bool(key) and kind == "INTEGER"
+        value: Value = None if default is None else int(default) if kind == "INTEGER" else str(default).strip("'")
+        may_be_null = is_rowid or not (is_required or key)
+        found.append(Column(str(name), _TYPES[str(kind)], value, may_be_null, is_rowid))
+    return found
+
+
+class DamagedTables:
+    """Reads the rows of a damaged database.
+
+    Args:
+        pages: its pages.
+        log: its write-ahead log, of which what SQLite does not read any more is read too.
+        log_content: the bytes of that.
+        tables: the columns that each table should have.
+
+    Attributes:
+        broken: how many pages or rows could not be read so far.
+    """
+
+    def __init__(self, pages: Pages, log: Log, log_content: bytes, tables: Mapping[str, list[Column]]) -> None:
+        self._pages = pages
+        self._log, self._log_content = log, log_content
+        self._tables = tables
+        self._seen: set[int] = set()
+        self.broken = 0
+
+    def rows(self) -> Iterator[FoundRow]:
+        """Yield the rows: those in the trees first, then those on pages that no tree leads to any more, then the log's.
+
+        Of a row that changed several versions may be among them, and in the log rows that were removed later.
+        """
+        roots = self._roots()
+        for table, root in roots.items():
+            for rowid, values in self._tree(root):
+                row = self._fitted(table, rowid, values)
+                if row is None:
+                    self.broken += 1
+                else:
+                    yield row
+        if self.broken or not self._tables.keys() <= roots.keys():
+            yield from self._beside()
+        for frame in self._log.others:
+            page = self._log_content[frame.at : frame.at + self._pages.size]
+            yield from self._guessed(page, frame.page)
+
+    def _roots(self) -> dict[str, int]:
+        """Return the first page of each table."""
+        found: dict[str, int] = {}
+        for _, values in self._tree(_SCHEMA_ROOT):
+            if len(values) == 5 and values[0] == "table" and values[1] in self._tables and isinstance(values[3], int):  # noqa: PLR2004 - the columns of sqlite_schema
+                found[str(values[1])] = values[3]
+        return found
+
+    def _tree(self, root: int) -> Iterator[tuple[int, Row]]:
+        waiting = [root]
+        while waiting:
+            number = waiting.pop()
+            page = self._pages.page(number)
+            if number in self._seen or len(page) < self._pages.size:
+                self.broken += 1
+                continue
+            self._seen.add(number)
+            below = self._below(page, number)
+            waiting += reversed(below)
+            if not below:
+                yield from rows_on(self._pages, page, number, self._note_broken)
+
+    def _below(self, page: bytes, number: int) -> list[int]:
+        """Return the pages below one of a tree; none for a leaf, and for one of which the kind itself is damaged."""
+        kind = kind_of(page, number)
+        if kind == LEAF:
+            return []
+        with suppress(BrokenCell):
+            below = children(page, number)
+            there = [child for child in below if 0 < child <= self._pages.count]
+            self.broken += len(below) - len(there)
+            if kind == INTERIOR and there:
+                return there
+        self.broken += 1
+        return []
+
+    def _note_broken(self) -> None:
+        self.broken += 1
+
+    def _beside(self) -> Iterator[FoundRow]:
+        """Yield the rows on pages that are in use and that no tree has led to."""
+        passed = self._seen | self._pages.unused()
+        for number in range(1, self._pages.count + 1):
+            if number not in passed:
+                yield from self._guessed(self._pages.page(number), number)
+
+    def _guessed(self, page: bytes, number: int) -> Iterator[FoundRow]:
+        """Yield the rows of a page whose table only they themselves tell."""
+        if kind_of(page, number) != LEAF or len(page) < self._pages.size:
+            return
+        for rowid, values in rows_on(self._pages, page, number, lambda: None):
+            fitting = [row for table in self._tables if (row := self._fitted(table, rowid, values)) is not None]
+            if len(fitting) == 1:
+                yield fitting[0]
+
+    def _fitted(self, table: str, rowid: int, values: Row) -> FoundRow | None:
+        """Return a row as one of *table*, with defaults for columns that it had not yet; ``None`` if it is none."""
+        columns = self._tables[table]
+        fewest = sum(column.default is None and not column.may_be_null for column in columns)
+        if not fewest <= len(values) <= len(columns):
+            return None
+        full = [*values, *(column.default for column in columns[len(values) :])]
+        for place, (column, value) in enumerate(zip(columns, full, strict=True)):
+            if column.is_rowid and value is None:
+                full[place] = rowid
+            elif value is None:
+                if not column.may_be_null:
+                    return None
+            elif not isinstance(value, column.types) or not (table == RECORDS or _is_text(value)):
+                return None  # the texts of a record are read from its document, which has a checksum
+        return FoundRow(table, tuple(full))
+
+
+def _is_text(value: Value) -> bool:
+    """Return whether every byte of a text was UTF-8; true for any other value."""
+    try:
+        return not isinstance(value, str) or value.encode() is not None
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,91 @@
+"""What examines a store: checks, what they find, and how that is repaired."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from execution_history.errors import Message
+
+Progress = Callable[[int, int], None]
+"""Called with how much of a check is done, and of how much; from any thread."""
+
+Repair = Callable[[], Awaitable[Message]]
+"""Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
+
+MOST_NAMED: Final = 5
+"""How many of the records, files and so on a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check has found.
+
+    Attributes:
+        sentence: what is wrong, or worth knowing.
+        remedy: what to do about it, or what its repair does.
+        is_problem: whether something is wrong; a remark otherwise.
+        repair: repairs it; ``None`` where only a person can.
+    """
+
+    sentence: Message
+    remedy: Message | None = None
+    is_problem: bool = True
+    repair: Repair | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a check has looked at, as a short phrase, and what it has found."""
+
+    summary: Message
+    findings: Sequence[Finding] = ()
+
+    @property
+    def problems(self) -> list[Finding]:
+        """What is wrong."""
+        return [finding for finding in self.findings if finding.is_problem]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its name, the msgid of its title, and the call that makes it.
+
+    ``is_long`` says that its time grows with the history. Where one that ``blocks`` leaves a problem, those that
+    follow cannot be made.
+    """
+
+    name: str
+    title: str
+    look: Callable[[Progress], Awaitable[Outcome]]
+    is_long: bool = False
+    blocks: bool = False
+
+    @classmethod
+    def in_thread(
+        cls, name: str, title: str, look: Callable[[Progress], Outcome], *, is_long: bool = False, blocks: bool = False
+    ) -> Self:
+        """Return a check whose call *look* is made in a thread."""
+        return cls(name, title, lambda tell: asyncio.to_thread(look, tell), is_long, blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class PatrolStep:
+    """A part of a store that was read to find damage: its bytes, and a sentence for each thing that was repaired."""
+
+    size: int
+    repaired: tuple[Message, ...] = ()
+
+
+def counted(number: int, one: str, several: str, **arguments: object) -> Message:
+    """Return the msgid *one* or *several* as a sentence about so many things; ``count`` is one of its arguments."""
+    return Message(one if number == 1 else several, count=f"{number:,}", **arguments)
+
+
+def named(names: Sequence[str]) -> str:
+    """Return the first of *names* in a list, and how many more there are; those that are messages stay so."""
+    shown = names[0]
+    for name in names[1:MOST_NAMED]:
+        shown = Message("%(names)s, %(name)s", names=shown, name=name)
+    more = len(names) - MOST_NAMED
+    return shown if more <= 0 else Message("%(names)s and %(more)s more", names=shown, more=more)

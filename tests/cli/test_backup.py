@@ -1,0 +1,158 @@
+"""The commands ``backup``, ``restore`` and ``archive``."""
+
+import signal
+from contextlib import closing
+from pathlib import Path
+from urllib.request import urlopen
+
+import apsw
+import pytest
+
+from tests.cli.conftest import Call, History
+from tests.cli.processes import PATIENCE, read_document, started, until
+
+
+def test_a_history_is_backed_up_listed_verified_and_restored(call: Call, history: History) -> None:
+    """Each command says what it did in one sentence, and where it was done."""
+    history.keep("a", execute_status="success")
+    said = call("backup", "kept", "--store", "history")
+    assert (0, "Backed up 1 run (") == (said.code, said.out[:17])
+    first = said.out.rpartition(" as ")[2].partition(",")[0]
+    history.keep("b")
+    said = call("backup", "kept", "--store", "history")
+    assert f"Backed up what has changed since {first}: 1 run, 0 deleted" in said.out
+    listed = call("backup", "list", "kept")
+    assert ["full", "incremental"] == [line.split()[1] for line in listed.out.splitlines()[1:]]
+    assert max(map(len, listed.out.splitlines())) <= 80
+    verified = call("backup", "verify", "kept")
+    assert (0, True) == (verified.code, "is sound: 2 runs (" in verified.out)
+    restored = call("restore", "kept", "--at", first, "--store", "sqlite:again")
+    assert (0, True) == (restored.code, restored.out.startswith("Restored 1 run ("))
+    assert ["a"] == [
+        each["execute_id"] for each in call("list", "--store", "sqlite:again", "--json").json()["histories"]
+    ]
+
+
+def test_programs_get_the_same_as_json(call: Call, history: History) -> None:
+    """Every command answers with one document."""
+    history.keep("a")
+    made = call("backup", "kept", "--store", "history", "--json").json()
+    assert ("full", 1, 1) == (made["kind"], made["records"], made["total"])
+    assert [made["id"]] == [each["id"] for each in call("backup", "list", "kept", "--json").json()["backups"]]
+    assert (made["id"], 1) == ((found := call("backup", "verify", "kept", "--json").json())["id"], found["records"])
+    found = call("restore", "kept", "--store", "sqlite:again", "--json").json()
+    assert (made["id"], 1, None, "sqlite:again") == tuple(
+        found[name] for name in ("id", "records", "replaced", "store")
+    )
+
+
+def test_a_damaged_backup_ends_with_one(call: Call, history: History) -> None:
+    """The sentence names the file, and what to do."""
+    history.keep("a")
+    made = call("backup", "kept", "--store", "history", "--json").json()
+    segment = next(Path("kept", made["id"]).glob("records-*"))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    said = call("backup", "verify", "kept")
+    assert (1, True) == (said.code, f"{made['id']}/{segment.name}' is damaged" in said.err)
+    assert "restore another backup" in said.err
+    Path("kept", made["id"], "manifest.json").write_text("{}")
+    said = call("backup", "list", "kept")
+    assert (1, True) == (said.code, "is damaged" in said.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("backup", "kept", "--store", "nowhere"), 5, "There is no history in nowhere."),
+        (("backup", "--store", "history"), 2, "Name the place of the backups: "),
+        (("backup", "list", "kept", "more"), 2, "Name one place: "),
+        (("backup", "verify", "kept"), 5, "There is no whole backup there."),
+        (("backup", "verify", "kept", "--at", "2020"), 5, "begins with '2020'"),
+        (("backup", "list", "kept", "--full"), 2, "--full and --keep belong to"),
+        (("backup", "kept", "--at", "2020", "--store", "history"), 2, "--at belongs to"),
+        (("backup", "gs://bucket", "--store", "history"), 2, "name a folder or s3://bucket/prefix"),
+        (("restore", "kept", "--store", "memory:"), 5, "There is no whole backup there."),
+        (("archive", "old", "--before", "June", "--store", "history"), 2, "A month is written as 2026-06, not 'June'."),
+        (("archive", "old", "--before", "2026-06", "--store", "nowhere"), 5, "There is no history in nowhere."),
+        (("archive", "old", "--before", "2020-06", "--store", "history"), 0, "there is nothing to archive"),
+    ],
+)
+def test_a_call_that_cannot_be_is_one_sentence(
+    call: Call, history: History, arguments: tuple[str, ...], code: int, sentence: str
+) -> None:
+    """And leaves nothing behind."""
+    history.keep("a")
+    said = call(*arguments)
+    assert (code, True) == (said.code, sentence in said.err), said.err
+    assert not Path("kept").exists()
+
+
+def test_a_restore_moves_aside_what_is_there_only_if_it_is_meant(call: Call, history: History) -> None:
+    """Nobody loses a history by restoring another."""
+    history.keep("a")
+    call("backup", "kept", "--store", "history")
+    history.keep("b")
+    said = call("restore", "kept", "--store", "history")
+    assert (2, True) == (said.code, "There is something in " in said.err)
+    said = call("restore", "kept", "--store", "history", "--replace")
+    assert (0, True) == (said.code, "The history that was there is in " in said.err)
+    assert 1 == len(history.read("w"))
+    [aside] = Path().glob("history.replaced-*")
+    assert 2 == call("list", "--store", str(aside), "--json").json()["total"]
+
+
+def test_records_that_cannot_be_read_are_told(call: Call, history: History) -> None:
+    """The others are in the backup; the exit code says that it is not everything."""
+    history.keep("a")
+    history.keep("b")
+    for file in Path("history").glob("*.json"):
+        file.unlink()
+    with closing(apsw.Connection("history/history.db")) as database:
+        database.execute("UPDATE executions SET document = x'00' WHERE execute_id = 'a'")
+    said = call("backup", "kept", "--store", "history")
+    assert (1, True) == (said.code, "1 run could not be read when the backup was made" in said.err)
+
+
+def test_months_are_archived_and_looked_into(call: Call, history: History) -> None:
+    """A line for each; every command that reads opens the file, and every one that writes is refused."""
+    history.keep("a", execute_status="success", parameters={"city": "北京"})
+    said = call("archive", "old", "--before", "2023-12", "--store", "history", "--remove")
+    assert ["2023-11", "1"] == said.out.splitlines()[1].split()[:2]
+    assert [] == history.read("w")
+    place = "old/2023-11.db"
+    assert 1 == len(call("search", "北京", "--store", place, "--json").json()["hits"])
+    assert 0 == call("show", "a", "--workflow", "w", "--store", place).code
+    said = call("delete", "a", "--workflow", "w", "--store", place)
+    assert (4, True) == (said.code, "is an archive, which is only read" in said.err)
+
+
+def test_an_archive_is_served(call: Call, history: History, tmp_path: Path) -> None:
+    """Its page and its API read it; nothing is written beside it."""
+    history.keep("a", execute_status="success")
+    call("archive", "old", "--before", "2023-12", "--store", "history")
+    with started("serve", "--port=0", "--store", "old/2023-11.db", "--json", folder=tmp_path) as process:
+        url = read_document(process.stdout)["url"]
+        assert "a" in urlopen(f"{url}/coze/history").read().decode()
+        assert b"2023" in urlopen(f"{url}/").read()
+        assert 200 == urlopen(f"{url}/readyz").status
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(PATIENCE)
+    assert ["2023-11.db"] == [path.name for path in Path("old").iterdir()]
+
+
+def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path: Path) -> None:
+    """The one before it stays the newest, and the next one begins where that ended."""
+    history.keep("a")
+    whole = call("backup", "kept", "--store", "history", "--json").json()["id"]
+    for number in range(300):
+        history.now += 1
+        if number < 3:
+            history.keep(f"b{number}", parameters={"text": "x" * 2_000_000})
+    with started("backup", "kept", "--full", "--store", "history", folder=tmp_path) as process:
+        until(process, lambda: len([*Path("kept").iterdir()]) > 1)
+        process.kill()
+        process.wait(PATIENCE)
+    listed = call("backup", "list", "kept", "--json").json()["backups"]
+    assert whole in {each["id"] for each in listed}
+    for each in listed:
+        assert 0 == call("backup", "verify", "kept", "--at", each["id"]).code

@@ -1,0 +1,198 @@
+"""Rows read from the pages of a damaged database, and the new one that is made of them."""
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import apsw
+import orjson
+import pytest
+from bench.fault_damage import chance_of, content, copy_folder, flip, make_folder, opened, zero
+
+from execution_history.errors import StoreFull
+from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.salvage import salvage
+from execution_history.stores.sqlite.salvage.log import read_log
+from tests.sample_records import change, document
+from tests.stores.sqlite.damage import make_old
+
+pytestmark = pytest.mark.anyio
+
+
+async def _made(folder: Path, *, json_files: bool = False) -> SQLiteStore:
+    store = SQLiteStore(folder, json_files=json_files)
+    await store.open()
+    return store
+
+
+async def _records(folder: Path) -> dict[str, bytes]:
+    """The records that the database alone has."""
+    store = await _made(folder)
+    bodies = (await store.scan(None, 10_000)).documents
+    await store.aclose()
+    return {orjson.loads(body)["execute_id"]: body for body in bodies}
+
+
+@pytest.mark.parametrize("header", ["sound", "zeroed"])
+async def test_rows_of_every_size_are_read_as_they_were(tmp_path: Path, header: str) -> None:
+    """On one page and on many, from the trees and, without a header, from the pages themselves."""
+    store = await _made(tmp_path)
+    for number, size in enumerate([1, 500, 3_900, 4_100, 60_000, 900_000]):
+        text = chance_of(size).randbytes(size).hex()
+        await store.create(document(f"e{number}", f"w{number}", 1_000 + number, parameters={"text": text}))
+    await store.update("w1", "e1", change(5_000, "success", metadata={"coze_execute_id": "upstream"}))
+    await store.put_entry("view", "a", b'{"n":1}')
+    await store.put_entry("view", "a", b'{"n":2}')
+    await store.put_entry("view", "b", b"{}")
+    await store.drop_entry("view", "b")
+    revision = await store.revision()
+    known = await _records_of(store)
+    await store.aclose()
+    if header == "zeroed":
+        zero(tmp_path / "history.db", chance_of(0), 1, 0)
+    report = salvage(tmp_path)
+    assert (6, ()) == (report.records, report.unreadable)
+    assert known == await _records(tmp_path)
+    store = await _made(tmp_path)
+    assert [b'{"n":2}'] == [entry.value for entry in await store.entries("view")]
+    assert ["e1"] == [orjson.loads(body)["execute_id"] for body in await store.find_upstream("upstream")]
+    assert revision == await store.revision()
+    assert {f"w{number}": 1 for number in range(6)} == {
+        each.workflow_id: each.total for each in await store.workflows()
+    }
+    await store.aclose()
+
+
+async def _records_of(store: SQLiteStore) -> dict[str, bytes]:
+    return {orjson.loads(body)["execute_id"]: body for body in (await store.scan(None, 10_000)).documents}
+
+
+async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:
+    """Neither from pages that are free now nor from the log."""
+    store = await _made(tmp_path)
+    for number in range(300):
+        await store.create(document(f"e{number}", f"w{number % 3}", 1_000 + number, parameters={"t": "x" * 900}))
+    for number in range(0, 300, 2):
+        await store.delete(f"w{number % 3}", f"e{number}")
+    await store.clear("w1")
+    known = await _records_of(store)
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for name in ("history.db", "history.db-wal"):
+        (copied / name).write_bytes((tmp_path / name).read_bytes())
+    await store.aclose()
+    for folder in (tmp_path, copied):
+        zero(folder / "history.db", chance_of(0), 1, 0)
+        salvage(folder)
+        assert known == await _records(folder)
+
+
+async def test_commits_behind_a_damaged_place_of_the_log_are_read(tmp_path: Path) -> None:
+    """SQLite gives up everything from there on."""
+    store = await _made(tmp_path / "h")
+    for number in range(50):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for name in ("history.db", "history.db-wal"):
+        (folder / name).write_bytes((tmp_path / "h" / name).read_bytes())
+    await store.aclose()
+    log = (folder / "history.db-wal").read_bytes()
+    assert 0 == read_log(log).lost_commits
+    frame = 24 + 4096
+    at = 32 + (len(read_log(log).committed) * 2 // 3) * frame + 24 + 50
+    (folder / "history.db-wal").write_bytes(log[:at] + bytes([log[at] ^ 4]) + log[at + 1 :])
+    assert 5 < read_log((folder / "history.db-wal").read_bytes()).lost_commits
+    report = salvage(folder)
+    assert len(known) - 1 <= report.records
+    found = await _records(folder)
+    assert found.items() <= known.items()
+
+
+async def test_documents_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """Those without a checksum, and plain JSON."""
+    for plain in (False, True):
+        folder = tmp_path / str(plain)
+        store = await _made(folder)
+        await store.create(document("e1", "w", parameters={"n": 1}))
+        await store.create(document("e2", "工作流", parameters={"n": 2}))
+        known = await _records_of(store)
+        await store.aclose()
+        make_old(folder, plain=plain)
+        salvage(folder)
+        assert known == await _records(folder)
+
+
+async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> None:
+    """And not what a hand, or a disk, has put into the file of a sound one."""
+    store = await _made(tmp_path, json_files=True)
+    await store.create(document("e1", "w", parameters={"n": "aaaa"}))
+    await store.create(document("e2", "w", 2_000, parameters={"n": "bbbb"}))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        packed: Any = connection.execute("SELECT document FROM executions WHERE execute_id = 'e1'").get
+        flipped = bytes([*packed[:-1], packed[-1] ^ 1])
+        connection.execute("UPDATE executions SET document = ? WHERE execute_id = 'e1'", (flipped,))
+    file = tmp_path / "w.json"
+    status = file.stat()
+    file.write_bytes(file.read_bytes().replace(b"bbbb", b"bbbc"))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert [("w", "e1")] == list(salvage(tmp_path).unreadable)
+    async with opened(tmp_path) as store:
+        assert known == await _records_of(store)
+        assert b"bbbb" in file.read_bytes()
+
+
+async def test_without_json_files_no_more_is_lost_than_was_damaged(tmp_path: Path) -> None:
+    """A flipped bit costs at most the rows of one page."""
+    whole = tmp_path / "whole"
+    await make_folder(whole, 200)
+    known, _ = await content(whole)
+    by_id = {execute_id: body for (_, execute_id), body in known.items()}
+    for seed in range(8):
+        folder = tmp_path / "damaged"
+        copy_folder(whole, folder)
+        for path in folder.glob("*.json"):
+            path.unlink()
+        flip(folder / "history.db", chance_of(seed), 1)
+        salvage(folder)
+        found = await _records(folder)
+        assert len(by_id) - 60 <= len(found), f"seed {seed}"
+        assert found.items() <= by_id.items(), f"seed {seed}"
+
+
+async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how much it takes."""
+    store = await _made(tmp_path)
+    await store.create(document("e1", "w"))
+    await store.aclose()
+    before = (tmp_path / "history.db").read_bytes()
+    full = os.statvfs_result((4096, 4096, 1000, 0, 0, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(StoreFull, match="free 17 MB"):
+        salvage(tmp_path)
+    assert before == (tmp_path / "history.db").read_bytes()
+    assert not list(tmp_path.glob("history.db.*"))
+
+
+async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> None:
+    """One bit makes a leaf look like a page above others, another one gives it thousands of rows."""
+    store = await _made(tmp_path / "h")
+    for number in range(40):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    await store.aclose()
+    content = (tmp_path / "h" / "history.db").read_bytes()
+    leaves = [at for at in range(4096, len(content), 4096) if content[at] == 13 and b"e3" in content[at : at + 4096]]
+    for place, bit in ((0, 8), (3, 64)):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        damaged = bytearray(content)
+        for at in leaves:
+            damaged[at + place] ^= bit
+        (folder / "history.db").write_bytes(damaged)
+        salvage(folder)
+        assert known == await _records(folder)
