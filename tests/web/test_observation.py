@@ -194,14 +194,16 @@ async def test_the_gateway_adds_the_id_under_a_name_of_its_own(tmp_path: Path) -
 
 
 async def test_metrics_tell_how_requests_through_the_gateway_ended(tmp_path: Path) -> None:
-    """By kind and outcome, with the bytes that passed."""
+    """By kind and outcome, with the bytes that passed; the record names the caller's span."""
     before: list[Value] = []
     body = {"workflow_id": "7", "parameters": {}}
     async with scripted(tmp_path, canned(200, [(b"content-type", b"application/json")], b'{"code":0}')) as (gateway, _):
         before = await scraped(gateway)
-        await gateway.client.post("/v1/workflow/run", json=body)
+        traced = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+        await gateway.client.post("/v1/workflow/run", json=body, headers=traced)
         await gateway.client.get("/v1/workflows", headers={"x-execution-history-account": "nobody"})
         after = await scraped(gateway)
+        assert traced["traceparent"] == (await gateway.newest("7"))["metadata"]["traceparent"]
 
     def gained(metric: metrics.Metric, suffix: str = "", /, **labels: str) -> float:
         return total(after, metric, suffix, **labels) - total(before, metric, suffix, **labels)

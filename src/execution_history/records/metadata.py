@@ -225,7 +225,7 @@ RETURN_VALUE: Final = Key(
     "functions", _SEARCHED | _COMPARED | _CONTENT)
 TRACEPARENT: Final = Key(
     "traceparent", _traceparent, "The caller's span, around the run (W3C Trace Context).",
-    "coze/transport, callers", _SEARCHED | _OF_RUN)
+    "coze/transport, callers", _SEARCHED)
 WORKFLOW_NAME: Final = Key(
     "workflow_name", text, "What the caller calls the workflow.",
     "callers", _SEARCHED)
