@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from execution_history.functions import current_run, record, recorded
     from execution_history.history.keyword_query import HistoryPage
     from execution_history.history.service import ExecutionHistoryService, get_execution_history_service
+    from execution_history.recording.exemption import unrecorded
     from execution_history.records.record import ExecutionRecord
 else:
     __getattr__, __dir__ = lazy_names(
@@ -32,6 +33,7 @@ else:
             "recorded": "functions",
             "recording_transport": "coze",
             "run_sync": "background_loop",
+            "unrecorded": "recording.exemption",
             # Programs use them as attributes, after nothing but "import execution_history".
             **dict.fromkeys(("errors", "functions", "history", "records", "settings", "stores"), ""),
         },
@@ -49,4 +51,5 @@ __all__ = [
     "recorded",
     "recording_transport",
     "run_sync",
+    "unrecorded",
 ]

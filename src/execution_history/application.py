@@ -137,7 +137,7 @@ async def open_application(
     async with AsyncExitStack() as stack:
         settings = _in_temporary_folder(settings, stack) if demo else settings
         running, accounts = await _start_sandbox(settings, stack, demo=demo) if sandbox or demo else (None, {})
-        service = ExecutionHistoryService(store_of(settings))
+        service = ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
         stack.push_async_callback(service.aclose)
         if waits is None or place_named(settings.store).kind != "postgres":
             await service.store.open()

@@ -22,6 +22,7 @@
     ├── SettingsError                  a setting is wrong: the message names it
     ├── AccountError                   a Coze account that cannot be used: the message names the setting
     ├── NotInterrupted                 there is no question to answer
+    ├── InputsWithheld                 a record has not, or not any more, what a call needs
     ├── PriceChanged                   somebody else has changed the price meanwhile
     ├── UpstreamRefused                Coze cannot be reached, or refuses the request
     └── StoreError                     the disk or the database, not the caller
@@ -277,6 +278,10 @@ class UnknownAccount(AccountError, InvalidInput):
 
 class NotInterrupted(ExecutionHistoryError):
     """The execution does not wait for an answer; its record is unchanged."""
+
+
+class InputsWithheld(ExecutionHistoryError):
+    """What a call needs of a record was redacted, removed or never recorded; nothing was sent."""
 
 
 class PriceChanged(ExecutionHistoryError):

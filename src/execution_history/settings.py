@@ -15,7 +15,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_serializer, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
@@ -29,9 +29,12 @@ from execution_history.account_settings import (
 )
 from execution_history.backup_settings import BackupSettings
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.records.recording_rules import recording_rules_of
 from execution_history.records.redaction import shown_store
+from execution_history.records.redaction_rules import needs_key, rules_of
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 
 __all__ = ["DEFAULT_ACCOUNT", "AccountSettings", "Settings", "find_account", "load_settings", "missing_settings"]
@@ -137,6 +140,12 @@ class Settings(BaseSettings):
     """What may be spent on tokens in a month, in ``currency``; charts show it as a line."""
     prices: list[dict[str, Any]] = []
     """What 1,000 tokens cost: ``input``, ``output``, and for whose runs: ``workflow``, ``account``; see README."""
+    redaction: list[dict[str, Any]] = []
+    """What is taken out of records, beside the built-in secrets: ``key``, ``path``, ``pattern`` or ``detector``."""
+    redaction_key: SecretStr | None = Field(default=None, validate_default=True)
+    """Any secret of yours, with which rules of redaction make their hashes."""
+    recording: list[dict[str, Any]] = []
+    """How much is recorded of which workflows: ``everything``, a ``summary``, a ``sample`` or ``nothing``."""
     backup: BackupSettings | None = None
     """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     allowed_origins: list[str] = []
@@ -193,6 +202,29 @@ class Settings(BaseSettings):
             raise InvalidInput("must have one price at most for the same workflow and account")
         return values
 
+    @field_validator("redaction")
+    @classmethod
+    def _are_redaction_rules(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _checked(values, rules_of)
+
+    @field_validator("recording")
+    @classmethod
+    def _are_recording_rules(cls, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return _checked(values, recording_rules_of)
+
+    @field_validator("redaction_key")
+    @classmethod
+    def _is_there_for_hashes(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and needs_key(rules_of(info.data.get("redaction", ()))):
+            raise InvalidInput("must be set, to any secret of yours, because a rule of redaction hashes")
+        return value
+
+    @property
+    def content_rules(self) -> ContentRules:
+        """The rules of what of a run's contents is kept."""
+        key = b"" if self.redaction_key is None else self.redaction_key.get_secret_value().encode()
+        return ContentRules(rules_of(self.redaction), recording_rules_of(self.recording), key)
+
     @property
     def token_prices(self) -> tuple[Price, ...]:
         """The prices, each with its currency and version."""
@@ -225,6 +257,19 @@ class Settings(BaseSettings):
         """Return the sources: arguments, then variables, then the TOML file; no others."""
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, _config_file()))
+
+
+def _checked(values: list[dict[str, Any]], read: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
+    """Return *values* where *read* takes them.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    try:
+        read(values)
+    except InvalidInput as error:
+        raise InvalidInput("must hold rules (%(reason)s)", reason=error.message) from None
+    return values
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model

@@ -45,6 +45,15 @@ def test_a_run_is_told_and_recorded(call: Call, history: History) -> None:
     assert ("success", {"packets": 1, "pace_ms": 0}) == (record["execute_status"], record["input_parameters"])
 
 
+def test_a_run_that_a_rule_leaves_out_is_said_to_be_so(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That is no trouble."""
+    monkeypatch.setenv("EXECUTION_HISTORY_RECORDING", '[{"record": "nothing"}]')
+    said = call("run", SHORT, *QUICK, "--sandbox", "--store", "history")
+    assert 0 == said.code
+    assert "leaves it out" in said.err
+    assert _NOT not in said.err
+
+
 def test_a_failed_workflow_ends_with_1(call: Call, history: History) -> None:
     """The reason is said, and recorded."""
     said = call("run", FAILS, *QUICK, "--sandbox", "--store", "history")

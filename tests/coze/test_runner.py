@@ -11,6 +11,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from execution_history import unrecorded
 from execution_history.coze import CozeRunner, Reconciler, RecordingTransport, Upstream
 from execution_history.errors import AccountError, UnknownAccount
 from execution_history.history.service import ExecutionHistoryService
@@ -112,6 +113,14 @@ async def test_a_stream_is_recorded_with_its_proof(
         if frame["event"] == "data":
             assert {"type", "execute_id", "node_id", "status", "message", "error", "data"} == set(frame["data"])
             assert "c1" == frame["conversation_id"]
+
+
+async def test_a_run_of_ours_passes_unrecorded_in_such_a_block(house: _House) -> None:
+    """No record of it stays behind."""
+    with unrecorded():
+        result = await house.runner.execute_workflow(_IDS["short_answer"], {**_QUICK})
+    assert "success" == result["status"]
+    assert [] == await house.service.get_all_workflows()
 
 
 async def test_a_run_of_ours_names_us_as_its_caller(house: _House) -> None:

@@ -15,7 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from execution_history import ExecutionHistoryService, ExecutionRecord, current_run, record, recorded, run_sync
+from execution_history import (
+    ExecutionHistoryService,
+    ExecutionRecord,
+    current_run,
+    record,
+    recorded,
+    run_sync,
+    unrecorded,
+)
 from execution_history.errors import InvalidIdentifier, StoreFull
 from execution_history.functions import Run
 from execution_history.functions.messages import Messages
@@ -841,3 +849,46 @@ def test_many_threads_record_at_once(service: ExecutionHistoryService) -> None:
     page = run_sync(service.get_execution_history("w", page_size=100))
     assert 160 == page["total"]
     assert {"success"} == {each["execute_status"] for each in page["histories"]}
+
+
+async def test_what_is_not_to_be_recorded_is_called_all_the_same(service: ExecutionHistoryService) -> None:
+    """By the decorator, by what it asks when a call begins, by the block around it."""
+    is_on = False
+
+    @recorded("never", service=service, record=False)
+    def never() -> int:
+        return 1
+
+    @recorded("sometimes", service=service, record=lambda: is_on)
+    def sometimes() -> Iterator[int]:
+        yield 2
+
+    @recorded("here", service=service)
+    def here() -> int:
+        return 3
+
+    def call() -> list[object]:
+        with unrecorded(), record("block", service=service) as run:
+            run.output = 4
+            found = [never(), list(sometimes()), here()]
+        with record("other", service=service, is_recorded=False):
+            return [*found, never(), list(sometimes())]
+
+    assert [1, [2], 3, 1, [2]] == await asyncio.to_thread(call)
+    assert [] == await service.get_all_workflows()
+    is_on = True
+    await asyncio.to_thread(lambda: list(sometimes()))
+    assert (await _one(service, "sometimes"))["output"] == [2]
+
+
+async def test_results_are_redacted_by_the_same_rules(service: ExecutionHistoryService) -> None:
+    """A secret of an argument is taken out of what comes back, and the caller gets it."""
+
+    @recorded("w", service=service)
+    def login(password: str, note: str) -> dict[str, str]:
+        return {"said": f"{note} for pat_{'Ab1' * 8}", "token": "x", "echo": password}
+
+    assert "hunter2x" == (await asyncio.to_thread(login, "hunter2x", "hi"))["echo"]
+    found = await _one(service)
+    assert found["input_parameters"] == {"password": "[redacted]", "note": "hi"}
+    assert found["output"] == {"said": "hi for [redacted]", "token": "[redacted]", "echo": "[redacted]"}

@@ -177,3 +177,10 @@ async def test_many_runs_are_annotated_with_a_report(store: HistoryStore) -> Non
     assert [("w", "e7"), ("v", "e")] == [(each.workflow_id, each.execute_id) for each in report.refused]
     assert {"changed", "unchanged", "refused"} == set(report.to_json())
     assert ["a"] == (await metadata(store, "e99"))["tags"]
+
+
+async def test_a_secret_in_a_note_is_not_kept(store: HistoryStore) -> None:
+    """People paste what a program printed."""
+    await annotate_execution(store, "w", "e", Annotation(note=f"it used pat_{'Ab1' * 8}", tags=("a",)))
+    found = await metadata(store)
+    assert ("it used [redacted]", ["a"]) == (found["note"], found["tags"])

@@ -56,7 +56,7 @@ def test_bookkeeping_is_neither_searched_nor_compared() -> None:
     }
     assert {"recorder", "proof", "transition", "taken_over", "fetched_at", "ended_at", "duration_ms",
             "recording_is_cut", "output_text", "request_charset", "answer_charset",
-            "recorded_as", "pruned"} == noted.keys() - searched  # fmt: skip
+            "recorded_as", "pruned", "redacted", "recording"} == noted.keys() - searched  # fmt: skip
     assert {"account", "return_value", "mine"} == compared
 
 

@@ -102,6 +102,9 @@ async def test_callers_of_the_service_claim_nothing() -> None:
         "recorded_as",
         "fetched_at",
         "cost",
+        "pruned",
+        "redacted",
+        "recording",
     }
     reading = {"output_text", "request_charset", "answer_charset", "unread"}
     assert recording | reading == ours

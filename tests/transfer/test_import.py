@@ -508,3 +508,17 @@ async def test_an_import_into_a_full_disk_is_one_sentence_and_can_go_on(tmp_path
     assert 8_000 - len(survived) == report.added > 0
     assert made == await everything(store)
     await store.aclose()
+
+
+@pytest.mark.parametrize("redact", [False, True])
+async def test_records_are_taken_as_they_are_unless_the_rules_are_to_hold(tmp_path: Path, *, redact: bool) -> None:
+    """Importing the same again finds them there."""
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(document("e", parameters={"password": "hunter2x"}).body + b"\n")
+    async with ExecutionHistoryService("memory:") as service:
+        for added in (1, 0):
+            report = await import_history(service, [path], redact=redact)
+            assert (added, 0) == (report.added, report.refused_count)
+        kept = await service.get_execution_detail("w", "e")
+        assert kept is not None
+        assert ("[redacted]" if redact else "hunter2x") == kept["input_parameters"]["password"]

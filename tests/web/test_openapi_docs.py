@@ -37,7 +37,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
     assert {
         ("get", "/coze/doctor"), ("get", "/coze/backups"),
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
-        ("post", "/coze/history/reprice"),
+        ("post", "/coze/history/reprice"), ("get", "/coze/redaction"), ("post", "/coze/redaction"),
         ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
@@ -87,6 +87,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     assert {
         "BackupFailureShape", "BackupShape", "BackupsAnswer", "LastBackupShape", "PlannedBackupsShape",
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
+        "RecordingRuleAnswer", "RedactionAnswer", "RedactionExampleAnswer", "RedactionReportAnswer",
+        "RedactionRuleAnswer", "RedactionRulesAnswer", "RedactionRunAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "ChangesAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange",
         "ViewRequest", "ViewShape", "ViewsAnswer",

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "workflows": "list.list_workflows",
     "name": "name.name",
     "show": "show.show",
+    "redact": "redact.redact",
     "delete": "delete.delete",
     "changes": "changes.changes",
     "clear": "delete.clear",

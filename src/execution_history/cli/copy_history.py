@@ -57,7 +57,7 @@ async def copy_history(session: Session, source: _Place, target: _Target) -> Exi
 
 
 def _service(settings: "Settings") -> ExecutionHistoryService:
-    return ExecutionHistoryService(store_of(settings))
+    return ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
 
 
 def _show(session: Session, report: "CopyReport", seconds: float, source: str, target: str) -> ExitCode:

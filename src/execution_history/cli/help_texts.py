@@ -57,6 +57,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Show the saved views with the number of their runs, or save, change or delete one."),
         N_("list --view NAME shows the runs of a view. Times such as 24h are counted from when it is looked at."),
     ),
+    "redact": (
+        N_("Redact the secrets that a history has already, and show the rules."),
+        N_(
+            "New runs are redacted before they are kept. This command applies the same rules to every record, to "
+            "deleted ones that can be restored, to JSON files and to the search index; --dry-run shows what it would "
+            "do. Stopped, it continues where it was. Backups made before keep what they have."
+        ),
+    ),
     "delete": (
         N_("Delete the record of one run, or of all that match filters."),
         N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
@@ -221,6 +229,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         'views "Failed today" --star',
         'list --view "Failed today"',
     ),
+    "redact": ("redact --rules", "redact --dry-run", "redact", "redact 7000000000000000002 --json"),
     "delete": (f"delete {_ID}", "delete --status failed --since 7d --dry-run", "delete --status failed --since 7d"),
     "changes": (
         "changes",

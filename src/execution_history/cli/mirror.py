@@ -52,7 +52,7 @@ async def mirror(
         if not once:  # which ends with it
             session.output.remark(session.translate.message(problem.message), style="yellow")
 
-    async with ExecutionHistoryService(store_of(settings)) as service:
+    async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
         follower = MirrorFollower(service, path, on_problem=show_problem)
         await follower.start()
         try:
@@ -68,7 +68,7 @@ async def _give_up(session: Session, settings: Settings | None, folder: Path) ->
     if settings is None:
         await give_up(folder, None)
     else:
-        async with ExecutionHistoryService(store_of(settings)) as service:
+        async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
             was_known = await give_up(folder, service)
     if was_known:
         session.notice("The history does not keep anything for %(folder)s any more.", folder=folder)

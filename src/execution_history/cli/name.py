@@ -42,7 +42,7 @@ async def name(
     is_change = any(each is not None for each in (new_name, description, star, hide))
     noted, has_runs = WorkflowName(workflow), False
     if is_change or await holds_history(settings.store):
-        async with ExecutionHistoryService(store_of(settings)) as service:
+        async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
             workflow_id = await service.workflow_named(workflow)
             noted = await service.name_workflow(
                 workflow_id, name=new_name, description=description, starred=star, hidden=hide

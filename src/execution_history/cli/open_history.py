@@ -140,7 +140,7 @@ async def open_history(session: Session) -> AsyncIterator[History]:
     store = store_of(
         settings if await holds_history(settings.store) else settings.model_copy(update={"store": "memory:"})
     )
-    async with ExecutionHistoryService(store) as service:
+    async with ExecutionHistoryService(store, rules=settings.content_rules) as service:
         yield History(service, place_of(settings.store), session.command("list"))
 
 

@@ -125,7 +125,8 @@ async def reprice(
 async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
     """Yield the history; only what is to be written makes one where there is none."""
     if makes:
-        async with ExecutionHistoryService(store_of(session.settings())) as service:
+        settings = session.settings()
+        async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
             yield service
     else:
         async with open_history(session) as history:

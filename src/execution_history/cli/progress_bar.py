@@ -56,6 +56,14 @@ class ProgressBar:
         )
         self._update(description, total, step.records)
 
+    def of_redaction(self, records: int, changed: int, bytes_read: int) -> None:
+        """Show how many records were searched, and in how many something was found."""
+        description = self._session.translate(
+            "Searched: %(records)s records, %(size)s; to be redacted: %(changed)s",
+            records=grouped(records), size=size(bytes_read), changed=grouped(changed),
+        )  # fmt: skip
+        self._update(description, None, records)
+
     def of_change(self, change: "BulkChange") -> None:
         """Show how many runs a change has reached."""
         done = change.reached

@@ -228,6 +228,8 @@ async def _report_frames(
 def _end(reporter: RunReporter, ending: Ending, application: "Application") -> None:
     """Report the end, with the recorder's problems once it is closed."""
     ending.waits = application.recorder.outbox.holds(ending.workflow_id, ending.execute_id)
+    rule = application.recorder.rules.recording_rule(ending.workflow_id)
+    ending.is_left_out = not rule.is_kept(ending.execute_id)
     reporter.ended(ending, application.recorder.problems())
 
 

@@ -24,7 +24,7 @@ Frame = Mapping[str, Any]
 class Ending:
     """The end of a run, as far as its frames or its result, and its record where there is one, describe it.
 
-    ``waits`` is true while steps of the run still wait to be recorded.
+    ``waits`` is true while steps of the run still wait to be recorded, ``is_left_out`` of a run that a rule leaves out.
     """
 
     workflow_id: str
@@ -36,6 +36,7 @@ class Ending:
     record: ExecutionRecord | None = None
     streamed: bool = True
     waits: bool = False
+    is_left_out: bool = False
 
     def update(self, frame: Frame) -> None:
         """Update the ending from a frame of the stream; the last frame with a status counts."""
@@ -166,7 +167,9 @@ class RunReporter:
     def _show_problems(self, ending: Ending, problems: Sequence[str]) -> None:
         """Show why this run is not recorded (the first of the *problems* where it waits), then the other problems."""
         is_explained = ending.waits and bool(problems)
-        if ending.record is None and not is_explained:
+        if ending.record is None and ending.is_left_out:
+            self._session.notice("This run is not recorded: the setting recording leaves it out.", style="dim")
+        elif ending.record is None and not is_explained:
             self._session.notice("This run could not be recorded.", style="yellow")
         for number, problem in enumerate(problems):
             sentence = N_("The history needs attention: %(problem)s")

@@ -17,7 +17,7 @@ from execution_history.cli.trace_lines import show_trace
 from execution_history.cli.workflow_text import workflow_text
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.presentation import phrases
+from execution_history.presentation import phrases, redaction_sentences
 from execution_history.presentation.dialogue import SPEAKERS, dialogue_of
 from execution_history.presentation.formatting import as_text, cost_text, duration, exact, grouped, one_line, visible
 from execution_history.presentation.headlines import headline_of
@@ -71,6 +71,10 @@ async def show(
         return
     _show_headline(session, record)
     session.output.lines(aligned([*_facts(session, record, workflow), *annotation_rows(session.translate, record)]))
+    if missing := redaction_sentences.missing(session.translate, record):
+        session.output.answer()
+        for sentence in missing:
+            session.output.answer(sentence, style="yellow")
     _show_hint(session, record)
     _show_question(session, record)
     _show_dialogue(session, record)

@@ -157,6 +157,9 @@ async def import_runs(
     nodes: Annotated[
         str | None, typer.Option(metavar="FILE", help=N_("A dump of its table node_execution, for the timelines."))
     ] = None,
+    redact: Annotated[
+        bool, typer.Option("--redact", help=N_("Apply the rules of redaction and recording to the runs."))
+    ] = False,
     zone: _Zone = None,
 ) -> ExitCode:
     """Merge files into the history, and show how many runs were added, replaced, skipped and refused."""
@@ -168,16 +171,16 @@ async def import_runs(
     settings = session.settings()
     limits = settings.reading_limits
     began = time.monotonic()
-    async with ExecutionHistoryService(store_of(settings)) as service:
+    async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
         with progress_bar(session) as bar:
             if coze_studio:
                 dump = None if nodes is None else Path(nodes)
                 report = await transfer.import_studio(
-                    service, Path(paths[0]), dump, on_progress=bar.of_runs, zone=local, limits=limits
+                    service, Path(paths[0]), dump, on_progress=bar.of_runs, zone=local, limits=limits, redact=redact
                 )
             else:
                 report = await transfer.import_history(
-                    service, map(Path, paths), on_progress=bar.of_runs, zone=local, limits=limits
+                    service, map(Path, paths), on_progress=bar.of_runs, zone=local, limits=limits, redact=redact
                 )
         importing, indexing = time.monotonic() - began, None
         try:

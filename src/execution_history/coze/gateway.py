@@ -6,7 +6,7 @@ one, and text in an address goes on percent-encoded, which the HTTP parsers befo
 connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
 Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
 ``x-execution-history-account`` chooses among the configured accounts' addresses; who calls proves that to the upstream
-with the ``Authorization`` that came along.
+with the ``Authorization`` that came along. With ``x-execution-history: off`` a call passes unrecorded.
 
 A stream gets one header more, ``X-Accel-Buffering: no``, so that a proxy in front does not hold it back. Redirects of
 recorded calls are followed within the accounts' own hosts, and the chunk of a stream that holds a question waits for
@@ -36,6 +36,7 @@ from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import ExecutionHistoryError, Message, UnknownAccount, message_of
 from execution_history.metrics import GATEWAY_BYTES, GATEWAY_REQUESTS, UPSTREAM_SECONDS
 from execution_history.presentation.formatting import one_line
+from execution_history.recording.exemption import HEADER, asks_to_pass
 from execution_history.recording.recorder import Recorder
 from execution_history.records.redaction import without_credentials
 
@@ -43,7 +44,8 @@ _log = logging.getLogger("execution_history.coze")
 
 ACCOUNT_HEADER: Final = b"x-execution-history-account"
 
-_NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER})
+_EXEMPTION_HEADER: Final = HEADER.encode()
+_NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER, _EXEMPTION_HEADER})
 _COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
 _FINAL: Final = range(200, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
@@ -149,7 +151,8 @@ class Gateway:
         except (UnknownAccount, httpx.InvalidURL) as error:
             await respond(scope, send, *self._refusal(scope, error).answer(scope))
             return
-        recording = self._upstream.chat_recording(account, httpx.Request("GET", url, headers=scope["headers"]))
+        handshake = httpx.Request("GET", url, headers=scope["headers"])
+        recording = None if _asks_to_pass(scope) else self._upstream.chat_recording(account, handshake)
         relay = WebSocketRelay(receive, send, self._upstream.timeout, connection, account, recording)
         await relay.run(scope, url.copy_with(host=websocket_host(url.host)), _NOT_SENT_ON)
 
@@ -173,9 +176,10 @@ class Gateway:
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
         account = _account_of(scope)
         target = self._target(account, scope, path)
-        context = RunContext(account, redirect_hosts=self._upstream.origins)
+        is_exempt = _asks_to_pass(scope)
+        context = RunContext(account, redirect_hosts=self._upstream.origins, is_exempt=is_exempt)
         content: bytes | AsyncIterator[bytes] | None = None
-        kind = run_kind(scope["method"], path.decode("latin-1"))
+        kind = None if is_exempt else run_kind(scope["method"], path.decode("latin-1"))
         if kind is not None:
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
@@ -340,6 +344,10 @@ def _whole_request(
 
 def _account_of(scope: Scope) -> str:
     return dict(scope["headers"]).get(ACCOUNT_HEADER, b"default").decode("utf-8", "replace")  # type: ignore[no-any-return]
+
+
+def _asks_to_pass(scope: Scope) -> bool:
+    return asks_to_pass(dict(scope["headers"]).get(_EXEMPTION_HEADER))
 
 
 def websocket_host(host: str) -> str:

@@ -3,7 +3,8 @@
 Coze Studio's answers are translated to the official shape; the records stand in where the upstream no longer has a
 history (coze-protocol 1.6, 1.8, 3.2 and 6). Nobody gets a record without a token, nor with one that the upstream
 refuses. One that nobody could check is enough for a program, which can read the records here without any; a page of
-another origin, which cannot, has to bring one that the upstream took.
+another origin, which cannot, has to bring one that the upstream took. A record from which something was taken out
+that Coze would answer is no answer of Coze's.
 """
 
 import logging
@@ -27,6 +28,7 @@ from execution_history.coze.protocol.run_history_response import envelope, rende
 from execution_history.coze.tracking.history_client import read_body
 from execution_history.errors import StoreError
 from execution_history.recording.recorder import Recorder
+from execution_history.records.withheld import is_answer_withheld
 
 _log = logging.getLogger("execution_history.coze")
 
@@ -143,7 +145,7 @@ class HistoryFallback:
         except StoreError as error:
             _log.warning("A history could not be answered from the store: %s", error)
             return None
-        if record is None:
+        if record is None or is_answer_withheld(record):
             return None
         if call.node_execute_uuid is None:
             if kind is None and record["output"] in (None, ""):

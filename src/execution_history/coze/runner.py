@@ -19,8 +19,10 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
+from execution_history.records.metadata import INTERRUPT
 from execution_history.records.proof import Proof
 from execution_history.records.record import check_identifier, may_exist
+from execution_history.records.withheld import check_identity, check_inputs
 
 Frame = dict[str, Any]
 
@@ -122,6 +124,7 @@ class CozeRunner:
         Raises:
             InvalidIdentifier: an id is not text.
             NotInterrupted: the run waits for no answer.
+            InputsWithheld: what names the question to Coze was redacted.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
@@ -140,6 +143,7 @@ class CozeRunner:
         Raises:
             InvalidIdentifier: an id is not text; before the first frame, as are the others.
             NotInterrupted: the run waits for no answer.
+            InputsWithheld: what names the question to Coze was redacted.
             UnknownAccount: there is no such account.
             AccountError: the account is incomplete, or none calls the address where the run waits.
             UpstreamRefused: no token could be fetched for it.
@@ -159,11 +163,13 @@ class CozeRunner:
         :meth:`~execution_history.coze.Upstream.account_that_acts`.
 
         Raises:
-            UnknownAccount: there is no such account; before the first frame, as are the others.
+            InputsWithheld: inputs of the record were redacted or removed; before the first frame, as are the others.
+            UnknownAccount: there is no such account.
             AccountError: the account is incomplete, or none calls the address where the run took place.
             UpstreamRefused: no token could be fetched for it.
             StoreError: only where recording is required and the record cannot be written.
         """
+        check_inputs(record, parameters)
         run = repeating_request(record, parameters)
         prepared = await self._open(run, RunContext(self._upstream.account_that_acts(record)))
         async for frame in prepared.frames():
@@ -194,6 +200,7 @@ class CozeRunner:
         run = answering_request(record, answer)
         if run is None:
             raise _waits_for_no_answer(execute_id, record["execute_status"])
+        check_identity(record, INTERRUPT.of(record))
         account = account_id or self._upstream.account_that_acts(record)
         return await self._open(run, RunContext(account, resumes=record))
 

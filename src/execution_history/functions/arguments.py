@@ -45,12 +45,13 @@ class Redaction:
 
     Attributes:
         cuts: how many bytes the values had of which this is so, by their names.
+        secrets: those that were met.
     """
 
     def __init__(self, names: frozenset[str] = frozenset(), largest: int = LARGEST_RECORD) -> None:
         self._names = names
         self.largest = largest
-        self._secrets: set[str] = set()
+        self.secrets: set[str] = set()
         self.cuts: dict[str, int] = {}
 
     def document(self, name: str, value: object, levels: int = IN_VALUE) -> bytes:
@@ -86,7 +87,7 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """*text* without the secrets that were seen so far."""
-        for secret in sorted(self._secrets, key=len, reverse=True):
+        for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, REDACTED)
         return text
 
@@ -114,7 +115,7 @@ class Redaction:
             return None
         if isinstance(value, str):
             # An authorization header is its scheme and the secret itself.
-            self._secrets.update(part for part in (value, *value.split()) if len(part) >= _SHORTEST_SECRET)
+            self.secrets.update(part for part in (value, *value.split()) if len(part) >= _SHORTEST_SECRET)
         return REDACTED
 
     def _is_secret(self, name: str) -> bool:

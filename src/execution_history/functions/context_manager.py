@@ -28,6 +28,7 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
         redact: names, besides the usual ones, whose values are secret, at any depth.
         capture_input: whether the input is kept.
         capture_output: whether output and messages are kept.
+        is_recorded: whether the block is recorded at all.
         bot_id: the bot it runs for.
         conversation_id: the conversation it belongs to.
         streams: whether the block says its output piece by piece: the record then has ``run_mode`` 1, and its progress
@@ -51,6 +52,7 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
         redact: Iterable[str] = (),
         capture_input: bool = True,
         capture_output: bool = True,
+        is_recorded: bool = True,
         bot_id: str | None = None,
         conversation_id: str | None = None,
         streams: bool = False,
@@ -67,6 +69,7 @@ class record:  # noqa: N801 - read as a verb: with record("summarise") as run
             redact=redact,
             capture_input=capture_input,
             capture_output=capture_output,
+            record=is_recorded,
             bot_id=bot_id,
             conversation_id=conversation_id,
         )

@@ -40,6 +40,7 @@ def recorded(
     exclude: Iterable[str] = (),
     capture_input: bool = True,
     capture_output: bool = True,
+    record: bool | Callable[[], bool] = True,
     bot_id: str | None = None,
     conversation_id: str | None = None,
 ) -> Callable[[_Function], _Function]: ...
@@ -67,6 +68,7 @@ def recorded(  # noqa: D417 - the overload above has the options
         exclude: arguments that are not recorded at all.
         capture_input: whether arguments are kept.
         capture_output: whether results are kept.
+        record: whether a call is recorded at all, or what says so when it begins.
         bot_id: the bot it runs for.
         conversation_id: the conversation it belongs to.
 
@@ -123,7 +125,7 @@ def _is_awaited(body: Callable[..., Any]) -> bool:
 
 def _beginning(plan: Plan, arguments: Arguments) -> Begin:
     def begin(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Run | None:
-        if not is_recording_possible():
+        if not is_recording_possible() or not plan.is_recorded():
             return None
         return Run(plan, arguments.of(args, kwargs) if plan.capture_input else None)
 

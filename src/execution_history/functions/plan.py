@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from execution_history.functions.process_recorder import RecordingProcess
+from execution_history.recording.exemption import is_exempt
 
 if TYPE_CHECKING:
     from execution_history.recording.recorder import Recorder
@@ -27,5 +28,10 @@ class Plan:
     redact: frozenset[str] = frozenset()
     capture_input: bool = True
     capture_output: bool = True
+    record: bool | Callable[[], bool] = True
     bot_id: str | None = None
     conversation_id: str | None = None
+
+    def is_recorded(self) -> bool:
+        """Return whether a run that begins now is recorded."""
+        return not is_exempt() and bool(self.record() if callable(self.record) else self.record)

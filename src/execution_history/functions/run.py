@@ -78,6 +78,7 @@ class Run:
         self._recording: Recording | None = None
         self._beginning: Future[None] | None = None
         self._parameters = b"{}"
+        self._is_recorded = True
         self._opening = parentage()
         self.execute_id: str = ""
         with self.unseen():
@@ -88,6 +89,7 @@ class Run:
 
     def _prepare(self, parameters: object) -> None:
         plan = self._plan
+        self._is_recorded = plan.is_recorded()
         self._here = this_process()
         self._recorder = plan.recorder(self._here)
         self._redaction.largest = self._recorder.record_limit
@@ -251,6 +253,8 @@ class Run:
             bot_id=plan.bot_id,
             conversation_id=plan.conversation_id,
             run_mode=plan.run_mode,
+            is_recorded=self._is_recorded,
+            secrets=self._redaction.secrets,
         )
         if plan.run_mode == MODE_STREAM:
             await self._follow()

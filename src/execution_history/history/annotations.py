@@ -23,6 +23,7 @@ import orjson
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionNotFound, InvalidInput, RecordDamaged, StoreBusy, message_of, quoted
 from execution_history.history.keyword_query import pairs_of_ids
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
 from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, may_exist
 from execution_history.stores.protocol import HistoryStore
@@ -32,6 +33,7 @@ LONGEST_TAG: Final = 64
 LONGEST_NOTE_BYTES: Final = 64 * 1024
 RATINGS: Final = range(1, 6)
 
+_BUILT_IN: Final = ContentRules()
 _MOST_ATTEMPTS: Final = 1_000
 _AT_ONCE: Final = 64
 
@@ -109,7 +111,13 @@ class AnnotationReport:
 
 
 async def annotate_execution(
-    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, *, clock: Callable[[], int] = now_ms
+    store: HistoryStore,
+    workflow_id: str,
+    execute_id: str,
+    annotation: Annotation,
+    *,
+    clock: Callable[[], int] = now_ms,
+    rules: ContentRules = _BUILT_IN,
 ) -> ExecutionRecord:
     """Annotate one execution and return its record; what is so already is not written again.
 
@@ -118,7 +126,7 @@ async def annotate_execution(
         InvalidInput: it would have more than 50 tags, or its ``metadata.tags`` is not a list of texts.
         StoreError: the change could not be written.
     """
-    return (await _annotate(store, workflow_id, execute_id, annotation, clock))[0]
+    return (await _annotate(store, workflow_id, execute_id, annotation, clock, rules))[0]
 
 
 async def annotate_executions(
@@ -127,6 +135,7 @@ async def annotate_executions(
     annotation: Annotation,
     *,
     clock: Callable[[], int] = now_ms,
+    rules: ContentRules = _BUILT_IN,
 ) -> AnnotationReport:
     """Annotate many executions, each a workflow id and an execute id.
 
@@ -145,7 +154,7 @@ async def annotate_executions(
     remaining = iter(dict.fromkeys(keys))
     while group := list(islice(remaining, _AT_ONCE)):
         # Together, because the store commits what arrives together in one group.
-        calls = [_try_annotate(store, *execution, annotation, clock) for execution in group]
+        calls = [_try_annotate(store, *execution, annotation, clock, rules) for execution in group]
         for outcome in await asyncio.gather(*calls):
             if isinstance(outcome, Refusal):
                 refused.append(outcome)
@@ -157,16 +166,26 @@ async def annotate_executions(
 
 
 async def _try_annotate(
-    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
+    store: HistoryStore,
+    workflow_id: str,
+    execute_id: str,
+    annotation: Annotation,
+    clock: Callable[[], int],
+    rules: ContentRules,
 ) -> bool | Refusal:
     try:
-        return (await _annotate(store, workflow_id, execute_id, annotation, clock))[1]
+        return (await _annotate(store, workflow_id, execute_id, annotation, clock, rules))[1]
     except (ExecutionNotFound, InvalidInput, RecordDamaged) as error:
         return Refusal(workflow_id, execute_id, message_of(error))
 
 
 async def _annotate(
-    store: HistoryStore, workflow_id: str, execute_id: str, annotation: Annotation, clock: Callable[[], int]
+    store: HistoryStore,
+    workflow_id: str,
+    execute_id: str,
+    annotation: Annotation,
+    clock: Callable[[], int],
+    rules: ContentRules,
 ) -> tuple[ExecutionRecord, bool]:
     """Annotate a record; return the record as it is then, and whether it was changed."""
     check_identifier("workflow id", workflow_id)
@@ -186,7 +205,9 @@ async def _annotate(
         # Only the tags depend on what was read; for everything else the last writer wins.
         only_while = {TAGS.name: kept.get(TAGS.name)} if TAGS.name in changes else None
         changed = await store.update(
-            workflow_id, execute_id, RecordChange.of(clock(), metadata=changes, only_while=only_while)
+            workflow_id,
+            execute_id,
+            rules.of_run(workflow_id).change(RecordChange.of(clock(), metadata=changes, only_while=only_while)),
         )
         if changed is not None:
             return cast("ExecutionRecord", changed.plain()), True

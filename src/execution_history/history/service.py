@@ -21,6 +21,7 @@ from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
 from execution_history.query.model import RecordKey
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
 from execution_history.records.record import (
     Document,
@@ -57,6 +58,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         search: whether texts can be searched for in a store on a disk.
         record_limit_bytes: how many bytes of JSON a record has at most; the largest values of a larger one are cut
             (:mod:`execution_history.records.size_limit`). A store of your own may say it itself.
+        rules: what of a run's contents is kept; secrets are taken out unless they say otherwise.
         clock: where times come from, in milliseconds since the epoch.
         new_id: where execute ids come from.
     """
@@ -68,6 +70,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         json_files: bool = True,
         search: bool = True,
         record_limit_bytes: int = LARGEST_RECORD,
+        rules: ContentRules | None = None,
         clock: Callable[[], int] = now_ms,
         new_id: Callable[[], str] = new_execute_id,
     ) -> None:
@@ -76,6 +79,7 @@ class ExecutionHistoryService(HistoryAnalysis):
             storage_dir = store_at(place, json_files=json_files, search=search, record_limit_bytes=record_limit_bytes)
         super().__init__(storage_dir, clock)
         self._new_id = new_id
+        self.rules: ContentRules = rules or ContentRules()
         self.record_limit_bytes: int = record_limit_of(storage_dir)
         self._feeds: WeakKeyDictionary[asyncio.AbstractEventLoop, LiveFeed] = WeakKeyDictionary()
         self._bulk: BulkChanges | None = None
@@ -207,6 +211,7 @@ class ExecutionHistoryService(HistoryAnalysis):
             metadata=_mapping(metadata),
             largest=self.record_limit_bytes,
         )
+        document = self.rules.of_run(workflow_id).document(document)
         await (await self._opened()).create(document)
         await self.learn_from([document])
         return cast("ExecutionRecord", document.plain())
@@ -255,6 +260,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         )
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
+        change = self.rules.of_run(workflow_id).change(change)
         made = await (await self._opened()).update(workflow_id, execute_id, change)
         if made is not None and WORKFLOW_NAME.name in change.metadata:
             await self.learn_from([made])
@@ -303,7 +309,9 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         from execution_history.history.annotations import annotate_execution  # noqa: PLC0415 - only who annotates waits
 
-        return await annotate_execution(self.store, workflow_id, execute_id, annotation, clock=self._clock)
+        return await annotate_execution(
+            self.store, workflow_id, execute_id, annotation, clock=self._clock, rules=self.rules
+        )
 
     async def annotate_many(self, keys: Iterable[tuple[str, str]], annotation: "Annotation") -> "AnnotationReport":
         """Note *annotation* about the runs with these workflow and execute ids, and report those that refuse it.
@@ -315,7 +323,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         from execution_history.history.annotations import annotate_executions  # noqa: PLC0415 - as above
 
-        return await annotate_executions(self.store, keys, annotation, clock=self._clock)
+        return await annotate_executions(self.store, keys, annotation, clock=self._clock, rules=self.rules)
 
 
 _shared: ExecutionHistoryService | None = None
@@ -334,7 +342,8 @@ def get_execution_history_service() -> ExecutionHistoryService:
             # pydantic takes as long to import as the rest; who names the folder in the program needs no settings.
             from execution_history.settings import load_settings  # noqa: PLC0415
 
-            _shared = ExecutionHistoryService(store_of(load_settings()))
+            settings = load_settings()
+            _shared = ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
         return _shared
 
 

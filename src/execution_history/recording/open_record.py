@@ -10,6 +10,7 @@ from execution_history.metrics import RUNS_ENDED
 from execution_history.recording.attempts import error_of
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.pending_writes import Step
+from execution_history.records.content_rules import RunContents
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.record import ExecutionStatus, RecordChange
 
@@ -47,6 +48,7 @@ class Recording:
         first: the step that begins the record, or goes on with it.
         key: the workflow's id and the record's.
         create_time: when the run began, in milliseconds.
+        contents: what of the run's contents is kept, and whether the run is.
         timeline: what an earlier part of the run has left.
         question: what the run was asking; it asks it still if the answer does not reach it.
         is_shared: whether another call goes on with the run already, whose end is that call's to record.
@@ -58,6 +60,7 @@ class Recording:
         first: Step,
         key: tuple[str, str],
         create_time: int,
+        contents: RunContents,
         timeline: object = None,
         question: dict[str, Any] | None = None,
         *,
@@ -71,7 +74,11 @@ class Recording:
         self.timeline = timeline
         self.question = question
         self.is_shared = is_shared
+        self._contents = contents
         self._goes_on = isinstance(first, RecordChange)
+        # A run that goes on has a record already.
+        self._is_held = not self._goes_on and not contents.rule.is_kept(self.execute_id)
+        self.is_kept: bool = self._goes_on or contents.rule.record != "nothing"
         self._snapshot: Snapshot | None = None
         self._metadata: Mapping[str, object] | None = None
         self._dirty = False
@@ -80,7 +87,7 @@ class Recording:
         self._closed = False
 
     async def begin(self) -> bool:
-        """Write its first step; a second call does nothing.
+        """Write its first step; a second call does nothing, nor does one for a run of which no record may be kept.
 
         A caller who is cancelled has a record all the same, or will have one: it is to be closed.
 
@@ -91,6 +98,8 @@ class Recording:
             ExecutionExists: the workflow has a record with this id.
             StoreError: only where recording is required: the record could not be written.
         """
+        if self._is_held:
+            return True
         first, self._first = self._first, None
         return first is None or await self._recorder.begin(self.workflow_id, self.execute_id, first)
 
@@ -101,6 +110,8 @@ class Recording:
             snapshot: returns the progress.
             metadata: is merged with the first that is saved.
         """
+        if self._is_held:
+            return
         self._snapshot, self._metadata = snapshot, metadata
         pause = self._recorder.progress_interval_ms / 1000
         self._first_save = asyncio.get_running_loop().call_later(pause, self._begin_saving)
@@ -135,9 +146,10 @@ class Recording:
             metadata = {INTERRUPT.name: None, **(metadata or {})}
             cleared = ("error_code", "error_message") if status == "success" else ()
         now, limit = self._recorder.clock(), self._recorder.record_limit
-        change = RecordChange.of(now, status, metadata, fields=fields, cleared=cleared, largest=limit)
+        if self._is_held and not await self._write_after_all(status):
+            return False
         RUNS_ENDED.count(1, status or "running")
-        await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
+        await self._write(RecordChange.of(now, status, metadata, fields=fields, cleared=cleared, largest=limit))
         return True
 
     async def complete(
@@ -156,10 +168,25 @@ class Recording:
             only_from: the status that the record was closed with.
             only_while: the metadata that it still has to have; a run that was gone on with since is left alone.
         """
+        if self._is_held:
+            return
         now, limit = self._recorder.clock(), self._recorder.record_limit
-        change = RecordChange.of(
-            now, metadata=metadata, only_from=only_from, fields=fields, only_while=only_while, largest=limit
+        await self._write(
+            RecordChange.of(
+                now, metadata=metadata, only_from=only_from, fields=fields, only_while=only_while, largest=limit
+            )
         )
+
+    async def _write_after_all(self, status: ExecutionStatus | None) -> bool:
+        """Write the beginning of a run outside of a sample that did not succeed; return whether it was one."""
+        first, self._first = self._first, None
+        if not self.is_kept or status == "success" or first is None:
+            return False
+        self._is_held = False
+        return await self._recorder.outbox.write(self.workflow_id, self.execute_id, first)
+
+    async def _write(self, change: RecordChange, *, grows: bool = False) -> None:
+        change = self._contents.change(change, grows=grows)
         await self._recorder.outbox.write(self.workflow_id, self.execute_id, change)
 
     def _begin_saving(self) -> None:
@@ -192,4 +219,4 @@ class Recording:
         now, limit = recorder.clock(), recorder.record_limit
         metadata, self._metadata = self._metadata, None
         change = RecordChange.of(now, metadata=metadata, only_from=_RUNNING, fields=snapshot(), largest=limit)
-        await recorder.outbox.write(self.workflow_id, self.execute_id, change)
+        await self._write(change, grows=True)

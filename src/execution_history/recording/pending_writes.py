@@ -4,8 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from execution_history.errors import IllegalTransition
-from execution_history.records.record import Document, RecordChange
+from execution_history.records.record import RESTATED, Document, RecordChange
+from execution_history.records.size_limit import named, restated
 
 Step = Document | RecordChange
 """The beginning of a record, or a change of one."""
@@ -100,7 +103,7 @@ class Waiting:
 
 def _light(step: Step) -> Step:
     """Return the same step without what it only carries to be written faster: that would double what waits."""
-    return replace(step, parts=None, _plain=None) if isinstance(step, Document) else step
+    return replace(step, parts=None, given=None, _plain=None) if isinstance(step, Document) else step
 
 
 def _fold(first: Step, second: Step) -> Step | None:
@@ -121,9 +124,19 @@ def _fold(first: Step, second: Step) -> Step | None:
             second.now,
             second.status,
             first.fields | second.fields,
-            first.metadata | second.metadata,
+            _merged(first, second),
             second.only_from,
             second.only_while,
             second.largest,
         )
     return None
+
+
+def _merged(first: RecordChange, second: RecordChange) -> dict[str, bytes]:
+    """Return the metadata that two changes bring, without what the first says of values that the second replaces."""
+    merged = first.metadata | second.metadata
+    for key in RESTATED & first.metadata.keys():
+        replaced = {*second.fields, *map(named, second.metadata)}
+        brought = orjson.loads(second.metadata[key]) if key in second.metadata else None
+        merged[key] = orjson.dumps(restated(orjson.loads(first.metadata[key]), replaced, brought))
+    return merged

@@ -7,7 +7,7 @@ lease in the store that it is alive; the runs of one that is not are ended truth
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +23,7 @@ from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
 from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
 from execution_history.recording.stored_records import StoredRecords
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.metadata import RECORDER, TAKEN_OVER
 from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, new_document
 from execution_history.stores.capabilities import record_limit_of
@@ -47,6 +48,7 @@ class Recorder:
         progress_interval_ms: how often the progress of a run is saved.
         lease_seconds: how long a recorder counts as alive after its last sign of life.
         require_recording: refuse a run whose record cannot be written, instead of running it unrecorded.
+        rules: what of a run's contents is kept.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Recorder:
         progress_interval_ms: int = 1000,
         lease_seconds: float = 15,
         require_recording: bool = False,
+        rules: ContentRules | None = None,
     ) -> None:
         self._store = store
         self.clock = clock
@@ -66,7 +69,8 @@ class Recorder:
         self._lease_ms = int(lease_seconds * 1000)
         self.requires_recording = require_recording
         self.record_limit: int = record_limit_of(store)
-        self.records: StoredRecords = StoredRecords(store, self.record_limit)
+        self.rules: ContentRules = rules or ContentRules()
+        self.records: StoredRecords = StoredRecords(store, self.record_limit, self.rules)
         self.names: NameLearning = NameLearning(store, clock)
         self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
@@ -87,6 +91,7 @@ class Recorder:
             progress_interval_ms=settings.progress_interval_ms,
             lease_seconds=settings.lease_seconds,
             require_recording=settings.require_recording,
+            rules=settings.content_rules,
         )
 
     async def start(self) -> None:
@@ -138,6 +143,8 @@ class Recorder:
         execute_id: str | None = None,
         parameters: object = None,
         metadata: Mapping[str, object] | None = None,
+        is_recorded: bool = True,
+        secrets: Iterable[str] = (),
         **fields: object,
     ) -> Recording:
         """Begin the record of a run that is about to leave.
@@ -147,6 +154,8 @@ class Recorder:
             execute_id: the record's id; one is made when none is given.
             parameters: the run's input.
             metadata: what else is known.
+            is_recorded: whether the run is recorded at all.
+            secrets: what is to be taken out wherever it comes back.
             fields: other keys of the record, such as ``bot_id`` and ``run_mode``.
 
         Raises:
@@ -154,7 +163,10 @@ class Recorder:
             ExecutionExists: the workflow has a record with this id.
             StoreError: only where recording is required: the record could not be written.
         """
-        recording = self.prepare(workflow_id, execute_id=execute_id, parameters=parameters, metadata=metadata, **fields)
+        recording = self.prepare(
+            workflow_id, execute_id=execute_id, parameters=parameters, metadata=metadata, is_recorded=is_recorded,
+            secrets=secrets, **fields,
+        )  # fmt: skip
         await recording.begin()
         return recording
 
@@ -165,6 +177,8 @@ class Recorder:
         execute_id: str | None = None,
         parameters: object = None,
         metadata: Mapping[str, object] | None = None,
+        is_recorded: bool = True,
+        secrets: Iterable[str] = (),
         **fields: object,
     ) -> Recording:
         """Return the record of a run that is about to leave; nothing is written before :meth:`Recording.begin`.
@@ -183,7 +197,10 @@ class Recorder:
             largest=self.record_limit,
             **fields,
         )
-        return Recording(self, document, (document.workflow_id, document.execute_id), document.create_time)
+        contents = self.rules.of_run(document.workflow_id, is_recorded=is_recorded)
+        contents.know(secrets)
+        key = (document.workflow_id, document.execute_id)
+        return Recording(self, contents.document(document), key, document.create_time, contents)
 
     def prepare_again(
         self,
@@ -215,8 +232,10 @@ class Recorder:
             largest=self.record_limit,
         )
         key = (record["workflow_id"], record["execute_id"])
-        timeline = record["node_execute_status"]
-        return Recording(self, change, key, record["create_time"], timeline, question, is_shared=is_shared)
+        timeline, contents = record["node_execute_status"], self.rules.of_run(key[0])
+        return Recording(
+            self, contents.change(change), key, record["create_time"], contents, timeline, question, is_shared=is_shared
+        )
 
     async def claim(self, record: Mapping[str, Any]) -> bool:
         """Make a run this recorder's while its recorder is still the one that *record* names; whether it is now.

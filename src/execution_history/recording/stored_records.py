@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from execution_history.records.content_rules import ContentRules
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.protocol import HistoryStore
 
@@ -14,11 +15,13 @@ class StoredRecords:
     Args:
         store: opened when needed.
         limit: how many bytes a record has at most.
+        rules: what of a run's contents is kept.
     """
 
-    def __init__(self, store: HistoryStore, limit: int) -> None:
+    def __init__(self, store: HistoryStore, limit: int, rules: ContentRules) -> None:
         self._store = store
         self._limit = limit
+        self._rules = rules
 
     async def get(self, workflow_id: str, execute_id: str) -> dict[str, Any] | None:
         """Return a stored record; ``None`` where there is none.
@@ -55,7 +58,7 @@ class StoredRecords:
         Raises:
             StoreError: it could not be written.
         """
-        document = document.fitted(self._limit)
+        document = self._rules.of_run(document.workflow_id).document(document).fitted(self._limit)
         await self._store.create(document)
         stored = await self._store.get(document.workflow_id, document.execute_id)  # with what it cost
         return dict(orjson.loads(document.body if stored is None else stored))
@@ -66,5 +69,6 @@ class StoredRecords:
         Raises:
             StoreError: the change could not be written.
         """
+        change = self._rules.of_run(workflow_id).change(change)
         changed = await self._store.update(workflow_id, execute_id, change)
         return None if changed is None else changed.plain()

@@ -264,6 +264,12 @@ UNREAD: Final = Key(
 PRUNED: Final = Key(
     "pruned", _object, "That contents were removed: at (milliseconds), bytes, how many, and rule, by which.",
     "records", _PLACED | _SUMMARISED | _OURS)
+REDACTED_VALUES: Final = Key(
+    "redacted", _object, "How many values were taken out by which rule, by the names of the values they were in.",
+    "records", _PLACED | _SUMMARISED | _OURS)
+RECORDING: Final = Key(
+    "recording", _object, "How much of the run was recorded where that is not everything: record, and share.",
+    "records", _PLACED | _OURS)
 # fmt: on
 
 CALLERS_OWN: Final = Key(
@@ -277,7 +283,8 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
         ACCOUNT, CALLER, TAGS, PINNED, RATING, NOTE, PROOF, COZE_EXECUTE_ID, LOG_ID, COST, UPSTREAM, RECORDER,
         TRANSITION, ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT,
         DURATION, TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
-        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME, PRUNED, TRACEPARENT,
+        REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME, PRUNED,
+        REDACTED_VALUES, RECORDING, TRACEPARENT,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

@@ -14,7 +14,14 @@ import orjson
 from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
 from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
-from execution_history.records.metadata import COST, COZE_EXECUTE_ID, ENDED_AT, RECORDING_IS_CUT, metadata_of
+from execution_history.records.metadata import (
+    COST,
+    COZE_EXECUTE_ID,
+    ENDED_AT,
+    RECORDING_IS_CUT,
+    REDACTED_VALUES,
+    metadata_of,
+)
 from execution_history.records.partial import parts_of, read_record
 from execution_history.records.pricing import Costs, keep_cost, priced
 from execution_history.records.size_limit import fit, named, restated, shortened
@@ -68,6 +75,9 @@ DEFAULTS: Final[dict[str, Any]] = {
 
 _MAX_ID_CHARACTERS: Final = 1_000
 
+RESTATED: Final = frozenset({RECORDING_IS_CUT.name, REDACTED_VALUES.name})
+"""Keys of metadata that say what is missing of other values, by their names; a value that is replaced has no entry."""
+
 
 @dataclass(slots=True)
 class Document:
@@ -75,7 +85,8 @@ class Document:
 
     ``body`` is compact UTF-8 JSON of the 19 keys; the other fields repeat what stands in it. ``upstream_id`` is
     ``metadata["coze_execute_id"]`` where that is a text. ``parts``, where it is known, is the record as it was written
-    into ``body``: a later change starts from it without reading the body again.
+    into ``body``: a later change starts from it without reading the body again. ``given``, of a record that has just
+    been made, has the JSON of the values that it was made with.
     """
 
     workflow_id: str
@@ -86,6 +97,7 @@ class Document:
     body: bytes
     upstream_id: str | None = None
     parts: dict[str, Any] | None = field(default=None, repr=False, compare=False)
+    given: dict[str, bytes] | None = field(default=None, repr=False, compare=False)
     _plain: dict[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -120,7 +132,7 @@ class Document:
         """Return the record as one of at most *largest* bytes; None is no limit (see ``records/size_limit``)."""
         if largest is None or len(self.body) <= largest:
             return self
-        return replace(self, body=fit(self.body, largest), parts=None, _plain=None)
+        return replace(self, body=fit(self.body, largest), parts=None, given=None, _plain=None)
 
 
 def check_identifier(what: str, value: object) -> str:
@@ -208,14 +220,17 @@ def new_document(
         "update_time": now,
     }
     cuts: dict[str, int] = {}
-    for key, value in {"input_parameters": parameters, **fields}.items():
-        if value is not None:
-            record[key] = orjson.Fragment(shortened(key, encode(value, levels=IN_VALUE), largest, cuts))
+    given = {
+        key: shortened(key, encode(value, levels=IN_VALUE), largest, cuts)
+        for key, value in {"input_parameters": parameters, **fields}.items()
+        if value is not None
+    }
+    record |= {key: orjson.Fragment(value) for key, value in given.items()}
     record["metadata"] = kept = {} if metadata is None else _read_metadata(encode(metadata, levels=IN_VALUE), largest)
     if cuts:
         kept[RECORDING_IS_CUT.name] = restated(kept.get(RECORDING_IS_CUT.name), (), cuts)
     document = Document.of(record, orjson.dumps(record))
-    document.parts = record
+    document.parts, document.given = record, given
     return document.fitted(largest)
 
 
@@ -309,7 +324,7 @@ class RecordChange:
             kept = record["metadata"] = {**kept, ENDED_AT.name: record["update_time"]}
         for key, value in self.fields.items():
             record[key] = orjson.Fragment(value)
-        if self.metadata or RECORDING_IS_CUT.name in kept:
+        if self.metadata or not RESTATED.isdisjoint(kept):
             record["metadata"] = kept = self._merged(kept)
         asked = None if COST.name in self.metadata else costs
         keep_cost(record, current, body, self.fields.get("usage"), asked)
@@ -322,10 +337,9 @@ class RecordChange:
         return made
 
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return the metadata with what the change brings; what is replaced is not said to be cut any more."""
+        """Return the metadata with what the change brings; of what is replaced nothing is said to be missing."""
         merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
-        key = RECORDING_IS_CUT.name
-        if key in kept:
+        for key in RESTATED & kept.keys():
             replaced = {*self.fields, *map(named, self.metadata)}
             merged[key] = restated(kept[key], replaced, merged[key] if key in self.metadata else None)
             if merged[key] is None:

@@ -5,10 +5,12 @@ from typing import Final
 from urllib.parse import unquote
 
 REDACTED: Final = "[redacted]"
+MARK: Final = "[redacted"
+"""How every text begins that stands in the place of another: a hash of that may follow."""
 
 _SECRET: Final = re.compile(
     r"(?:^|_)(?:token|(?:ssl)?password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
-    r"|authorization|credentials?|cookies?)$"
+    r"|authorization|credentials?|cookies?)$|(?:密码|口令|密钥|令牌)$"
 )
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"})

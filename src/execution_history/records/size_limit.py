@@ -36,7 +36,7 @@ def shortened(name: str, document: bytes, most: int | None, cuts: MutableMapping
     if most is None or len(document) <= most:
         return document
     cuts[name] = len(document)
-    return _beginning(document[:_BEGINNING])
+    return _beginning(document[: min(most, _BEGINNING)])
 
 
 def named(key: str) -> str:

@@ -77,6 +77,19 @@ class Mirrored(Protocol):
 
 
 @runtime_checkable
+class Erasable(Protocol):
+    """A store in whose files nothing is left of what was removed or replaced, once that was asked for."""
+
+    async def erase(self) -> None:
+        """Make all files anew from what is kept now; whoever writes meanwhile waits.
+
+        Raises:
+            StoreBusy: other programs are reading.
+            StoreError: the files could not be written.
+        """
+
+
+@runtime_checkable
 class Prunable(Protocol):
     """A store that keeps deletions until it is pruned, by a call or in idle time."""
 

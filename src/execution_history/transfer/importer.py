@@ -17,6 +17,7 @@ from typing import Any, Final
 from execution_history.errors import Message
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.reading_limits import ReadingLimits
+from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups
 from execution_history.stores.protocol import MergeReport
 from execution_history.transfer.folders import source_at
@@ -76,6 +77,7 @@ async def import_history(
     on_progress: OnProgress = no_progress,
     zone: tzinfo = UTC,
     limits: ReadingLimits | None = None,
+    redact: bool = False,
 ) -> ImportReport:
     """Merge the records of files, folders, zip files and databases into *service*.
 
@@ -87,6 +89,7 @@ async def import_history(
         zone: of times that have no offset.
         limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
             the store.
+        redact: whether the rules in force are applied to the records; they are taken as they are otherwise.
 
     Raises:
         ImportFailed: one of *paths* is missing or holds nothing to import; nothing was imported.
@@ -94,7 +97,7 @@ async def import_history(
     """
     limits = limits or ReadingLimits(service.record_limit_bytes)
     sources = await in_thread(lambda: [source_at(Path(path), limits) for path in paths])
-    return await merge_sources(service, sources, on_progress=on_progress, zone=zone)
+    return await merge_sources(service, sources, on_progress=on_progress, zone=zone, redact=redact)
 
 
 async def merge_sources(
@@ -103,6 +106,7 @@ async def merge_sources(
     *,
     on_progress: OnProgress = no_progress,
     zone: tzinfo = UTC,
+    redact: bool = False,
 ) -> ImportReport:
     """Merge everything that *sources* hold; see :func:`import_history`."""
     await service.open()
@@ -119,7 +123,8 @@ async def merge_sources(
             while group := await in_thread(next, groups, nothing):
                 merged = MergeReport()
                 taken = [item for item in group if isinstance(item, Taken)]
-                if documents := [item.document.fitted(limit) for item in taken]:
+                kept = [_kept(service, item.document) if redact else item.document for item in taken]
+                if documents := [document.fitted(limit) for document in kept]:
                     merged = await to_its_end(service.merge(documents, settle=False))
                 differing = {id(taken[place]): taken[place].refused(_ANOTHER) for place in merged.differing}
                 found = (differing.get(id(item), item) for item in group)
@@ -127,11 +132,15 @@ async def merge_sources(
                 report = report.with_group(merged, refused, sum(source.size for source in sources))
                 records = report.taken + report.skipped + report.refused_count
                 on_progress(Progress(records, report.size, total_size=total))
-                del group, taken, documents, found  # a large record takes its memory only once
+                del group, taken, kept, documents, found  # a large record takes its memory only once
         finally:
             stopped.set()
             await in_thread(items.close)
     return replace(report, size=sum(source.size for source in sources))
+
+
+def _kept(service: ExecutionHistoryService, document: Document) -> Document:
+    return service.rules.of_run(document.workflow_id).document(document)
 
 
 def _items(sources: Iterable[Source], zone: tzinfo, stopped: threading.Event) -> Generator[Item]:

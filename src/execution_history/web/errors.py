@@ -40,6 +40,7 @@ _KINDS: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.IllegalTransition, HTTPStatus.CONFLICT, "illegal_transition"),
     (errors.AccountError, HTTPStatus.SERVICE_UNAVAILABLE, "account_not_usable"),
     (errors.NotInterrupted, HTTPStatus.CONFLICT, "not_interrupted"),
+    (errors.InputsWithheld, HTTPStatus.CONFLICT, "inputs_withheld"),
     (errors.PriceChanged, HTTPStatus.CONFLICT, "price_changed"),
     (errors.UpstreamRefused, HTTPStatus.BAD_GATEWAY, "upstream_refused"),
     (errors.SettingsError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),

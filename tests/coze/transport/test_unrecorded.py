@@ -1,9 +1,12 @@
 """What passes without a record is counted and logged, once for each call."""
 
+from collections.abc import Callable
+
 import anyio.to_thread
 import httpx
 import pytest
 
+from execution_history import unrecorded
 from execution_history.coze import RecordingTransport, SyncRecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.recording.recorder import Recorder
@@ -21,13 +24,15 @@ def _answer(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={"code": 0})
 
 
-async def _sent(kind: str, recorder: Recorder, request: httpx.Request) -> int:
+async def _sent(
+    kind: str, recorder: Recorder, request: httpx.Request, answer: Callable[[httpx.Request], httpx.Response] = _answer
+) -> int:
     if kind == "asynchronous":
-        async with httpx.AsyncClient(transport=RecordingTransport(recorder, httpx.MockTransport(_answer))) as client:
+        async with httpx.AsyncClient(transport=RecordingTransport(recorder, httpx.MockTransport(answer))) as client:
             return (await client.send(request)).status_code
 
     def send() -> int:
-        with httpx.Client(transport=SyncRecordingTransport(recorder, httpx.MockTransport(_answer))) as client:
+        with httpx.Client(transport=SyncRecordingTransport(recorder, httpx.MockTransport(answer))) as client:
             return client.send(request).status_code
 
     return await anyio.to_thread.run_sync(send)
@@ -46,3 +51,25 @@ async def test_a_call_that_passes_unrecorded_is_counted(kind: str, caplog: pytes
     assert ["already has", "larger than any"] == [
         next(words for words in ("already has", "larger than any") if words in each) for each in told
     ]
+
+
+@pytest.mark.parametrize("kind", ["asynchronous", "synchronous"])
+async def test_a_call_passes_unrecorded_where_its_caller_wants_it(kind: str) -> None:
+    """By a header, which is not sent, or in a block; it is no trouble that is counted."""
+    seen: list[httpx.Headers] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers)
+        return httpx.Response(200, json={"code": 0})
+
+    store = MemoryStore()
+    recorder = Recorder(store)
+    request = _request()
+    request.headers["X-Execution-History"] = "off"
+    assert 200 == await _sent(kind, recorder, request, answer)
+    with unrecorded():
+        assert 200 == await _sent(kind, recorder, _request(), answer)
+    assert ([], 0) == (await store.workflows(), recorder.unrecorded)
+    assert 200 == await _sent(kind, recorder, _request(), answer)
+    assert ["w"] == [workflow.workflow_id for workflow in await store.workflows()]
+    assert not any("x-execution-history" in headers for headers in seen)

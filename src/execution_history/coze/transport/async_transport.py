@@ -89,6 +89,8 @@ class RecordingTransport(httpx.AsyncBaseTransport):
             StoreError: only where recording is required: the record could not be written.
         """
         context = context_of(request, self._account)
+        if context.is_exempt:
+            return await self._inner.handle_async_request(request)
         run = context.run
         if context.is_unrecorded:
             self._recorder.count_unrecorded(TOO_LARGE_REQUEST)

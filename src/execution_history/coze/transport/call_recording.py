@@ -24,6 +24,7 @@ from execution_history.coze.transport.redirects import Hop, Trail, followed_hop,
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import parentage
 from execution_history.recording.attempts import attempt
+from execution_history.recording.exemption import HEADER, asks_to_pass, is_exempt
 from execution_history.recording.open_record import Recording, Snapshot
 from execution_history.recording.outbox import PATIENCE_SECONDS
 from execution_history.recording.recorder import Recorder
@@ -63,7 +64,8 @@ class RunContext:
         metadata: further metadata of the record.
         resumes: the record whose question the request answers, where the caller has it.
         authorise: returns fresh headers of the account, for polling the run later.
-        is_unrecorded: whether the request just passes.
+        is_unrecorded: whether the request just passes because it is too large.
+        is_exempt: whether it just passes because its caller wants no record.
         redirect_hosts: the origins (scheme, host and port) within which redirects are followed here; ``None`` where
             the caller's own client follows them, or does not.
         first: the request before all redirects, where this one follows one.
@@ -78,6 +80,7 @@ class RunContext:
     resumes: dict[str, Any] | None = None
     authorise: Authorise | None = None
     is_unrecorded: bool = False
+    is_exempt: bool = False
     redirect_hosts: frozenset[str] | None = None
     first: httpx.Request | None = None
 
@@ -167,7 +170,7 @@ class CallRecord:
         with self._guarded():
             if recording.is_shared and not await self._is_taken(recording, action.outcome):
                 return
-            if self._poller is not None and action.polled_id is not None:
+            if self._poller is not None and action.polled_id is not None and recording.is_kept:
                 self._poller.poll(self._polled(recording, action.polled_id, action.fallback))
             await close_recording(self._recorder, recording, action)
 
@@ -252,7 +255,9 @@ def context_of(request: httpx.Request, account: str) -> RunContext:
         request: the HTTP request.
         account: the name of the account that the record keeps, where the request does not say.
     """
-    context = request.extensions.get(CONTEXT) or RunContext(account)
+    context = request.extensions.get(CONTEXT) or RunContext(account, is_exempt=is_exempt())
+    if HEADER in request.headers and asks_to_pass(request.headers.pop(HEADER)):
+        context = replace(context, is_exempt=True)
     hop = followed_hop(request)
     if hop is None:
         return context
@@ -288,7 +293,7 @@ async def prepare_recording(
     if run.is_resumption:
         metadata |= {COZE_EXECUTE_ID.name: execute_id_of_event(run.event_id), ANSWERS.name: [answer_of(run)]}
     fields = {name: getattr(run, name) for name in _KEPT}
-    return recorder.prepare(workflow_of(run), metadata=metadata, **fields)
+    return recorder.prepare(workflow_of(run), metadata=metadata, is_recorded=not is_exempt(), **fields)
 
 
 async def close_recording(recorder: Recorder, recording: Recording, action: CloseRecord) -> None:

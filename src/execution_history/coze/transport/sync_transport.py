@@ -87,6 +87,8 @@ class SyncRecordingTransport(httpx.BaseTransport):
             TimeoutError: only where recording is required: the store does not answer.
         """
         context = context_of(request, self._account)
+        if context.is_exempt:
+            return self._inner.handle_request(request)
         run = context.run
         if context.is_unrecorded:
             (self._recorder or default_recorder()).count_unrecorded(TOO_LARGE_REQUEST)

@@ -155,6 +155,18 @@ class Commits:
         finally:
             self._lock.release()
 
+    def make_anew(self) -> None:
+        """Write the database without free pages, and every page without what was on it before; may take a while."""
+        self._connection.execute("VACUUM")
+
+    def cut_log(self) -> bool:
+        """Copy the log into the database and cut it to nothing; return whether nobody was in the way."""
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except (apsw.BusyError, apsw.LockedError):
+            return False
+        return True
+
     def _hold_back(self, operations: list[Operation], later: PendingFiles) -> list[Operation]:
         """Return those of *operations* that can be answered now; the others are answered once their file is current."""
         if not later:
@@ -255,6 +267,10 @@ class Commits:
 
     def _run_outside(self, operation: Operation) -> None:
         try:
-            operation.work(self._transaction)
-        except BaseException:  # noqa: BLE001 - the thread continues after any error of one file
+            operation.result = operation.work(self._transaction)
+        except BaseException as error:  # noqa: BLE001 - the thread continues after any error of one file
+            self._roll_back()
+            if operation.caller is not None:
+                operation.error = as_store_error(error, self._folder)
+                return
             _log.exception("Work on the files of %s failed", quoted(self._folder))

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeVar
 import apsw
 import orjson
 
-from execution_history.errors import FeedExpired, Message, StoreError, message_of, quoted
+from execution_history.errors import FeedExpired, Message, StoreBusy, StoreError, message_of, quoted
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import (
@@ -55,6 +55,8 @@ _Result = TypeVar("_Result")
 
 _MERGE_GROUP: Final = 500
 _ANSWER_SECONDS: Final = 5
+_ATTEMPTS: Final = 100
+_PAUSE_SECONDS: Final = 0.1
 
 
 class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
@@ -241,6 +243,18 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
     async def flush(self) -> None:
         """See :class:`~execution_history.stores.capabilities.Mirrored`."""
         await self._parts.mirror.flush()
+
+    async def erase(self) -> None:
+        """See :class:`~execution_history.stores.capabilities.Erasable`."""
+        await self.flush()
+        writer = self._parts.writer
+        await writer.submit_alone(writer.make_anew)
+        for _ in range(_ATTEMPTS):
+            if await writer.submit_alone(writer.cut_log):
+                await self.rebuild_index()
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)  # somebody reads an earlier moment
+        raise StoreBusy("The database log cannot be emptied, because other programs are reading the history.")
 
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`."""

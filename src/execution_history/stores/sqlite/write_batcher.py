@@ -84,6 +84,19 @@ class Writer(Commits):
         """
         self._queue.put(Operation(lambda _: work(), is_alone=True, failed=failed))
 
+    def submit_alone(self, work: Callable[[], _Result]) -> "asyncio.Future[_Result]":
+        """Run *work* as :meth:`post` does; return a future of its result.
+
+        Raises:
+            StoreClosed: the writer has been stopped.
+
+        The future raises:
+            StoreError: it failed.
+        """
+        caller = Caller.here()
+        self._queue.put(Operation(lambda _: work(), caller, is_alone=True))
+        return caller.future
+
     def stop(self) -> None:
         """Finish the submitted operations; return when the threads have ended."""
         self._queue.end()

@@ -44,6 +44,7 @@ async def import_studio(
     on_progress: OnProgress = no_progress,
     zone: tzinfo = UTC,
     limits: ReadingLimits | None = None,
+    redact: bool = False,
 ) -> ImportReport:
     """Merge Coze Studio's executions into *service*; idempotent, as :func:`~execution_history.transfer.import_history`.
 
@@ -58,6 +59,7 @@ async def import_studio(
         zone: of times that have no offset.
         limits: what reading them may take; what exceeds them is refused. Without it a record may be as large as in
             the store.
+        redact: whether the rules in force are applied to the records.
 
     Raises:
         ImportFailed: a dump is missing, is not one of that table, or has more nodes than may be kept on
@@ -70,7 +72,7 @@ async def import_studio(
         None if nodes is None else Path(nodes),
         limits or ReadingLimits(service.record_limit_bytes),
     )
-    return await merge_sources(service, [source], on_progress=on_progress, zone=zone)
+    return await merge_sources(service, [source], on_progress=on_progress, zone=zone, redact=redact)
 
 
 def _source(executions: Path, nodes: Path | None, limits: ReadingLimits) -> "StudioSource":

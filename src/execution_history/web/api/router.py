@@ -21,6 +21,7 @@ from execution_history.web.api.live import add_live
 from execution_history.web.api.overview import add_overview
 from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
+from execution_history.web.api.redaction import add_redaction
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
 from execution_history.web.api.search import add_counting, add_finding, add_grouping
@@ -78,6 +79,7 @@ def history_router(
     add_comparing(router, service)
     add_noting(router, service)
     add_prices(router, service)
+    add_redaction(router, service)
     add_deleting(router, service)
     add_bulk(router, service)
     add_changes(router, service)

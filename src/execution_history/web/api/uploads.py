@@ -23,6 +23,7 @@ from execution_history.presentation.translator import Translator
 from execution_history.query.time_buckets import zone_of
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.transfer import ImportReport, import_history
+from execution_history.web.api.query_parameters import truth
 from execution_history.web.api.route_class import UploadRoute
 from execution_history.web.api.schemas.executions import IMPORTING
 from execution_history.web.api.schemas.reports import ImportAnswer
@@ -31,6 +32,7 @@ from execution_history.web.responses import answer, translator_for
 _IMPORTED: Final = ("jsonl", "json", "zip")
 
 Zone = Annotated[str, Query(alias="zone", description="The time zone of times without one, such as Asia/Shanghai.")]
+Redact = Annotated[str, Query(description="true: apply the rules of redaction and recording to the records.")]
 Uploaded = Annotated[str, Query(alias="format", description=f"What the body is: {', '.join(_IMPORTED)}.")]
 
 
@@ -39,7 +41,9 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
     space = _TemporarySpace(limits.temporary)
     turn = asyncio.Lock()
 
-    async def upload(request: Request, kind: Uploaded = "jsonl", zone: Zone = "UTC") -> Response:
+    async def upload(
+        request: Request, kind: Uploaded = "jsonl", zone: Zone = "UTC", redact: Redact = "false"
+    ) -> Response:
         """Merge the records of the body into the history; refused ones are reported with their place.
 
         Times are ISO 8601, or seconds, milliseconds, micro- or nanoseconds since 1970; records without are refused.
@@ -47,9 +51,11 @@ def add_import(router: APIRouter, service: ExecutionHistoryService, limits: Read
         Imports run one after another; other requests do not wait for them.
         """
         _check(request, kind)
-        local = zone_of(zone)
+        local, is_redacted = zone_of(zone), truth("redact", redact)
         async with space.received(request, f"upload.{kind}") as path, turn:
-            report = _as_sent(await import_history(service, [path], zone=local, limits=limits), path)
+            report = _as_sent(
+                await import_history(service, [path], zone=local, limits=limits, redact=is_redacted), path
+            )
         return _answer(report, translator_for(request.headers))
 
     router.add_api_route(

@@ -27,6 +27,7 @@ from execution_history.web.pages.nested_runs import NestedRuns
 from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.price_page import PricePages
+from execution_history.web.pages.redaction_page import RedactionPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
@@ -71,6 +72,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     OverviewPages(service, application.recorder, renderer, application.backups).add_to(router)
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
+    RedactionPages(service, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)

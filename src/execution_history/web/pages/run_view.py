@@ -17,6 +17,7 @@ from execution_history.presentation.coze_error_codes import explanation
 from execution_history.presentation.dialogue import dialogue_of
 from execution_history.presentation.formatting import cost_text, one_line
 from execution_history.presentation.phrases import mode_words, proof_sentence
+from execution_history.presentation.redaction_sentences import missing
 from execution_history.presentation.web_link import web_link
 from execution_history.records.attributes import (
     RunAttributes,
@@ -126,6 +127,7 @@ def run_view(body: bytes, viewer: Viewer, trace: Trace | None = None) -> dict[st
         "metadata": tree_of(whole.child("metadata", metadata), limits=small) if has_others else None,
         "debug_page": _debug_page(record, viewer.now),
         "facts": _facts(record, known, mode_words(viewer.translate, record)),
+        "missing": missing(viewer.translate, record),
         "size": len(body),
         "edited": edited(record, _LARGEST_EDITED),
         "not_again": not_again(record),

@@ -1,0 +1,356 @@
+"""Redaction of what a history has already: every record, and every deleted one that can be restored.
+
+Records are rewritten in batches, each only if nobody changed it meanwhile, by the rules in force
+(:mod:`execution_history.records.content_rules`). It may be stopped at any time: the next call goes on where it stopped,
+as long as the rules are the same. In the end the store's files are made anew, so that they hold no earlier version.
+"""
+
+import asyncio
+import getpass
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from hashlib import blake2b
+from typing import Any, Final
+
+import orjson
+
+from execution_history.clock import now_ms
+from execution_history.history.registry import change_entry
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.jobs.job import Job, JobRun, last_run, run_job
+from execution_history.query.model import RecordKey
+from execution_history.records.content_rules import ContentRules
+from execution_history.records.partial import members_of, outline_of
+from execution_history.records.record import Document
+from execution_history.records.redaction import MARK
+from execution_history.records.replacement import Replacement
+from execution_history.stores.administration import Entry, EntryName
+from execution_history.stores.capabilities import Bin, Erasable
+from execution_history.stores.protocol import HistoryStore, ScanToken
+
+JOB: Final = "redaction"
+
+_PLACE: Final = EntryName("redaction", "place")
+_LEFT_OVER: Final = EntryName("redaction", "left-over")  # there while files may hold earlier versions
+_BATCH: Final = 200
+_WRITTEN_AT_ONCE: Final = 16
+_ATTEMPTS: Final = 20
+_MOST_EXAMPLES: Final = 20
+_OF_ONE_RULE: Final = 3
+_AROUND: Final = 40
+_PREFIX: Final = "metadata."
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionExample:
+    """A value that is, or would be, redacted: the run, where it stands, by which rule, and the text around it then."""
+
+    workflow_id: str
+    execute_id: str
+    field: str
+    rule: str
+    text: str
+
+
+def actor_here() -> str:
+    """Return the name of whoever uses this machine, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (OSError, KeyError):  # a user without a name
+        return "cli"
+
+
+@dataclass(slots=True)
+class RedactionReport:
+    """What a redaction found and did.
+
+    Attributes:
+        records: records that were looked at, deleted ones among them.
+        bytes: of JSON that they have.
+        changed: records in which something was, or would be, redacted.
+        binned: those of them that are deleted and can be restored.
+        values: how many values by which rule.
+        workflows: how many records of which workflow.
+        damaged: records that cannot be read.
+        missed: records that others changed all the time, which the next call finds, and deleted ones whose id another
+            run has now.
+        examples: some of the values.
+        is_dry: whether nothing was changed.
+        is_continued: whether it went on where an earlier call had stopped.
+        is_erased: whether the store's files hold no earlier version any more; ``None`` for a store that cannot do that.
+    """
+
+    records: int = 0
+    bytes: int = 0
+    changed: int = 0
+    binned: int = 0
+    values: Counter[str] = field(default_factory=Counter)
+    workflows: Counter[str] = field(default_factory=Counter)
+    damaged: int = 0
+    missed: int = 0
+    examples: list[RedactionExample] = field(default_factory=list)
+    is_dry: bool = False
+    is_continued: bool = False
+    is_erased: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it, with ``dry_run`` in the place of ``is_dry`` and so on."""
+        names = {"is_dry": "dry_run", "is_continued": "continued", "is_erased": "erased"}
+        found = {names.get(each.name, each.name): getattr(self, each.name) for each in fields(self)}
+        counted = {name: dict(found[name].most_common()) for name in ("values", "workflows")}
+        return {**found, **counted, "examples": [asdict(example) for example in self.examples]}
+
+
+OnProgress = Callable[[RedactionReport], None]
+
+
+async def preview_redaction(
+    service: ExecutionHistoryService,
+    *,
+    workflow_ids: Collection[str] = (),
+    most: int | None = None,
+    on_progress: OnProgress = lambda _: None,
+) -> RedactionReport:
+    """Return what :func:`redact_history` would do now, without changing anything.
+
+    Args:
+        service: the history, with the rules in force.
+        workflow_ids: the workflows to look at; all of them unless given.
+        most: how many records are looked at, the oldest first; all of them unless given.
+        on_progress: called after each batch.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    redaction = _Redaction(service, RedactionReport(is_dry=True), frozenset(workflow_ids), on_progress)
+    await redaction.walk(most=most)
+    return redaction.report
+
+
+async def redact_history(
+    service: ExecutionHistoryService,
+    *,
+    workflow_ids: Collection[str] = (),
+    actor: str = "cli",
+    erase: bool = True,
+    on_progress: OnProgress = lambda _: None,
+    clock: Callable[[], int] = now_ms,
+) -> JobRun:
+    """Redact the history by the rules in force; the report of the run is a :class:`RedactionReport` as JSON.
+
+    Args:
+        service: the history, with the rules in force.
+        workflow_ids: the workflows to redact; all of them unless given.
+        actor: who does it, for the audit log.
+        erase: whether the store's files are made anew in the end.
+        on_progress: called after each batch.
+        clock: milliseconds since the epoch.
+
+    Raises:
+        StoreBusy: another process is doing it.
+        StoreError: the store could not be read or written.
+    """
+    redaction = _Redaction(service, RedactionReport(), frozenset(workflow_ids), on_progress, clock)
+
+    async def work() -> dict[str, Any]:
+        try:
+            await redaction.walk()
+            await redaction.walk_bin()
+            await redaction.finish(erase=erase)
+        finally:
+            await redaction.note(actor)
+        return redaction.report.to_json()
+
+    run = await run_job(service, Job(JOB, 0, work), clock=clock)
+    assert run is not None  # noqa: S101 - it is always due
+    return run
+
+
+async def last_redaction(service: ExecutionHistoryService) -> JobRun | None:
+    """Return the last run of :func:`redact_history`; ``None`` where there is none.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    return await last_run(service, JOB)
+
+
+class _Redaction:
+    """One walk over a history."""
+
+    def __init__(
+        self,
+        service: ExecutionHistoryService,
+        report: RedactionReport,
+        workflow_ids: frozenset[str],
+        on_progress: OnProgress,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.report = report
+        self._store: HistoryStore = service.store
+        self._rules = service.rules
+        self._workflow_ids = workflow_ids
+        self._on_progress = on_progress
+        self._clock = clock
+        self._digest = _digest_of(service.rules, workflow_ids)
+
+    async def walk(self, most: int | None = None) -> None:
+        """Look at all records, the oldest first, and redact them unless the report is of a trial."""
+        await self._store.open()
+        place = None if self.report.is_dry else await self._place()
+        self.report.is_continued = place is not None
+        while True:
+            batch = await self._store.scan(place, _BATCH)
+            self.report.damaged += len(batch.damaged)
+            await self._redact([body for body in batch.documents if self._is_meant(body)])
+            self._on_progress(self.report)
+            place = batch.next
+            if place is None or (most is not None and self.report.records >= most):
+                return
+            if not self.report.is_dry:
+                await self._keep_place(place)
+
+    async def walk_bin(self) -> None:
+        """Redact the deleted records that can be restored: each is restored for a moment, and deleted again."""
+        store = self._store
+        if not isinstance(store, Bin):
+            return
+        for binned in await store.binned():
+            key, left = binned.key, binned.ends - self._clock()
+            if (self._workflow_ids and key.workflow_id not in self._workflow_ids) or left <= 0:
+                continue
+            if not await store.restore([key]):  # another run has its id now
+                self.report.missed += 1
+                continue
+            try:
+                before = self.report.changed
+                body = await store.get(*key)
+                await self._redact([] if body is None else [body])
+                self.report.binned += self.report.changed - before
+            finally:
+                await store.discard([key], left)
+
+    async def finish(self, *, erase: bool) -> None:
+        """Forget the place, and make the store's files anew where that is wanted, and something is left in them."""
+        store = self._store
+        await change_entry(store, _PLACE, lambda _: None)
+        if not isinstance(store, Erasable):
+            return
+        if erase and await store.entry(*_LEFT_OVER) is not None:
+            await store.erase()
+            await change_entry(store, _LEFT_OVER, lambda _: None)
+        self.report.is_erased = await store.entry(*_LEFT_OVER) is None
+
+    async def note(self, actor: str) -> None:
+        """Add what was done to the audit log."""
+        report = self.report
+        if report.changed:
+            details = {"records": report.changed, "values": report.values, "workflows": len(report.workflows)}
+            await self._store.append_audit(actor, "redact", orjson.dumps(details))
+
+    def _is_meant(self, body: bytes) -> bool:
+        if not self._workflow_ids:
+            return True
+        return orjson.loads(bytes(memoryview(members_of(body)["workflow_id"]))) in self._workflow_ids
+
+    async def _redact(self, bodies: Sequence[bytes]) -> None:
+        """Redact some records that were read."""
+        made = await asyncio.to_thread(lambda: [self._made(body) for body in bodies])
+        self.report.records += len(bodies)
+        self.report.bytes += sum(map(len, bodies))
+        found = [each for each in made if each is not None]
+        if found and not self.report.is_dry:
+            await change_entry(self._store, _LEFT_OVER, lambda _: b"true")
+        for begin in range(0, len(found), _WRITTEN_AT_ONCE):
+            group = found[begin : begin + _WRITTEN_AT_ONCE]
+            written = await asyncio.gather(*map(self._write, group), return_exceptions=True)
+            for each in written:
+                if isinstance(each, _Made):
+                    self._count(each)
+            for each in written:
+                if isinstance(each, BaseException):
+                    raise each
+
+    def _made(self, body: bytes) -> "_Made | None":
+        """Return a record as it is kept from now on; ``None`` where it is that already."""
+        before = Document.of(outline_of(body), body)
+        made = self._rules.of_run(before.workflow_id).redacted(before, self._clock())
+        return None if made is None else _Made(made[0], made[1], before.update_time)
+
+    async def _write(self, made: "_Made") -> "_Made | None":
+        """Write a redacted record; return it as it was written, or ``None`` where there is nothing to redact any more.
+
+        Where others have changed the record meanwhile, it is read and redacted again.
+        """
+        if self.report.is_dry:
+            return made
+        key = made.key
+        for _ in range(_ATTEMPTS):
+            if await self._store.update(*key, Replacement.by(made.after, made.expected)) is not None:
+                return made
+            body = await self._store.get(*key)
+            again = None if body is None else await asyncio.to_thread(self._made, body)
+            if again is None:
+                return None
+            made = again
+        self.report.missed += 1
+        return None
+
+    def _count(self, made: "_Made") -> None:
+        report = self.report
+        report.changed += 1
+        report.workflows[made.key.workflow_id] += 1
+        for name, tally in made.found.items():
+            for rule, count in tally.items():
+                is_new = report.values[rule] < _OF_ONE_RULE and len(report.examples) < _MOST_EXAMPLES
+                report.values[rule] += count
+                if is_new:
+                    report.examples.append(RedactionExample(*made.key, name, rule, made.excerpt(name)))
+
+    async def _place(self) -> ScanToken | None:
+        """Return where an earlier call with the same rules has stopped; ``None`` for the beginning."""
+        entry = await self._store.entry(*_PLACE)
+        if entry is None:
+            return None
+        kept = orjson.loads(entry.value)
+        return ScanToken(kept["place"]) if kept.get("digest") == self._digest else None
+
+    async def _keep_place(self, place: ScanToken) -> None:
+        value = orjson.dumps({"place": place, "digest": self._digest})
+
+        def replaced(_: Entry | None) -> bytes:
+            return value
+
+        await change_entry(self._store, _PLACE, replaced)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A redacted record, what was found in it by value and rule, and the version that it was made of."""
+
+    after: Document
+    found: dict[str, dict[str, int]]
+    expected: int
+
+    @property
+    def key(self) -> RecordKey:
+        """The record's."""
+        return RecordKey(self.after.workflow_id, self.after.execute_id)
+
+    def excerpt(self, name: str) -> str:
+        """Return the text around the first mark in the value *name*."""
+        members = members_of(self.after.body)
+        if name.startswith(_PREFIX):
+            members = members_of(memoryview(members["metadata"]))
+        value = members.get(name.removeprefix(_PREFIX))
+        text = "" if value is None else bytes(memoryview(value)).decode()
+        at = max(text.find(MARK), 0)
+        start, end = max(at - _AROUND, 0), at + _AROUND
+        return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _digest_of(rules: ContentRules, workflow_ids: frozenset[str]) -> str:
+    """Return what tells a walk with these rules from one with others."""
+    known = [[rule.to_json() for rule in rules.redaction], sorted(workflow_ids)]
+    return blake2b(orjson.dumps(known), digest_size=8).hexdigest()

@@ -1,0 +1,159 @@
+"""What page and command line say of rules of redaction and recording, what they did, and what is missing. Pure."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from execution_history.errors import N_
+from execution_history.presentation.formatting import day, size
+from execution_history.presentation.phrases import enumerated
+from execution_history.presentation.translator import Translator
+from execution_history.records.detectors import DETECTORS
+from execution_history.records.metadata import PRUNED, RECORDING, REDACTED_VALUES
+from execution_history.records.recording_rules import RecordingRule
+from execution_history.records.redaction_rules import SECRET_NAMES, SECRET_NAMES_MEANING, Action, Kind, RedactionRule
+from execution_history.records.values import integer, time
+
+_MEANINGS: Final = {
+    SECRET_NAMES: SECRET_NAMES_MEANING,
+    "secrets": N_("All secrets that are found without a rule"),
+    "personal": N_("All personal data: phone numbers, identity cards, e-mail addresses, payment cards"),
+    **{name: detector.meaning for name, detector in DETECTORS.items()},
+}
+_FOUND: Final[Mapping[Kind, str]] = {
+    "key": N_("Values under the name %(value)s, at any depth"),
+    "path": N_("The value at %(value)s"),
+    "pattern": N_("Text that matches %(value)s"),
+}
+ACTIONS: Final[Mapping[Action, str]] = {
+    "mask": N_("masked"),
+    "remove": N_("removed"),
+    "hash": N_("replaced by a hash"),
+    "keep": N_("kept"),
+}
+"""What becomes of what a rule finds."""
+
+_EXTENTS: Final = {
+    "everything": N_("everything"),
+    "summary": N_("a summary: status, times and tokens, without contents"),
+    "nothing": N_("nothing"),
+}
+_SHORT: Final = 60
+_PERCENT: Final = 100
+_MOST_RULES: Final = 20
+
+
+def found_by(_: Translator, rule: RedactionRule) -> str:
+    """Return what a rule finds."""
+    if rule.kind == "detector":
+        return _(_MEANINGS.get(rule.value, rule.value))
+    return _(_FOUND[rule.kind], value=rule.value)
+
+
+def rule_label(_: Translator, name: str) -> str:
+    """Return what a rule is called by that records and reports name: a detector by what it finds."""
+    meaning = _MEANINGS.get(name)
+    return name[:_SHORT] if meaning is None else _(meaning)
+
+
+def recorded_by(_: Translator, rule: RecordingRule) -> str:
+    """Return how much a rule lets be recorded."""
+    if rule.share is not None:
+        told = _(
+            "%(percent)s%% of the runs, and all that do not succeed", percent=f"{round(rule.share * _PERCENT, 3):g}"
+        )
+    else:
+        told = _(_EXTENTS[rule.record])
+    if rule.largest_bytes is None:
+        return told
+    return _.message(enumerated([told, _("each value up to %(size)s", size=size(rule.largest_bytes))]))
+
+
+def outcome(_: Translator, report: Mapping[str, Any], number: Callable[[int], str]) -> str:
+    """Return what a redaction found and did, from its report as JSON; *number* writes a count."""
+    counts = {
+        "values": number(sum(report["values"].values())),
+        "changed": number(report["changed"]),
+        "records": number(report["records"]),
+    }
+    if not report["changed"]:
+        return _("Nothing to redact in %(records)s records.", records=counts["records"])
+    if report["dry_run"]:
+        return _("To be redacted: %(values)s values in %(changed)s of %(records)s records.", **counts)
+    return _("Redacted: %(values)s values in %(changed)s of %(records)s records.", **counts)
+
+
+def remarks(_: Translator, report: Mapping[str, Any]) -> list[str]:
+    """Return what else is to be known of a redaction: what is left, and where earlier versions may still be."""
+    found = []
+    if report["damaged"]:
+        found.append(
+            _.plural(
+                "%(num)s record is damaged and was not looked at.",
+                "%(num)s records are damaged and were not looked at.",
+                report["damaged"],
+            )
+        )
+    if report["missed"]:
+        found.append(
+            _.plural(
+                "%(num)s record was changed by others all the time: redact again.",
+                "%(num)s records were changed by others all the time: redact again.",
+                report["missed"],
+            )
+        )
+    if report["dry_run"] or not report["changed"]:
+        return found
+    if report["erased"] is False:
+        found.append(_("The files of the store still hold earlier versions: redact again without --no-erase."))
+    elif report["erased"] is None:
+        found.append(
+            _(
+                "The database keeps earlier versions of rows until it has vacuumed them: VACUUM (FULL) removes them "
+                "from its files at once."
+            )
+        )
+    found.append(
+        _(
+            "Backups, archives, exports and copies that were made before still hold what was redacted: make new ones, "
+            "and delete the old."
+        )
+    )
+    return found
+
+
+def missing(_: Translator, record: Mapping[str, Any]) -> list[str]:
+    """Return sentences about what was left out of a record, or taken out of it; none where it is whole."""
+    found = []
+    if counts := _counts(REDACTED_VALUES.of(record)):
+        rules = enumerated([f"{rule_label(_, name)} ({count})" for name, count in counts.items()][:_MOST_RULES])
+        found.append(
+            _.plural(
+                "%(num)s value was redacted: %(rules)s.",
+                "%(num)s values were redacted: %(rules)s.",
+                sum(counts.values()),
+                rules=rules,
+            )
+        )
+    if (pruned := PRUNED.of(record)) is not None:
+        at, count = time(pruned.get("at")), integer(pruned.get("bytes"))
+        found.append(
+            _(
+                "The contents of this run (%(size)s) were removed on %(day)s by the rule %(rule)s.",
+                size="–" if count is None else size(count),
+                day="–" if at is None else day(at),
+                rule=str(pruned.get("rule"))[:_SHORT],
+            )
+        )
+    if (RECORDING.of(record) or {}).get("record") == "summary":
+        found.append(_("Of this workflow’s runs only a summary is recorded, without contents."))
+    return found
+
+
+def _counts(redacted: object) -> dict[str, int]:
+    """Return how many values were redacted by which rule; what is no count is left out."""
+    counts: dict[str, int] = {}
+    for tally in redacted.values() if isinstance(redacted, dict) else ():
+        for name, count in tally.items() if isinstance(tally, dict) else ():
+            if (known := integer(count)) is not None and known > 0:
+                counts[name] = counts.get(name, 0) + known
+    return counts

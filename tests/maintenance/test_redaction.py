@@ -1,0 +1,212 @@
+"""Redaction of what a history has already, on every store, down to the bytes of its files."""
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from execution_history import ExecutionHistoryService
+from execution_history.errors import StoreFull
+from execution_history.maintenance.redaction import last_redaction, preview_redaction, redact_history
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.records.content_rules import ContentRules
+from execution_history.records.record import Document, RecordChange
+from execution_history.records.redaction_rules import rules_of
+from execution_history.stores import MemoryStore, store_at
+from execution_history.stores.capabilities import Bin, Erasable, flush
+from execution_history.stores.protocol import HistoryStore
+from tests.sample_records import change, document
+
+pytestmark = pytest.mark.anyio
+
+TOKEN = "pat_" + "Ab1" * 8
+SECRETS = (b"hunter2x", TOKEN.encode(), b"13812345678")
+
+
+async def _fill(store: HistoryStore, count: int = 5) -> None:
+    """Runs with secrets, kept by a version that took none out."""
+    for number in range(count):
+        name = f"e{number}"
+        await store.create(document(name, f"w{number % 2}", parameters={"password": "hunter2x", "n": number}))
+        ending = change(2_000, "success", output=f"token {TOKEN} " * 3, metadata={"mine": {"phone": "13812345678"}})
+        await store.update(f"w{number % 2}", name, ending)
+    await store.create(document("clean", "w0", parameters={"city": "Beijing"}))
+
+
+async def _all(store: HistoryStore) -> list[dict[str, Any]]:
+    return [orjson.loads(body) for body in (await store.scan(None, 1_000)).documents]
+
+
+def _service(store: HistoryStore, *rules: dict[str, Any]) -> ExecutionHistoryService:
+    return ExecutionHistoryService(store, rules=ContentRules(rules_of(rules)))
+
+
+async def test_a_preview_counts_and_changes_nothing(store: HistoryStore) -> None:
+    """By rule and workflow, with examples in which nothing secret stands."""
+    await _fill(store)
+    before, revision = await _all(store), await store.revision()
+    report = await preview_redaction(_service(store, {"detector": "phone"}))
+    assert (before, revision) == (await _all(store), await store.revision())
+    assert (6, 5, True) == (report.records, report.changed, report.is_dry)
+    assert {"secret_names": 5, "coze_token": 15, "phone": 5} == report.values
+    assert {"w0": 3, "w1": 2} == report.workflows
+    told = orjson.dumps(report.to_json())
+    assert not any(secret in told for secret in SECRETS)
+    assert {"password", "output", "metadata.mine"} <= {
+        "password" if "password" in each.text else each.field for each in report.examples
+    }
+
+
+async def test_everything_that_is_kept_is_redacted_and_stays_what_it_was(store: HistoryStore) -> None:
+    """Status, times and order stay, the version rises, the audit log says who did it, a second time finds nothing."""
+    await _fill(store)
+    before = await _all(store)
+    run = await redact_history(_service(store, {"detector": "phone"}), actor="ada")
+    assert (run.outcome, run.reason) == ("done", None)
+    assert run.report is not None
+    assert (6, 5, 0) == tuple(run.report[name] for name in ("records", "changed", "missed"))
+    after = await _all(store)
+    assert not any(secret in orjson.dumps(after) for secret in SECRETS)
+    for old, new in zip(before, after, strict=True):
+        same = ("execute_id", "create_time", "execute_status", "usage", "run_mode")
+        assert [old[key] for key in same] == [new[key] for key in same]
+        assert (new["update_time"] > old["update_time"]) is (old["execute_id"] != "clean")
+        if old["execute_id"] != "clean":
+            assert new["metadata"]["ended_at"] == old["update_time"]
+            assert new["input_parameters"]["n"] == old["input_parameters"]["n"]
+    [line] = await store.audit(0, 10)
+    assert ("ada", "redact", 5) == (line.actor, line.action, orjson.loads(line.details)["records"])
+    again = await redact_history(_service(store, {"detector": "phone"}))
+    assert again.report is not None
+    assert 0 == again.report["changed"]
+    assert again == await last_redaction(_service(store))
+
+
+async def test_only_the_workflows_that_were_named_are_redacted(store: HistoryStore) -> None:
+    """The others stay as they are."""
+    await _fill(store)
+    await redact_history(_service(store), workflow_ids=["w1"])
+    found = {each["workflow_id"] for each in await _all(store) if "hunter2x" in str(each)}
+    assert {"w0"} == found
+
+
+async def test_what_was_redacted_is_found_by_its_text_no_more(store: HistoryStore) -> None:
+    """The index follows."""
+    await _fill(store)
+    query = RecordQuery(filter=RecordFilter(text="hunter2x"), size=10)
+    assert 5 == len((await store.select(query)).documents)
+    await redact_history(_service(store))
+    assert 0 == len((await store.select(query)).documents)
+    assert 1 == len((await store.select(RecordQuery(filter=RecordFilter(text="Beijing"), size=10))).documents)
+
+
+async def test_deleted_records_that_can_be_restored_are_redacted_too(store: HistoryStore) -> None:
+    """They are as deleted as before, and end when they would have ended."""
+    if not isinstance(store, Bin):
+        pytest.skip("this store has no bin")
+    await _fill(store)
+    await store.discard([RecordKey("w1", "e1"), RecordKey("w0", "clean")], 60_000)
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    assert (5, 1) == (run.report["changed"], run.report["binned"])
+    kept = await store.binned()
+    assert {"e1", "clean"} == {each.key.execute_id for each in kept}
+    assert await store.get("w1", "e1") is None
+    await store.restore([kept[0].key, kept[1].key])
+    told = orjson.dumps(await _all(store))
+    assert not any(secret in told for secret in SECRETS[:2])
+
+
+class _Interrupted(MemoryStore):
+    """A store whose disk is full after some changes."""
+
+    left = 3
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Refuse when it is full."""
+        self.left -= 1
+        if self.left < 0:
+            raise StoreFull("The disk is full.")
+        return await super().update(workflow_id, execute_id, change)
+
+
+async def test_one_that_failed_goes_on_where_it_was() -> None:
+    """What it had done is done and in the audit log; the error is in its report."""
+    store = _Interrupted()
+    store.left = 10
+    await _fill(store)
+    store.left = 3
+    run = await redact_history(_service(store))
+    assert ("failed", "The disk is full.") == (run.outcome, run.reason)
+    [line] = await store.audit(0, 10)
+    assert 3 == orjson.loads(line.details)["records"]
+    store.left = 100
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    assert ("done", 2) == (run.outcome, run.report["changed"])
+    told = orjson.dumps(await _all(store))
+    assert not any(secret in told for secret in SECRETS[:2])
+
+
+class _Busy(MemoryStore):
+    """A store in which a record changes just before it would be replaced."""
+
+    others = 3
+
+    async def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
+        """Change the record first."""
+        if self.others and execute_id == "e0" and type(change) is not RecordChange:
+            self.others -= 1
+            await super().update(workflow_id, execute_id, RecordChange.of(5_000, metadata={"note": TOKEN}))
+        return await super().update(workflow_id, execute_id, change)
+
+
+async def test_a_record_that_others_change_meanwhile_loses_nothing() -> None:
+    """It is read again, and what they wrote is redacted with it."""
+    store = _Busy()
+    await _fill(store, 1)
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    assert (1, 0) == (run.report["changed"], run.report["missed"])
+    [record, _] = await _all(store)
+    assert record["metadata"]["note"] == "[redacted]"
+
+
+def _blobs(path: Path) -> set[bytes]:
+    """Every larger value in a database, as it stands in its pages."""
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = [row for table in tables for row in connection.execute(f'SELECT * FROM "{table}"')]  # noqa: S608 - its own names
+    return {value for row in rows for value in row if isinstance(value, bytes) and len(value) > 60}
+
+
+def _bytes(paths: Sequence[Path]) -> bytes:
+    return b"".join(path.read_bytes() for path in paths if path.is_file())
+
+
+async def test_no_file_of_an_embedded_store_has_the_earlier_versions(tmp_path: Path) -> None:
+    """Neither database nor log, neither index nor JSON file: not even in what they do not use."""
+    store = store_at(tmp_path)
+    assert isinstance(store, Erasable)
+    await store.open()
+    await _fill(store, 50)
+    await store.select(RecordQuery(filter=RecordFilter(text="hunter2x"), size=10))
+    await flush(store)
+    stored = await asyncio.to_thread(_blobs, tmp_path / "history.db")
+    before = _bytes([*tmp_path.rglob("*")])
+    assert all(secret in before for secret in SECRETS)
+    run = await redact_history(_service(store, {"detector": "phone"}))
+    assert run.report is not None
+    assert run.report["erased"] is True
+    for _ in range(2):  # while it is open, and after it was closed
+        after = _bytes([*tmp_path.rglob("*")])
+        assert not any(secret in after for secret in SECRETS)
+        removed = stored - await asyncio.to_thread(_blobs, tmp_path / "history.db")
+        assert len(removed) >= 50
+        assert not any(blob in after for blob in removed)
+        await store.aclose()

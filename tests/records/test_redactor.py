@@ -1,0 +1,196 @@
+"""What is taken out of values before they are kept, and what stays."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from execution_history.errors import InvalidInput
+from execution_history.records.detectors import DETECTORS
+from execution_history.records.json_path import matches, parse_path
+from execution_history.records.redaction_rules import BUILT_IN, RedactionRule, rules_of
+from execution_history.records.redactor import Redactor
+
+GONE = "[redacted]"
+TOKEN = "pat_" + "Ab1" * 8
+
+
+def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: bool = False) -> Any:
+    redactor = Redactor((*BUILT_IN, *rules_of(rules)), b"key")
+    return orjson.loads(redactor.value(name, orjson.dumps(value), {}, {}, grows=grows))
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ({"api_key": "k", "n": 5, "apiKey": 123456}, {"api_key": GONE, "n": 5, "apiKey": GONE}),
+        ({"a": [{"Authorization": "Bearer x"}]}, {"a": [{"Authorization": GONE}]}),
+        ({"credentials": {"user": "u", "none": None}}, {"credentials": {"user": GONE, "none": None}}),
+        ([["cookie", "a=b"], ["accept", "json"]], [["cookie", GONE], ["accept", "json"]]),
+        ({"密码": "x"}, {"密码": GONE}),
+        ('{"password": "x", "n": 1}', f'{{"password":"{GONE}","n":1}}'),
+        ({"p": '{"q": "{\\"secret\\": \\"x\\"}"}'}, {"p": f'{{"q":"{{\\"secret\\":\\"{GONE}\\"}}"}}'}),
+        ('so far: {"password": "x', f'so far: {{"password": "{GONE}'),
+        (r"\"token\": \"abc\" x", rf"\"token\": \"{GONE}\" x"),
+        ("GET /x?access_token=abc&page=2", f"GET /x?access_token={GONE}&page=2"),
+        ("the password: hunter2.", f"the password: {GONE}"),
+        ("密码：hunter2", f"密码：{GONE}"),
+        ("Authorization: Bearer abc", f"Authorization: {GONE}"),
+        (f"use {TOKEN} please", f"use {GONE} please"),
+        ({TOKEN: 1}, {GONE: 1}),
+        ("https://me:s3cret@host/x", f"https://me:{GONE}@host/x"),
+        ("Bearer " + "a1B2" * 6, f"Bearer {GONE}"),
+        ("sk-proj-" + "a1B2" * 6, GONE),
+        ("AKIA" + "ABCD1234" * 2, GONE),
+        ("LTAI5t" + "a1B2" * 5, GONE),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", GONE),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow" + "a1B2" * 8 + "\n-----END RSA PRIVATE KEY-----\n.", f"{GONE}\n."),
+        ({"password": "hunter2", "said": "it is hunter2"}, {"password": GONE, "said": f"it is {GONE}"}),
+    ],
+)  # fmt: skip
+def test_secrets_are_taken_out_of_any_value(value: Any, left: Any) -> None:
+    """By name and by shape, at any depth, in JSON within text and in text that is not whole JSON; twice is as once."""
+    assert left == _redacted(value)
+    assert left == _redacted(left)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"max_tokens": 5, "token": 12, "tokens": "many", "keyword": "x", "key": "k", "password": None, "secret": ""},
+        {"is_secret": True, "password": False, "page": "the token: a unit of text", "monkey": "m"},
+        "token=7 and page_token=9",
+        "0199c8f2-1c5e-7cc1-b6a4-2a7d7d0a9f10",
+        {"id": 7404830425073352713, "at": 1_700_000_000_123, "phone": "13812345678", "mail": "me@host.test"},
+        "https://host/a@b?q=1",
+        "disk-usage sk-learn-and-other-words-in-a-row",
+        '{"a":  1.50}',
+    ],
+)
+def test_everything_else_stays(value: Any) -> None:
+    """Counts of tokens, words, ids and times; personal data unless a rule chooses them; text as it was written."""
+    assert value == _redacted(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "left"),
+    [
+        ({"p": 13812345678, "q": "+86 138 1234 5678"}, {"p": GONE, "q": GONE}),
+        ("电话13812345678，谢谢", f"电话{GONE}，谢谢"),
+        ("call +1 415-555-2671 now", f"call {GONE} now"),
+        ("a@b.test and x.y@host.test.", f"{GONE} and {GONE}."),
+        ("11010519491231002X", GONE),
+        ("110105194912310021", "110105194912310021"),
+        ("card 4111 1111 1111 1111", f"card {GONE}"),
+        ("card 4111 1111 1111 1112", "card 4111 1111 1111 1112"),
+        ({"id": "7404830425073352713", "at": 1.7e12}, {"id": "7404830425073352713", "at": 1.7e12}),
+    ],
+)  # fmt: skip
+def test_personal_data_are_taken_out_where_a_rule_chooses_them(value: Any, left: Any) -> None:
+    """Numbers have to fit: those of cards by issuer and check digit, those of identities by date and check digit."""
+    assert left == _redacted(value, {"detector": "personal"})
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "left"),
+    [
+        ({"key": "user_*"}, {"userName": "x", "n": {"USER-id": 7}}, {"userName": GONE, "n": {"USER-id": GONE}}),
+        ({"key": "user", "action": "remove"}, {"user": {"a": 1}, "b": 2}, {"b": 2}),
+        ({"path": "output.items[*].name"}, {"items": [{"name": "x", "n": 1}]}, {"items": [{"name": GONE, "n": 1}]}),
+        ({"path": "$..name"}, {"a": [{"name": "x"}]}, {"a": [{"name": GONE}]}),
+        ({"path": "output.q.name"}, {"q": '{"name": "x"}'}, {"q": f'{{"name":"{GONE}"}}'}),
+        ({"pattern": "ORD-[0-9]+"}, "see ORD-123 and ORD-4", f"see {GONE} and {GONE}"),
+        ({"pattern": "id=([0-9]+)", "action": "remove"}, "id=55!", "id=!"),
+        ({"key": "a_token", "action": "keep"}, {"a_token": "x", "token": "y"}, {"a_token": "x", "token": GONE}),
+        ({"detector": "coze_token", "action": "keep"}, TOKEN, TOKEN),
+        ({"detector": "secrets", "action": "keep"}, {"password": TOKEN}, {"password": TOKEN}),
+        ({"path": "output.safe", "action": "keep"}, {"safe": TOKEN, "q": TOKEN}, {"safe": TOKEN, "q": GONE}),
+    ],
+)  # fmt: skip
+def test_rules_find_by_key_path_pattern_and_detector(rule: dict[str, Any], value: Any, left: Any) -> None:
+    """What they find is masked or removed, and kept where they say so."""
+    assert left == _redacted(value, rule)
+
+
+def test_equal_values_have_equal_hashes_that_nobody_else_can_compute() -> None:
+    """A hash tells whether two runs had the same value; it depends on the key."""
+    rule = {"key": "user", "action": "hash"}
+    one, two = _redacted({"user": "x"}, rule), _redacted([{"user": "x"}, {"user": "y"}], rule)
+    assert (one, True) == (two[0], two[0] != two[1])
+    assert one["user"].startswith("[redacted:")
+    other = Redactor(rules_of([rule]), b"another").value("output", orjson.dumps({"user": "x"}), {}, {})
+    assert one != orjson.loads(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("my key is sk-abc", "my key is "),
+        ("a pat_", "a "),
+        ("Bearer ab", ""),
+        ("https://me:s3c", "https"),
+        ("an ordinary end", "an ordinary end"),
+        ('{"password": "hun', f'{{"password": "{GONE}'),
+    ],
+)
+def test_a_text_that_still_grows_ends_before_what_may_be_a_secret(text: str, left: str) -> None:
+    """Half a secret is one; the other half may come with the next message."""
+    assert left == _redacted(text, grows=True)
+
+
+@pytest.mark.parametrize("size", [70_000, 200_000])
+def test_huge_values_are_looked_at_whole(size: int) -> None:
+    """Wherever a secret stands, also where one window ends."""
+    for place in (64 * 1024 - 20, size - 40):
+        text = "." * place + TOKEN + "." * (size - place)
+        assert TOKEN not in _redacted(text)
+
+
+def test_what_is_clean_is_found_so_without_being_read() -> None:
+    """No detector finds anything in what the quick look lets pass: all of them, on what each of them finds."""
+    redactor = Redactor((*BUILT_IN, *rules_of([{"detector": "personal"}])))
+    found = {
+        "coze_token": TOKEN, "openai_key": "sk-" + "a1B2" * 5, "aws_key": "AKIA" + "ABCD1234" * 2,
+        "aliyun_key": "LTAI" + "a1B2c3D" * 2, "tencent_key": "AKID" + "a1B2" * 8, "volcengine_key": "AKLT" + "a1B2" * 5,
+        "google_key": "AIza" + "a1B2-" * 7, "github_token": "ghp_" + "a1B2" * 6, "gitlab_token": "glpat-" + "a1B2" * 5,
+        "slack_token": "xoxb-" + "1234567-" * 2, "stripe_key": "sk_live_" + "a1B2" * 4,
+        "huggingface_token": "hf_" + "a1B2c" * 6, "package_token": "npm_" + "a1B2c" * 6,
+        "jwt": "eyJ" + "a1B2c" * 3 + ".eyJzdWIi.s", "http_login": "Basic " + "a1B2c3" * 3, "url_login": "x://u:p@h",
+        "private_key": "-----BEGIN PRIVATE KEY-----\n" + "a1B2" * 6, "phone": "13812345678",
+        "chinese_id": "11010519491231002X", "email": "a@b.test", "card": "4111111111111111",
+    }  # fmt: skip
+    assert DETECTORS.keys() == found.keys()
+    for name, text in found.items():
+        assert DETECTORS[name].spans(text), name
+        assert not redactor.is_clean(orjson.dumps({"x": text})), name
+    assert redactor.is_clean(b'{"city":"Beijing"}')
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({}, "exactly one of"),
+        ({"key": "a", "path": "b"}, "exactly one of"),
+        ({"kez": "a"}, "has no 'kez'"),
+        ({"detector": "x"}, "There is no detector 'x'"),
+        ({"pattern": "("}, "no regular expression"),
+        ({"pattern": "a*"}, "matches nothing at all"),
+        ({"path": "a..b..[x]"}, "is not a path"),
+        ({"key": "a", "action": "burn"}, "mask, remove, hash, keep"),
+        ({"pattern": "a", "action": "keep"}, "takes something out"),
+        ({"key": ""}, "1 to 500 characters"),
+    ],
+)
+def test_an_impossible_rule_is_refused_in_a_sentence(rule: dict[str, Any], said: str) -> None:
+    """It names what is wrong with it."""
+    with pytest.raises(InvalidInput, match=said.replace("(", r"\(")):
+        RedactionRule.of(rule)
+
+
+def test_a_path_leads_to_keys_and_indexes() -> None:
+    """Stars stand for one step, two dots for any number of them."""
+    place = ("output", "items", 0, "a b")
+    for text in ('output.items[0]["a b"]', "$.output.items[*]['a b']", "$..['a b']", "output..[0].*", "output.*.*.*"):
+        assert matches(parse_path(text), place), text
+    for text in ("output.items", "items[0]['a b']", "output.items[1].*", "output..b"):
+        assert not matches(parse_path(text), place), text
