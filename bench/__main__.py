@@ -37,6 +37,7 @@ from bench.machine import description, slow_sync, today
 from bench.postgres import POSTGRES, postgres
 from bench.read import READ, TRANSFER, read, transfer
 from bench.render import comparison, markdown, terminal
+from bench.retention import RETENTION, retention
 from bench.search import PAGES, QUESTIONS, pages, search
 from bench.setup import ROOT, Code, Setup
 from bench.start import START, start
@@ -55,6 +56,7 @@ PARTS: Final[dict[str, _Part]] = {
     "transfer": (TRANSFER, transfer),
     "backup": (BACKUP, backup),
     "start": (START, start),
+    "retention": (RETENTION, retention),
     "postgres": (POSTGRES, postgres),
 }
 _HERE: Final = "here"

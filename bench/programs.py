@@ -21,6 +21,7 @@ import orjson
 from bench.fixture import Fixture
 from bench.machine import memory_mb, sync_ms
 from bench.records import Run, runs
+from bench.retention import program as retention
 
 if TYPE_CHECKING:
     from execution_history import ExecutionHistoryService
@@ -258,7 +259,7 @@ async def clear(folder: str, *, workflow_id: str, seconds: float) -> dict[str, f
         for _ in range(500):
             await put()
         began = time.perf_counter()
-        clearing = asyncio.create_task(service.clear_workflow_history(workflow_id))
+        clearing = asyncio.ensure_future(service.store.clear(workflow_id))
         while not clearing.done():
             longest = max(longest, await put())
         assert await clearing
@@ -266,14 +267,14 @@ async def clear(folder: str, *, workflow_id: str, seconds: float) -> dict[str, f
         while time.perf_counter() < began + seconds:
             longest = max(longest, await put())
             await asyncio.sleep(0.002)
-        await service.clear_workflow_history("beside")
+        await service.store.clear("beside")
     return {"spent": spent * 1000, "hold": longest * 1000}
 
 
 PROGRAMS: Final[dict[str, Callable[..., Any]]] = {
     each.__name__: each
     for each in (write, end_together, sync, bare_write, preload, rebuild, deletes, read, write_to, sizes, clear)
-}
+} | {"retention": retention}
 
 
 def main(programs: Mapping[str, Callable[..., Any]] = PROGRAMS) -> None:

@@ -52,6 +52,10 @@ EVERY: dict[str, tuple[object, object]] = {
     "currency": ("usd", "USD"),
     "budget": (250.5, Decimal("250.5")),
     "backup": ({"to": "kept", "keep": 2}, BackupSettings(to="kept", keep=2)),
+    "retention": ([{"older_than": "30d"}], [{"older_than": "30d"}]),
+    "max_bytes": ("20GB", 20_000_000_000),
+    "keep_tags": (["keep", "legal"], ["keep", "legal"]),
+    "bin_hours": (72, 72),
     "prices": ([{"input": 0.008, "output": "0.02"}], [{"input": 0.008, "output": "0.02"}]),
 }
 

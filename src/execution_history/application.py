@@ -23,6 +23,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job
 from execution_history.jobs.schedule import Schedule
 from execution_history.maintenance.check_job import check_jobs
+from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
@@ -55,12 +56,14 @@ class Application:
     reconciler: Reconciler
     names: UpstreamNames
     live: LiveFeed
+    retention: Retention
     sandbox: "Sandbox | None"
     mirror: "MirrorFollower | None" = None
     traces: "TraceFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
     backups: "PlannedBackups | None" = None
+    schedule: Schedule | None = None
 
     def open_ones(self) -> "list[Application]":
         """Return this application, and the demo beside it where it is open."""
@@ -154,8 +157,11 @@ async def open_application(
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
         traces = await _begin_traces(service, settings, stack) if serving and not demo else None
+        retention = retention_of(service, settings)
+        stack.push_async_callback(retention.aclose)
+        schedule = None
         if serving and not demo:
-            _begin_schedule(service, _jobs(service, settings), stack)
+            schedule = _begin_schedule(service, (retention.job, *_jobs(service, settings)), stack)
         beside = Demo(settings) if serving and not demo else None
         if beside is not None:
             stack.push_async_callback(beside.aclose)
@@ -164,7 +170,7 @@ async def open_application(
         names, live = UpstreamNames(service, upstream), service.live
         if serving and running is not None and not demo:
             _learn_names(names, stack)
-        parts = (service, recorder, upstream, runner, reconciler, names, live, running, mirror)
+        parts = (service, recorder, upstream, runner, reconciler, names, live, retention, running, mirror)
         yield Application(
             settings,
             *parts,
@@ -172,6 +178,7 @@ async def open_application(
             demo=beside,
             is_demo=demo,
             backups=_planned_backups(settings.backup if serving and not demo else None),
+            schedule=schedule,
         )
 
 

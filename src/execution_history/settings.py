@@ -29,8 +29,10 @@ from execution_history.account_settings import (
 )
 from execution_history.backup_settings import BackupSettings
 from execution_history.errors import N_, InvalidInput, Message, SettingsError, message_of, quoted
+from execution_history.records.byte_sizes import bytes_of
 from execution_history.records.content_rules import ContentRules
 from execution_history.records.pricing import DEFAULT_CURRENCY, Price, Prices, budget_of, currency_of
+from execution_history.records.protection import KEEP_TAGS
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.recording_rules import recording_rules_of
 from execution_history.records.redaction import shown_store
@@ -42,6 +44,11 @@ __all__ = ["DEFAULT_ACCOUNT", "AccountSettings", "Settings", "find_account", "lo
 PREFIX: Final = "EXECUTION_HISTORY_"
 CONFIG_VARIABLE: Final = "EXECUTION_HISTORY_CONFIG"
 DEFAULT_CONFIG: Final = "execution-history.toml"
+
+LEAST_BUDGET: Final = 16_000_000
+"""Less would not hold the indexes of an empty history and a few runs."""
+
+BIN_HOURS: Final = 24
 
 _WHOLE: Final = N_("must be a whole number")
 _PROBLEMS: Final = {
@@ -148,6 +155,14 @@ class Settings(BaseSettings):
     """How much is recorded of which workflows: ``everything``, a ``summary``, a ``sample`` or ``nothing``."""
     backup: BackupSettings | None = None
     """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
+    retention: list[dict[str, Any]] = []
+    """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters; see README."""
+    max_bytes: int | None = Field(default=None, ge=LEAST_BUDGET)
+    """How many bytes the history may take, such as ``20GB``: contents of the oldest runs go first, then the runs."""
+    keep_tags: list[str] = list(KEEP_TAGS)
+    """The tags that keep a run from being removed by retention."""
+    bin_hours: float = Field(default=BIN_HOURS, ge=0)
+    """How long deleted runs can be restored; 0 removes them at once."""
     allowed_origins: list[str] = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     otel_endpoint: str | None = None
@@ -174,6 +189,14 @@ class Settings(BaseSettings):
         if value is not None and not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", value):
             raise InvalidInput("must be an address such as http://127.0.0.1:4318")
         return value
+
+    @field_validator("max_bytes", mode="before")
+    @classmethod
+    def _is_a_size(cls, value: object) -> object:
+        try:
+            return bytes_of(value) if isinstance(value, str) else value
+        except InvalidInput:
+            raise InvalidInput("must be a number of bytes such as 500MB or 20GB") from None
 
     @field_validator("currency")
     @classmethod

@@ -13,7 +13,9 @@ def test_one_record_is_deleted(call: Call, history: History) -> None:
     history.keep("run-1")
     history.keep("run-2")
     said = call("delete", "run-1", "--store", "history")
-    assert (0, "", "Deleted run 'run-1' of workflow 'w'.\n") == (said.code, said.out, said.err)
+    done, restoring = said.err.splitlines()
+    assert (0, "", "Deleted run 'run-1' of workflow 'w'.") == (said.code, said.out, done)
+    assert restoring.endswith("bin restore run-1 --store history")
     assert ["run-2"] == [record["execute_id"] for record in history.read("w")]
 
 
@@ -137,3 +139,14 @@ def test_a_dry_run_changes_nothing(call: Call, history: History) -> None:
     assert [] == history.read("w")
     assert 0 == call("delete", "--undo", deletion, *store).code
     assert before == history.read("w")
+
+
+def test_what_is_removed_forever_is_not_in_the_bin(call: Call, history: History) -> None:
+    """One run, or a whole workflow; what filters match goes into the bin in any case."""
+    for number in range(3):
+        history.keep(f"run-{number}", execute_status="success")
+    said = call("delete", "run-0", "--forever", "--store", "history")
+    assert "Deleted run 'run-0' of workflow 'w'.\n" == said.err
+    assert 2 == call("delete", "--status", "success", "--forever", "--store", "history").code
+    assert "restore" not in call("clear", "w", "--yes", "--forever", "--store", "history").err
+    assert 0 == call("bin", "--json", "--store", "history").json()["total"]

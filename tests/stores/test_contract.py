@@ -12,7 +12,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.records.contents import prune_contents
 from execution_history.records.replacement import Replacement
-from execution_history.stores.capabilities import Watched, flush
+from execution_history.stores.capabilities import Bin, Watched, flush
 from execution_history.stores.protocol import Batch, HistoryStore, MergeReport, ScanToken
 from tests.sample_records import change, changed, document, ids, page_of
 
@@ -265,6 +265,34 @@ async def test_workflows_are_listed_with_exact_counts(store: HistoryStore) -> No
     assert ("w", 1, 3) == (newest.workflow_id, newest.total, newest.last_create_time)
     assert {"running": 1, "success": 0, "failed": 1, "interrupted": 0, "other": 0} == older.counts
     assert (2, 9) == (older.last_create_time, older.updated_at)
+
+
+async def test_the_size_of_a_workflow_is_that_of_its_documents(store: HistoryStore) -> None:
+    """Whatever is created, changed, merged, deleted and restored; a history that begins again begins at nothing."""
+
+    async def sizes() -> tuple[dict[str, int], dict[str, int]]:
+        known = {each.workflow_id: each.size for each in await store.workflows()}
+        read = dict.fromkeys(known, 0)
+        for body in (await store.scan(None, 100)).documents:
+            read[orjson.loads(body)["workflow_id"]] += len(body)
+        return known, read
+
+    for number in range(4):
+        await store.create(document(f"e{number}", f"w{number % 2}", parameters={"text": "x" * 100 * number}))
+    await store.update("w1", "e1", change(20, "success", output="y" * 999))
+    await store.update("w1", "e1", change(30, metadata={"tags": ["a"]}))
+    await store.merge([changed(document("e0", "w0"), 99), document("m", "v", parameters={"n": 1})])
+    known, read = await sizes()
+    assert known == read
+    await store.delete("w1", "e3")
+    if isinstance(store, Bin):
+        await store.discard([RecordKey("w0", "e0"), RecordKey("w1", "e1")], 60_000)
+        await store.restore([RecordKey("w1", "e1")])
+    await store.clear("v")
+    await store.create(document("again", "v"))
+    known, read = await sizes()
+    assert {"v", "w0", "w1"} == set(known)
+    assert known == read
 
 
 async def test_open_records_are_found_oldest_first(store: HistoryStore) -> None:

@@ -88,6 +88,7 @@ async def test_metrics_tell_of_the_store(web: Served) -> None:
     assert (1, 1, 0) == tuple(total(found, each) for each in (metrics.WORKFLOWS, metrics.STORE_UP, metrics.INDEX_LAG))
     assert await service.revision() == total(found, metrics.REVISION)
     assert 1 <= total(found, metrics.RECORDERS)
+    assert 0 < total(found, metrics.DISK, part="database")
     assert 4 <= total(found, metrics.COMMIT_SECONDS, "_count")
     assert 0 == total(found, metrics.QUEUE)
 

@@ -38,6 +38,9 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("get", "/coze/doctor"), ("get", "/coze/backups"),
         ("get", "/coze/prices"), ("put", "/coze/prices"), ("delete", "/coze/prices"), ("put", "/coze/prices/budget"),
         ("post", "/coze/history/reprice"), ("get", "/coze/redaction"), ("post", "/coze/redaction"),
+        ("get", "/coze/retention"), ("get", "/coze/retention/preview"), ("post", "/coze/retention/run"),
+        ("put", "/coze/retention/rules"), ("delete", "/coze/retention/rules"),
+        ("get", "/coze/bin"), ("post", "/coze/bin/restore"), ("post", "/coze/bin/empty"),
         ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
         ("get", "/coze/workflows"), ("get", history), ("delete", history),
@@ -86,6 +89,9 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
         "BackupFailureShape", "BackupShape", "BackupsAnswer", "LastBackupShape", "PlannedBackupsShape",
+        "BinAnswer", "BinChoice", "BinEntry", "DiskAnswer", "EmptiedAnswer", "JobRunAnswer", "PartAnswer",
+        "RestoredAnswer", "RetentionAnswer", "RetentionPreview", "RetentionReport", "RetentionRun", "RuleRequest",
+        "WorkflowPartAnswer",
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
         "RecordingRuleAnswer", "RedactionAnswer", "RedactionExampleAnswer", "RedactionReportAnswer",
         "RedactionRuleAnswer", "RedactionRulesAnswer", "RedactionRunAnswer",

@@ -48,6 +48,9 @@ COMMANDS: Final = {
     "delete": "delete.delete",
     "changes": "changes.changes",
     "clear": "delete.clear",
+    "bin": "bin.bin_",
+    "retention": "retention.retention",
+    "prune": "retention.prune",
 }
 """The module and function of each command, in the order of the help."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from execution_history.history.bulk_change import BulkChange
 
 
+ForeverOption = Annotated[bool, typer.Option("--forever", help=N_("Remove for good at once, instead of into the bin."))]
+
+
 @command("workflow")
 async def delete(
     session: Session,
@@ -26,11 +29,16 @@ async def delete(
         str | None,
         typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion of the last 24 hours removed.")),
     ] = None,
+    forever: ForeverOption = False,
     *,
     filters: Filters,
 ) -> ExitCode:
     """Delete one record, or all that match; or restore what such a deletion removed."""
     found = filters_of_call(execute_id, workflow, filters, or_else=undo)
+    if forever and execute_id is None:
+        raise CommandFailed(
+            "--forever belongs to the deletion of one run; what filters match can be removed by bin empty."
+        )
     async with open_history(session) as history:
         bulk = history.service.bulk
         if undo is not None and dry_run:
@@ -42,7 +50,10 @@ async def delete(
         if found is not None:
             return await followed(session, bulk, await bulk.delete(found, "cli"))
         workflow_id, execute_id = await history.key_of_run(execute_id or "", workflow)
-        is_deleted = not dry_run and await history.service.delete_execution_record(workflow_id, execute_id)
+        is_deleted = not dry_run and await history.service.delete_execution_record(
+            workflow_id, execute_id, forever=forever
+        )
+        keeps = not forever and (await history.service.bin.page(limit=1)).keep_ms > 0
     if session.as_json:
         deleted, beside = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
         session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **beside})
@@ -51,6 +62,10 @@ async def delete(
         if dry_run:
             sentence = N_("Nothing is changed; it would delete run '%(execute_id)s' of workflow '%(workflow_id)s'.")
         session.notice(sentence, execute_id=execute_id, workflow_id=workflow_id)
+        if is_deleted and keeps:
+            session.notice(
+                "To restore it: %(command)s", command=session.command("bin", "restore", execute_id), style="dim"
+            )
     return ExitCode.SUCCESS
 
 
@@ -66,6 +81,7 @@ async def clear(
         ),
     ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help=N_("Delete without asking."))] = False,
+    forever: ForeverOption = False,
     dry_run: DryRunOption = False,
 ) -> ExitCode:
     """Delete a workflow's whole history, after confirmation."""
@@ -83,7 +99,8 @@ async def clear(
             session.notice("Nothing was deleted.")
             return ExitCode.STOPPED
         if not dry_run:
-            await history.service.clear_workflow_history(workflow_id)
+            await history.service.clear_workflow_history(workflow_id, forever=forever)
+        keeps = not forever and (await history.service.bin.page(limit=1)).keep_ms > 0
     if session.as_json:
         beside = {"deleted": 0, "matches": count, "dry_run": True} if dry_run else {"deleted": count}
         session.output.document({"workflow_id": workflow_id, **beside})
@@ -105,6 +122,9 @@ async def clear(
                 workflow_id=workflow_id,
             )
         )
+        if keeps:
+            command = session.command("bin", "restore", "--workflow", workflow_id)
+            session.notice("To restore it: %(command)s", command=command, style="dim")
     return ExitCode.SUCCESS
 
 

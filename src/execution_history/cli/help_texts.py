@@ -77,6 +77,27 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         ),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
+    "bin": (
+        N_("List the deleted runs that can be restored, restore some, or remove them for good."),
+        N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
+    ),
+    "retention": (
+        N_("Show the rules that remove old runs, the size of the history and the last run; set or remove a rule."),
+        N_(
+            "A rule removes the runs that match its filters and that none of its limits keeps. Runs that are running "
+            "or waiting for an answer, pinned, rated, or tagged (keep, or what the setting keep_tags says) are never "
+            "removed. `serve` applies the rules every hour, `prune` at once. Rules in the settings win, and can only "
+            "be changed there."
+        ),
+        N_(
+            "The setting max_bytes limits the size of the history: beyond it the oldest runs lose their contents "
+            "first, while their lines stay; if that is not enough, the oldest runs are removed."
+        ),
+    ),
+    "prune": (
+        N_("Apply the retention rules and the size limit now; --dry-run shows what they would do."),
+        N_("Runs that a rule removes go to the bin; what the size limit removes is gone for good."),
+    ),
     "overview": (
         N_("Show what failed lately, in groups, and how each workflow did: failing ones first; and what is open now."),
         N_("A failure is new, back after a pause, more than usual, or still there, by the period just before."),
@@ -272,6 +293,15 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "tag checked --status failed --since 7d",
         f'tag {_ID} --note "The plugin was down."',
     ),
+    "bin": ("bin", f"bin restore {_ID}", "bin restore --workflow 7000000000000000002", "bin empty --all"),
+    "retention": (
+        "retention",
+        'retention set "old successes" --status success --older-than 30d',
+        "retention set --workflow 7000000000000000002 --keep-runs 1000",
+        "retention set thin --older-than 7d --contents",
+        'retention remove "old successes"',
+    ),
+    "prune": ("prune --dry-run", "prune", 'prune --rule "old successes"'),
     "export": (
         "export -o runs.jsonl",
         "export 7000000000000000002 -o runs.json",

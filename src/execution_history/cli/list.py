@@ -42,7 +42,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.answers import damaged_of
 from execution_history.history.names import ListedWorkflow
-from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line
+from execution_history.presentation.formatting import brief_clock, clock, grouped, one_line, size
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.run_columns import columns_of
 from execution_history.presentation.translator import Translator
@@ -235,8 +235,8 @@ def _show_workflows(session: Session, workflows: list[ListedWorkflow]) -> None:
     if width is not None and (excess := natural_width(lines) - width) > 0:
         brief = partial(brief_clock, now=now_ms())
         rows = [
-            heads([Cell(mark.text[0], mark.style, right=True) for mark in marks]),
-            *(cells(each, time=brief) for each in workflows),
+            heads([Cell(mark.text[0], mark.style, right=True) for mark in marks], with_size=False),
+            *(cells(each, time=brief, with_size=False) for each in workflows),
         ]
         excess = natural_width(aligned(rows)) - width
         if excess > 0:
@@ -253,17 +253,20 @@ def _mark(_: Translator, name: str) -> Cell:
     return Cell(f"{shape} {word}", colour, right=True)
 
 
-def _workflow_heads(_: Translator, marks: list[Cell], *, with_ids: bool) -> list[Cell]:
+def _workflow_heads(_: Translator, marks: list[Cell], *, with_ids: bool, with_size: bool = True) -> list[Cell]:
     own_id = [Cell(_("Id").upper(), "dim")] if with_ids else []
     first = [Cell(_("Workflow").upper(), "dim"), *own_id, Cell(_("Runs").upper(), "dim", right=True)]
-    return [*first, *marks, Cell(_("Last run").upper(), "dim")]
+    size_head = [Cell(_("Size").upper(), "dim", right=True)] if with_size else []
+    return [*first, *marks, *size_head, Cell(_("Last run").upper(), "dim")]
 
 
 def _workflow_cells(
-    workflow: ListedWorkflow, names: list[str], time: Callable[[int], str], *, with_ids: bool
+    workflow: ListedWorkflow, names: list[str], time: Callable[[int], str], *, with_ids: bool, with_size: bool = True
 ) -> list[Cell]:
     counts = [Cell(grouped(workflow.counts.get(name) or None), right=True) for name in names]
     called = one_line(workflow.name or workflow.workflow_id, LONGEST_ID)
     first = Cell(f"★ {called}" if workflow.starred else called, "dim" if workflow.hidden else "")
     own_id = [Cell(one_line(workflow.workflow_id, LONGEST_ID), "dim")] if with_ids else []
-    return [first, *own_id, Cell(grouped(workflow.total), right=True), *counts, Cell(time(workflow.last_create_time))]
+    figures = [Cell(grouped(workflow.total), right=True), *counts]
+    figures += [Cell(size(workflow.size), right=True)] if with_size else []
+    return [first, *own_id, *figures, Cell(time(workflow.last_create_time))]

@@ -91,7 +91,7 @@ class BulkChanges:
         return found.total, found.total_is_exact and found.reach.is_complete
 
     async def delete(self, what: RecordFilter | Iterable[RecordKey], by: Door = "python") -> BulkChange:
-        """Begin to delete the runs that match, or that are named; they can be restored for a day.
+        """Begin to delete the runs that match, or that are named; they can be restored as long as the bin keeps them.
 
         Raises:
             InvalidQuery: the filter has a text, and the store has no text search.
@@ -99,8 +99,8 @@ class BulkChanges:
         """
         what = await self._settled(what)
         change, plan = await self._new("delete", what, by)
-        if isinstance(self._store, Bin):
-            change = replace(change, ends=change.began + KEPT_MS)
+        if isinstance(self._store, Bin) and self._store.bin_ms:
+            change = replace(change, ends=change.began + self._store.bin_ms)
         return await self._begin(Progress(change), plan, what)
 
     async def annotate(
@@ -129,7 +129,7 @@ class BulkChanges:
         if deletion is not None and deletion.action == "delete" and deletion.is_running:
             raise InvalidInput("This deletion is still going on: stop it first.")
         if deletion is None or not deletion.can_be_undone(self._clock()) or not isinstance(store, Bin):
-            raise InvalidInput("This deletion cannot be undone any more: it is kept for 24 hours.")
+            raise InvalidInput("This deletion cannot be undone any more: what it deleted has left the bin.")
         return deletion, store
 
     async def undo(self, change_id: str, by: Door = "python") -> BulkChange:
@@ -290,11 +290,11 @@ class BulkChanges:
         store, change_id = self._store, progress.change.id
 
         async def discard(keys: list[RecordKey], number: int) -> Tally:
-            if not isinstance(store, Bin):
+            if not isinstance(store, Bin) or not store.bin_ms:
                 gone = await store.delete_many(keys, len(keys))
             else:
                 await self._book.put_keys(change_id, number, keys)
-                gone = await store.discard(keys, KEPT_MS)
+                gone = await store.discard(keys, store.bin_ms)
                 if len(gone) < len(keys):  # what others deleted before is theirs to restore
                     await self._book.put_keys(change_id, number, gone)
             return Tally(len(gone), len(keys) - len(gone))

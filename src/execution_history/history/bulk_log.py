@@ -169,7 +169,7 @@ class BulkLog:
             change_id = plan.name.key
             kept = await self._store.entry(_CHANGES, change_id)
             progress = None if kept is None else _progress_of(kept)
-            if progress is not None and now <= progress.change.updated + KEPT_MS:
+            if progress is not None and now <= max(progress.change.updated + KEPT_MS, progress.change.ends or 0):
                 continue
             while batches := await self._batches(change_id, f"{change_id}/"):
                 await asyncio.gather(*(self._store.drop_entry(*entry.name) for entry in batches))

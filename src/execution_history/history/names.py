@@ -134,6 +134,7 @@ def listed(summary: WorkflowSummary, names: Mapping[str, WorkflowName]) -> Liste
         summary.counts,
         summary.last_create_time,
         summary.updated_at,
+        summary.size,
         name.name,
         name.description,
         name.starred,

@@ -16,7 +16,7 @@ from execution_history.query.sort_order import VALUES, known_first
 from execution_history.records.time_units import DAY_MS
 
 Window = Literal["24h", "7d", "30d"]
-WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "last_run"]
+WorkflowSort = Literal["name", "runs", "failed", "success_rate", "p95", "tokens", "cost", "size", "last_run"]
 
 
 SORTS: Final[tuple[WorkflowSort, ...]] = get_args(WorkflowSort)
@@ -86,6 +86,8 @@ class OverviewQuery:
 class WorkflowInWindow:
     """A workflow with its figures in the window; ``last_run`` (milliseconds) is the newest of all time.
 
+    ``size`` is the bytes of JSON of all its records.
+
     ``figures`` is ``None`` where there are more than a thousand workflows and this one has not been counted.
     """
 
@@ -95,6 +97,7 @@ class WorkflowInWindow:
     hidden: bool
     figures: Figures | None
     last_run: int
+    size: int = 0
 
 
 def renamed(workflow: WorkflowInWindow, noted: WorkflowName | None) -> WorkflowInWindow:
@@ -193,5 +196,7 @@ def _value(workflow: WorkflowInWindow, sort: WorkflowSort) -> Any:  # noqa: ANN4
         return (workflow.name or workflow.workflow_id).casefold()
     if sort == "last_run":
         return workflow.last_run
+    if sort == "size":
+        return workflow.size or None
     figures = workflow.figures
     return VALUES[sort](figures) if figures is not None and figures.runs else None

@@ -122,7 +122,7 @@ class HistoryReplication(HistoryReading):
             StoreError: the store could not be read.
         """
         store = await self._opened()
-        return len(await store.binned()) if isinstance(store, Bin) else 0
+        return (await store.bin_size())[0] if isinstance(store, Bin) else 0
 
     async def place_of(self, follower: str) -> int | None:
         """Return the revision up to which a *follower* has followed; ``None`` where it has no place.

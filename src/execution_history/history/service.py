@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
 from execution_history.history.analysis import HistoryAnalysis
+from execution_history.history.bin import RunBin
 from execution_history.history.keyword_query import HistoryPage, pairs_of_ids
 from execution_history.history.names import noting_names
 from execution_history.history.reader import MAX_PAGE_SIZE
@@ -155,6 +156,11 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         return self.live.follow(since, workflow_ids)
 
+    @property
+    def bin(self) -> RunBin:
+        """Return the deleted runs, which can be restored for a while."""
+        return RunBin(self.store)
+
     async def flush(self) -> None:
         """Return when everything that follows the calls answered so far is on the disk too."""
         await flush(await self._opened())
@@ -266,8 +272,8 @@ class ExecutionHistoryService(HistoryAnalysis):
             await self.learn_from([made])
         return None if made is None else cast("ExecutionRecord", made.plain())
 
-    async def delete_execution_record(self, workflow_id: str, execute_id: str) -> bool:
-        """Remove one record; whether there was one.
+    async def delete_execution_record(self, workflow_id: str, execute_id: str, *, forever: bool = False) -> bool:
+        """Remove one record; whether there was one. It can be restored for a while, unless it is removed *forever*.
 
         Raises:
             InvalidIdentifier: an id is not text.
@@ -275,10 +281,14 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return False
-        return await (await self._opened()).delete(workflow_id, execute_id)
+        return bool(await self.bin.delete([RecordKey(workflow_id, execute_id)], forever=forever))
 
-    async def delete_execution_records(self, keys: Iterable[tuple[str, str]]) -> list[RecordKey]:
+    async def delete_execution_records(
+        self, keys: Iterable[tuple[str, str]], *, forever: bool = False
+    ) -> list[RecordKey]:
         """Remove the records with these workflow and execute ids; return which of them there were.
+
+        They can be restored for a while, unless they are removed *forever*.
 
         Raises:
             InvalidIdentifier: an id is not text.
@@ -286,10 +296,12 @@ class ExecutionHistoryService(HistoryAnalysis):
             StoreError: the removal could not be written.
         """
         named = [key for key in pairs_of_ids(keys) if may_exist(**key._asdict())]
-        return await (await self._opened()).delete_many(named, len(named))
+        return await self.bin.delete(named, forever=forever)
 
-    async def clear_workflow_history(self, workflow_id: str) -> bool:
+    async def clear_workflow_history(self, workflow_id: str, *, forever: bool = False) -> bool:
         """Remove all records of a workflow; whether there were any.
+
+        They can be restored for a while, and are removed one after the other; with *forever* they go all at once.
 
         Raises:
             InvalidIdentifier: an id is not text.
@@ -297,7 +309,7 @@ class ExecutionHistoryService(HistoryAnalysis):
         """
         if not may_exist(workflow_id=workflow_id):
             return False
-        return await (await self._opened()).clear(workflow_id)
+        return await self.bin.clear(workflow_id, forever=forever)
 
     async def annotate(self, workflow_id: str, execute_id: str, annotation: "Annotation") -> ExecutionRecord:
         """Note *annotation* about one run and return its record; what is so already is not written again.

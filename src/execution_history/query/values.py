@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
 
-from execution_history.errors import InvalidQuery, quoted
+from execution_history.errors import InvalidInput, InvalidQuery, quoted
 from execution_history.query.hints import hint
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
 from execution_history.records.cost import MILLIONTHS
@@ -84,6 +84,27 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
         InvalidQuery: it cannot be read as a time.
     """
     return _time(name, value.strip(), Setting(now, zone))
+
+
+def read_age(value: object) -> int:
+    """Return the milliseconds of an age such as ``30d``, ``12h`` or ``6w``.
+
+    Raises:
+        InvalidInput: it is no age.
+    """
+    found = _AGO.fullmatch(value.strip().lower()) if isinstance(value, str) else None
+    if found is None:
+        raise InvalidInput("An age is written as 12h, 30d or 6w, not %(value)s.", value=quoted(value))
+    return min(round(float(found[1]) * _UNITS_MS[found[2]]), _LARGEST)
+
+
+def age_text(milliseconds: int) -> str:
+    """Return an age as :func:`read_age` reads it, in the largest unit that it has a whole number of."""
+    units = sorted((each for each in _UNITS_MS.items() if each[0] not in ("ms", "w")), key=lambda each: -each[1])
+    for name, length in units:
+        if milliseconds % length == 0 and milliseconds:
+            return f"{milliseconds // length}{name}"
+    return f"{milliseconds / _UNITS_MS['s']:g}s"
 
 
 def _check_flag(name: str, value: object) -> None:

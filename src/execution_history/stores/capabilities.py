@@ -1,6 +1,6 @@
 """Capabilities that only some stores have, and what stands in for them in the others."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
@@ -8,6 +8,7 @@ from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.verification import Check, PatrolStep
 
@@ -16,6 +17,9 @@ NO_TEXT_SEARCH: Final = Message(
     "EXECUTION_HISTORY_SEARCH) to true, or leave the text out."
 )
 """What a query with a text is told where texts are not searched."""
+
+BIN_MS: Final = DAY_MS
+"""How long deleted records are kept to be restored, unless the settings say another time (milliseconds)."""
 
 OnReach = Callable[[IndexReach], None]
 """Called with how far an index has come, from any thread."""
@@ -110,12 +114,25 @@ class Binned:
     ends: int
 
 
+Versions = Mapping[RecordKey, int | None]
+"""Records, each with the ``update_time`` (ms) that it must have; ``None`` stands for any."""
+
+
 @runtime_checkable
 class Bin(Protocol):
-    """A store that can keep deleted records for a while."""
+    """A store that can keep deleted records for a while.
 
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
-        """Remove records, but keep them for *keep_ms* milliseconds to be restored; return those removed."""
+    Attributes:
+        bin_ms: how long the deletions of people are kept (milliseconds), as the settings say; 0: not at all.
+    """
+
+    bin_ms: int
+
+    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+        """Remove records, but keep them for *keep_ms* milliseconds to be restored; return those removed.
+
+        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them.
+        """
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """Restore discarded records as they were; return those restored.
@@ -123,11 +140,73 @@ class Bin(Protocol):
         Records that were not discarded or have expired, and those whose id is taken now, are left out.
         """
 
-    async def binned(self, after: RecordKey = ..., limit: int | None = None) -> list[Binned]:
-        """Return the records that can be restored, in the order of the ids, after the record *after*."""
+    async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
+        """Return the records that can be restored, after *after* in this order: the last deleted first, then by ids."""
+
+    async def bin_size(self) -> tuple[int, int]:
+        """Return how many records can be restored, and how many bytes of JSON they have together."""
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """Remove discarded records permanently."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUse:
+    """What a store takes of a disk, in bytes.
+
+    Attributes:
+        database: the tables.
+        log: what the database writes before them.
+        index: the index of searches and filters; 0 where it is a part of the database.
+        files: the JSON files.
+        other: whatever else is in the folder.
+        free: what is free within all of this, and is used before more is taken; an estimate where that is not known.
+        documents: the bytes of JSON of all records.
+    """
+
+    database: int = 0
+    log: int = 0
+    index: int = 0
+    files: int = 0
+    other: int = 0
+    free: int = 0
+    documents: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it, as the file system counts."""
+        return self.database + self.log + self.index + self.files + self.other
+
+    @property
+    def used(self) -> int:
+        """What is not free."""
+        return max(0, self.total - self.free)
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A store that takes space on a disk."""
+
+    async def disk_use(self) -> DiskUse:
+        """Return what the store takes now.
+
+        Raises:
+            StoreError: that cannot be read.
+        """
+
+    async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
+        """Return the bytes of JSON of those of the records *keys* that exist, without reading them."""
+
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+        """Give what is free within the store back to the file system, as far as it can, in steps that hold nobody up.
+
+        Args:
+            workflow_ids: whose JSON files may have gaps.
+            is_thorough: whether files are made anew for smaller gaps too.
+
+        Raises:
+            StoreError: it could not be done.
+        """
 
 
 @runtime_checkable
@@ -176,6 +255,25 @@ class Priced(Protocol):
     @property
     def prices(self) -> PriceBook:
         """The prices that hold for the runs that end in this process."""
+
+
+def versions_of(keys: Iterable[RecordKey] | Versions) -> Versions:
+    """Return *keys* with the versions that they must have: any, unless they name some."""
+    return keys if isinstance(keys, Mapping) else dict.fromkeys(keys)
+
+
+async def remove(store: HistoryStore, versions: Versions, keep_ms: int) -> list[RecordKey]:
+    """Remove records that still have the given versions, into the bin for *keep_ms* milliseconds where there is one.
+
+    Returns:
+        Those that were removed.
+
+    Raises:
+        StoreError: they could not be removed.
+    """
+    if keep_ms > 0 and isinstance(store, Bin):
+        return await store.discard(versions, keep_ms)
+    return await store.delete_many(versions, len(versions))
 
 
 async def reach_of(store: HistoryStore, *, has_texts: bool = True) -> IndexReach:

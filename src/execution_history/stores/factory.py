@@ -13,7 +13,8 @@ from execution_history.records.pricing import Prices
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.stores.capabilities import Priced
+from execution_history.records.time_units import HOUR_MS
+from execution_history.stores.capabilities import Bin, Priced
 from execution_history.stores.folder_place import followed_in
 from execution_history.stores.protocol import HistoryStore
 
@@ -197,6 +198,8 @@ def store_of(settings: "Settings") -> HistoryStore:
         record_limit_bytes=settings.record_limit_bytes,
         limits=settings.reading_limits,
     )
+    if isinstance(store, Bin):
+        store.bin_ms = round(settings.bin_hours * HOUR_MS)
     if isinstance(store, Priced):
         store.prices.fixed = Prices(settings.token_prices)
         store.prices.currency, store.prices.budget = settings.currency, settings.budget

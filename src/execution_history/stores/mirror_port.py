@@ -4,7 +4,7 @@ A store calls its mirror after each commit and before it answers; the rest of th
 Where none are kept, :class:`Mirror` itself is used.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,6 +173,18 @@ class Mirror:
         Raises:
             StoreError: some could not be brought up to date.
         """
+
+    async def give_back(self, workflow_ids: Collection[str], least_share: float) -> None:
+        """Make files anew that have large gaps, in the background; return when that is done.
+
+        Args:
+            workflow_ids: whose files.
+            least_share: which share of a file the gaps between its records must be.
+
+        Raises:
+            StoreError: it could not be done.
+        """
+        del workflow_ids, least_share
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that is behind or could not be imported."""

@@ -62,10 +62,10 @@ class FoundRecords:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowSummary:
-    """A workflow that has history: its number of records in each status, and when the newest began.
+    """A workflow that has history: its number of records in each status, when the newest began, and their size.
 
     ``counts`` has the four statuses, and ``other`` for adopted records whose status is none of them.
-    Times are milliseconds; ``last_create_time`` is the newest record's.
+    Times are milliseconds; ``last_create_time`` is the newest record's. ``size`` is the bytes of JSON of all records.
     """
 
     workflow_id: str
@@ -73,6 +73,7 @@ class WorkflowSummary:
     counts: dict[str, int]
     last_create_time: int
     updated_at: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +247,9 @@ class HistoryStore(Administration, Protocol):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """Remove at most *limit* of the records that *what* lists or matches, and return which were removed.
 
-        Those of one workflow are removed together. Of the records that match a filter the oldest are removed first, and
-        none that was changed since it was found; call again until the answer is empty to remove all.
+        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them. Those of one
+        workflow are removed together. Of the records that match a filter the oldest are removed first, and none that
+        was changed since it was found; call again until the answer is empty to remove all.
 
         Raises:
             InvalidQuery: the filter has a text, and the store has no text search.

@@ -192,7 +192,7 @@ class _Copier:
         self._cleared |= {each.workflow_id or "": None for each in deleted if each.execute_id is None}
         if gone := [_key_of(each) for each in deleted if each.execute_id is not None]:
             # Before the others: a record that was deleted and created again is in both.
-            self._deleted += len(await to_its_end(self._target.delete_execution_records(gone)))
+            self._deleted += len(await to_its_end(self._target.delete_execution_records(gone, forever=True)))
         put = [each for each in changes if each.kind in ("created", "updated")]
         documents = await in_thread(_documents, [each.document for each in put if each.document is not None])
         await self._bring(documents)

@@ -59,7 +59,11 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
         app.add_middleware(DemoSwitch, application.demo, partial(create_app, is_beside=True))
     limits = settings.reading_limits
     parts = (application.service, application.runner, application.reconciler)
-    app.include_router(history_router(*parts, limits=limits, names=application.names, backups=application.backups))
+    app.include_router(
+        history_router(
+            *parts, limits=limits, names=application.names, backups=application.backups, retention=application.retention
+        )
+    )
     app.include_router(health_router(application))
     app.include_router(doctor_router(application.service, settings))
     add_docs(app)

@@ -258,7 +258,7 @@ class JSONFile(JSONFileReader):
                 continue
             at = end + len(CLOSING)
             replaced.append(edits.Replacement(edits.Span(low + start, low + at), render(change.body or b"")))
-        if replaced and not self._replace(*sorted(replaced)):
+        if replaced and not self._replace(*_paid_by_older(sorted(replaced), window, low)):
             return list(changes)
         return [change for change in others if not self._apply_one(change)]
 
@@ -331,3 +331,24 @@ class JSONFile(JSONFileReader):
             return self._replace(edits.Replacement(edits.Span(at, at), text + SEPARATOR))
         at = self.rfind(CLOSING, self.header.newest_at, self.size) + len(CLOSING)
         return self._replace(edits.Replacement(edits.Span(at, at), SEPARATOR + text))
+
+
+def _paid_by_older(changed: list[edits.Replacement], window: bytes, low: int) -> list[edits.Replacement]:
+    """Return *changed* with the first of them, where it takes more than it had, joined to those that pay for it.
+
+    These stand behind it, and what they have become shorter is its room: to the left of it there may be none for a long
+    way. Where that is not enough, *changed* is returned as it is.
+
+    Args:
+        changed: in the order of the file.
+        window: what stands in the file from offset *low* on.
+        low: where the window begins.
+    """
+    joined, *others = changed
+    while len(joined.text) > joined.span.end - joined.span.start:
+        if not others:
+            return changed
+        second = others.pop(0)
+        between = window[joined.span.end - low : second.span.start - low]
+        joined = edits.Replacement(edits.Span(joined.span.start, second.span.end), joined.text + between + second.text)
+    return [joined, *others]

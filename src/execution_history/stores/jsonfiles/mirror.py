@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from execution_history.stores.jsonfiles.disk_sync import Unsynced
 from execution_history.stores.jsonfiles.file_format import Header, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
+from execution_history.stores.jsonfiles.gaps import has_large_gaps
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import JSONFile
 from execution_history.stores.jsonfiles.open_files import OpenFiles
@@ -134,6 +136,14 @@ class JSONFileMirror(Mirror):
                 count=len(problems),
                 problems=problems[0],
             )
+
+    async def give_back(self, workflow_ids: Collection[str], least_share: float) -> None:
+        """See :meth:`Mirror.give_back`."""
+        for workflow_id in workflow_ids:
+            # One after the other: each takes as much space again until it is there.
+            if await asyncio.to_thread(has_large_gaps, self._path(workflow_id), least_share):
+                self._writer.post(partial(self._builder.build, workflow_id, set()))
+                await self.flush()
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that could not be brought up to date."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Literal
+from typing import Literal
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, FeedExpired, Message
@@ -13,7 +13,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import STATUSES, Document, RecordChange
 from execution_history.records.size_limit import LARGEST_RECORD
-from execution_history.stores.capabilities import Binned, reach_of
+from execution_history.stores.capabilities import BIN_MS, Binned, DiskUse, Versions, reach_of, versions_of
 from execution_history.stores.memory import select
 from execution_history.stores.memory.administration import MemoryAdministration
 from execution_history.stores.protocol import (
@@ -27,8 +27,6 @@ from execution_history.stores.protocol import (
 )
 from execution_history.stores.scan_token import place_of, scan_token
 from execution_history.stores.status_numbers import STATUS_NAMES
-
-_FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
 def _monotonic_ms() -> int:
@@ -67,7 +65,8 @@ class _Workflow:
         for each in self.records.values():
             counts[each.status] += 1
         newest = max(each.document.create_time for each in self.records.values())
-        return WorkflowSummary(workflow_id, len(self.records), counts, newest, self.updated_at)
+        size = sum(len(each.document.body) for each in self.records.values())
+        return WorkflowSummary(workflow_id, len(self.records), counts, newest, self.updated_at, size)
 
 
 class MemoryStore(MemoryAdministration):
@@ -88,6 +87,7 @@ class MemoryStore(MemoryAdministration):
         super().__init__(clock, uptime)
         self.record_limit_bytes = record_limit_bytes
         self._workflows: dict[str, _Workflow] = {}
+        self.bin_ms = BIN_MS
         self._bin: dict[RecordKey, tuple[Binned, Document]] = {}
         self._sequence = 0
 
@@ -196,14 +196,15 @@ class MemoryStore(MemoryAdministration):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
         with self._opened():
-            keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else dict.fromkeys(what)
-            return [key for key in islice(keys, limit) if self._delete(key)]
+            keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else what
+            return [key for key, version in islice(versions_of(keys).items(), limit) if self._delete(key, version)]
 
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         with self._opened():
-            now = self._clock()
-            found = {key: stored.document for key in keys if (stored := self._find(*key)) is not None}
+            now, versions = self._clock(), versions_of(keys)
+            there = {key: self._find(*key, version) for key, version in versions.items()}
+            found = {key: stored.document for key, stored in there.items() if stored is not None}
             for key, document in found.items():
                 self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms), document)
                 self._delete(key)
@@ -217,10 +218,30 @@ class MemoryStore(MemoryAdministration):
                 self._put(self._bin.pop(key)[1])
             return restored
 
-    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+    async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
         with self._opened():
-            return [self._bin[key][0] for key in sorted(self._bin) if key > after and self._is_binned(key)][:limit]
+            found = sorted((each for each, _ in self._bin.values() if self._is_binned(each.key)), key=_deletion)
+            return [each for each in found if after is None or _deletion(each) > _deletion(after)][:limit]
+
+    async def bin_size(self) -> tuple[int, int]:
+        """See :meth:`Bin.bin_size`."""
+        found = await self.binned()
+        return len(found), sum(each.size for each in found)
+
+    async def disk_use(self) -> DiskUse:
+        """See :meth:`Sized.disk_use`; nothing is on a disk, and documents stand for all that is kept."""
+        with self._opened():
+            size = sum(len(each.document.body) for each in self._records())
+            return DiskUse(database=size + sum(each.size for each, _ in self._bin.values()), documents=size)
+
+    async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
+        """See :meth:`Sized.sizes_of`."""
+        with self._opened():
+            return {key: len(stored.document.body) for key in keys if (stored := self._find(*key)) is not None}
+
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+        """See :meth:`Sized.give_back`; there is nothing to give back."""
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""
@@ -282,9 +303,10 @@ class MemoryStore(MemoryAdministration):
     def _is_binned(self, key: RecordKey) -> bool:
         return key in self._bin and self._bin[key][0].ends > self._clock()
 
-    def _find(self, workflow_id: str, execute_id: str) -> _Stored | None:
+    def _find(self, workflow_id: str, execute_id: str, version: int | None = None) -> _Stored | None:
         workflow = self._workflows.get(workflow_id)
-        return None if workflow is None else workflow.records.get(execute_id)
+        found = None if workflow is None else workflow.records.get(execute_id)
+        return None if found is None or version not in (None, found.document.update_time) else found
 
     def _put(self, document: Document) -> None:
         workflow = self._workflows.setdefault(document.workflow_id, _Workflow())
@@ -297,8 +319,8 @@ class MemoryStore(MemoryAdministration):
         workflow.updated_at = max(workflow.updated_at, document.update_time)
         self._notify()
 
-    def _delete(self, key: RecordKey) -> bool:
-        if self._find(*key) is None:
+    def _delete(self, key: RecordKey, version: int | None = None) -> bool:
+        if self._find(*key, version) is None:
             return False
         del self._workflows[key.workflow_id].records[key.execute_id]
         if not self._workflows[key.workflow_id].records:
@@ -310,6 +332,11 @@ class MemoryStore(MemoryAdministration):
         self._revision += 1
         self._deleted.append((Change(self._revision, "deleted", workflow_id, execute_id), self._clock()))
         self._notify()
+
+
+def _deletion(binned: Binned) -> tuple[int, RecordKey]:
+    """Return the key that sorts the last deleted first."""
+    return (-binned.deleted_at, binned.key)
 
 
 def _recency(summary: WorkflowSummary) -> tuple[int, str]:

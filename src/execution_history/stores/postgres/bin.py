@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Final
 from uuid import UUID
 
 import orjson
@@ -11,7 +10,8 @@ import orjson
 from execution_history.errors import StoreError
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import Binned
+from execution_history.records.values import LAST_TIME
+from execution_history.stores.capabilities import Binned, Versions, versions_of
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.connections import Connection
@@ -19,15 +19,13 @@ from execution_history.stores.postgres.lifecycle import SharedStore
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import stored_key
 
-_FROM_THE_BEGINNING: Final = RecordKey("", "")
-
 
 class PostgresBin(SharedStore):
     """The part of the shared store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
-        named = dict.fromkeys(keys)
+        named = versions_of(keys)
         now = self._clock()
         if not named:
             return []
@@ -52,16 +50,23 @@ class PostgresBin(SharedStore):
         """Drop restored records from the bin, but not those that were discarded again meanwhile."""
         connection.execute(self._statements["drop_restored"], (*_columns(keys), before))
 
-    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+    async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
+        key = RecordKey("", "") if after is None else stored_key(*after.key)
+        at = LAST_TIME if after is None else after.deleted_at
+        values = {"now": self._clock(), "at": at, **key._asdict(), "limit": limit}
 
         def read(connection: Connection) -> list[Binned]:
-            values = (self._clock(), *stored_key(*after), limit)
             rows = connection.execute(self._statements["binned"], values).fetchall()
             texts = restored(connection, self._statements, (part for row in rows for part in row[:2]))
             return [Binned(RecordKey(texts[row[0]], texts[row[1]]), *row[2:]) for row in rows]
 
         return await self._read(read)
+
+    async def bin_size(self) -> tuple[int, int]:
+        """See :meth:`Bin.bin_size`."""
+        [(count, size)] = await self._rows("bin_size", self._clock())
+        return count, size
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""

@@ -76,7 +76,7 @@ def read_stored(
     for workflow_id, execute_id, seq, version, filled, create_time, update_time, size, packing, document, *figures in (
         connection.execute(connections.statements["states"], _columns(keys)) if keys else ()
     ):
-        key, counted = RecordKey(workflow_id, execute_id), Counted(create_time, *figures)
+        key, counted = RecordKey(workflow_id, execute_id), Counted(size, create_time, *figures)
         record = StoredRecord(*key, create_time, update_time, counted.status, size, packing, document)
         found[key] = StoredState(seq, version, filled, update_time, counted, connections.body(connection, record))
     return found

@@ -15,7 +15,7 @@ _TOKENS: Final = len(STATUS_NAMES)
 """The place of the first sum of tokens, after the counts."""
 
 _TABLES: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
-    ("counters", ("workflow_id", "slot"), STATUS_NAMES),
+    ("counters", ("workflow_id", "slot"), (*STATUS_NAMES, "size")),
     ("rollups", ("workflow_id", "hour", "slot"), (*STATUS_NAMES, *TOKENS)),
     ("durations", ("workflow_id", "hour", "bucket", "slot"), ("runs",)),
     ("costs", ("workflow_id", "hour", "currency", "slot"), ("runs", "cost")),
@@ -43,9 +43,10 @@ class Deltas:
 
     def count(self, workflow_id: str, counted: Counted, sign: int) -> None:
         """Count a record once more, or once less where *sign* is -1; *workflow_id* is as it is stored."""
-        create_time, status, duration, *tokens, cost, currency = counted
+        size, create_time, status, duration, *tokens, cost, currency = counted
         hour, slot = hour_of(create_time), self._slot
         self._add("counters", (workflow_id, slot), status, sign)
+        self._add("counters", (workflow_id, slot), len(STATUS_NAMES), sign * size)
         self._add("total_counters", (slot,), status, sign)
         self._add("rollups", (workflow_id, hour, slot), status, sign)
         self._add("total_rollups", (hour, slot), status, sign)

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 from execution_history.clock import now_ms
 from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.stores.capabilities import BIN_MS
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.opened_store import OpenedStore
 from execution_history.stores.postgres.connections import WAIT_SECONDS, Connection, Connections
@@ -77,6 +78,7 @@ class SharedStore(OpenedStore[StoreParts]):
         super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self.prices = PriceBook()
+        self.bin_ms = BIN_MS
         self._place = location
         self._statements = Statements(location.schema)
         self._search = search

@@ -121,12 +121,12 @@ SELECT workflow_id FROM execution_history.counters GROUP BY workflow_id HAVING c
 WITH gone AS (DELETE FROM execution_history.counters WHERE workflow_id = %(workflow_id)s AND slot <> 0 RETURNING *)
 INSERT INTO execution_history.counters AS t
 SELECT workflow_id, 0, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint, sum(interrupted)::bigint,
-    sum(other)::bigint, max(updated_at)
+    sum(other)::bigint, max(updated_at), sum(size)::bigint
 FROM gone GROUP BY workflow_id
 ON CONFLICT (workflow_id, slot) DO UPDATE SET running = t.running + excluded.running,
     success = t.success + excluded.success, failed = t.failed + excluded.failed,
     interrupted = t.interrupted + excluded.interrupted, other = t.other + excluded.other,
-    updated_at = greatest(t.updated_at, excluded.updated_at);
+    updated_at = greatest(t.updated_at, excluded.updated_at), size = t.size + excluded.size;
 
 -- name: scattered_hours
 SELECT workflow_id FROM execution_history.rollups WHERE hour < %s AND slot <> 0 GROUP BY workflow_id HAVING count(*) > %s;
@@ -256,7 +256,12 @@ SELECT name, revision FROM execution_history.cursors;
 
 -- name: binned
 SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
-WHERE ends > %s AND (workflow_id, execute_id) > (%s, %s) ORDER BY workflow_id, execute_id LIMIT %s;
+WHERE ends > %(now)s AND deleted_at <= %(at)s
+    AND (deleted_at < %(at)s OR (workflow_id, execute_id) > (%(workflow_id)s, %(execute_id)s))
+ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT %(limit)s;
+
+-- name: bin_size
+SELECT count(*), coalesce(sum(size), 0)::bigint FROM execution_history.bin WHERE ends > %s;
 
 -- name: binned_documents
 SELECT b.workflow_id, b.execute_id, b.create_time, b.update_time, b.status, b.size, b.packing, b.document
@@ -272,11 +277,20 @@ WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id AND b.delete
 DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id;
 
+-- space.py
+
+-- name: space
+-- The bytes of all tables with their indexes, of all documents, and the number of runs.
+SELECT (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND c.relkind = 'r'),
+    coalesce(sum(size), 0)::bigint, coalesce(sum(running + success + failed + interrupted + other), 0)::bigint
+FROM execution_history.counters;
+
 -- store.py
 
 -- name: clear_executions
 DELETE FROM execution_history.executions WHERE workflow_id = %s RETURNING
-    create_time, status, duration, tokens, input_tokens, output_tokens, cost, currency;
+    size, create_time, status, duration, tokens, input_tokens, output_tokens, cost, currency;
 
 -- name: clear_nodes
 DELETE FROM execution_history.nodes WHERE workflow_id = %s;
@@ -299,7 +313,7 @@ SELECT * FROM (
     SELECT c.*, (SELECT e.create_time FROM execution_history.executions e WHERE e.workflow_id = c.workflow_id
         ORDER BY e.create_time DESC, e.seq DESC LIMIT 1) AS newest
     FROM (SELECT workflow_id, sum(running)::bigint, sum(success)::bigint, sum(failed)::bigint,
-            sum(interrupted)::bigint, sum(other)::bigint, max(updated_at)
+            sum(interrupted)::bigint, sum(other)::bigint, max(updated_at), sum(size)::bigint AS size
         FROM execution_history.counters WHERE starts_with(workflow_id, %(prefix)s) GROUP BY workflow_id
         HAVING sum(running + success + failed + interrupted + other) > 0) c
 ) s

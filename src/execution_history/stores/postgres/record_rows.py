@@ -43,8 +43,9 @@ _LISTS: Final = slice(COLUMNS.index("tags"), _TERMS + 1)
 
 
 class Counted(NamedTuple):
-    """What counters and rollups count of a record: its create time and duration (ms), status, tokens and cost."""
+    """What counters and rollups count of a record: its size in bytes, times (ms), status, tokens and cost."""
 
+    size: int
     create_time: int
     status: int
     duration: int | None
@@ -134,7 +135,7 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         searched = [_stored(texts, each.stored_as, each.read(record, attributes)) for each in SEARCHED]
         figures = [whole(getattr(attributes, name)) for name in ("duration_ms", *TOKENS, "cost")]
         currency = None if attributes.currency is None else texts[attributes.currency]
-        counted = Counted._make([document.create_time, status, *figures, currency])
+        counted = Counted._make([len(document.body), document.create_time, status, *figures, currency])
         is_recent = status == _RUNNING and now - document.create_time < _LATELY_MS
         has_terms = not is_recent and len(document.body) <= _MOST_AT_ONCE
         columns = [
@@ -155,7 +156,7 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
         )  # fmt: skip
         known = {"has_output": False, "pinned": False, "upstream": document.upstream_id}
         searched = [known.get(each.column) for each in SEARCHED]
-        counted = Counted(document.create_time, status, None, None)
+        counted = Counted(len(document.body), document.create_time, status, None, None)
         columns, nodes = [*begin, *searched, None, None, None, [], packed, None], []
     return RecordRow(key, counted, columns, nodes, texts.long)
 

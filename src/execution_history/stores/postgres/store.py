@@ -13,9 +13,9 @@ from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.records.record import Document, RecordChange
+from execution_history.stores.capabilities import versions_of
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.foreign_files import in_groups
-from execution_history.stores.postgres.administration import PostgresAdministration
 from execution_history.stores.postgres.bin import PostgresBin
 from execution_history.stores.postgres.change_log import VERSIONS, Logged, arrivals, log_changes, was_committed
 from execution_history.stores.postgres.connections import Connection, Connections
@@ -27,6 +27,7 @@ from execution_history.stores.postgres.groups import breakdown
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.postgres.select import keys_of, select
+from execution_history.stores.postgres.space import PostgresSpace
 from execution_history.stores.postgres.statistics import statistics
 from execution_history.stores.postgres.stored_texts import LONGEST_PREFIX, escaped, stored_text
 from execution_history.stores.postgres.verification import PostgresVerification
@@ -47,7 +48,7 @@ _ANSWER_SECONDS: Final = 10
 _LARGEST: Final = 2**63 - 1
 
 
-class PostgresStore(PostgresVerification, PostgresBin, PostgresAdministration):
+class PostgresStore(PostgresVerification, PostgresBin, PostgresSpace):
     """A history in one schema of a PostgreSQL database.
 
     Any number of processes may use it at once. A write waits up to 30 seconds for a server that has gone away. Its
@@ -141,7 +142,7 @@ class PostgresStore(PostgresVerification, PostgresBin, PostgresAdministration):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
         if not isinstance(what, RecordFilter):
-            return await self._deleted(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+            return await self._deleted(dict(islice(versions_of(what).items(), limit)))
         found = await self._in_thread(keys_of, self._connections, what, limit, has_text=self._search)
         return await self._deleted(dict(found))
 
@@ -198,8 +199,10 @@ class PostgresStore(PostgresVerification, PostgresBin, PostgresAdministration):
             rows = connection.execute(self._connections.statements["workflow_summaries"], values).fetchall()
             names = restored(connection, self._connections.statements, (row[0] for row in rows))
             return [
-                WorkflowSummary(names[name], sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated)
-                for name, *counts, updated, newest in rows
+                WorkflowSummary(
+                    names[name], sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated, size
+                )
+                for name, *counts, updated, size, newest in rows
                 if names[name].startswith(prefix)
             ][:limit]
 

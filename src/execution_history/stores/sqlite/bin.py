@@ -3,42 +3,46 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Final
 
 import orjson
 
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import Binned
+from execution_history.records.values import LAST_TIME
+from execution_history.stores.capabilities import Binned, Versions, versions_of
 from execution_history.stores.compression import StoredRecord, Unreadable
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-
-_FROM_THE_BEGINNING: Final = RecordKey("", "")
 
 
 class SQLiteBin(EmbeddedStore):
     """The part of the embedded store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
+        now, versions = self._clock(), versions_of(keys)
 
         def discard(t: WriteTransaction, key: RecordKey) -> bool:
-            now = t.clock()
-            t.run("put_in_bin", now, now + keep_ms, *key)
-            return t.delete(*key)
+            t.run("put_in_bin", now, now + keep_ms, *key, versions[key])
+            return bool(t.delete_many(key.workflow_id, {key.execute_id: versions[key]}))
 
-        return await self._each(keys, discard)
+        return await self._each(versions, discard)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
         return await self._each(keys, _restore)
 
-    async def binned(self, after: RecordKey = _FROM_THE_BEGINNING, limit: int | None = None) -> list[Binned]:
+    async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
-        rows = await self._rows("binned", self._clock(), *after, -1 if limit is None else limit)
+        place = (LAST_TIME, "", "") if after is None else (after.deleted_at, *after.key)
+        rows = await self._rows("binned", self._clock(), *place, -1 if limit is None else limit)
         return [Binned(RecordKey(*row[:2]), *row[2:]) for row in rows]
+
+    async def bin_size(self) -> tuple[int, int]:
+        """See :meth:`Bin.bin_size`."""
+        [(count, size)] = await self._rows("bin_size", self._clock())
+        return count, size
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""

@@ -52,6 +52,22 @@ class Checkpointer:
         self._due.set()
         self._thread.join()
 
+    def empty_log(self) -> None:
+        """Copy the whole log and give its space back, unless somebody reads or writes: then the next call does.
+
+        Most is copied before writers have to wait. May be called from any thread.
+        """
+        with contextlib.closing(self._connect()) as connection:
+            _copy(connection)
+            with self._turn:
+                if not self._lock.try_acquire():
+                    return
+                try:
+                    with contextlib.suppress(apsw.BusyError, apsw.LockedError):
+                        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                finally:
+                    self._lock.release()
+
     def _after_commit(self, connection: apsw.Connection, name: str, pages: int) -> int:
         del connection, name
         if pages >= _PAGES:

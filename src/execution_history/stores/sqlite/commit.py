@@ -180,24 +180,37 @@ class Commits:
                 now.append(operation)
         return now
 
+    def give_back(self) -> bool:
+        """Purge and free pages in one step of some milliseconds, until hardly any is free, with the locks held.
+
+        Returns:
+            Whether there is more to do.
+        """
+        return self._purge(_LEAST_STEP)
+
     def _tidy_locked(self) -> bool:
+        more = self._purge(_MOST_STEP)
+        self._mirror.catch_up()
+        is_untidy = more or self._mirror.is_behind
+        if not is_untidy:
+            self._reserve.make()
+        return is_untidy
+
+    def _purge(self, most_free: int) -> bool:
+        """Do one step of purging, or free pages where more than *most_free* are; return whether there is more to do."""
         self._presence.check()
         connection, began = self._connection, time.monotonic()
         connection.execute("BEGIN IMMEDIATE")
         more = purge_cleared(self._transaction, self._step) | prune(self._transaction, self._step)
         connection.execute("COMMIT")
-        if not more and int(connection.pragma("freelist_count")) > _MOST_STEP:
+        if not more and int(connection.pragma("freelist_count")) > most_free:
             connection.execute(f"PRAGMA incremental_vacuum({self._step})").fetchall()
             more = True
         # Rows that are scattered over a large database, or a slow disk, take so much longer.
         is_quick = time.monotonic() - began < _STEP_SECONDS
         self._step = min(2 * self._step, _MOST_STEP) if is_quick else max(self._step // 2, _LEAST_STEP)
         self._transaction.forget()
-        self._mirror.catch_up()
-        is_untidy = more or self._mirror.is_behind
-        if not is_untidy:
-            self._reserve.make()
-        return is_untidy
+        return more
 
     def _run_locked(self, group: list[Operation]) -> PendingFiles:
         if group[0].is_alone:

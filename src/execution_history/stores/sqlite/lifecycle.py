@@ -15,6 +15,7 @@ from execution_history.errors import StoreClosed, StoreError
 from execution_history.records.pricing import PriceBook
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
+from execution_history.stores.capabilities import BIN_MS
 from execution_history.stores.compression import CURRENT, Packer, shipped_dictionary
 from execution_history.stores.jsonfiles import JSONFileMirror
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
@@ -138,6 +139,7 @@ class EmbeddedStore(OpenedStore[StoreParts]):
         super().__init__()
         self.record_limit_bytes = max(LEAST_LIMIT, record_limit_bytes)
         self.prices = PriceBook()
+        self.bin_ms = BIN_MS
         self._folder = folder.absolute()  # the program may change its own folder later
         self._json_files = json_files
         self._search = search

@@ -2,8 +2,8 @@
 -- {record} stands for the columns of a StoredRecord before its document; w are workflows, e are executions.
 
 -- name: workflow_by_id
--- The counters and the revision of a workflow.
-SELECT id, running, success, failed, interrupted, other, revision, updated_at
+-- The counters, the revision and the size of a workflow.
+SELECT id, running, success, failed, interrupted, other, revision, updated_at, size
 FROM workflows WHERE workflow_id = ?;
 
 -- name: add_workflow
@@ -14,7 +14,7 @@ VALUES (?, 0, 0, 0, 0, 0, 0, 0);
 -- name: save_workflow
 -- Writes a workflow's counters at the end of a transaction.
 UPDATE workflows
-SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?
+SET running = ?, success = ?, failed = ?, interrupted = ?, other = ?, revision = ?, updated_at = ?, size = ?
 WHERE id = ?;
 
 -- name: drop_workflow
@@ -233,7 +233,7 @@ FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: workflow_summaries
 -- Workflows whose ids are in a range, the one with the newest record first, after a place in that order.
-SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest
+SELECT workflow_id, running, success, failed, interrupted, other, updated_at, newest, size
 FROM (SELECT w.*, (SELECT max(n.create_time) FROM executions n WHERE n.workflow = w.id) AS newest
     FROM workflows w WHERE w.workflow_id >= ?1 AND w.workflow_id < ?2)
 WHERE newest IS NOT NULL AND (?3 IS NULL OR newest < ?3 OR newest = ?3 AND workflow_id > ?4)
@@ -307,10 +307,10 @@ SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
 
 -- name: put_in_bin
--- Copies a record that is about to be deleted into the bin.
+-- Copies a record that is about to be deleted into the bin, if it has an update time.
 INSERT OR REPLACE INTO bin
-SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?, ?
-FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? AND e.execute_id = ?;
+SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2
+FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ?3 AND e.execute_id = ?4 AND (?5 IS NULL OR e.update_time = ?5);
 
 -- name: binned_document
 -- A discarded record that has not expired.
@@ -318,9 +318,24 @@ SELECT workflow_id, execute_id, create_time, update_time, status, size, packing,
 FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
 
 -- name: binned
--- The discarded records that have not expired, after one of them.
+-- The discarded records that have not expired, the last one first, after one of them.
 SELECT workflow_id, execute_id, size, deleted_at, ends
-FROM bin WHERE ends > ? AND (workflow_id, execute_id) > (?, ?) ORDER BY workflow_id, execute_id LIMIT ?;
+FROM bin WHERE ends > ?1 AND deleted_at <= ?2 AND (deleted_at < ?2 OR (workflow_id, execute_id) > (?3, ?4))
+ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
+
+-- name: bin_size
+-- The number of the discarded records that have not expired, and their bytes.
+SELECT count(*), coalesce(sum(size), 0) FROM bin WHERE ends > ?;
+
+-- name: sizes_by_key
+-- The sizes of the records of a JSON list of pairs of ids.
+SELECT w.workflow_id, e.execute_id, e.size
+FROM json_each(?) k JOIN workflows w ON w.workflow_id = k.value ->> 0
+JOIN executions e ON e.workflow = w.id AND e.execute_id = k.value ->> 1;
+
+-- name: size_of_all
+-- The bytes of all records.
+SELECT coalesce(sum(size), 0) FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: drop_from_bin
 -- Removes a discarded record permanently, or after it was restored.

@@ -28,7 +28,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.partial import outline_of
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import EntryName
-from execution_history.stores.capabilities import OnReach, ignored
+from execution_history.stores.capabilities import OnReach, ignored, versions_of
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.protocol import (
     LARGEST_ANSWER,
@@ -47,6 +47,7 @@ from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
 from execution_history.stores.sqlite.queries import past_prefix, query, rows
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.space import SQLiteSpace
 from execution_history.stores.sqlite.verification import SQLiteVerification
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
@@ -59,7 +60,7 @@ _ATTEMPTS: Final = 100
 _PAUSE_SECONDS: Final = 0.1
 
 
-class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
+class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin, SQLiteSpace):
     """A store in one folder: ``history.db``, and ``{workflow_id}.json`` for every workflow.
 
     Several processes may open the same folder. A write waits up to 30 seconds for other processes. Its arguments are
@@ -102,7 +103,7 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
     async def delete_many(self, what: Collection[RecordKey] | RecordFilter, limit: int) -> list[RecordKey]:
         """See :meth:`HistoryStore.delete_many`."""
         if not isinstance(what, RecordFilter):
-            return await self._delete_versions(dict.fromkeys(islice(dict.fromkeys(what), limit)))
+            return await self._delete_versions(dict(islice(versions_of(what).items(), limit)))
         deleted: list[RecordKey] = []
         after: str | None = None
         while len(deleted) < limit:
@@ -223,8 +224,8 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin):
         place = (None, None) if after is None else (after.last_create_time, after.workflow_id)
         values = (prefix, past_prefix(prefix), *place, -1 if limit is None else limit)
         return [
-            WorkflowSummary(name, sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated_at)
-            for name, *counts, updated_at, newest in await self._rows("workflow_summaries", *values)
+            WorkflowSummary(name, sum(counts), dict(zip(STATUS_NAMES, counts, strict=True)), newest, updated_at, size)
+            for name, *counts, updated_at, newest, size in await self._rows("workflow_summaries", *values)
         ]
 
     async def revision(self) -> int:

@@ -97,6 +97,10 @@ class Writer(Commits):
         self._queue.put(Operation(lambda _: work(), caller, is_alone=True))
         return caller.future
 
+    def empty_log(self) -> None:
+        """Copy the write-ahead log into the database and empty it, as far as nobody needs it; may take a while."""
+        self._checkpointer.empty_log()
+
     def stop(self) -> None:
         """Finish the submitted operations; return when the threads have ended."""
         self._queue.end()

@@ -36,6 +36,7 @@ class WorkflowRow:
     counts: list[int]
     revision: int
     updated_at: int
+    size: int = 0
     update: FileUpdate | None = None
 
     def state(self) -> FileState:
@@ -62,6 +63,11 @@ class _Stored:
     body: bytes | None = None
     parts: dict[str, Any] | None = None
     packed: StoredRecord | None = None
+
+    @property
+    def size(self) -> int:
+        """The bytes of its document."""
+        return len(self.body or b"") if self.packed is None else self.packed.size
 
 
 class WriteTransaction:
@@ -115,7 +121,7 @@ class WriteTransaction:
             if update.cleared:
                 continue
             if update.after.total:
-                saved.append((*row.counts, row.revision, row.updated_at, row.id))
+                saved.append((*row.counts, row.revision, row.updated_at, row.size, row.id))
             else:
                 self.run("drop_workflow", row.id)
                 self._workflows.pop(row.workflow_id, None)
@@ -201,6 +207,7 @@ class WriteTransaction:
             self._documents.pop((row.id, execute_id), None)
             update = self._touch(row, row.updated_at)
             row.counts[stored.status] -= 1
+            row.size -= stored.size
             self.run("add_deletion", row.revision, workflow_id, execute_id, stored.create_time, self.clock())
             update.changes.append(FileChange(execute_id, stored.create_time, None))
             deleted.append(RecordKey(workflow_id, execute_id))
@@ -212,7 +219,7 @@ class WriteTransaction:
         if row is None or not any(row.counts):
             return False
         update = self._touch(row, row.updated_at)
-        self.run("save_workflow", *row.counts, row.revision, row.updated_at, row.id)
+        self.run("save_workflow", *row.counts, row.revision, row.updated_at, row.size, row.id)
         self.run("clear_workflow", row.id)
         self.run("add_deletion", row.revision, workflow_id, None, None, self.clock())
         update.cleared = True
@@ -259,7 +266,7 @@ class WriteTransaction:
             found = self.run("workflow_by_id", workflow_id).fetchone()
             if found is None:
                 return None
-            row = WorkflowRow(found[0], workflow_id, list(found[1:6]), found[6], found[7])
+            row = WorkflowRow(found[0], workflow_id, list(found[1:6]), *found[6:])
             self._workflows[workflow_id] = row
         return row
 
@@ -299,6 +306,7 @@ class WriteTransaction:
             self.run("save_execution", document.create_time, *content, document.upstream_id, stored.seq)
         update = self._touch(row, document.update_time)
         row.counts[stored.status] -= 1
+        row.size -= stored.size
         if stored.create_time != document.create_time:
             update.changes.append(FileChange(document.execute_id, stored.create_time, None))
         self._keep(row, stored.seq, document, update, new=False)
@@ -312,6 +320,7 @@ class WriteTransaction:
     def _keep(self, row: WorkflowRow, seq: int, document: Document, update: FileUpdate, *, new: bool) -> None:
         status, body = _status_of(document), document.body
         row.counts[status] += 1
+        row.size += len(body)
         update.changes.append(FileChange(document.execute_id, document.create_time, body, new))
         key = (row.id, document.execute_id)
         # A record that has ended is hardly ever changed again.

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from execution_history import metrics
 from execution_history.application import Application
@@ -14,6 +14,7 @@ from execution_history.errors import StoreError
 from execution_history.jobs.job import last_runs
 from execution_history.metrics import Metric, Sample
 from execution_history.stores import place_named
+from execution_history.stores.capabilities import Sized
 from execution_history.web.readiness import disk_of, local_findings
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ _TOTALS_SECONDS: Final = 10.0
 
 _FOLLOWERS: Final = frozenset({"mirror", "otel", "sync"})
 _PARTS: Final = ("database", "log", "index", "files", "other")
-
-
-@runtime_checkable
-class _Sized(Protocol):
-    """A store that knows what it takes of a disk, in the parts of :data:`_PARTS`."""
-
-    async def disk_use(self) -> Any:  # noqa: ANN401 - a value with these parts
-        """Return that, in bytes."""
 
 
 class Gauges:
@@ -115,7 +108,7 @@ class Gauges:
 
     async def _sizes(self) -> dict[str, int]:
         store = self._application.service.store
-        if not isinstance(store, _Sized):
+        if not isinstance(store, Sized):
             return {}
         use = await store.disk_use()
         return {part: getattr(use, part) for part in _PARTS}

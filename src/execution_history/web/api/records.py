@@ -46,6 +46,7 @@ _NOTHING: Final = {"note": "", "rating": 0, "pinned": False}
 Other = Annotated[
     str, Query(alias="with", description="The older run: its execute_id, or last_success for the one before this.")
 ]
+Forever = Annotated[bool, Query(description="true: remove at once and for good.")]
 TraceLimit = Annotated[
     int, Query(alias="limit", ge=1, le=MOST_RUNS, description="How many runs of the tree are read at most.")
 ]
@@ -166,17 +167,19 @@ def add_deleting(router: APIRouter, service: ExecutionHistoryService) -> None:
 
     @router.delete(RECORD, **described("Delete one record", DoneAnswer, DELETING))
     async def delete_execution(
-        workflow_id: WorkflowId, execute_id: ExecuteId, _account_id: AccountId = "default"
+        workflow_id: WorkflowId, execute_id: ExecuteId, *, forever: Forever = False, _account_id: AccountId = "default"
     ) -> Response:
-        """Remove the record of one execution."""
-        if await service.delete_execution_record(workflow_id, execute_id):
+        """Remove the record of one execution; it can be restored for a while."""
+        if await service.delete_execution_record(workflow_id, execute_id, forever=forever):
             return answer({"success": True})
         raise no_such(workflow_id, execute_id)
 
     @router.delete(_PAGE, **described("Delete a workflow's history", DoneAnswer, DELETING))
-    async def clear_history(workflow_id: WorkflowId, _account_id: AccountId = "default") -> Response:
-        """Remove all records of a workflow."""
-        if await service.clear_workflow_history(workflow_id):
+    async def clear_history(
+        workflow_id: WorkflowId, *, forever: Forever = False, _account_id: AccountId = "default"
+    ) -> Response:
+        """Remove all records of a workflow; they can be restored for a while."""
+        if await service.clear_workflow_history(workflow_id, forever=forever):
             return answer({"success": True})
         raise ExecutionNotFound("Workflow %(workflow)s has no history.", workflow=quoted(workflow_id))
 

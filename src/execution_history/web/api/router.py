@@ -14,6 +14,7 @@ from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.status import PlannedBackups
+from execution_history.maintenance.retention import Retention
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.web.api.backups import add_backups
 from execution_history.web.api.bulk import add_bulk, add_changes
@@ -22,6 +23,7 @@ from execution_history.web.api.overview import add_overview
 from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
 from execution_history.web.api.redaction import add_redaction
+from execution_history.web.api.retention import add_bin, add_retention
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
 from execution_history.web.api.search import add_counting, add_finding, add_grouping
@@ -43,6 +45,7 @@ def history_router(
     limits: ReadingLimits | None = None,
     names: UpstreamNames | None = None,
     backups: PlannedBackups | None = None,
+    retention: Retention | None = None,
 ) -> APIRouter:
     """Return the routes of the API: ``app.include_router(history_router(service))``.
 
@@ -57,6 +60,7 @@ def history_router(
         limits: the limits of an import.
         names: asks upstreams for the names of workflows; without it that route answers with an error.
         backups: the backups that this process makes by itself.
+        retention: the rules of retention, where the settings have some; without it those of the history hold.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
     if live is not None:
@@ -85,6 +89,8 @@ def history_router(
     add_changes(router, service)
     add_views(router, service)
     add_backups(router, service, backups)
+    add_retention(router, retention or Retention(service))
+    add_bin(router, service)
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)

@@ -16,6 +16,7 @@ from execution_history.request_id import current_request_id
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
+from execution_history.web.pages.bin_page import BinPages
 from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
 from execution_history.web.pages.demo_page import DemoPages
@@ -28,6 +29,7 @@ from execution_history.web.pages.node_page import NodePages
 from execution_history.web.pages.overview import OverviewPages
 from execution_history.web.pages.price_page import PricePages
 from execution_history.web.pages.redaction_page import RedactionPages
+from execution_history.web.pages.retention_page import RetentionPages
 from execution_history.web.pages.run_actions import RunActions
 from execution_history.web.pages.run_list import ListPages
 from execution_history.web.pages.run_page import RunPages
@@ -73,6 +75,8 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     FigurePages(service, renderer).add_to(router)
     PricePages(service, renderer).add_to(router)
     RedactionPages(service, renderer).add_to(router)
+    RetentionPages(service, application.retention, application.schedule, renderer).add_to(router)
+    BinPages(service, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import change_sentence as change_words
-from execution_history.presentation import formatting, phrases, run_columns
+from execution_history.presentation import formatting, phrases, retention_text, run_columns
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.reprice_sentence import recalculation_sentence
@@ -153,6 +153,7 @@ class Renderer:
             "change_sentence": partial(change_words.change_sentence, translate),
             "annotation_words": partial(change_words.annotation_words, translate),
             "recalculation_sentence": partial(recalculation_sentence, translate),
+            "retention_words": retention_text,
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,

@@ -154,6 +154,7 @@ class IndexForm:
         connection = open_file(
             path,
             N_("%(path)s is a folder, where the index should be a file: move it away."),
+            **({} if _is_made(path) else {"auto_vacuum": 2}),  # older files are made anew when much of them is free
             journal_mode="wal",
             synchronous=1,
             cache_size=-_CACHE_KIB,
@@ -190,6 +191,13 @@ class IndexForm:
             raise IndexUnfit("it belongs to another history.db")
         if state[0][0] not in {self.version, *serving}:
             raise IndexOutdated("it has the form of another version")
+
+
+def _is_made(path: Path) -> bool:
+    """Return whether there is a database already."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size > 0
+    return False
 
 
 def secondary_indexes() -> list[str]:

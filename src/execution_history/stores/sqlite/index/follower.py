@@ -8,9 +8,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
+import apsw
+
 from execution_history.errors import Message, StoreClosed, StoreDamaged, StoreError, message_of, quoted
 from execution_history.stores.database_files import INDEX_DATABASE
-from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.connections import BUSY_MS, one_moment
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.index.builder import Builder, BuildStopped, BuildUnfit
 from execution_history.stores.sqlite.index.connections import (
@@ -40,6 +42,10 @@ _Result = TypeVar("_Result")
 _PAUSE: Final = 1.0
 _TRIES: Final = 3
 _BREATH: Final = 0.000_5
+_INCREMENTAL: Final = 2
+_FREED: Final = 128
+_MOST_FREE: Final = 4_096
+"""Pages that are free in a file which cannot give them back, before it is made anew."""
 
 
 class IndexFollower:
@@ -220,6 +226,27 @@ class IndexFollower:
                 self._check_tries(error, is_last=attempt + 1 == _TRIES)
         return False
 
+    def give_back(self) -> bool:
+        """Give free pages of the file back in small steps; return whether it has many that it cannot give back."""
+        try:
+            while self._frees():
+                time.sleep(_BREATH)
+            with self.index().connection() as index:
+                pages, free = int(index.pragma("page_count")), int(index.pragma("freelist_count"))
+                cannot = int(index.pragma("auto_vacuum")) != _INCREMENTAL
+                _empty_log(index)
+        except (IndexUnfit, IndexUnusable, apsw.BusyError, apsw.LockedError):
+            return False  # whoever asks it next tells of it, or somebody writes
+        return cannot and free > max(_MOST_FREE, pages // 4)
+
+    def _frees(self) -> bool:
+        """Free some pages; return whether there are more."""
+        with self._writing_rows, self._writing_texts, self.index().connection() as index:
+            if int(index.pragma("auto_vacuum")) != _INCREMENTAL or int(index.pragma("freelist_count")) < _FREED:
+                return False
+            index.execute(f"PRAGMA incremental_vacuum({_FREED})").fetchall()
+            return True
+
     def note_left(self, left: float) -> None:
         """Write into the present index what share of the work on one beside it is left."""
         with self._writing_rows, self.index().connection() as index:
@@ -325,3 +352,14 @@ class IndexFollower:
                 folder=quoted(self._folder),
                 reason=error,
             ) from error
+
+
+def _empty_log(index: apsw.Connection) -> None:
+    """Copy the write-ahead log into the file and empty it, unless somebody reads or writes."""
+    index.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    index.set_busy_timeout(0)
+    try:
+        with suppress(apsw.BusyError, apsw.LockedError):
+            index.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    finally:
+        index.set_busy_timeout(BUSY_MS)

@@ -225,6 +225,16 @@ class RecordIndex:
             await self._repeated(lambda: follower.tried(lambda: follower.build(with_texts=with_texts)))
         await self.follow()
 
+    async def give_back(self) -> None:
+        """Give what is free in the file back to the file system, once it has followed the history.
+
+        Raises:
+            StoreError: the history could not be read, or the index not be written.
+        """
+        await self.follow(has_texts=True)
+        if await asyncio.to_thread(self.follower.give_back):
+            await self.rebuild()
+
     async def _repeated(self, work: Callable[[], bool]) -> None:
         """Do *work* until it was done, which it is not while somebody builds; nobody waits for that on a thread."""
         try:

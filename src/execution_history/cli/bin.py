@@ -1,0 +1,120 @@
+"""The command ``bin``: deleted runs, restored or removed for good."""
+
+from typing import Annotated, Final, Literal
+
+import typer
+
+from execution_history.cli.completion import complete_workflow
+from execution_history.cli.open_history import History, open_history
+from execution_history.cli.options import command
+from execution_history.cli.output import Cell, aligned
+from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.cli.workflow_text import workflow_text
+from execution_history.errors import N_
+from execution_history.history.bin import BinPage
+from execution_history.presentation.formatting import clock, size
+from execution_history.query.model import RecordKey
+
+_SHOWN: Final = 50
+_MOST: Final = 1_000_000
+
+
+@command("workflow")
+async def bin_(
+    session: Session,
+    action: Annotated[
+        Literal["restore", "empty"] | None,
+        typer.Argument(help=N_("What to do; without it the deleted runs are listed, the last deleted first.")),
+    ] = None,
+    execute_ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="EXECUTE_ID", help=N_("The deleted runs, by their ids or the beginnings of these.")),
+    ] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option(
+            "--workflow",
+            metavar="WORKFLOW",
+            autocompletion=complete_workflow,
+            help=N_("All that were of this workflow."),
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help=N_("All of them."))] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help=N_("How many to list."))] = _SHOWN,
+) -> ExitCode:
+    """List the deleted runs that can be restored, restore some, or remove them for good."""
+    ways = [bool(execute_ids), workflow is not None, every]
+    if action is not None and ways.count(True) != 1:
+        raise CommandFailed("Say which deleted runs: ids, --workflow or --all.")
+    async with open_history(session) as history:
+        if action is None:
+            await _list(session, history, limit)
+            return ExitCode.SUCCESS
+        keys = await _named(history, execute_ids or [], workflow)
+        if not keys:
+            raise CommandFailed("No such run is in the bin.", code=ExitCode.NOT_FOUND)
+        if action == "restore":
+            done = len(await history.service.bin.restore(keys))
+            told = session.translate.plural("Restored %(num)s run.", "Restored %(num)s runs.", done)
+        else:
+            done = await history.service.bin.empty(keys, "cli")
+            told = session.translate.plural("Removed %(num)s run for good.", "Removed %(num)s runs for good.", done)
+    if session.as_json:
+        session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})
+    else:
+        session.output.answer(told)
+        if done < len(keys):
+            session.notice(
+                "The others are not in the bin any more, or their ids are taken by other runs.", style="yellow"
+            )
+    return ExitCode.SUCCESS
+
+
+async def _named(history: History, execute_ids: list[str], workflow: str | None) -> list[RecordKey]:
+    """Return the deleted runs of a call: of these ids, of the workflow, or all."""
+    entries = (await history.service.bin.page(limit=_MOST)).entries
+    if workflow is not None:
+        workflow_id = await history.workflow(workflow)
+        return [entry.key for entry in entries if entry.key.workflow_id == workflow_id]
+    if not execute_ids:
+        return [entry.key for entry in entries]
+    found: list[RecordKey] = []
+    for part in execute_ids:
+        matching = [entry.key for entry in entries if entry.key.execute_id == part]
+        matching = matching or [entry.key for entry in entries if entry.key.execute_id.startswith(part)]
+        if len(matching) > 1:
+            raise CommandFailed("'%(text)s' matches several deleted runs; write more of the id.", text=part)
+        found += matching
+    return found
+
+
+async def _list(session: Session, history: History, limit: int) -> None:
+    page, names = await history.service.bin.page(limit=limit), await history.service.names()
+    if session.as_json:
+        session.output.document(page.to_json())
+        return
+    _ = session.translate
+    if page.entries:
+        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"))
+        rows = [[Cell(head.upper(), "dim", right=number == 2) for number, head in enumerate(heads)]]  # noqa: PLR2004 - the size
+        rows += [
+            [
+                Cell(clock(entry.deleted_at)),
+                Cell(clock(entry.ends), "dim"),
+                Cell(size(entry.size), right=True),
+                Cell(entry.key.execute_id, "bold"),
+                Cell(workflow_text(entry.key.workflow_id, names)),
+            ]
+            for entry in page.entries
+        ]
+        session.output.lines(aligned(rows), are_cut=True)
+    session.output.remark(_summary(session, page))
+
+
+def _summary(session: Session, page: BinPage) -> str:
+    if not page.total:
+        return session.translate("The bin is empty.")
+    return session.translate.plural(
+        "%(num)s run is in the bin (%(size)s).", "%(num)s runs are in the bin (%(size)s).", page.total,
+        size=size(page.bytes),
+    )  # fmt: skip

@@ -1,0 +1,181 @@
+"""The runs that a rule is about, oldest first and page by page: those that go, and those that are protected."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import orjson
+
+from execution_history.errors import StoreBusy
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.query.fields import RecordFilter
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
+from execution_history.query.retention import RetentionRule
+from execution_history.records.metadata import PRUNED
+from execution_history.records.protection import Protection, protection_of
+from execution_history.stores.capabilities import Sized, follow_index
+from execution_history.stores.protocol import WorkflowSummary
+
+
+class Candidate(NamedTuple):
+    """A run that a rule is about.
+
+    Attributes:
+        key: its ids.
+        create_time: when it began (milliseconds).
+        update_time: the version that was judged (milliseconds).
+        size: the bytes of its JSON.
+        protection: why it stays; ``None`` where it goes.
+    """
+
+    key: RecordKey
+    create_time: int
+    update_time: int
+    size: int
+    protection: Protection | None
+
+
+Page = list[Candidate]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Finds the runs that rules are about; nothing is changed.
+
+    Args:
+        service: the history.
+        keep_tags: the tags that keep a run.
+        now: the present (milliseconds).
+        is_dry: whether nothing is going to be removed while this is read.
+    """
+
+    service: ExecutionHistoryService
+    keep_tags: Collection[str]
+    now: int
+    is_dry: bool
+
+    async def of(self, rule: RetentionRule, since: int = 0) -> AsyncGenerator[Page]:
+        """Yield the runs that *rule* is about, which began at *since* (milliseconds) or later.
+
+        Whoever takes a page removes what it has before the next: a limit of bytes is counted anew after each.
+
+        Raises:
+            InvalidQuery: a filter of the rule is not possible.
+            StoreBusy: the index does not have all runs, which a number of runs to keep needs.
+            StoreError: the store could not be read.
+        """
+        await follow_index(self.service.store)
+        found = await self.service.with_workflow_ids(rule.matching(self.now))
+        if since:
+            found = replace(found, created_from=since)
+        if not rule.is_by_workflow:
+            async for page in self._walk_of(rule, found):
+                yield page
+            return
+        for summary in await self._workflows(found):
+            if summary.total <= (rule.keep_runs or 0):
+                continue  # most of very many workflows are small
+            own = replace(found, workflow_ids=(summary.workflow_id,))
+            async for page in self._beyond_limits(rule, own, summary):
+                yield page
+
+    async def walk(
+        self, what: RecordFilter, *, frees_waiting: bool = False, is_of_contents: bool = False
+    ) -> AsyncGenerator[Page]:
+        """Yield the runs that match *what*, oldest first; those without contents are left out where that is asked.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        query = RecordQuery(filter=what, size=MAX_SIZE, descending=False, summaries=True)
+        after: str | None = None
+        while True:
+            selection = await self.service.store.select(replace(query, after=after))
+            records: list[dict[str, Any]] = [orjson.loads(body) for body in selection.documents]
+            if is_of_contents:
+                records = [each for each in records if PRUNED.of(each) is None]
+            yield await self._judged(records, frees_waiting=frees_waiting)
+            after = selection.next
+            if after is None:
+                return
+
+    def _walk_of(self, rule: RetentionRule, what: RecordFilter) -> AsyncGenerator[Page]:
+        return self.walk(what, frees_waiting=rule.frees_waiting, is_of_contents=rule.action == "contents")
+
+    async def _judged(self, records: Sequence[dict[str, Any]], *, frees_waiting: bool) -> Page:
+        keys = [RecordKey(each["workflow_id"], each["execute_id"]) for each in records]
+        store = self.service.store
+        sizes = await store.sizes_of(keys) if isinstance(store, Sized) else dict.fromkeys(keys, 0)
+        return [
+            Candidate(
+                key,
+                each["create_time"],
+                each["update_time"],
+                sizes[key],
+                protection_of(each, self.keep_tags, frees_waiting=frees_waiting),
+            )
+            for key, each in zip(keys, records, strict=True)
+            if key in sizes  # else it is gone, and the index does not know yet
+        ]
+
+    async def _workflows(self, what: RecordFilter) -> list[WorkflowSummary]:
+        known = await self.service.store.workflows()
+        return [each for each in known if not what.workflow_ids or each.workflow_id in what.workflow_ids]
+
+    async def _beyond_limits(
+        self, rule: RetentionRule, what: RecordFilter, summary: WorkflowSummary
+    ) -> AsyncGenerator[Page]:
+        """Yield the runs of one workflow that none of the limits of *rule* keeps."""
+        boundary: RecordKey | None = None
+        if rule.keep_runs:
+            kept = await self._newest(replace(what, created_before=None), rule.keep_runs)
+            if kept is None:
+                return
+            boundary, newest = RecordKey(kept["workflow_id"], kept["execute_id"]), kept["create_time"] + 1
+            what = replace(what, created_before=min(newest, what.created_before or newest))
+        excess = None if rule.keep_bytes is None else summary.size - rule.keep_bytes
+        if excess is not None and excess <= 0:
+            return
+        async for page in self._walk_of(rule, what):
+            older = _before(page, boundary)
+            chosen = older if excess is None else up_to(older, excess)
+            if chosen:
+                yield chosen
+            if excess is not None and rule.keep_bytes is not None:
+                freed = sum(each.size for each in chosen if each.protection is None)
+                excess = excess - freed if self.is_dry else await self._size(summary.workflow_id) - rule.keep_bytes
+            if len(older) < len(page) or (excess is not None and excess <= 0):
+                return
+
+    async def _newest(self, what: RecordFilter, number: int) -> dict[str, Any] | None:
+        """Return the run at place *number*, from 1 on, of those that match, newest first; ``None`` where there is none.
+
+        Raises:
+            StoreBusy: the index does not have all of them.
+        """
+        query = RecordQuery(filter=what, size=1, index=number, summaries=True)
+        selection = await self.service.store.select(query)
+        if not selection.reach.is_complete and selection.reach.since is not None:
+            raise StoreBusy("The index does not have all runs yet: this is tried again later.")
+        return orjson.loads(selection.documents[0]) if selection.documents else None
+
+    async def _size(self, workflow_id: str) -> int:
+        found = await self.service.store.workflows(workflow_id)
+        return next((each.size for each in found if each.workflow_id == workflow_id), 0)
+
+
+def _before(page: Page, boundary: RecordKey | None) -> Page:
+    """Return the runs before that of *boundary*: it is the oldest that stays."""
+    place = next((place for place, each in enumerate(page) if each.key == boundary), len(page))
+    return page[:place]
+
+
+def up_to(page: Page, excess: int) -> Page:
+    """Return as many of the first runs of a page as free *excess* bytes, or all."""
+    chosen: Page = []
+    for each in page:
+        if excess <= 0:
+            break
+        chosen.append(each)
+        excess -= each.size if each.protection is None else 0
+    return chosen

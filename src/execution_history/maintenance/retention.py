@@ -1,0 +1,269 @@
+"""Retention of a history: its rules, a preview, and the runs that carry it out.
+
+Whoever carries it out holds the lease of the job ``retention``, so that one process does so at a time.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from execution_history.clock import now_ms
+from execution_history.errors import InvalidInput, StoreError, message_of, quoted
+from execution_history.history.service import ExecutionHistoryService
+from execution_history.jobs.job import Job, JobRun, last_run, run_job
+from execution_history.maintenance.budget import Budget
+from execution_history.maintenance.candidates import Candidates
+from execution_history.maintenance.places import Places
+from execution_history.maintenance.pruner import Pruner
+from execution_history.maintenance.report import RetentionReport, RulePart
+from execution_history.maintenance.rules import RuleBook, rules_of_settings
+from execution_history.query.retention import RetentionRule
+from execution_history.records.protection import KEEP_TAGS
+from execution_history.stores.capabilities import Bin, DiskUse, Sized
+
+if TYPE_CHECKING:
+    from execution_history.settings import Settings
+
+_log = logging.getLogger("execution_history.maintenance")
+
+JOB: Final = "retention"
+EVERY_SECONDS: Final = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSettings:
+    """What the settings say of retention.
+
+    Attributes:
+        rules: the rules; none: those of the registry hold.
+        max_bytes: how many bytes the store may take; ``None``: any number.
+        keep_tags: the tags that keep a run.
+    """
+
+    rules: tuple[RetentionRule, ...] = ()
+    max_bytes: int | None = None
+    keep_tags: Collection[str] = KEEP_TAGS
+
+
+class Retention:
+    """Carries out the retention of one history.
+
+    Args:
+        service: the history.
+        settings: what the settings say.
+        clock: milliseconds since the epoch.
+
+    Attributes:
+        rule_book: the rules.
+        settings: what the settings say.
+    """
+
+    def __init__(
+        self,
+        service: ExecutionHistoryService,
+        settings: RetentionSettings | None = None,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self.settings = settings or RetentionSettings()
+        self.rule_book = RuleBook(service, self.settings.rules)
+        self._service, self._clock = service, clock
+        self._running: set[asyncio.Task[JobRun]] = set()
+
+    @property
+    def job(self) -> Job:
+        """The job that a server runs."""
+        return self._job("serve", ())
+
+    async def last_run(self) -> JobRun | None:
+        """Return the last run that changed something, or tried to; ``None`` where there is none.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return await last_run(self._service, JOB)
+
+    async def disk_use(self) -> DiskUse | None:
+        """Return what the store takes of its disk; ``None`` where it cannot tell.
+
+        Raises:
+            StoreError: that cannot be read.
+        """
+        store = self._service.store
+        await store.open()
+        return await store.disk_use() if isinstance(store, Sized) else None
+
+    async def preview(self, only: Collection[str] = (), *, seconds: float | None = None) -> RetentionReport:
+        """Return what :meth:`prune` would do now by the rules, without changing anything.
+
+        What the budget would take is not known before the rules were carried out: the report has the limit, and what
+        the store takes.
+
+        Args:
+            only: the names of the rules; all of them unless given.
+            seconds: how long to look; a rule that needs longer is not complete.
+
+        Raises:
+            InvalidInput: there is no rule of such a name.
+            StoreError: the store could not be read.
+        """
+        ends = None if seconds is None else time.monotonic() + seconds
+        report = await self._report(is_dry=True)
+        candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=True)
+        seen: set[object] = set()
+        for rule in await self._chosen(only):
+            part = RulePart(rule.name, rule.action)
+            report.parts.append(part)
+            try:
+                async for page in candidates.of(rule):
+                    for each in page:
+                        if each.key not in seen and each.protection is None:
+                            part.add(each.key.workflow_id, each.create_time, each.size)
+                        part.keep(each)
+                        seen.add(each.key)
+                    if ends is not None and time.monotonic() > ends:
+                        part.is_complete = False
+                        break
+            except InvalidInput as error:
+                part.error = message_of(error)
+        report.ended = self._clock()
+        return report
+
+    async def prune(self, only: Collection[str] = (), actor: str = "cli") -> JobRun:
+        """Carry out the rules and the budget now; return the run, whose report :class:`RetentionReport` describes.
+
+        Args:
+            only: the names of the rules, without the budget; all of them, and the budget, unless given.
+            actor: who does it, for the audit log.
+
+        Raises:
+            InvalidInput: there is no rule of such a name.
+            StoreBusy: another process is carrying it out.
+            StoreError: the store could not be read or written.
+        """
+        await self._chosen(only)
+        run = await run_job(self._service, self._job(actor, only), clock=self._clock)
+        assert run is not None  # noqa: S101 - it is always due
+        return run
+
+    async def prune_within(self, seconds: float, only: Collection[str] = (), actor: str = "cli") -> JobRun | None:
+        """Do what :meth:`prune` does; return the run, or ``None`` where it goes on in the background after *seconds*.
+
+        Raises:
+            InvalidInput: as for :meth:`prune`, and the other errors of it that come within *seconds*.
+        """
+        await self._chosen(only)
+        task = asyncio.create_task(self.prune(only, actor))
+        self._running.add(task)
+        task.add_done_callback(self._forget)
+        await asyncio.wait((task,), timeout=seconds)
+        return task.result() if task.done() else None
+
+    async def aclose(self) -> None:
+        """Stop what goes on in the background; it is begun anew by the next run."""
+        for task in (running := list(self._running)):
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _forget(self, task: "asyncio.Task[JobRun]") -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.debug("A run of retention failed: %s", error)  # whoever waits for it gets the error
+
+    def _job(self, actor: str, only: Collection[str]) -> Job:
+        async def work() -> dict[str, Any]:
+            return (await self.carry_out(only, actor)).to_json()
+
+        return Job(JOB, EVERY_SECONDS, work)
+
+    async def carry_out(self, only: Collection[str] = (), actor: str = "cli") -> RetentionReport:
+        """Do the work of :meth:`prune`; for whoever has the lease of the job.
+
+        Raises:
+            InvalidInput: there is no rule of such a name.
+            StoreError: the store could not be read or written; what was done before stays so.
+        """
+        store = self._service.store
+        report = await self._report(is_dry=False)
+        candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=False)
+        pruner, places = Pruner(store, self._clock), Places(store, self._clock)
+        touched: set[str] = set()
+        for rule in await self._chosen(only):
+            part = RulePart(rule.name, rule.action)
+            report.parts.append(part)
+            try:
+                async for workflow_id in self._apply(rule, part, candidates, pruner, places):
+                    touched.add(workflow_id)
+            except (InvalidInput, StoreError) as error:
+                part.error = message_of(error)
+        if isinstance(store, Sized):
+            await store.give_back(touched)  # also of what has left the bin by now
+            if self.settings.max_bytes is not None and not only:
+                budget = Budget(store, self.settings.max_bytes, candidates, pruner, places)
+                report.parts += await budget.shrink()
+            report.after = await store.disk_use()
+        await places.save()
+        report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
+        report.ended = self._clock()
+        if any(part.runs for part in report.parts):
+            await store.append_audit(actor, "retention.prune", orjson.dumps(_audited(report)))
+        return report
+
+    async def _apply(
+        self, rule: RetentionRule, part: RulePart, candidates: Candidates, pruner: Pruner, places: Places
+    ) -> AsyncGenerator[str]:
+        """Carry out one rule; yield the workflow of each run that went."""
+        has_place = rule.action == "contents" and not rule.is_by_workflow
+        since = await places.begin(rule.name, rule.to_json()) if has_place else 0
+        store = self._service.store
+        keep_ms = store.bin_ms if isinstance(store, Bin) else 0
+        async for page in candidates.of(rule, since):
+            for each in page:
+                part.keep(each)
+            for each_pruned in await pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):
+                candidate = each_pruned.candidate
+                part.add(candidate.key.workflow_id, candidate.create_time, each_pruned.freed)
+                yield candidate.key.workflow_id
+            if has_place and page:
+                places.note(rule.name, page[-1].create_time)
+
+    async def _report(self, *, is_dry: bool) -> RetentionReport:
+        before, store = await self.disk_use(), self._service.store
+        return RetentionReport(
+            began=self._clock(),
+            dry_run=is_dry,
+            limit=self.settings.max_bytes,
+            bin_ms=store.bin_ms if isinstance(store, Bin) else 0,
+            before=before,
+        )
+
+    async def _chosen(self, only: Collection[str]) -> list[RetentionRule]:
+        rules = (await self.rule_book.rules()).rules
+        for name in only:
+            if name not in {rule.name for rule in rules}:
+                raise InvalidInput("There is no rule called %(name)s.", name=quoted(name))
+        return [rule for rule in rules if not only or rule.name in only]
+
+
+def _audited(report: RetentionReport) -> Mapping[str, Any]:
+    """Return what the audit log keeps of a run: how many runs went by which rule."""
+    parts = [
+        {"rule": part.rule, "action": part.action, "runs": part.runs, "bytes": part.bytes}
+        for part in report.parts
+        if part.runs
+    ]
+    return {"parts": parts, "freed": report.freed}
+
+
+def retention_of(service: ExecutionHistoryService, settings: "Settings") -> Retention:
+    """Return the retention that *settings* describe.
+
+    Raises:
+        SettingsError: a rule of the settings is wrong.
+    """
+    rules = rules_of_settings(settings.retention)
+    return Retention(service, RetentionSettings(rules, settings.max_bytes, tuple(settings.keep_tags)))

@@ -1,0 +1,117 @@
+"""What page and command line say of retention: rules, what went by them, what stayed and why. Pure.
+
+Rules and reports are JSON, as :mod:`execution_history.query.retention` and :mod:`execution_history.maintenance.report`
+write it.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from execution_history.errors import N_
+from execution_history.presentation.formatting import grouped, size
+from execution_history.presentation.translator import Translator
+
+ACTIONS: Final = {"remove": N_("runs"), "contents": N_("contents"), "bin": N_("runs in the bin")}
+"""What goes."""
+
+PROTECTIONS: Final = {
+    "running": N_("running"),
+    "waiting": N_("waiting for an answer"),
+    "pinned": N_("pinned"),
+    "rated": N_("rated"),
+    "tagged": N_("tagged to be kept"),
+}
+"""Why a run stays."""
+
+_REASONS: Final = {
+    "no_rules": N_("Nothing was removed: there are no rules and no limit."),
+    "no_match": N_("Nothing was removed: no run matches."),
+    "protected": N_("Nothing was removed: every run that matches is protected."),
+    "failed": N_("Nothing was removed: no rule could be carried out."),
+    "over_budget": N_("The history still takes more than %(limit)s: what is left is protected or cannot be removed."),
+    "in_bin": N_("The space is freed when the runs leave the bin, %(hours)s hours after they were removed."),
+}
+_PREVIEWS: Final = {
+    "no_rules": N_("Nothing would be removed: there are no rules and no limit."),
+    "no_match": N_("Nothing would be removed: no run matches."),
+    "protected": N_("Nothing would be removed: every run that matches is protected."),
+    "failed": N_("Nothing would be removed: no rule could be carried out."),
+    "in_bin": N_("The runs would stay in the bin for %(hours)s hours before their space is freed."),
+}
+_HOUR_MS: Final = 3_600_000
+
+
+def rule_name(_: Translator, name: str) -> str:
+    """Return the name of a rule in a report."""
+    return _("size limit") if name == "max_bytes" else name
+
+
+def filters_text(rule: Mapping[str, Any]) -> str:
+    """Return the filters of a rule as ``status=success tag=a,b``; empty for all runs."""
+    own = ("name", "action", "older_than", "keep_runs", "keep_bytes")
+    return " ".join(f"{name}={','.join(texts)}" for name, texts in rule.items() if name not in own)
+
+
+def limits_text(_: Translator, rule: Mapping[str, Any]) -> str:
+    """Return what must be true of a run that goes: older than 30d, not among the newest 100 …."""
+    parts = []
+    if rule["older_than"] is not None:
+        parts.append(_("older than %(age)s", age=rule["older_than"]))
+    if rule["keep_runs"] is not None:
+        parts.append(_("all but the newest %(count)s per workflow", count=grouped(rule["keep_runs"])))
+    if rule["keep_bytes"] is not None:
+        parts.append(_("all beyond %(size)s per workflow", size=size(rule["keep_bytes"])))
+    return _(", ").join(parts)
+
+
+def kept_text(_: Translator, kept: Mapping[str, int]) -> str:
+    """Return how many runs stayed, and why: ``3 pinned, 1 rated``."""
+    return _(", ").join(f"{grouped(count)} {_(PROTECTIONS.get(name, name))}" for name, count in kept.items())
+
+
+def reason_text(_: Translator, report: Mapping[str, Any]) -> str | None:
+    """Return why a run of retention freed nothing, or not enough; ``None`` where it did."""
+    sentence = (_PREVIEWS if report["dry_run"] else _REASONS).get(report["reason"])
+    if sentence is None:
+        return None
+    limit = "" if report["limit"] is None else size(report["limit"])
+    return _(sentence, limit=limit, hours=grouped(round(report["bin_ms"] / _HOUR_MS)))
+
+
+def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
+    """Return what a run of retention did, or would do, with the space that it freed."""
+    counts = dict.fromkeys(ACTIONS, 0)
+    for part in report["parts"]:
+        counts[part["action"]] += part["runs"]
+    tell = _would_go if report["dry_run"] else _went
+    done = [tell(_, action, count) for action, count in counts.items() if count]
+    reason = reason_text(_, report)
+    if not done:
+        return reason or ""
+    what = _(", ").join(done)
+    if report["dry_run"]:
+        sentence = _("%(what)s.", what=what)
+    else:
+        sentence = _("%(what)s; %(size)s given back.", what=what, size=size(report["freed"]))
+    return sentence if reason is None else f"{sentence} {reason}"
+
+
+def _went(_: Translator, action: str, count: int) -> str:
+    if action == "contents":
+        return _.plural("contents of %(num)s run removed", "contents of %(num)s runs removed", count)
+    if action == "bin":
+        return _.plural("%(num)s run removed from the bin", "%(num)s runs removed from the bin", count)
+    return _.plural("%(num)s run removed", "%(num)s runs removed", count)
+
+
+def _would_go(_: Translator, action: str, count: int) -> str:
+    if action == "contents":
+        return _.plural("contents of %(num)s run would be removed", "contents of %(num)s runs would be removed", count)
+    return _.plural("%(num)s run would be removed", "%(num)s runs would be removed", count)
+
+
+def use_text(_: Translator, use: Mapping[str, int], limit: int | None) -> str:
+    """Return what a history takes of the disk, and what it may take."""
+    if limit is None:
+        return _("The history takes %(size)s.", size=size(use["total"]))
+    return _("The history takes %(size)s of %(limit)s.", size=size(use["total"]), limit=size(limit))

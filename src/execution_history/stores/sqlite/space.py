@@ -1,0 +1,91 @@
+"""What an embedded store takes of its disk; see :class:`~execution_history.stores.capabilities.Sized`."""
+
+import asyncio
+import os
+from collections.abc import Collection
+from contextlib import closing, suppress
+from typing import Any, Final
+
+import apsw
+import orjson
+
+from execution_history.query.model import RecordKey
+from execution_history.stores.capabilities import DiskUse
+from execution_history.stores.database_files import DATABASE, INDEX_DATABASE
+from execution_history.stores.sqlite.error_mapping import faults
+from execution_history.stores.sqlite.lifecycle import EmbeddedStore
+from execution_history.stores.sqlite.queries import rows
+
+_INDEX_SECONDS: Final = 60
+_BREATH: Final = 0.005
+_USUAL_GAPS: Final = 0.15
+_LEAST_GAPS: Final = 0.05
+"""Shares of a JSON file that gaps may be, beyond those that every file has (``FileSizes.gap``)."""
+_PARTS: Final = (
+    (f"{DATABASE}-", "log"), (DATABASE, "database"), (f"{INDEX_DATABASE}-", "log"), (INDEX_DATABASE, "index"),
+)  # fmt: skip
+
+
+class SQLiteSpace(EmbeddedStore):
+    """The part of the embedded store that knows its size."""
+
+    async def disk_use(self) -> DiskUse:
+        """See :meth:`Sized.disk_use`."""
+
+        def read(connection: apsw.Connection) -> DiskUse:
+            [(documents,)] = rows(connection, "size_of_all")
+            free = _free(connection) + self._free_in_index()
+            return DiskUse(**self._sizes_of_files(), free=free, documents=documents)
+
+        return await self._parts.reader.in_thread(read)
+
+    async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
+        """See :meth:`Sized.sizes_of`."""
+        pairs = orjson.dumps([tuple(key) for key in keys]).decode()
+        return {RecordKey(*row[:2]): row[2] for row in await self._rows("sizes_by_key", pairs)}
+
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+        """See :meth:`Sized.give_back`."""
+        parts = self._parts
+        has_more = True
+        while has_more:
+            has_more = await parts.writer.submit_alone(parts.writer.give_back)
+            await asyncio.sleep(_BREATH)  # whoever writes meanwhile comes first
+        await parts.mirror.give_back(workflow_ids, _LEAST_GAPS if is_thorough else _USUAL_GAPS)
+        await asyncio.to_thread(parts.writer.empty_log)
+        if self._folder.joinpath(INDEX_DATABASE).exists():
+            with suppress(TimeoutError):  # an index that is behind gives back the next time
+                async with asyncio.timeout(_INDEX_SECONDS):
+                    await parts.index.give_back()
+
+    def _sizes_of_files(self) -> dict[str, int]:
+        """Return the bytes of the files in the folder, by the fields of :class:`DiskUse`."""
+        sizes = dict.fromkeys(("database", "log", "index", "files", "other"), 0)
+        with faults(self._folder), os.scandir(self._folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # it was moved meanwhile
+                    if entry.is_file(follow_symlinks=False):
+                        sizes[_part_of(entry.name)] += entry.stat(follow_symlinks=False).st_size
+        return sizes
+
+    def _free_in_index(self) -> int:
+        path = self._folder / INDEX_DATABASE
+        if not path.exists():
+            return 0
+        with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+            return _free(connection)
+        return 0  # an index that is unfit is made anew
+
+
+def _part_of(name: str) -> str:
+    for beginning, part in _PARTS:
+        if name.startswith(beginning):
+            return part
+    return "files" if name.endswith(".json") and not name.startswith(".") else "other"
+
+
+def _free(connection: apsw.Connection) -> int:
+    """Return the bytes of the free pages of a database."""
+    count: Any = connection.pragma("freelist_count")
+    size: Any = connection.pragma("page_size")
+    return int(count) * int(size)

@@ -1,0 +1,110 @@
+"""``retention``, ``prune`` and ``bin``."""
+
+import pytest
+
+from tests.cli.conftest import Call, History
+
+
+def _some(history: History) -> None:
+    """Three old runs, one of which is pinned; the clock of the command line is years ahead."""
+    for number in range(3):
+        history.keep(f"run-{number}", execute_status="success", metadata={"pinned": True} if number == 0 else {})
+
+
+def test_rules_are_set_shown_and_removed(call: Call, history: History) -> None:
+    """Without any the command says how to set one; a second removal finds nothing."""
+    history.keep()
+    empty = call("retention", "--store", "history")
+    assert 0 == empty.code
+    assert "retention set --status success --older-than 30d" in empty.err
+    assert "The history takes" in empty.out
+    call("retention", "set", "old", "--older-than", "30d", "--status", "success,failed", "--store", "history")
+    said = call("retention", "set", "--workflow", "w", "--keep-runs", "10", "--contents", "--store", "history")
+    assert "old" in said.out
+    assert "all but the newest 10 per workflow" in said.out
+    known = call("retention", "--json", "--store", "history").json()
+    assert ["old", "workflow=w keep_runs=10 action=contents"] == [rule["name"] for rule in known["rules"]]
+    assert ("registry", None, None) == (known["source"], known["max_bytes"], known["last_run"])
+    assert known["disk"]["total"] > 0
+    assert 0 == call("retention", "remove", "old", "--store", "history").code
+    again = call("retention", "remove", "old", "--store", "history")
+    assert (5, "Error: There is no rule called 'old'.\n") == (again.code, again.err)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("set",), ("remove",), ("set", "--older-than", "soon"), ("--keep-runs", "3"), ("set", "--keep-runs", "x")]
+)
+def test_a_call_that_says_too_little_is_refused(call: Call, history: History, wrong: tuple[str, ...]) -> None:
+    """With the exit code of a wrong call."""
+    history.keep()
+    assert 2 == call("retention", *wrong, "--store", "history").code
+
+
+def test_a_dry_run_names_what_would_go_and_what_stays(call: Call, history: History) -> None:
+    """And changes nothing; the run itself does as much, and its report can be read later."""
+    _some(history)
+    call("retention", "set", "old", "--older-than", "30d", "--store", "history")
+    dry = call("prune", "--dry-run", "--store", "history")
+    assert (0, "") == (dry.code, dry.err)
+    assert "2 runs would be removed." in dry.out
+    assert "1 pinned" in dry.out
+    assert 3 == call("list", "--json", "--store", "history").json()["total"]
+    said = call("prune", "--store", "history")
+    assert "2 runs removed; " in said.out
+    assert "leave the bin, 24 hours after" in said.out
+    assert 1 == call("list", "--json", "--store", "history").json()["total"]
+    last = call("retention", "--json", "--store", "history").json()["last_run"]
+    assert ("done", 2) == (last["outcome"], last["report"]["runs"])
+    assert "Last run" in call("retention", "--store", "history").out
+    nothing = call("prune", "--store", "history")
+    assert "every run that matches is protected" in nothing.out
+    unknown = call("prune", "--rule", "x", "--store", "history")
+    assert (2, "Error: There is no rule called 'x'.\n") == (unknown.code, unknown.err)
+
+
+def test_rules_of_the_settings_win(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are shown, and cannot be changed; a wrong one is named with its number."""
+    _some(history)
+    monkeypatch.setenv("EXECUTION_HISTORY_RETENTION", '[{"name": "s", "keep_runs": 1}]')
+    said = call("retention", "--store", "history")
+    assert "The rules are in the settings" in said.err
+    refused = call("retention", "set", "--older-than", "30d", "--store", "history")
+    assert 2 == refused.code
+    assert 1 == call("prune", "--dry-run", "--json", "--store", "history").json()["runs"]
+    monkeypatch.setenv("EXECUTION_HISTORY_RETENTION", '[{"keep_runs": 1}, {"name": "x"}]')
+    wrong = call("prune", "--store", "history")
+    assert 2 == wrong.code
+    assert "Rule 2 of the setting retention is wrong: A rule needs a limit" in wrong.err
+    monkeypatch.setenv("EXECUTION_HISTORY_RETENTION", "[]")
+    monkeypatch.setenv("EXECUTION_HISTORY_MAX_BYTES", "much")
+    assert "500MB or 20GB" in call("prune", "--store", "history").err
+
+
+def test_deleted_runs_are_listed_restored_and_removed(call: Call, history: History) -> None:
+    """By ids, by their beginnings, by workflow or all."""
+    _some(history)
+    call("delete", "run-1", "--store", "history")
+    call("clear", "w", "--yes", "--store", "history")
+    said = call("bin", "--store", "history")
+    assert "3 runs are in the bin" in said.err
+    assert {"run-0", "run-1", "run-2"} == {
+        entry["execute_id"] for entry in call("bin", "--json", "--store", "history").json()["entries"]
+    }
+    assert "Restored 1 run." in call("bin", "restore", "run-1", "--store", "history").out
+    assert 2 == call("bin", "restore", "run-", "--store", "history").code
+    assert 5 == call("bin", "restore", "run-1", "--store", "history").code
+    assert 2 == call("bin", "empty", "--store", "history").code
+    assert {"restored": 2, "matches": 2} == call(
+        "bin", "restore", "--workflow", "w", "--json", "--store", "history"
+    ).json()
+    call("delete", "run-1", "--store", "history")
+    assert "Removed 1 run for good." in call("bin", "empty", "--all", "--store", "history").out
+    assert "The bin is empty." in call("bin", "--store", "history").err
+
+
+def test_without_a_bin_runs_are_deleted_at_once(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the setting says."""
+    _some(history)
+    monkeypatch.setenv("EXECUTION_HISTORY_BIN_HOURS", "0")
+    call("delete", "run-1", "--store", "history")
+    assert "The bin is empty." in call("bin", "--store", "history").err
