@@ -30,7 +30,8 @@ def test_the_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed() -
     """A lower bound that is raised, or lowered, is so in constraints-oldest.txt too."""
     pins = _pins("constraints-oldest.txt")
     bounds = {
-        name: str(each.specifier).removeprefix(">=") for name, each in _asked_for("parquet", "postgres", "s3").items()
+        name: str(each.specifier).removeprefix(">=")
+        for name, each in _asked_for("otel", "parquet", "postgres", "s3").items()
     }
     assert {name: Version(bound) for name, bound in bounds.items()} == {name: pins[name] for name in bounds}
 
@@ -40,7 +41,7 @@ def test_every_version_that_is_tested_is_allowed(name: str) -> None:
     """The pins name each dependency, those of the tools too, in a version that pyproject.toml allows."""
     pins = _pins(name)
     tools = ("test", "docs", "dev", "release") if name == "constraints.txt" else ()
-    asked_for = _asked_for("parquet", "postgres", "s3", *tools)
+    asked_for = _asked_for("otel", "parquet", "postgres", "s3", *tools)
     assert set() == asked_for.keys() - pins.keys()
     assert [] == [package for package, each in asked_for.items() if pins[package] not in each.specifier]
 

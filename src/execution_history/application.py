@@ -18,7 +18,7 @@ from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.errors import ExecutionHistoryError, StoreBusy
+from execution_history.errors import ExecutionHistoryError, SettingsError, StoreBusy
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job
@@ -35,6 +35,7 @@ from execution_history.stores.opening import open_when_there
 
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
+    from execution_history.followers.traces import TraceFollower
     from execution_history.maintenance.backup.status import PlannedBackups
     from execution_history.sandbox import Sandbox
 
@@ -63,6 +64,7 @@ class Application:
     sandbox: "Sandbox | None"
     gate: Gate
     mirror: "MirrorFollower | None" = None
+    traces: "TraceFollower | None" = None
     demo: "Demo | None" = None
     is_demo: bool = False
     backups: "PlannedBackups | None" = None
@@ -181,6 +183,7 @@ async def open_application(
         runner = CozeRunner(recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         mirror = await _begin_mirror(service, settings.mirror_folder if serving else None, stack)
+        traces = await _begin_traces(service, settings, stack) if serving and not demo else None
         retention = retention_of(service, settings)
         stack.push_async_callback(retention.aclose)
         schedule = None
@@ -201,6 +204,7 @@ async def open_application(
         yield Application(
             settings,
             *parts,
+            traces=traces,
             demo=beside,
             is_demo=demo,
             backups=_planned_backups(settings.backup if serving and not demo else None),
@@ -215,6 +219,7 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
         "store": str(Path(folder) / "history"),
         "accounts": {},
         "mirror_folder": None,
+        "otel_endpoint": None,
         "backup": None,
         "sandbox_port": 0,
     }
@@ -288,6 +293,36 @@ async def _begin_mirror(
     await mirror.start()
     stack.push_async_callback(mirror.aclose)
     return mirror
+
+
+async def _begin_traces(
+    service: ExecutionHistoryService, settings: Settings, stack: AsyncExitStack
+) -> "TraceFollower | None":
+    """Begin to send finished runs as traces, if that is set, until *stack* ends.
+
+    Raises:
+        SettingsError: what that needs is not installed.
+    """
+    from execution_history.followers.trace_place import give_up  # noqa: PLC0415 - for servers only
+
+    if settings.otel_endpoint is None:
+        await give_up(service)
+        return None
+    try:
+        from execution_history.followers.traces import TraceFollower  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        if (error.name or "").startswith("execution_history"):
+            raise
+        raise SettingsError(
+            "Sending traces needs opentelemetry-proto, which cannot be loaded (%(reason)s): "
+            "pip install 'execution-history[otel]', or pip install '.[otel]' in a checkout.",
+            reason=str(error).partition("\n")[0].rstrip("."),
+        ) from None
+    headers = {name: value.get_secret_value() for name, value in settings.otel_headers.items()}
+    traces = TraceFollower(service, settings.otel_endpoint, headers=headers, has_contents=settings.otel_contents)
+    await traces.start()
+    stack.push_async_callback(traces.aclose)
+    return traces
 
 
 def _jobs(service: ExecutionHistoryService, settings: Settings) -> Iterator[Job]:

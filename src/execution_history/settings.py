@@ -15,7 +15,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_serializer, field_validator
 from pydantic_core import ErrorDetails
@@ -65,6 +65,7 @@ _PROBLEMS: Final = {
     **dict.fromkeys(("list_type", "tuple_type"), N_("must be a list")),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), N_("must be an object")),
     "string_type": N_("must be text"),
+    "literal_error": N_("must be one of %(expected)s"),
 }
 """What a value must be, by pydantic's name of the error."""
 
@@ -187,6 +188,16 @@ class Settings(BaseSettings):
     """A PEM file with the server's certificate and those it is signed with: it then serves HTTPS."""
     tls_key: Path | None = None
     """A PEM file with the certificate's private key, where the certificate's file does not have it."""
+    otel_endpoint: str | None = None
+    """Where a server sends finished runs as OpenTelemetry traces, over HTTP, such as ``http://127.0.0.1:4318``."""
+    otel_headers: dict[str, SecretStr] = {}
+    """Headers for that, such as ``{"Authorization": "Bearer …"}``."""
+    otel_contents: bool = False
+    """Whether traces have inputs, outputs and messages; otherwise only times, counts, names and ids."""
+    log_format: Literal["text", "json"] = "text"
+    """How a server writes its log: lines for people, or an object for each."""
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    """The least level of the log's lines; those of libraries are warnings at least."""
     keep_alive_seconds: int = Field(default=75, ge=1)
     """How long an idle connection to the server is kept open; clients use theirs again for a minute and longer."""
 
@@ -202,6 +213,13 @@ class Settings(BaseSettings):
             return [str(ip_network(value.strip(), strict=False)) for value in values]
         except ValueError:
             raise InvalidInput("must hold addresses or networks such as 127.0.0.1 or 10.0.0.0/8") from None
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", value):
+            raise InvalidInput("must be an address such as http://127.0.0.1:4318")
+        return value
 
     @field_validator("max_bytes", mode="before")
     @classmethod

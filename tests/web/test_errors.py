@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from execution_history import ExecutionHistoryService, errors
+from execution_history.stores import place_named
 from execution_history.web.errors import ErrorAnswers, fault_of
 from tests.web.conftest import Served, opened, private_key, served
 
@@ -68,7 +69,7 @@ async def test_errors_have_one_shape_and_the_right_status(
     assert (status, False, code) == (answer.status_code, error["success"], error["error"]["code"])
     assert error["error"]["message"].endswith(".")
     assert {"success", "error"} == set(error)
-    assert {"code", "message"} == set(error["error"])
+    assert {"code", "message", "request_id"} == set(error["error"])
 
 
 _RUN = "7000000000000000001"
@@ -290,7 +291,14 @@ def test_no_error_of_ours_is_unexpected() -> None:
 async def test_health_says_whether_runs_can_be_recorded(web: Served) -> None:
     """Alive is one thing, ready another."""
     assert {"status": "ok"} == (await web.client.get("/healthz")).json()
-    assert {"status": "ok", "problems": [], "unrecorded": 0} == (await web.client.get("/readyz")).json()
+    checks = {
+        "store": "ok",
+        "recorder": "ok",
+        "jobs": "ok",
+        **({"disk": "ok"} if place_named(web.application.settings.store).folder else {}),
+    }
+    ready = {"status": "ok", "problems": [], "warnings": [], "checks": checks, "unrecorded": 0}
+    assert ready == (await web.client.get("/readyz")).json()
     await web.application.service.store.aclose()
     answer = await web.client.get("/readyz")
     problems = answer.json()["problems"]

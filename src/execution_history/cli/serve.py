@@ -120,7 +120,7 @@ async def sandbox(
 ) -> None:
     """Serve the sandbox upstream until Ctrl-C or SIGTERM."""
     from execution_history.cli.accounts import explained_address  # noqa: PLC0415 - as above
-    from execution_history.cli.server import log_to_standard_error  # noqa: PLC0415 - as above
+    from execution_history.cli.log import log_to_standard_error  # noqa: PLC0415 - as above
     from execution_history.sandbox import serve_sandbox  # noqa: PLC0415 - as above
 
     if not token:

@@ -1,4 +1,4 @@
-"""A server that runs for months: uvicorn until a signal to stop, its log, and the memory that it gives back."""
+"""A server that runs for months: uvicorn until a signal to stop, and the memory that it gives back."""
 
 import asyncio
 import contextlib
@@ -14,13 +14,12 @@ from typing import Final
 import uvicorn
 
 from execution_history.application import Application
+from execution_history.cli.log import log_to_standard_error
 from execution_history.cli.server_protocol_h11 import AddressedH11Protocol
 from execution_history.cli.server_protocol_websocket import RefusingWebSocketProtocol
 from execution_history.cli.signals import stops_call
-from execution_history.errors import shortened
-from execution_history.presentation.formatting import visible
-from execution_history.records.redaction import without_credentials
 from execution_history.web import create_app
+from execution_history.web.observation import ACCESS_LOG
 
 _SECONDS_TO_FINISH: Final = 1
 """The time that open requests have to finish after a signal to stop; a stream would never finish."""
@@ -31,17 +30,7 @@ _LONGEST_HEAD: Final = 2 * 1024 * 1024
 _LARGEST_MESSAGE: Final = 64 * 1024 * 1024
 """Bytes of a WebSocket message."""
 
-_LONGEST_LINE: Final = 4_000
-"""Characters of a log line; a requested address may have millions."""
-
 _TRANSPORT: Final = "execution_history.coze.transport.aiohttp_transport"
-
-_NOT_PRINTED: Final = (
-    "timeout graceful shutdown exceeded",
-    "returned without completing response",
-    "Unsupported upgrade request",
-    "No supported WebSocket library detected",
-)
 
 _MOST_ARENAS: Final = 2
 _LARGE: Final = 1024 * 1024
@@ -59,8 +48,8 @@ async def serve_until_stopped(
 ) -> None:
     """Serve *application* until Ctrl-C or SIGTERM, and *announce* when it answers."""
     config = server_config(application)
-    log_to_standard_error()
-    logging.getLogger("uvicorn.access").setLevel(logging.INFO if access_log else logging.WARNING)
+    log_to_standard_error(application.settings.log_format, application.settings.log_level)
+    logging.getLogger(ACCESS_LOG).setLevel(logging.INFO if access_log else logging.WARNING)
     server = _Server(config, announce)
 
     def stop() -> None:
@@ -81,6 +70,7 @@ def server_config(application: Application) -> uvicorn.Config:
         create_app(application),
         log_config=None,
         log_level="warning",
+        access_log=False,
         server_header=False,
         date_header=False,  # the gateway passes the upstream's on, and our own answers bring theirs
         timeout_graceful_shutdown=_SECONDS_TO_FINISH,
@@ -104,25 +94,6 @@ def _http_protocol() -> type[asyncio.Protocol]:
     from execution_history.cli.server_protocol import LimitedHttpToolsProtocol  # noqa: PLC0415 - as said
 
     return LimitedHttpToolsProtocol
-
-
-def log_to_standard_error() -> None:
-    """Write the log to the standard error, a line for each event."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter())
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_is_worth_printing)
-
-
-def _is_worth_printing(record: logging.LogRecord) -> bool:
-    """Return whether uvicorn's log line is worth printing.
-
-    A stop cuts off open streams by design, an upstream's answer that breaks off is passed on as it came, and nobody
-    takes an offer of another protocol.
-    """
-    error = record.exc_info[1] if record.exc_info else None
-    text = f"{record.msg} {error}"
-    return not any(sentence in text for sentence in _NOT_PRINTED)
 
 
 def return_freed_memory() -> None:
@@ -151,23 +122,6 @@ async def _trim_now_and_then() -> None:
     while True:
         await asyncio.sleep(_TRIM_SECONDS)
         await asyncio.to_thread(trim_memory)
-
-
-class LineFormatter(logging.Formatter):
-    """Writes a time, a level, a name and a message on one line, and a traceback below it."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """Return the line, with line breaks in it shown as ``␊``."""
-        return visible(shortened(super().formatMessage(record), _LONGEST_LINE)).replace(
-            "\n", "\N{SYMBOL FOR LINE FEED}"
-        )
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line and the traceback."""
-        return without_credentials(visible(super().format(record)))
 
 
 class _Server(uvicorn.Server):

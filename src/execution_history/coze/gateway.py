@@ -42,6 +42,7 @@ from execution_history.errors import (
     UnknownAccount,
     message_of,
 )
+from execution_history.metrics import GATEWAY_BYTES, GATEWAY_REQUESTS, UPSTREAM_SECONDS
 from execution_history.presentation.formatting import one_line
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.exemption import HEADER, asks_to_pass
@@ -91,6 +92,7 @@ class Gateway:
             await self._relay(scope, path, receive, send)
             return
         upload, answer = _Upload(receive), _Answer(send)
+        kind = (run_kind(scope["method"], path.decode("latin-1")) if scope["type"] == "http" else None) or "other"
         forwarding = asyncio.current_task()
         assert forwarding is not None  # noqa: S101 - a coroutine runs in one
         is_active, has_left = True, False
@@ -103,15 +105,18 @@ class Gateway:
         leaving = asyncio.create_task(upload.caller_left())
         leaving.add_done_callback(leave)
         try:
-            await self._forward(scope, path, upload, answer)
+            await self._forward(scope, path, kind, upload, answer)
         except asyncio.CancelledError:
             if not has_left or forwarding.uncancel():
                 raise
         finally:
             is_active = False
             leaving.cancel()
+            GATEWAY_REQUESTS.count(1, kind, answer.outcome)
+            GATEWAY_BYTES.count(upload.size, "request")
+            GATEWAY_BYTES.count(answer.size, "response")
 
-    async def _forward(self, scope: Scope, path: bytes, upload: "_Upload", answer: "_Answer") -> None:
+    async def _forward(self, scope: Scope, path: bytes, kind: str, upload: "_Upload", answer: "_Answer") -> None:
         try:
             request = await self._request(scope, path, upload)
             call = history_request(scope["method"], path.decode("latin-1"), "")
@@ -119,11 +124,15 @@ class Gateway:
                 check_workflow(self._workflows, call.workflow_id)
                 found = await self._histories.answer(call, request)
                 await answer.whole(found.status_code, found.headers, found.body)
+                answer.outcome = "answered"
             else:
-                await answer.relay(await self._upstream.send(request), is_stream=_asks_for_stream(request))
+                with UPSTREAM_SECONDS.timed(kind):
+                    response = await self._upstream.send(request)
+                await answer.relay(response, is_stream=_asks_for_stream(request))
         except _CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands
+            answer.outcome = _outcome_of(error)
             await answer.refuse(scope, self._refusal(scope, error))
 
     def _refusal(self, scope: Scope, error: Exception) -> Refusal:
@@ -215,6 +224,13 @@ class Gateway:
         return httpx.Request(scope["method"], target, headers=kept, content=content, extensions=extensions)
 
 
+def _outcome_of(error: Exception) -> str:
+    """Return what the metrics call a request that *error* kept from its own answer."""
+    if isinstance(error, httpx.TransportError):
+        return "unreachable"
+    return "refused" if isinstance(error, ExecutionHistoryError | httpx.InvalidURL) else "failed"
+
+
 class _CallerLeftError(Exception):
     """The caller hung up before its request was whole."""
 
@@ -225,6 +241,8 @@ class _Upload:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._is_whole = asyncio.Event()
+        self.size: int = 0
+        """Bytes that have come."""
 
     async def whole(self, limit: int) -> bytes | AsyncIterator[bytes]:
         """Return the body; one that is larger than *limit*, where that is not 0, as a stream of its chunks."""
@@ -250,6 +268,7 @@ class _Upload:
             if not message.get("more_body", False):
                 self._is_whole.set()
             if chunk := message.get("body", b""):
+                self.size += len(chunk)
                 yield chunk
 
     async def caller_left(self) -> None:
@@ -272,6 +291,10 @@ class _Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._has_begun = False
+        self.outcome: str = "caller_left"
+        """What the metrics call it; a caller who leaves is what is left when nothing else has happened."""
+        self.size: int = 0
+        """Bytes that were sent on."""
 
     async def relay(self, response: httpx.Response, *, is_stream: bool) -> None:
         """Send an answer on as it comes; one that breaks off breaks off here too.
@@ -295,20 +318,24 @@ class _Answer:
                 kept.append(_NOT_BUFFERED)
             await self._begin(response.status_code, kept)
             async for chunk in stream_of(response):
+                self.size += len(chunk)
                 await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
         except httpx.TransportError:
             if not self._has_begun:
                 raise
             # The server closes a connection whose answer is not whole: the caller sees what we saw.
+            self.outcome = "broken_off"
             return
         finally:
             await response.aclose()
         await self._send({"type": "http.response.body"})
+        self.outcome = "answered" if response.status_code < httpx.codes.BAD_REQUEST else "upstream_error"
 
     async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Send an answer that is whole."""
         await self._begin(status, passed_on(headers, frozenset()))
         await self._send({"type": "http.response.body", "body": body})
+        self.size += len(body)
 
     async def refuse(self, scope: Scope, refusal: Refusal) -> None:
         """Send an error in a form that the caller hands on, unless an answer has begun."""

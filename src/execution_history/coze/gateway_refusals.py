@@ -16,6 +16,7 @@ from execution_history.coze.protocol.run_history_response import refusal
 from execution_history.errors import Message
 from execution_history.presentation.formatting import one_line
 from execution_history.presentation.translator import LANGUAGES
+from execution_history.request_id import current_request_id
 
 ERROR_HEADER: Final = b"x-execution-history-error"
 """Marks an error of the gateway itself; its value is a word for programs."""
@@ -52,7 +53,7 @@ class Refusal:
         """Return status, headers and body of the answer to the request *scope*, in the language that it prefers."""
         headers = dict(scope["headers"])
         translator = LANGUAGES.of_header(headers.get(b"accept-language", b"").decode("latin-1"))
-        body = refusal(self.code, one_line(translator.message(self.sentence), _LONGEST_SENTENCE))
+        body = refusal(self.code, one_line(translator.message(self.sentence), _LONGEST_SENTENCE), current_request_id())
         has_envelope = scope["type"] == "http" and not _wants_bytes(scope, headers.get(b"accept", b""))
         fields = [
             (b"content-type", b"application/json"),

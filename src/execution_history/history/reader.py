@@ -15,6 +15,7 @@ from execution_history.history.failure_states import with_known_states
 from execution_history.history.iteration import selected
 from execution_history.history.keyword_query import FilterValue, HistoryPage, keyword_filter, page_of
 from execution_history.history.workflow_lookup import WorkflowLookup
+from execution_history.metrics import READ_SECONDS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
@@ -101,7 +102,9 @@ class HistoryReading(WorkflowLookup):
             StoreError: the store could not be read.
         """
         chosen = await self.with_workflow_ids(query.filter)
-        return await (await self._opened()).select(query if chosen is query.filter else replace(query, filter=chosen))
+        store = await self._opened()
+        with READ_SECONDS.timed("list"):
+            return await store.select(query if chosen is query.filter else replace(query, filter=chosen))
 
     async def search(
         self,
@@ -172,8 +175,9 @@ class HistoryReading(WorkflowLookup):
         now = self._clock() if query.now is None else query.now
         query = replace(query, filter=await self.with_workflow_ids(query.filter), now=now)
         store = await self._opened()
-        found = await with_examples(await store.statistics(query), store.get_many)
-        return await with_known_states(found, query, store.select)
+        with READ_SECONDS.timed("statistics"):
+            found = await with_examples(await store.statistics(query), store.get_many)
+            return await with_known_states(found, query, store.select)
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the figures by workflow, node, account and so on of the records that match *query*; see its fields.
@@ -183,7 +187,9 @@ class HistoryReading(WorkflowLookup):
             StoreError: the store could not be read.
         """
         query = replace(query, filter=await self.with_workflow_ids(query.filter))
-        return await (await self._opened()).breakdown(query)
+        store = await self._opened()
+        with READ_SECONDS.timed("breakdown"):
+            return await store.breakdown(query)
 
     async def breakdowns(self, queries: Sequence[BreakdownQuery]) -> list[Breakdown]:
         """Return the result of :meth:`breakdown` for each of *queries*, in their order; of the same runs in one read.
@@ -193,7 +199,9 @@ class HistoryReading(WorkflowLookup):
             StoreError: the store could not be read.
         """
         named = [replace(each, filter=await self.with_workflow_ids(each.filter)) for each in queries]
-        return await (await self._opened()).breakdowns(named)
+        store = await self._opened()
+        with READ_SECONDS.timed("breakdown"):
+            return await store.breakdowns(named)
 
     async def revision(self) -> int:
         """Return the number of the newest change, without waiting for an index.
@@ -275,7 +283,9 @@ class HistoryReading(WorkflowLookup):
         """
         if not may_exist(workflow_id=workflow_id, execute_id=execute_id):
             return None
-        return await (await self._opened()).get(workflow_id, execute_id)
+        store = await self._opened()
+        with READ_SECONDS.timed("detail"):
+            return await store.get(workflow_id, execute_id)
 
     async def get_all_workflows(self) -> list[str]:
         """Return the ids of the workflows that have history, the one with the newest record first.
@@ -291,7 +301,9 @@ class HistoryReading(WorkflowLookup):
         Raises:
             StoreError: the store could not be read.
         """
-        return await (await self._opened()).workflows()
+        store = await self._opened()
+        with READ_SECONDS.timed("workflows"):
+            return await store.workflows()
 
     async def health(self) -> StoreHealth:
         """Return whether histories can be read and written now; never raises."""

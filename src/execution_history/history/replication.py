@@ -7,6 +7,7 @@ its work (:mod:`execution_history.stores.administration`).
 from collections.abc import Callable, Collection, Iterable
 
 from execution_history.history.reader import HistoryReading
+from execution_history.metrics import READ_SECONDS
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
@@ -33,7 +34,9 @@ class HistoryReplication(HistoryReading):
             FeedExpired: deletions after *since* have been forgotten.
             StoreError: the store could not be read.
         """
-        return await (await self._opened()).changes(since, limit, documents=documents)
+        store = await self._opened()
+        with READ_SECONDS.timed("changes"):
+            return await store.changes(since, limit, documents=documents)
 
     async def get_many(self, keys: Collection[RecordKey]) -> FoundRecords:
         """Return those of the records *keys* that exist, as stored bytes, all from one moment.
@@ -127,7 +130,23 @@ class HistoryReplication(HistoryReading):
         Raises:
             StoreError: the store could not be read.
         """
-        return (await (await self._opened()).cursors()).get(follower)
+        return (await self.places()).get(follower)
+
+    async def places(self) -> dict[str, int]:
+        """Return the followers that have a place, each with the revision up to which it has followed.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return await (await self._opened()).cursors()
+
+    async def count_recorders(self) -> int:
+        """Return how many programs record into the history and have a lease that has not ended.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        return sum(left > 0 for left in (await (await self._opened()).leases()).values())
 
     async def save_place(self, follower: str, revision: int | None) -> None:
         """Store the place of a *follower*; ``None`` ends it, and the feed keeps no deletions for it any more.

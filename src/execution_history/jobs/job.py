@@ -72,10 +72,23 @@ async def last_run(service: HistoryReplication, name: str) -> JobRun | None:
         StoreError: the store could not be read.
     """
     entry = await service.entry(EntryName(_KIND, name))
-    if entry is None:
-        return None
+    return None if entry is None else _run_in(entry.value)
+
+
+async def last_runs(service: HistoryReplication) -> dict[str, JobRun]:
+    """Return the last run of each job that has ever run, by its name.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    found = {entry.name.key: _run_in(entry.value) for entry in await service.entries(_KIND)}
+    return {name: run for name, run in found.items() if run is not None}
+
+
+def _run_in(value: bytes) -> JobRun | None:
+    """Return the run that an entry of the registry holds; ``None`` where it holds none."""
     try:
-        kept: dict[str, Any] = orjson.loads(entry.value)
+        kept: dict[str, Any] = orjson.loads(value)
         found = JobRun(**{field: kept[field] for field in JobRun.__dataclass_fields__ if field in kept})
     except (ValueError, TypeError):
         return None  # whoever wrote it, no run did

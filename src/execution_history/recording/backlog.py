@@ -53,6 +53,16 @@ class Backlog:
         with self._lock:
             return len(self._left) + sum(hash(key) not in self._left for key in others)
 
+    def sizes(self) -> list[int]:
+        """Return the bytes of each of the files."""
+        with self._lock:
+            paths = list(self._batches)
+        found = []
+        for path in paths:
+            with suppress(OSError):  # it has been written meanwhile
+                found.append(path.stat().st_size)
+        return found
+
     @property
     def is_known(self) -> bool:
         """Whether it is known of every batch that was there at the last look whose steps it has."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from execution_history.errors import quoted
+from execution_history.metrics import RUNS_ENDED
 from execution_history.recording.attempts import error_of
 from execution_history.recording.outbox import Outbox
 from execution_history.recording.pending_writes import Step
@@ -147,6 +148,7 @@ class Recording:
         now, limit = self._recorder.clock(), self._recorder.record_limit
         if self._is_held and not await self._write_after_all(status):
             return False
+        RUNS_ENDED.count(1, status or "running")
         await self._write(RecordChange.of(now, status, metadata, fields=fields, cleared=cleared, largest=limit))
         return True
 

@@ -10,11 +10,13 @@ nothing waits for it.
 import asyncio
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import Final
 
 from execution_history.clock import now_ms
 from execution_history.errors import N_, ExecutionHistoryError, Message, RecordDamaged, StoreError
+from execution_history.metrics import LOST_RUNS, PENDING_BYTES, PENDING_RUNS, SPOOL_BYTES, SPOOL_FILES, Sample, watch
 from execution_history.recording.attempts import attempt, error_of
 from execution_history.recording.delivery import Delivery
 from execution_history.recording.pending_writes import Entry, Key, Step, Waiting
@@ -72,6 +74,7 @@ class Outbox:
         self._backlog, self._trouble = delivery.backlog, delivery.trouble
         self._saving: asyncio.Task[int] | None = None
         self._retrying: asyncio.Task[None] | None = None
+        watch(self)
         # A program that ends without aclose does not lose what waits without a word.
         weakref.finalize(self, _leave, self._waiting, self._spool)
 
@@ -94,6 +97,15 @@ class Outbox:
             many = N_("%(count)s runs could not be recorded and were given up.")
             found.append(Message(one if lost == 1 else many, count=lost))
         return (*found, *self._backlog.problems())
+
+    def samples(self) -> Iterable[Sample]:
+        """Return what waits; see :class:`~execution_history.metrics.Source`."""
+        yield Sample(PENDING_RUNS, self._backlog.count(self._waiting.keys))
+        yield Sample(PENDING_BYTES, self._waiting.bytes)
+        yield Sample(LOST_RUNS, self._delivery.lost)
+        sizes = self._backlog.sizes()
+        yield Sample(SPOOL_FILES, len(sizes))
+        yield Sample(SPOOL_BYTES, sum(sizes))
 
     async def look(self) -> bool:
         """Find what other programs have left in the spool; whether it is known of which records that is.
@@ -232,7 +244,8 @@ class Outbox:
         with self._lock:
             trying = self._retrying
             if trying is None or trying.done() or trying.get_loop().is_closed():
-                self._retrying = asyncio.create_task(self._retry(pause))
+                # Not in the context of the request that happens to begin it: what it logs is of others, too.
+                self._retrying = asyncio.get_running_loop().create_task(self._retry(pause), context=Context())
 
     async def _retry(self, pause: float) -> None:
         await asyncio.sleep(pause)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreError, message_of
+from execution_history.metrics import RUNS_BEGUN
 from execution_history.recording.attempts import attempt
 from execution_history.recording.chat_questions import ChatQuestions
 from execution_history.recording.name_learning import NameLearning
@@ -263,6 +264,7 @@ class Recorder:
         """
         if isinstance(step, Document):
             self.names.learn_from(step)
+            RUNS_BEGUN.count()
         if not self.requires_recording:
             return await self.outbox.write(workflow_id, execute_id, step)
         is_written, error = await attempt(self._write(workflow_id, execute_id, step))

@@ -5,6 +5,7 @@ under ours is read only where its type fits, and what would be a claim about the
 (:func:`of_caller`): a caller sets no proof.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Flag, auto
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 RECORDED_KINDS: Final = ("function", "generator", "context manager", "block")
 """What of a Python program can be recorded."""
+
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 class Use(Flag):
@@ -143,6 +146,12 @@ def _execute_id(value: object) -> str | None:
     return identifier(value.get("execute_id") if isinstance(value, dict) else value)
 
 
+def _traceparent(value: object) -> str | None:
+    """Return a version 00 header of W3C Trace Context, section 3.2; ids of zeros only are none."""
+    found = _TRACEPARENT.fullmatch(value) if isinstance(value, str) else None
+    return None if found is None or not (found[1].strip("0") and found[2].strip("0")) else found[0]
+
+
 def _caller_name(value: object) -> str | None:
     return identifier(value.get("name") if isinstance(value, dict) else value)
 
@@ -214,6 +223,9 @@ TRACEBACK: Final = Key(
 RETURN_VALUE: Final = Key(
     "return_value", _anything, "What a generator returned behind what it yielded.",
     "functions", _SEARCHED | _COMPARED | _CONTENT)
+TRACEPARENT: Final = Key(
+    "traceparent", _traceparent, "The caller's span, around the run (W3C Trace Context).",
+    "coze/transport, callers", _SEARCHED)
 WORKFLOW_NAME: Final = Key(
     "workflow_name", text, "What the caller calls the workflow.",
     "callers", _SEARCHED)
@@ -272,7 +284,7 @@ KEYS: Final[Mapping[str, Key[Any]]] = {
         TRANSITION, ENDED_AT, INTERRUPT, ANSWERS, ASKED_UPSTREAM, TAKEN_OVER, FETCHED_AT, MISSING_OUTPUTS, PARENT, ROOT,
         DURATION, TRACEBACK, RETURN_VALUE, IMPORTED_FROM, ADOPTED_FIELDS, RECORDING_IS_CUT, RECORDED_AS, OUTPUT_TEXT,
         REQUEST_CHARSET, ANSWER_CHARSET, UNREAD, WORKFLOW_NAME, PRUNED,
-        REDACTED_VALUES, RECORDING,
+        REDACTED_VALUES, RECORDING, TRACEPARENT,
     )
 }  # fmt: skip
 """Every key that has a meaning here, by its name."""

@@ -119,9 +119,18 @@ class MergeReport:
 
 @dataclass(frozen=True, slots=True)
 class StoreHealth:
-    """Whether the store can be used now: ``problems`` holds one sentence each, none when all is well."""
+    """How the store is: ``problems`` holds one sentence each, none when all is well.
+
+    With problems it can be read and written nevertheless only where ``works`` says so.
+    """
 
     problems: tuple[str, ...] = ()
+    works: bool = False
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can be read and written now."""
+        return self.works or not self.problems
 
 
 class HistoryStore(Administration, Protocol):
@@ -275,4 +284,4 @@ class HistoryStore(Administration, Protocol):
         """
 
     async def health(self) -> StoreHealth:
-        """Return whether the store can be read and written now; never raises."""
+        """Return whether the store can be read and written now, and what needs attention; never raises."""

@@ -7,11 +7,12 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from execution_history.errors import StoreClosed
+from execution_history.metrics import COMMIT_SECONDS, COMMIT_SIZE, QUEUE, Sample, watch
 
 _log = logging.getLogger("execution_history.stores")
 
@@ -59,6 +60,7 @@ class Answered(Protocol):
 
 
 _Work = TypeVar("_Work", bound=Queued)
+_Done = TypeVar("_Done")
 
 
 class WriteQueue(Generic[_Work]):
@@ -77,6 +79,11 @@ class WriteQueue(Generic[_Work]):
         self._has_ended = False
         self._carried: _Work | None = None
         self._expected = 1
+        watch(self)
+
+    def samples(self) -> Iterable[Sample]:
+        """Return how much waits; see :class:`~execution_history.metrics.Source`."""
+        yield Sample(QUEUE, self._queue.qsize())
 
     def put(self, work: _Work) -> None:
         """Add *work*.
@@ -126,6 +133,15 @@ class WriteQueue(Generic[_Work]):
             size += following.size
         self._expected = len(group)
         return group
+
+
+def committed(run: Callable[[list[_Work]], _Done], group: list[_Work]) -> _Done:
+    """Return what *run* returns for a group, and count how long that took."""
+    began = time.perf_counter()
+    done = run(group)
+    COMMIT_SECONDS.observe(time.perf_counter() - began)
+    COMMIT_SIZE.observe(len(group))
+    return done
 
 
 def answer(works: Iterable[Answered]) -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from execution_history.application import Application, trouble_told
+from execution_history.application import Application
 from execution_history.coze import Gateway
 from execution_history.web.access import AccessControl, TakenKeys
 from execution_history.web.api import doctor_router, health_router, history_router
@@ -16,6 +16,7 @@ from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.cross_origin import CrossOrigin
 from execution_history.web.demo_switch import DemoSwitch
 from execution_history.web.errors import ErrorAnswers, answer_error
+from execution_history.web.observation import Observation
 from execution_history.web.openapi_docs import add_docs
 from execution_history.web.pages import add_pages
 from execution_history.web.proxies import TrustedProxies
@@ -47,6 +48,8 @@ def create_app(application: Application, *, is_beside: bool = False) -> FastAPI:
     app.add_middleware(Guard, (settings.host, *settings.allowed_hosts), settings.allowed_origins)
     app.add_middleware(CrossOrigin, settings.allowed_origins)
     if not is_beside:
+        # What is noted has the sender's address, and no key that came with the path.
+        app.add_middleware(Observation)
         app.add_middleware(TakenKeys)
         app.add_middleware(TrustedProxies, settings.trusted_proxies)
     return app
@@ -80,7 +83,7 @@ def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
             *parts, limits=limits, names=application.names, backups=application.backups, retention=application.retention
         ),
         keys_router(application.gate, application.service),
-        health_router(application.service, trouble_told(application), application.mirror),
+        health_router(application),
         doctor_router(application.service, settings),
     ):
         _check_routes(router)

@@ -15,7 +15,7 @@ COOKIE: Final = "demo"
 IS_DEMO: Final = "execution_history.demo"
 """The key of a request's scope that says that the demo beside a history answers it."""
 
-_OWN: Final = ("/demo", "/healthz", "/readyz", "/sign-", "/keys", "/audit", "/coze/keys", "/coze/audit")
+_OWN: Final = ("/demo", "/healthz", "/readyz", "/metrics", "/sign-", "/keys", "/audit", "/coze/keys", "/coze/audit")
 """Paths that the history always answers."""
 
 

@@ -19,6 +19,7 @@ from starlette.types import Message as ASGIMessage
 from execution_history import errors
 from execution_history.errors import Message, message_of, quoted
 from execution_history.presentation.validation_errors import validation_message
+from execution_history.request_id import current_request_id
 from execution_history.web.responses import answer, translator_for
 
 _log = logging.getLogger("execution_history.web")
@@ -81,8 +82,13 @@ class Fault:
     def answer(self, headers: Mapping[str, str] = NO_HEADERS) -> Response:
         """Return the fault as an answer, in the language that the *headers* of the request prefer."""
         message = translator_for(headers).message(self.message)
-        content: dict[str, Any] = {"success": False, "error": {"code": self.code, "message": message}}
-        return answer(content, self.status, self.headers)
+        return answer({"success": False, "error": error_content(self.code, message)}, self.status, self.headers)
+
+
+def error_content(code: str, message: str) -> dict[str, Any]:
+    """Return an error in JSON, with the id under which the log has what belongs to the request."""
+    request_id = current_request_id()
+    return {"code": code, "message": message, **({} if request_id is None else {"request_id": request_id})}
 
 
 # A request is only cancelled when the server stops.

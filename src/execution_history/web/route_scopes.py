@@ -38,6 +38,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         f"GET {_CHANGE}",
         "GET /coze/views",
         "GET /readyz",
+        "GET /metrics",
         "GET /",
         "GET /switcher",
         "GET /charts",

@@ -50,7 +50,8 @@ async def test_a_refusal_is_an_envelope_that_names_the_setting(
             refused = await gateway.client.post(gateway.base_url + path, json=_RUN, headers=headers)
             content = refused.json()
             assert (200, word) == (refused.status_code, refused.headers["x-execution-history-error"])
-            assert (4000, {"logid": ""}, True) == (content["code"], content["detail"], part in content["msg"])
+            detail = {"logid": "", "request_id": refused.headers["x-execution-history-request-id"]}
+            assert (4000, detail, True) == (content["code"], content["detail"], part in content["msg"])
             assert not [name for name in refused.headers if name.startswith("access-control-")]
         elsewhere = await gateway.client.post("/coze/history/delete", json={}, headers=headers)
         assert ({"Host": 421}.get(next(iter(headers)), 403), word) == (

@@ -36,7 +36,7 @@ _DONE = b"id: 99\nevent: Done\ndata: {}\n\n"
 
 
 def _kept(headers: httpx.Headers) -> list[tuple[bytes, bytes]]:
-    left_out = (_HOP_BY_HOP, {"date", "server"})
+    left_out = (_HOP_BY_HOP, {"date", "server", "x-execution-history-request-id"})
     return sorted((k.lower(), v) for k, v in headers.raw if not any(k.lower().decode() in s for s in left_out))
 
 

@@ -131,9 +131,10 @@ def envelope(data: object, log_id: str = "") -> bytes:
     return _ascii({"code": 0, "msg": "", "data": data, "detail": {"logid": log_id}})
 
 
-def refusal(code: int, message: str) -> bytes:
-    """Return an error as the envelope that all four SDKs understand (coze-protocol 4.2)."""
-    return _ascii({"code": code, "msg": message, "detail": {"logid": ""}})
+def refusal(code: int, message: str, request_id: str | None = None) -> bytes:
+    """Return an error as the envelope that all four SDKs understand (coze-protocol 4.2), with an id of our own log."""
+    detail = {"logid": ""} if request_id is None else {"logid": "", "request_id": request_id}
+    return _ascii({"code": code, "msg": message, "detail": detail})
 
 
 def _ascii(content: object) -> bytes:

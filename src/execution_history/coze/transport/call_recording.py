@@ -31,7 +31,16 @@ from execution_history.recording.recorder import Recorder
 from execution_history.records.depth import IN_METADATA
 from execution_history.records.encoding import encode
 from execution_history.records.json_text import read_json
-from execution_history.records.metadata import ACCOUNT, ANSWERS, CALLER, COZE_EXECUTE_ID, INTERRUPT, LOG_ID, UPSTREAM
+from execution_history.records.metadata import (
+    ACCOUNT,
+    ANSWERS,
+    CALLER,
+    COZE_EXECUTE_ID,
+    INTERRUPT,
+    LOG_ID,
+    TRACEPARENT,
+    UPSTREAM,
+)
 from execution_history.records.proof import Proof
 
 _log = logging.getLogger("execution_history.coze")
@@ -276,6 +285,8 @@ async def prepare_recording(
     metadata[UPSTREAM.name] = origin_of(request.url)
     if caller := caller_of(request.headers):
         metadata[CALLER.name] = caller
+    if traceparent := TRACEPARENT.read(request.headers.get("traceparent")):
+        metadata[TRACEPARENT.name] = traceparent
     record = await _answered_record(recorder, run, context) if may_join else None
     if record is not None:
         return continued(recorder, record, run, caller)

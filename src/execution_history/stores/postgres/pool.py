@@ -5,12 +5,14 @@ Nothing is done in the background: a server that is away is not called when nobo
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
+
+from execution_history.metrics import POOL, Sample, watch
 
 _REST_SECONDS: Final = 600.0
 """How long a connection rests before it is closed, the next time that another one is given back."""
@@ -32,11 +34,20 @@ class Pool:
     """
 
     def __init__(self, most: int) -> None:
+        self._most = most
+        self._in_use = 0
         self._free = threading.BoundedSemaphore(most)
         self._changing = threading.Lock()
         self._resting: list[tuple[psycopg.Connection[Any], float]] = []
         self.closing: threading.Event = threading.Event()
         """Set when the pool is closed."""
+        watch(self)
+
+    def samples(self) -> Iterable[Sample]:
+        """Return how many connections there are; see :class:`~execution_history.metrics.Source`."""
+        if not self.closing.is_set():
+            for state, number in (("in_use", self._in_use), ("resting", len(self._resting)), ("most", self._most)):
+                yield Sample(POOL, number, (state,))
 
     def acquire(
         self, make: "Callable[[], psycopg.Connection[Any]]", seconds: float, *, is_new: bool = False
@@ -59,10 +70,13 @@ class Pool:
         try:
             if is_new:
                 self.forget()
-            return self._rested(is_new=is_new) or make()
+            connection = self._rested(is_new=is_new) or make()
         except BaseException:
             self._free.release()
             raise
+        with self._changing:
+            self._in_use += 1
+        return connection
 
     def _rested(self, *, is_new: bool) -> "psycopg.Connection[Any] | None":
         with self._changing:
@@ -75,6 +89,7 @@ class Pool:
         now = time.monotonic()
         is_usable = connection.info.transaction_status == TransactionStatus.IDLE
         with self._changing:
+            self._in_use -= 1
             old = [each for each, since in self._resting if since < now - _REST_SECONDS]
             del self._resting[: len(old)]  # they are in the order in which they were given back
             if is_usable and not self.closing.is_set():

@@ -18,7 +18,7 @@ from execution_history.query.model import RecordKey
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.group_commit import GroupCommit, Operation
-from execution_history.stores.write_queue import Caller, WriteQueue, answer
+from execution_history.stores.write_queue import Caller, WriteQueue, answer, committed
 
 _log = logging.getLogger("execution_history.stores.postgres")
 _Result = TypeVar("_Result")
@@ -108,7 +108,7 @@ class Writer:
             if not group:
                 break
             owner = self._owner()
-            answer(self._commits.run(group))
+            answer(committed(self._commits.run, group))
             if time.monotonic() > self._told_at + _TELLING_SECONDS:
                 self._rest()
             del owner, group  # while the thread waits it keeps no documents and no store alive

@@ -266,7 +266,8 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin, SQLiteSpa
                 parts = self._parts
                 await parts.writer.submit(lambda t: t.check())
                 damaged = await parts.reader.problems()
-                return StoreHealth((*parts.mirror.problems(), *parts.writer.damage, *damaged, *parts.index.problems()))
+                found = (*parts.mirror.problems(), *parts.writer.damage, *damaged, *parts.index.problems())
+                return StoreHealth(found, works=True)
         except TimeoutError:
             sentence = Message(
                 "The history in %(folder)s has not answered for %(seconds)s seconds.",

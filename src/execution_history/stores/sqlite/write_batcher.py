@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from execution_history.stores.sqlite.checkpoint import Checkpointer
 from execution_history.stores.sqlite.commit import Commits, Operation
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-from execution_history.stores.write_queue import Caller, WriteQueue, answer
+from execution_history.stores.write_queue import Caller, WriteQueue, answer, committed
 
 _Result = TypeVar("_Result")
 
@@ -122,7 +122,7 @@ class Writer(Commits):
             owner = self._owner()
             self._untidy = self._untidy or any(operation.makes_room for operation in group)
             with self._turn:
-                answered = self.run(group)
+                answered = committed(self.run, group)
                 self._untidy = self._untidy or self._mirror.is_behind
             answer(answered)
             del owner, group, answered  # while the thread waits it keeps no documents and no store alive

@@ -1,15 +1,15 @@
 """Health checks: whether the server is alive, and whether it can do its work."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.followers.mirror import MirrorFollower
-from execution_history.history.service import ExecutionHistoryService
-from execution_history.recording.trouble import RecordingTrouble
+from execution_history.application import Application, trouble_told
+from execution_history.errors import NotAllowed
+from execution_history.web.api.gauges import Gauges, exposition
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import (
     GUARDED,
@@ -19,16 +19,17 @@ from execution_history.web.api.schemas.executions import (
     ReadyAnswer,
     Responses,
 )
+from execution_history.web.errors import error_content
+from execution_history.web.readiness import checks_of, findings
 from execution_history.web.responses import answer, translator_for
 
 _ALIVE: Final[Responses] = {**GUARDED, 422: READING[422]}
 
 
-def health_router(
-    service: ExecutionHistoryService, recorder: RecordingTrouble, mirror: MirrorFollower | None = None
-) -> APIRouter:
-    """Return the router of ``/healthz`` and ``/readyz``."""
+def health_router(application: Application) -> APIRouter:
+    """Return the router of ``/healthz``, ``/readyz`` and ``/metrics``."""
     router = APIRouter(tags=["health"], route_class=HistoryRoute)
+    gauges = Gauges(application)
 
     @router.get("/healthz", summary="Whether the process is alive", response_model=AliveAnswer, responses=_ALIVE)
     async def healthz() -> Response:
@@ -41,25 +42,55 @@ def health_router(
         response_model=ReadyAnswer,
         responses={
             **READING,
-            503: {"model": NotReadyAnswer, "description": "Something is wrong; each problem has a sentence."},
+            503: {"model": NotReadyAnswer, "description": "The store cannot be used; each problem has a sentence."},
         },
     )
     async def readyz(request: Request) -> Response:
-        """Read and write the store, and collect the problems of the recorder.
+        """Read and write the store, and collect what is wrong.
 
-        A run that passed unrecorded is counted and is no problem by itself: the caller's run is what comes first.
-        Nor is it one that JSON files which follow the history are behind it, unless they cannot be written.
+        Only a store that cannot be used is a problem, and answered with 503: a server whose other parts need attention
+        still passes runs on and records them, and a load balancer is not to take it out. A run that passed unrecorded
+        is counted and is no warning by itself: the caller's run is what comes first.
         """
         translate = translator_for(request.headers)
-        mirrored = () if mirror is None else mirror.problems()
-        problems = [*map(translate.message, (*(await service.health()).problems, *recorder.problems(), *mirrored))]
-        found = {"problems": problems, "unrecorded": recorder.unrecorded}
-        if mirror is not None:
-            found["mirror"] = (await mirror.status()).to_json()
-        if not problems:
+        wrong = await findings(application)
+        sentences: dict[str, list[str]] = {"problem": [], "warning": []}
+        checks: dict[str, str] = dict.fromkeys(checks_of(application), "ok")
+        for check, severity, sentence in wrong:
+            sentences[severity].append(translate.message(sentence))
+            if checks.get(check) != "problem":
+                checks[check] = severity
+        found: dict[str, Any] = {
+            "problems": sentences["problem"],
+            "warnings": sentences["warning"],
+            "checks": checks,
+            "unrecorded": trouble_told(application).unrecorded,
+        }
+        if application.mirror is not None:
+            found["mirror"] = (await application.mirror.status()).to_json()
+        if not found["problems"]:
             return answer({"status": "ok", **found})
-        error = {"code": "not_ready", "message": " ".join(problems)}
+        error = error_content("not_ready", " ".join(found["problems"]))
         content = {"success": False, "status": "not ready", **found, "error": error}
         return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    @router.get(
+        "/metrics",
+        summary="The metrics of this process and its store, for Prometheus",
+        response_class=Response,
+        responses={
+            **READING,
+            200: {"content": {"text/plain": {}}, "description": "Prometheus' text format, or OpenMetrics if accepted."},
+        },
+    )
+    async def metrics(request: Request) -> Response:
+        """Return counters of this process, and what can be read of the store now; docs/observability.md has them all.
+
+        Of several processes on one store each has its own counters. Where the store cannot be read, that is a metric.
+        """
+        if not application.workflows.are_all:
+            raise NotAllowed("Metrics are of all workflows, and your key is for some only.")
+        body, media_type = exposition(await gauges.samples(), request.headers.get("accept", ""))
+        return Response(body, media_type=media_type, headers={"cache-control": "no-store"})
 
     return router

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from execution_history.application import Application, trouble_told
 from execution_history.errors import N_, StoreError
 from execution_history.presentation.translator import LANGUAGES
+from execution_history.request_id import current_request_id
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
@@ -42,7 +43,7 @@ from execution_history.web.pages.view_pages import ViewPages
 from execution_history.web.pages.viewer import THEMES
 
 _YEAR: Final = 365 * 24 * 3600
-_OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/openapi.json", "/assets/")
+_OF_PROGRAMS: Final = ("/coze/", "/v1/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/assets/")
 _BAD: Final = N_("This cannot be done")
 _FAULT: Final = N_("Something went wrong")
 _TITLES: Final = {
@@ -159,7 +160,13 @@ def _error_page(renderer: Renderer, request: Request, error: Exception) -> Respo
             "been deleted."
         )
     title = _TITLES.get(fault.status, _FAULT if fault.status >= HTTPStatus.INTERNAL_SERVER_ERROR else _BAD)
-    view = {"title": translate(title), "sentence": sentence, "status": fault.status, "code": fault.code}
+    view: dict[str, object] = {
+        "title": translate(title),
+        "sentence": sentence,
+        "status": fault.status,
+        "code": fault.code,
+    }
+    view["request_id"] = current_request_id()
     answer = renderer.page(request, "error.html", view, fault.status)
     answer.headers.update(dict(fault.headers))
     return answer

@@ -1,6 +1,6 @@
 """Models of requests and answers: requests are checked by them, answers documented."""
 
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -202,6 +202,7 @@ class Error(BaseModel):
 
     code: str
     message: str
+    request_id: str | None = Field(default=None, description="The id under which the server's log has the request.")
 
 
 class ErrorAnswer(BaseModel):
@@ -231,7 +232,11 @@ class ReadyAnswer(BaseModel):
     """Whether runs can be recorded and read now."""
 
     status: str
-    problems: list[str] = Field(description="A sentence for each problem; none when all is well.")
+    problems: list[str] = Field(description="Why runs cannot be recorded and read, a sentence each; none with 200.")
+    warnings: list[str] = Field(description="What needs attention although they can, a sentence each.")
+    checks: dict[str, Literal["ok", "warning", "problem"]] = Field(
+        description="How each part is: store, recorder, jobs (periodic), and where there are any disk, mirror and otel."
+    )
     unrecorded: int = Field(description="Runs that passed without a record since the start; the log says why.")
     mirror: MirrorAnswer | None = Field(
         default=None, description="Where the setting mirror_folder is set: how far the JSON files there have come."
