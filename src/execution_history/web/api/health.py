@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from execution_history.application import Application, trouble_told
 from execution_history.errors import NotAllowed
+from execution_history.presentation.translator import Translator
 from execution_history.web.api.gauges import Gauges, exposition
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import (
@@ -52,27 +53,7 @@ def health_router(application: Application) -> APIRouter:
         still passes runs on and records them, and a load balancer is not to take it out. A run that passed unrecorded
         is counted and is no warning by itself: the caller's run is what comes first.
         """
-        translate = translator_for(request.headers)
-        wrong = await findings(application)
-        sentences: dict[str, list[str]] = {"problem": [], "warning": []}
-        checks: dict[str, str] = dict.fromkeys(checks_of(application), "ok")
-        for check, severity, sentence in wrong:
-            sentences[severity].append(translate.message(sentence))
-            if checks.get(check) != "problem":
-                checks[check] = severity
-        found: dict[str, Any] = {
-            "problems": sentences["problem"],
-            "warnings": sentences["warning"],
-            "checks": checks,
-            "unrecorded": trouble_told(application).unrecorded,
-        }
-        if application.mirror is not None:
-            found["mirror"] = (await application.mirror.status()).to_json()
-        if not found["problems"]:
-            return answer({"status": "ok", **found})
-        error = error_content("not_ready", " ".join(found["problems"]))
-        content = {"success": False, "status": "not ready", **found, "error": error}
-        return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
+        return await _readiness(application, translator_for(request.headers))
 
     @router.get(
         "/metrics",
@@ -94,3 +75,27 @@ def health_router(application: Application) -> APIRouter:
         return Response(body, media_type=media_type, headers={"cache-control": "no-store"})
 
     return router
+
+
+async def _readiness(application: Application, translate: Translator) -> Response:
+    """Return the answer of ``/readyz``, with sentences in the language of *translate*."""
+    wrong = await findings(application)
+    sentences: dict[str, list[str]] = {"problem": [], "warning": []}
+    checks: dict[str, str] = dict.fromkeys(checks_of(application), "ok")
+    for check, severity, sentence in wrong:
+        sentences[severity].append(translate.message(sentence))
+        if checks.get(check) != "problem":
+            checks[check] = severity
+    found: dict[str, Any] = {
+        "problems": sentences["problem"],
+        "warnings": sentences["warning"],
+        "checks": checks,
+        "unrecorded": trouble_told(application).unrecorded,
+    }
+    if application.mirror is not None:
+        found["mirror"] = (await application.mirror.status()).to_json()
+    if not found["problems"]:
+        return answer({"status": "ok", **found})
+    error = error_content("not_ready", " ".join(found["problems"]))
+    content = {"success": False, "status": "not ready", **found, "error": error}
+    return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
