@@ -184,6 +184,9 @@ def is_archive(path: Path) -> bool:
 
 def _header(path: Path) -> bytes:
     try:
+        # A named pipe would be waited for without end.
+        if not path.is_file():
+            return b""
         with path.open("rb") as file:
             return file.read(_VERSIONS.stop)
     except OSError:
