@@ -17,7 +17,7 @@ def test_a_rule_says_which_runs_go_and_is_written_as_it_was_read() -> None:
     limits = {"older_than": "30d", "keep_bytes": "2GB"}
     rule = RetentionRule.of({"workflow": "w", "status": ["success", "failed"], **limits})
     found = rule.matching(100 * _DAY)
-    assert (("w",), ("success", "failed"), 70 * _DAY) == (found.workflow_ids, found.statuses, found.created_before)
+    assert (("w",), ("success", "failed"), 70 * _DAY) == (found.workflows, found.statuses, found.created_before)
     assert (2_000_000_000, "remove", True) == (rule.keep_bytes, rule.action, rule.is_by_workflow)
     assert "workflow=w status=success,failed older_than=30d keep_bytes=2000000000" == rule.name
     assert rule == RetentionRule.of(rule.to_json())
