@@ -3,7 +3,8 @@
 import signal
 from contextlib import closing
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import apsw
 import pytest
@@ -124,6 +125,9 @@ def test_months_are_archived_and_looked_into(call: Call, history: History) -> No
     assert 0 == call("show", "a", "--workflow", "w", "--store", place).code
     said = call("delete", "a", "--workflow", "w", "--store", place)
     assert (4, True) == (said.code, "is an archive, which is only read" in said.err)
+    for repair in ((), ("--repair",)):
+        said = call("doctor", *repair, "--store", place)
+        assert (2, True) == (said.code, "is an archive, which doctor does not check" in said.err)
 
 
 def test_an_archive_is_served(call: Call, history: History, tmp_path: Path) -> None:
@@ -138,6 +142,20 @@ def test_an_archive_is_served(call: Call, history: History, tmp_path: Path) -> N
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(PATIENCE)
     assert ["2023-11.db"] == [path.name for path in Path("old").iterdir()]
+
+
+def test_an_archive_refuses_keys_that_it_does_not_know(call: Call, history: History, tmp_path: Path) -> None:
+    """It has the keys of the history, and a wrong one is refused although that cannot be noted."""
+    history.keep("a", execute_status="success")
+    key = call("keys", "add", "team", "--scope", "read", "--store", "history").out.strip()
+    call("archive", "old", "--before", "2023-12", "--store", "history")
+    with started("serve", "--port=0", "--store", "old/2023-11.db", "--json", folder=tmp_path) as process:
+        url = read_document(process.stdout)["url"]
+        assert 200 == urlopen(Request(f"{url}/readyz", headers={"Authorization": f"Bearer {key}"})).status
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(Request(f"{url}/readyz", headers={"Authorization": f"Bearer {key[:-3]}xyz"}))
+        process.send_signal(signal.SIGINT)
+        assert 0 == process.wait(PATIENCE)
 
 
 def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path: Path) -> None:

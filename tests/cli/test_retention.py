@@ -99,6 +99,8 @@ def test_deleted_runs_are_listed_restored_and_removed(call: Call, history: Histo
     ).json()
     call("delete", "run-1", "--store", "history")
     assert "Removed 1 run for good." in call("bin", "empty", "--all", "--store", "history").out
+    lines = call("audit", "--json", "--store", "history").json()["lines"]
+    assert all(line["actor"].startswith("local:") for line in lines)
     assert "The bin is empty." in call("bin", "--store", "history").err
 
 

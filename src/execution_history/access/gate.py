@@ -1,6 +1,7 @@
 """The gate of a server: whether a key is needed, and who comes with which."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Final
@@ -9,13 +10,14 @@ from execution_history.access import audit
 from execution_history.access.keys import PATIENCE_SECONDS, Key, Keys
 from execution_history.access.limits import Buckets, Rate
 from execution_history.access.sessions import Sessions
-from execution_history.errors import StoreError
+from execution_history.errors import StoreError, StoreUnwritable
 from execution_history.stores.protocol import HistoryStore
 
 FRESH_SECONDS: Final = 1.0
 """How long a server may not notice that another process has added the first key, or revoked the last."""
 
 _FAILURES_NOTED: Final = Rate(10, 60)
+_log = logging.getLogger("execution_history.access")
 
 
 class Gate:
@@ -84,8 +86,14 @@ class Gate:
     async def note_failure(self, client: str) -> None:
         """Note in the audit log that a *client* came with a key that is none; at most ten times a minute.
 
+        In a history that is only read, such as an archive, the server's log has it instead.
+
         Raises:
-            StoreError: it could not be written.
+            StoreError: the store does not answer.
         """
-        if not self.buckets.take("failures", _FAILURES_NOTED):
+        if self.buckets.take("failures", _FAILURES_NOTED):
+            return
+        try:
             await audit.note(self._store, audit.Action.SIGN_IN_FAILED, client=client)
+        except StoreUnwritable as error:
+            _log.warning("It could not be noted that %s came with an unknown key: %s", client, error)

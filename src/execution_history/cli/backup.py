@@ -242,7 +242,7 @@ def _show_table(session: Session, manifests: "list[Manifest]") -> None:
         "id": Cell(_("Backup").upper(), "dim"),
         "kind": Cell(_("Kind").upper(), "dim"),
         "runs": Cell(_("Runs").upper(), "dim", right=True),
-        "deleted": Cell(_("Deleted").upper(), "dim", right=True),
+        "deleted": Cell(_("Deletions").upper(), "dim", right=True),
         "size": Cell(_("Size").upper(), "dim", right=True),
     }
     kinds = {"full": _("full"), "incremental": _("incremental")}

@@ -37,7 +37,7 @@ async def changes(
     ] = None,
     undo: Annotated[
         str | None,
-        typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion of the last 24 hours removed.")),
+        typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion removed, as long as the bin keeps it.")),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help=N_("How many to show."))] = 20,
 ) -> ExitCode:

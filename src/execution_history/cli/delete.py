@@ -27,7 +27,7 @@ async def delete(
     dry_run: DryRunOption = False,
     undo: Annotated[
         str | None,
-        typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion of the last 24 hours removed.")),
+        typer.Option("--undo", metavar="ID", help=N_("Restore what a deletion removed, as long as the bin keeps it.")),
     ] = None,
     forever: ForeverOption = False,
     *,

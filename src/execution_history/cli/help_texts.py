@@ -67,13 +67,14 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "delete": (
         N_("Delete the record of one run, or of all that match filters."),
-        N_("Nothing is asked: how many were deleted, and how to undo that within 24 hours, is printed."),
+        N_("Nothing is asked: how many were deleted, and how to undo that, is printed."),
     ),
     "changes": (
         N_("Show what was deleted, annotated or restored of many runs at once; stop, carry on or undo one of them."),
         N_(
             "A change goes on in the program that began it; any other can stop it. One whose program was killed is "
-            "interrupted: for 24 hours it can be carried on, and a deletion undone."
+            "interrupted: for 24 hours it can be carried on. A deletion can be undone as long as the bin keeps the "
+            "runs."
         ),
     ),
     "clear": (N_("Delete the whole history of a workflow."),),

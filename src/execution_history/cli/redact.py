@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from execution_history.access.principals import current_actor
 from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import command
@@ -14,7 +15,7 @@ from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.redaction import RedactionReport, actor_here, preview_redaction, redact_history
+from execution_history.maintenance.redaction import RedactionReport, preview_redaction, redact_history
 from execution_history.presentation import redaction_sentences as sentences
 from execution_history.presentation.formatting import grouped, one_line, size
 from execution_history.records.content_rules import ContentRules
@@ -75,7 +76,7 @@ async def _redacted(
             return (await preview_redaction(service, workflow_ids=workflow_ids, on_progress=show)).to_json()
         try:
             run = await redact_history(
-                service, workflow_ids=workflow_ids, actor=actor_here(), erase=erase, on_progress=show
+                service, workflow_ids=workflow_ids, actor=current_actor(), erase=erase, on_progress=show
             )
         except asyncio.CancelledError:
             session.notice("Stopped. The same command continues where it stopped.", style="yellow")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
+from execution_history.access.principals import current_actor
 from execution_history.cli.open_history import open_history
 from execution_history.cli.options import Filters, command
 from execution_history.cli.output import Cell, aligned
@@ -27,7 +28,6 @@ from execution_history.presentation.retention_text import (
 from execution_history.stores import store_of
 
 _LONGEST: Final = 40
-_ACTOR: Final = "cli"
 
 _Age = Annotated[
     str | None,
@@ -64,7 +64,7 @@ async def prune(
         if dry_run:
             report = (await retention.preview(rule or ())).to_json()
         else:
-            run = await retention.prune(rule or (), _ACTOR)
+            run = await retention.prune(rule or (), current_actor())
             if run.report is None:
                 raise CommandFailed(
                     "The run of retention failed: %(reason)s", code=ExitCode.STORE_TROUBLE, reason=run.reason
@@ -107,8 +107,8 @@ async def retention(
         known = retention_of(service, session.settings())
         if action == "set":
             what = "contents" if contents else "remove"
-            await known.rule_book.put({"name": name, **filters, **limits, "action": what}, _ACTOR)
-        elif action == "remove" and not await known.rule_book.remove(name or "", _ACTOR):
+            await known.rule_book.put({"name": name, **filters, **limits, "action": what}, current_actor())
+        elif action == "remove" and not await known.rule_book.remove(name or "", current_actor()):
             raise CommandFailed(
                 "There is no rule called '%(name)s'.", code=ExitCode.NOT_FOUND, name=one_line(name or "", _LONGEST)
             )

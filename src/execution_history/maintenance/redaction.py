@@ -6,7 +6,6 @@ as long as the rules are the same. In the end the store's files are made anew, s
 """
 
 import asyncio
-import getpass
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -51,14 +50,6 @@ class RedactionExample:
     field: str
     rule: str
     text: str
-
-
-def actor_here() -> str:
-    """Return the name of whoever uses this machine, for the audit log."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):  # a user without a name
-        return "cli"
 
 
 @dataclass(slots=True)

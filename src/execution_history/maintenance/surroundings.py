@@ -114,7 +114,7 @@ def _space(store: HistoryStore, settings: Settings) -> Outcome:
 def _waiting(store: HistoryStore) -> Outcome:
     spool = spool_of(store)
     if spool is None:
-        return Outcome(Message("nothing"))
+        return Outcome(Message("no files"))
     waiting, damaged = len(spool.batches()), [path.name for path in spool.damaged()]
     findings = []
     if waiting:
@@ -127,7 +127,7 @@ def _waiting(store: HistoryStore) -> Outcome:
         sentence = Message("Steps of runs that cannot be read are in %(folder)s: %(names)s.",
                            folder=quoted(spool.folder), names=named(damaged))  # fmt: skip
         findings.append(Finding(sentence, Message("Delete them once you no longer need them.")))
-    summary = counted(waiting, N_("1 file"), N_("%(count)s files")) if waiting else Message("nothing")
+    summary = counted(waiting, N_("1 file"), N_("%(count)s files")) if waiting else Message("no files")
     return Outcome(summary, findings)
 
 
