@@ -16,6 +16,7 @@ import pytest
 import zstandard
 
 from execution_history import ExecutionHistoryService
+from execution_history.access.sessions import Sessions
 from execution_history.errors import BackupDamaged, BackupFailed, BackupNotFound, InvalidInput
 from execution_history.maintenance.backup import (
     BackupTarget,
@@ -481,3 +482,25 @@ async def test_a_forged_backup_is_damaged(
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 32 * 2**20
+
+
+async def test_the_secret_that_signs_cookies_is_in_no_backup(tmp_path: Path, target: BackupTarget) -> None:
+    """Who reads a backup cannot sign in with it, and a restored history signs with a secret of its own."""
+    store = MemoryStore()
+    clock = Clock()
+    sessions = Sessions(store, clock)
+    cookies = [await sessions.begin("0123abcd")]
+    await back_up(ExecutionHistoryService(store), target)
+    await sessions.rotate()
+    cookies.append(await sessions.begin("0123abcd"))
+    await back_up(ExecutionHistoryService(store), target)
+    for name in target.list():
+        if not name.endswith("manifest.json"):
+            assert b"session_key" not in zstandard.ZstdDecompressor().decompress(target.read(name))
+    place = str(tmp_path / "restored")
+    await restore(target, Settings(store=place))
+    copy = store_at(place)
+    try:
+        assert [None, None] == [await Sessions(copy, clock).key_id_of(cookie) for cookie in cookies]
+    finally:
+        await copy.aclose()

@@ -24,7 +24,10 @@ from execution_history.stores.protocol import HistoryStore
 LIFETIME_MS: Final = 12 * HOUR_MS
 """How long a browser stays signed in (milliseconds)."""
 
-_NAME: Final = ("session_key", "current")
+KIND: Final = "session_key"
+"""The kind of the entry that has the secrets which sign cookies: who has these can sign in as anybody."""
+
+_NAME: Final = (KIND, "current")
 _MOST: Final = 2
 _ATTEMPTS: Final = 20
 _LONGEST: Final = 200
