@@ -9,7 +9,7 @@ from execution_history.access.keys import Keys
 from execution_history.access.limits import Buckets, Rate, lifetime_of, rate_of, size_of
 from execution_history.access.principals import LOCAL, SCOPES, Principal, Scope, acting
 from execution_history.access.sessions import LIFETIME_MS, Sessions
-from execution_history.errors import InvalidInput, KeyNotFound, StoreError
+from execution_history.errors import InvalidInput, KeyNotFound, StoreError, StoreUnwritable
 from execution_history.records.redaction import without_credentials
 from execution_history.stores.administration import Entry
 from execution_history.stores.memory.store import MemoryStore
@@ -241,3 +241,17 @@ def test_rates_sizes_and_lifetimes_are_read_as_people_write_them() -> None:
     assert (Rate(60, 60), "60/m") == (rate_of(" 60 / M "), str(rate_of("60/m")))
     assert (1_048_576, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kb"))
     assert 90 * _DAY_MS == lifetime_of("90d")
+
+
+async def test_where_nothing_can_be_written_a_server_signs_by_itself() -> None:
+    """As in an archive, which has no secret for cookies; its sessions end with the server."""
+
+    class ReadOnly(MemoryStore):
+        async def put_entry(self, *_: object, **__: object) -> Entry | None:
+            raise StoreUnwritable("It is only read.")
+
+    store, clock = ReadOnly(), Clock()
+    sessions = Sessions(store, clock)
+    cookie = await sessions.begin("0123abcd")
+    assert "0123abcd" == await sessions.key_id_of(cookie)
+    assert await Sessions(store, clock).key_id_of(cookie) is None

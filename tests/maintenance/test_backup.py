@@ -3,16 +3,20 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Iterable
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
+from hashlib import sha256
 from itertools import product
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 import zstandard
 
 from execution_history import ExecutionHistoryService
+from execution_history.access.sessions import Sessions
 from execution_history.errors import BackupDamaged, BackupFailed, BackupNotFound, InvalidInput
 from execution_history.maintenance.backup import (
     BackupTarget,
@@ -24,6 +28,7 @@ from execution_history.maintenance.backup import (
     verify,
 )
 from execution_history.maintenance.backup.folder_target import FolderTarget
+from execution_history.maintenance.backup.manifest import Manifest, Segment, sealed
 from execution_history.records.time_units import DAY_MS
 from execution_history.settings import Settings
 from execution_history.stores import MemoryStore, store_at
@@ -421,10 +426,81 @@ async def test_records_that_cannot_be_read_are_named_and_left_out(tmp_path: Path
 
 async def test_what_a_newer_version_wrote_is_not_read(target: BackupTarget) -> None:
     """The sentence says what to do."""
-    from execution_history.maintenance.backup.manifest import Manifest, sealed  # noqa: PLC0415
-
     newer = Manifest(format=2, id="2026-01-01T000000Z-abcd", version="9", source="s", created_at=0, moment=0,
                      revision=0, audited=0, records=0, deletions=0, entries=0, audit_lines=0, segments=())  # fmt: skip
     target.write(f"{newer.id}/manifest.json", sealed(newer)[0])
     with pytest.raises(BackupDamaged, match="upgrade this one"):
         await verify(target)
+
+
+def _bomb(_: Segment) -> tuple[bytes, dict[str, object]]:
+    """A frame that says that it holds little, and holds much."""
+    packer = zstandard.ZstdCompressor().compressobj()
+    return b"".join([*(packer.compress(bytes(2**20)) for _ in range(64)), packer.flush()]), {"text_size": 1000}
+
+
+def _lie(_: Segment) -> tuple[bytes, dict[str, object]]:
+    """A frame that asks for more memory than there is."""
+    return bytes.fromhex("28b52ffdc000") + (2**62).to_bytes(8, "little") + bytes.fromhex("010000"), {}
+
+
+def _long(_: Segment) -> tuple[bytes, dict[str, object]]:
+    """A manifest that asks for more memory than there is, for a frame that says nothing."""
+    return zstandard.ZstdCompressor(write_content_size=False).compress(b"{}\n"), {"text_size": 2**62}
+
+
+def _list(_: Segment) -> tuple[bytes, dict[str, object]]:
+    return zstandard.ZstdCompressor().compress(b"[]\n"), {"text_size": 3, "lines": 1}
+
+
+def _outside(segment: Segment) -> tuple[bytes, dict[str, object]]:
+    return b"", {"name": f"records/../../{segment.name}"}
+
+
+def _negative(_: Segment) -> tuple[bytes, dict[str, object]]:
+    return b"", {"text_size": -5}
+
+
+@pytest.mark.parametrize("forged", [_bomb, _lie, _long, _list, _outside, _negative])
+async def test_a_forged_backup_is_damaged(
+    target: BackupTarget, forged: Callable[[Segment], tuple[bytes, dict[str, object]]]
+) -> None:
+    """It takes no more memory than a backup of ours, reads no file beside it, and is refused in one sentence."""
+    store = MemoryStore()
+    await fill(store)
+    manifest = (await back_up(ExecutionHistoryService(store), target)).manifest
+    first, *others = manifest.segments
+    packed, said = forged(first)
+    target.write(f"{manifest.id}/{first.name}", packed)
+    false = msgspec.structs.replace(first, sha256=sha256(packed).hexdigest(), size=len(packed), **said)
+    target.write(
+        f"{manifest.id}/manifest.json", sealed(msgspec.structs.replace(manifest, segments=(false, *others)))[0]
+    )
+    tracemalloc.start()
+    with pytest.raises(BackupDamaged):
+        await verify(target)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 32 * 2**20
+
+
+async def test_the_secret_that_signs_cookies_is_in_no_backup(tmp_path: Path, target: BackupTarget) -> None:
+    """Who reads a backup cannot sign in with it, and a restored history signs with a secret of its own."""
+    store = MemoryStore()
+    clock = Clock()
+    sessions = Sessions(store, clock)
+    cookies = [await sessions.begin("0123abcd")]
+    await back_up(ExecutionHistoryService(store), target)
+    await sessions.rotate()
+    cookies.append(await sessions.begin("0123abcd"))
+    await back_up(ExecutionHistoryService(store), target)
+    for name in target.list():
+        if not name.endswith("manifest.json"):
+            assert b"session_key" not in zstandard.ZstdDecompressor().decompress(target.read(name))
+    place = str(tmp_path / "restored")
+    await restore(target, Settings(store=place))
+    copy = store_at(place)
+    try:
+        assert [None, None] == [await Sessions(copy, clock).key_id_of(cookie) for cookie in cookies]
+    finally:
+        await copy.aclose()

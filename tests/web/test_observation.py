@@ -1,6 +1,7 @@
 """What operators see of a server: metrics, ids of requests, and what is wrong."""
 
 import asyncio
+import contextvars
 import logging
 import re
 import shutil
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from execution_history import metrics
 from execution_history.clock import now_ms
 from execution_history.jobs.job import Job, run_job
+from execution_history.request_id import begin_request
 from execution_history.stores import place_named
 from tests.coze.gateway.conftest import Gateway, canned, scripted
 from tests.web.conftest import Served
@@ -180,6 +182,20 @@ async def test_lines_of_the_log_have_the_id_of_their_request(
     )
     assert "ZeroDivisionError" in lines[1]["traceback"]
     assert len(caplog.records) == 2
+
+
+def test_an_id_that_is_a_key_is_not_logged() -> None:
+    """Callers choose the id; whatever they take for one, no form of the log shows a credential."""
+    from execution_history.cli.log import JSONFormatter, LineFormatter  # noqa: PLC0415
+
+    def lines() -> list[str]:
+        begin_request(f"eh_0123abcd_{'x' * 43}")
+        record = logging.LogRecord("execution_history.web", logging.INFO, "", 0, "Hello", None, None)
+        return [formatter.format(record) for formatter in (LineFormatter(), JSONFormatter())]
+
+    for line in contextvars.copy_context().run(lines):
+        assert "eh_0123abcd" in line
+        assert "xxx" not in line
 
 
 async def test_the_gateway_adds_the_id_under_a_name_of_its_own(tmp_path: Path) -> None:

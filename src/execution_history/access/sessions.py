@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from execution_history.access import audit
-from execution_history.errors import StoreBusy
+from execution_history.errors import StoreBusy, StoreUnwritable
 from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.administration import Entry
 from execution_history.stores.protocol import HistoryStore
@@ -24,7 +24,10 @@ from execution_history.stores.protocol import HistoryStore
 LIFETIME_MS: Final = 12 * HOUR_MS
 """How long a browser stays signed in (milliseconds)."""
 
-_NAME: Final = ("session_key", "current")
+KIND: Final = "session_key"
+"""The kind of the entry that has the secrets which sign cookies: who has these can sign in as anybody."""
+
+_NAME: Final = (KIND, "current")
 _MOST: Final = 2
 _ATTEMPTS: Final = 20
 _LONGEST: Final = 200
@@ -41,6 +44,7 @@ class Sessions:
 
     def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
         self._store, self._clock = store, clock
+        self._own = secrets.token_bytes(32)  # signs where nothing can be written, as in an archive that is served
 
     async def begin(self, key_id: str) -> str:
         """Return the value of a cookie that names *key_id* for :data:`LIFETIME_MS`.
@@ -48,7 +52,12 @@ class Sessions:
         Raises:
             StoreError: the store could not be read or written.
         """
-        signers = await self._signers() or await self._renewed(keeps=True)
+        signers = await self._signers()
+        if not signers:
+            try:
+                signers = await self._renewed(keeps=True)
+            except StoreUnwritable:
+                signers = [self._own]
         claim = f"{key_id}.{self._clock() + LIFETIME_MS}"
         return f"{claim}.{_signature(signers[0], claim)}"
 
@@ -64,7 +73,8 @@ class Sessions:
             return None
         if not self._clock() < int(ends) < _LARGEST:
             return None
-        valid = [hmac.compare_digest(_signature(each, claim), signature) for each in await self._signers()]
+        signers = await self._signers() or [self._own]
+        valid = [hmac.compare_digest(_signature(each, claim), signature) for each in signers]
         return key_id if any(valid) else None
 
     async def rotate(self, *, ends_all: bool = False) -> None:

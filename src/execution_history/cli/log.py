@@ -75,12 +75,13 @@ class JSONFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
+        request = current_request_id()
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _plain(shortened(record.getMessage(), _LONGEST_LINE)),
-            "request_id": current_request_id(),
+            "request_id": None if request is None else _plain(request),  # callers choose it
             **{name: _plain(value) if isinstance(value, str) else value for name, value in _fields(record).items()},
         }
         if record.exc_info:

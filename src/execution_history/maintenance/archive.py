@@ -17,7 +17,7 @@ import orjson
 
 from execution_history.errors import BackupFailed, InvalidInput, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.backup.status import KIND as BACKUPS
+from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
@@ -184,7 +184,7 @@ async def _fill(
             size += sum(map(len, batch.documents))
             on_progress(Progress(records, size))
         for entry in await service.registry():
-            if entry.name.kind != BACKUPS:
+            if entry.name.kind not in LEFT_OUT:
                 await target.put_entry(entry.name, entry.value, expected=None)
         return await _count(target)
 

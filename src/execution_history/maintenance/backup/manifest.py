@@ -7,7 +7,7 @@ has changed since its parent, whose manifest's checksum it repeats.
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -17,6 +17,8 @@ FORMAT: Final = 1
 """The version of the format; a newer one is not read."""
 
 MANIFEST: Final = "manifest.json"
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
 
 Kind = Literal["full", "incremental"]
 
@@ -33,11 +35,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
         lines: its lines.
     """
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=r"\A(records|changes)-[0-9]+\.jsonl\.zst\Z")]
     sha256: str
-    size: int
-    text_size: int
-    lines: int
+    size: _Count
+    text_size: _Count
+    lines: _Count
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,10 @@ SegmentKind = Literal["records", "changes"]
 _TEXT_BYTES: Final = 4 * 1024 * 1024
 """A segment ends with the line that reaches so many bytes: few enough that nobody waits for them to be joined."""
 
+_LARGEST_TEXT: Final = 1024**3 + 2 * _TEXT_BYTES
+"""No segment is longer: only its last line reaches beyond its end, and no store takes a record of a gigabyte."""
+
+_PIECE_BYTES: Final = 1024 * 1024
 _LEVEL: Final = 3
 
 
@@ -92,13 +96,31 @@ def _read(target: BackupTarget, manifest: Manifest, segment: Segment) -> list[by
             name, Message("its checksum is %(found)s, not %(known)s", found=found[:16], known=segment.sha256[:16])
         )
     try:
-        text = zstandard.ZstdDecompressor().decompress(packed, max_output_size=segment.text_size)
+        text = _unpacked(packed, segment.text_size)
     except zstandard.ZstdError as error:
         raise damaged(name, error) from error
+    if len(text) != segment.text_size:
+        raise damaged(name, Message("it is not as long as the manifest says"))
     lines = text.split(b"\n")
-    if lines.pop() or (len(text), len(lines)) != (segment.text_size, segment.lines):
+    if lines.pop() or len(lines) != segment.lines:
         raise damaged(name, Message("it has %(lines)s lines, not %(known)s", lines=len(lines), known=segment.lines))
     return lines
+
+
+def _unpacked(packed: bytes, size: int) -> bytes:
+    """Return the text of a segment, or where it is longer than *size* as much of it as shows that.
+
+    What the segment says of its own length is not believed: no more memory is taken than there is text.
+
+    Raises:
+        zstandard.ZstdError: it is damaged.
+    """
+    pieces, left = [], min(size, _LARGEST_TEXT) + 1
+    with zstandard.ZstdDecompressor().stream_reader(packed) as reader:
+        while left and (piece := reader.read(min(left, _PIECE_BYTES))):
+            pieces.append(piece)
+            left -= len(piece)
+    return b"".join(pieces)
 
 
 def damaged(name: str, reason: object) -> BackupDamaged:

@@ -81,7 +81,7 @@ class ChainState:
                 for line in lines:
                     try:
                         self._apply(line)
-                    except (msgspec.MsgspecError, ValueError, KeyError) as error:
+                    except (msgspec.MsgspecError, ValueError, LookupError, TypeError, OverflowError) as error:
                         raise damaged(manifest.id, error) from error
 
     def _apply(self, text: bytes) -> None:
@@ -116,7 +116,7 @@ class ChainState:
             for line in lines:
                 try:
                     document = _document(line)
-                except (ValueError, KeyError) as error:
+                except (ValueError, LookupError, TypeError) as error:
                     raise damaged(self._chain[0].id, error) from error
                 if (kept := self._as_it_became(document, cleared)) is not None:
                     yield kept

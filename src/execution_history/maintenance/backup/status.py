@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from execution_history.access import sessions
 from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
 from execution_history.maintenance.backup.manifest import Kind
@@ -15,6 +16,9 @@ from execution_history.stores.administration import EntryName
 
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
+
+LEFT_OUT: Final = frozenset({KIND, sessions.KIND})
+"""Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
 
 
 class LastBackup(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,14 @@ from execution_history.maintenance.backup.lines import line_of_change, lines_of_
 from execution_history.maintenance.backup.manifest import MANIFEST, KnownBackup, Manifest, id_at, sealed
 from execution_history.maintenance.backup.rotation import remove_old
 from execution_history.maintenance.backup.segments import SegmentWriter
-from execution_history.maintenance.backup.status import KIND, BackupStatus, Failure, LastBackup, save_status, status_of
+from execution_history.maintenance.backup.status import (
+    LEFT_OUT,
+    BackupStatus,
+    Failure,
+    LastBackup,
+    save_status,
+    status_of,
+)
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
 from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
@@ -237,7 +244,7 @@ class _Backup:
             self._count(len(batch.documents), sum(map(len, batch.documents)))
 
     async def _write_registry(self) -> None:
-        entries = [entry for entry in await self._service.registry() if entry.name.kind != KIND]
+        entries = [entry for entry in await self._service.registry() if entry.name.kind not in LEFT_OUT]
         await self._writer.add("changes", lines_of_entries(entries))
         self._entries += len(entries)
 
@@ -257,7 +264,7 @@ class _Backup:
     def _lines_of(self, changes: list[Change]) -> list[bytes]:
         lines = []
         for change in changes:
-            if change.entry is not None and change.entry.kind == KIND:
+            if change.entry is not None and change.entry.kind in LEFT_OUT:
                 continue
             self._entries += change.entry is not None
             self._deletions += change.kind == "deleted"
