@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.principals import current_actor
 from execution_history.errors import BackupFailed, InvalidInput, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.status import LEFT_OUT
@@ -81,7 +82,7 @@ async def archive(
     before: str,
     zone: tzinfo = UTC,
     remove: bool = False,
-    actor: str = "archive",
+    actor: str | None = None,
     on_progress: OnProgress = no_progress,
 ) -> list[ArchivedMonth]:
     """Write the runs that began before a month, and have ended, into one file for each month of them.
@@ -94,7 +95,7 @@ async def archive(
         before: the first month that is not archived, such as ``2026-06``.
         zone: of the months.
         remove: remove from the history what is proven to be in the archive byte for byte, unless it is protected.
-        actor: who does it, for the audit log.
+        actor: who does it, for the audit log; whoever acts unless given.
         on_progress: called now and then.
 
     Raises:
@@ -111,7 +112,7 @@ async def archive(
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))
             chosen = RecordFilter(created_from=start, created_before=since, statuses=_ENDED)
             found.append(await _archive_month(service, folder, month, chosen, on_progress, remove=remove))
-            await service.append_audit(actor, ARCHIVE_ACTION, orjson.dumps(found[-1].to_json()))
+            await service.append_audit(actor or current_actor(), ARCHIVE_ACTION, orjson.dumps(found[-1].to_json()))
     return found
 
 

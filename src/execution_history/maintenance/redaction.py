@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.history.registry import change_entry
 from execution_history.history.service import ExecutionHistoryService
@@ -123,7 +124,7 @@ async def redact_history(
     service: ExecutionHistoryService,
     *,
     workflow_ids: Collection[str] = (),
-    actor: str = "cli",
+    actor: str | None = None,
     erase: bool = True,
     on_progress: OnProgress = lambda _: None,
     clock: Callable[[], int] = now_ms,
@@ -233,12 +234,12 @@ class _Redaction:
             await change_entry(store, _LEFT_OVER, lambda _: None)
         self.report.is_erased = await store.entry(*_LEFT_OVER) is None
 
-    async def note(self, actor: str) -> None:
+    async def note(self, actor: str | None) -> None:
         """Add what was done to the audit log."""
         report = self.report
         if report.changed:
             details = {"records": report.changed, "values": report.values, "workflows": len(report.workflows)}
-            await self._store.append_audit(actor, "redact", orjson.dumps(details))
+            await self._store.append_audit(actor or current_actor(), "redact", orjson.dumps(details))
 
     def _is_meant(self, body: bytes) -> bool:
         if not self._workflow_ids:

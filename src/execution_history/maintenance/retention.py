@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
@@ -133,7 +134,7 @@ class Retention:
         report.ended = self._clock()
         return report
 
-    async def prune(self, only: Collection[str] = (), actor: str = "cli") -> JobRun:
+    async def prune(self, only: Collection[str] = (), actor: str | None = None) -> JobRun:
         """Carry out the rules and the budget now; return the run, whose report :class:`RetentionReport` describes.
 
         Args:
@@ -150,7 +151,7 @@ class Retention:
         assert run is not None  # noqa: S101 - it is always due
         return run
 
-    async def prune_within(self, seconds: float, only: Collection[str] = (), actor: str = "cli") -> JobRun | None:
+    async def prune_within(self, seconds: float, only: Collection[str] = (), actor: str | None = None) -> JobRun | None:
         """Do what :meth:`prune` does; return the run, or ``None`` where it goes on in the background after *seconds*.
 
         Raises:
@@ -174,13 +175,13 @@ class Retention:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.debug("A run of retention failed: %s", error)  # whoever waits for it gets the error
 
-    def _job(self, actor: str, only: Collection[str]) -> Job:
+    def _job(self, actor: str | None, only: Collection[str]) -> Job:
         async def work() -> dict[str, Any]:
             return (await self.carry_out(only, actor)).to_json()
 
         return Job(JOB, EVERY_SECONDS, work)
 
-    async def carry_out(self, only: Collection[str] = (), actor: str = "cli") -> RetentionReport:
+    async def carry_out(self, only: Collection[str] = (), actor: str | None = None) -> RetentionReport:
         """Do the work of :meth:`prune`; for whoever has the lease of the job.
 
         Raises:
@@ -210,7 +211,7 @@ class Retention:
         report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
         report.ended = self._clock()
         if any(part.runs for part in report.parts):
-            await store.append_audit(actor, "retention.prune", orjson.dumps(_audited(report)))
+            await store.append_audit(actor or current_actor(), "retention.prune", orjson.dumps(_audited(report)))
         return report
 
     async def _apply(

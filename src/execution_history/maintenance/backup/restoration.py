@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.principals import current_actor
 from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
@@ -108,7 +109,7 @@ async def restore(
             await _check_empty(service, settings.store)
             report = await _restore_into(service, target, chain, on_progress)
             details = {"place": target.name, "id": report.id, "records": report.records}
-            await service.append_audit(RESTORE_ACTION, RESTORE_ACTION, orjson.dumps(details))
+            await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
         aside = await in_thread(place.take_name)
         return dataclasses.replace(report, replaced=None if aside is None else str(aside))
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 
+from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, FeedExpired, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
@@ -80,7 +81,7 @@ async def back_up(
     full: bool = False,
     keep: int | None = None,
     full_every_ms: int | None = None,
-    actor: str = "backup",
+    actor: str | None = None,
     on_progress: OnProgress = no_progress,
     clock: Callable[[], int] = now_ms,
 ) -> BackupReport:
@@ -92,7 +93,7 @@ async def back_up(
         full: make a full one in any case.
         keep: how many full backups stay, each with those that need it; older ones are removed. All, unless given.
         full_every_ms: how old the last full one may be for another incremental one (milliseconds).
-        actor: who makes it, for the audit log.
+        actor: who makes it, for the audit log; whoever acts unless given.
         on_progress: called now and then.
         clock: milliseconds since the epoch.
 
@@ -121,7 +122,9 @@ async def back_up(
             raise
         await save_status(service, status)
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
-        await service.append_audit(actor, AUDIT_ACTION, orjson.dumps({**details, "removed": removed}))
+        await service.append_audit(
+            actor or current_actor(), AUDIT_ACTION, orjson.dumps({**details, "removed": removed})
+        )
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
 
 
