@@ -1,7 +1,5 @@
 """The command ``keys``: who may use a server of this history."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Annotated, Literal
 
 import typer
@@ -9,15 +7,13 @@ import typer
 from execution_history.access.keys import Key, Keys
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.access.sessions import Sessions
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import open_service
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import day, one_line, size
-from execution_history.stores import store_of
 
 _LONGEST = 40
 
@@ -59,7 +55,7 @@ async def keys(
     """Add, list and revoke keys."""
     if (name is None) is (action in ("add", "revoke")):
         raise CommandFailed("Give a name with add and revoke, and only there: keys add NAME --scope read.")
-    async with _opened(session, makes=action == "add") as service:
+    async with open_service(session, makes=action == "add") as service:
         known = Keys(service.store, now_ms)
         if action == "add":
             made = await known.add(
@@ -80,17 +76,6 @@ async def keys(
             )
         else:
             _show(session, await known.all())
-
-
-@asynccontextmanager
-async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
-    """Yield the history; only a key that is added makes one where there is none."""
-    if makes:
-        async with ExecutionHistoryService(store_of(session.settings())) as service:
-            yield service
-    else:
-        async with open_history(session) as history:
-            yield history.service
 
 
 def _show_new(session: Session, key: Key, secret: str) -> None:

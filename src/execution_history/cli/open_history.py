@@ -144,6 +144,23 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         yield History(service, place_of(settings.store), session.command("list"))
 
 
+@asynccontextmanager
+async def open_service(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
+    """Open the history and yield its service; only with *makes* one is made where there is none.
+
+    Raises:
+        CommandFailed: there is no history, and *makes* is false.
+        StoreError: it cannot be opened.
+    """
+    if makes:
+        settings = session.settings()
+        async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
+            yield service
+    else:
+        async with open_history(session) as history:
+            yield history.service
+
+
 def place_of(store: str) -> str:
     """Return the address of a store as it may be shown: a URL without its password."""
     return shown_store(store)

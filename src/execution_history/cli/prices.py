@@ -1,22 +1,19 @@
 """The commands ``prices`` and ``reprice``: what tokens cost, and costs computed again."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import open_history, open_service
 from execution_history.cli.options import Filters, command, read_filters
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import day, grouped, money, one_line, plain
 from execution_history.presentation.reprice_sentence import reprice_sentence
 from execution_history.records.pricing import EVERY
-from execution_history.stores import store_of
 
 if TYPE_CHECKING:
     from execution_history.history.prices import PriceLine, PriceList
@@ -68,7 +65,7 @@ async def prices(
     values = {"workflow": workflow, "account": account, "input": read, "output": written, "total": total,
               "currency": currency}  # fmt: skip
     _check_options(action, values)
-    async with _opened(session, makes=action in ("set", "budget")) as service:
+    async with open_service(session, makes=action in ("set", "budget")) as service:
         if action == "set":
             await service.set_price({name: value for name, value in values.items() if value is not None})
         elif action == "remove" and not await service.remove_price(workflow, account):
@@ -119,18 +116,6 @@ async def reprice(
         session.output.document(report.to_json())
     else:
         session.output.answer(reprice_sentence(session.translate, report, grouped))
-
-
-@asynccontextmanager
-async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
-    """Yield the history; only what is to be written makes one where there is none."""
-    if makes:
-        settings = session.settings()
-        async with ExecutionHistoryService(store_of(settings), rules=settings.content_rules) as service:
-            yield service
-    else:
-        async with open_history(session) as history:
-            yield history.service
 
 
 def _show(session: Session, known: "PriceList", names: Names) -> None:

@@ -1,18 +1,16 @@
 """The commands ``prune`` and ``retention``: what goes by which rule, and the rules."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from execution_history.access.principals import current_actor
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import open_history, open_service
 from execution_history.cli.options import Filters, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.report import disk_json
 from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.presentation.formatting import clock, grouped, one_line, size
@@ -25,7 +23,6 @@ from execution_history.presentation.retention_text import (
     rule_name,
     use_text,
 )
-from execution_history.stores import store_of
 
 _LONGEST: Final = 40
 
@@ -103,7 +100,7 @@ async def retention(
         raise CommandFailed("Limits and filters belong to retention set.")
     if (action == "remove") is (name is None) and action != "set":
         raise CommandFailed("A name belongs to retention remove, which needs one, and to retention set.")
-    async with _opened(session, makes=action == "set") as service:
+    async with open_service(session, makes=action == "set") as service:
         known = retention_of(service, session.settings())
         if action == "set":
             what = "contents" if contents else "remove"
@@ -114,17 +111,6 @@ async def retention(
             )
         await _show(session, known)
     return ExitCode.SUCCESS
-
-
-@asynccontextmanager
-async def _opened(session: Session, *, makes: bool) -> AsyncIterator[ExecutionHistoryService]:
-    """Yield the history; only what is to be written makes one where there is none."""
-    if makes:
-        async with ExecutionHistoryService(store_of(session.settings())) as service:
-            yield service
-    else:
-        async with open_history(session) as history:
-            yield history.service
 
 
 async def _show(session: Session, known: Retention) -> None:
