@@ -82,6 +82,15 @@ async def test_only_what_is_in_an_archive_is_removed(months: HistoryStore, tmp_p
         assert {"m1", "m2", "kept", "late"} == set(ids((await old.page_bytes(None)).documents))
 
 
+async def test_runs_with_a_tag_of_the_settings_stay_too(months: HistoryStore, tmp_path: Path) -> None:
+    """What protects a run is the same for retention and for archives."""
+    service = ExecutionHistoryService(months)
+    await service.annotate("w", "m1", Annotation(tags=("legal",)))
+    made = await archive(service, tmp_path, before="2026-06", remove=True, keep_tags=("legal",))
+    assert 1 == sum(each.kept for each in made)
+    assert await service.detail_bytes("w", "m1") is not None
+
+
 async def test_an_archive_is_found_filtered_and_counted_like_any_history(months: HistoryStore, tmp_path: Path) -> None:
     """With an index of its own, which leaves nothing beside the file."""
     await archive(ExecutionHistoryService(months), tmp_path, before="2026-06")

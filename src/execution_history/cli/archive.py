@@ -43,7 +43,13 @@ async def archive(
     async with open_history(session) as history:
         with progress_bar(session) as bar:
             months = await archived(
-                history.service, Path(folder), before=before, zone=local_zone(), remove=remove, on_progress=bar.of_runs
+                history.service,
+                Path(folder),
+                before=before,
+                zone=local_zone(),
+                remove=remove,
+                keep_tags=settings.keep_tags,
+                on_progress=bar.of_runs,
             )
     if session.as_json:
         session.output.document({"months": [each.to_json() for each in months]})

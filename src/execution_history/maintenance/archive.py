@@ -7,8 +7,8 @@ so does, where runs are removed, whatever retention never touches.
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.records.partial import outline_of
-from execution_history.records.protection import protection_of
+from execution_history.records.protection import KEEP_TAGS, protection_of
 from execution_history.records.record import Document
 from execution_history.stores import DATABASE, store_at
 from execution_history.stores.sqlite.archive import is_archive, seal
@@ -82,6 +82,7 @@ async def archive(
     before: str,
     zone: tzinfo = UTC,
     remove: bool = False,
+    keep_tags: Collection[str] = KEEP_TAGS,
     actor: str | None = None,
     on_progress: OnProgress = no_progress,
 ) -> list[ArchivedMonth]:
@@ -95,6 +96,7 @@ async def archive(
         before: the first month that is not archived, such as ``2026-06``.
         zone: of the months.
         remove: remove from the history what is proven to be in the archive byte for byte, unless it is protected.
+        keep_tags: the tags that protect a run.
         actor: who does it, for the audit log; whoever acts unless given.
         on_progress: called now and then.
 
@@ -111,7 +113,12 @@ async def archive(
             month = f"{datetime.fromtimestamp(first / 1000, zone):%Y-%m}"
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))
             chosen = RecordFilter(created_from=start, created_before=since, statuses=_ENDED)
-            found.append(await _archive_month(service, folder, month, chosen, on_progress, remove=remove))
+            made = await _archive_month(service, folder, month, chosen, on_progress)
+            if remove:
+                with _faults(Path(made.file)):
+                    removed, kept = await _remove(service, Path(made.file), chosen, keep_tags)
+                made = replace(made, removed=removed, kept=kept)
+            found.append(made)
             await service.append_audit(actor or current_actor(), ARCHIVE_ACTION, orjson.dumps(found[-1].to_json()))
     return found
 
@@ -130,15 +137,9 @@ def _next(month: str) -> str:
 
 
 async def _archive_month(
-    service: ExecutionHistoryService,
-    folder: Path,
-    month: str,
-    chosen: RecordFilter,
-    on_progress: OnProgress,
-    *,
-    remove: bool,
+    service: ExecutionHistoryService, folder: Path, month: str, chosen: RecordFilter, on_progress: OnProgress
 ) -> ArchivedMonth:
-    """Write the archive of a month, and remove what is in it, if that is meant."""
+    """Write the archive of a month."""
     file = folder / f"{month}{_SUFFIX}"
     with _faults(file):
         _prepare(folder, file)
@@ -152,8 +153,7 @@ async def _archive_month(
                         "The archive %(file)s is not what it should be; nothing was removed.", file=quoted(file)
                     )
             await in_thread(_put_in_place, database, file)
-        removed, kept = await _remove(service, file, chosen) if remove else (0, 0)
-        return ArchivedMonth(month, str(file), records, file.stat().st_size, removed, kept)
+        return ArchivedMonth(month, str(file), records, file.stat().st_size, 0, 0)
 
 
 def _prepare(folder: Path, file: Path) -> None:
@@ -190,7 +190,9 @@ async def _fill(
         return await _count(target)
 
 
-async def _remove(service: ExecutionHistoryService, file: Path, chosen: RecordFilter) -> tuple[int, int]:
+async def _remove(
+    service: ExecutionHistoryService, file: Path, chosen: RecordFilter, keep_tags: Collection[str]
+) -> tuple[int, int]:
     """Remove the chosen runs that are in the archive as they are; return how many were removed, and how many stay."""
     removed = kept = 0
     async with ExecutionHistoryService(store_at(file)) as archived:
@@ -200,7 +202,7 @@ async def _remove(service: ExecutionHistoryService, file: Path, chosen: RecordFi
             gone = [
                 _key(outline)
                 for outline, body in zip(outlines, batch.documents, strict=True)
-                if there.get(_key(outline)) == body and protection_of(outline) is None
+                if there.get(_key(outline)) == body and protection_of(outline, keep_tags) is None
             ]
             removed += len(await to_its_end(service.delete_execution_records(gone)))
             kept += len(outlines) - len(gone)
