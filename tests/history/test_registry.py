@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from execution_history.history.registry import change_entry
+from execution_history.history.registry import change_entry, new_id
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
@@ -39,3 +39,10 @@ async def test_nothing_removes_an_entry(store: HistoryStore) -> None:
     assert await change_entry(store, _NAME, lambda _: None) is None
     assert await change_entry(store, _NAME, lambda _: None) is None
     assert await store.entry(*_NAME) is None
+
+
+def test_no_id_looks_like_an_option() -> None:
+    """An id is typed after the name of a command; one that began with a dash was refused as an unknown option."""
+    ids = {new_id() for _ in range(1_000)}
+    assert len(ids) == 1_000
+    assert all(each.isalnum() for each in ids)

@@ -8,7 +8,6 @@ ended, undo it, or carry it on. Memory holds one batch at a time.
 
 import asyncio
 import logging
-import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import Final
@@ -30,6 +29,7 @@ from execution_history.history.bulk_log import LEASE_MS, STOPPED, BulkLog
 from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
 from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.narrowed_store import NARROWED
+from execution_history.history.registry import new_id
 from execution_history.query.fields import RecordFilter
 from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordKey, RecordQuery
@@ -253,7 +253,7 @@ class BulkChanges:
         now, since = self._clock(), await self._store.revision()
         is_resumable = words is None or (isinstance(what, RecordFilter) and _is_readable(words, what))
         change = BulkChange(
-            id=secrets.token_urlsafe(9), action=action, total=total, total_is_exact=is_exact, began=now, updated=now,
+            id=new_id(), action=action, total=total, total_is_exact=is_exact, began=now, updated=now,
             by=by, filters=words, is_resumable=is_resumable,
         )  # fmt: skip
         return change, Plan(filters=words, keys=keys, since=since)

@@ -1,7 +1,6 @@
 """Costs computed again, with the prices that hold now: only when somebody asks for it."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +10,7 @@ from typing import Any, Final, Literal
 from execution_history.access.audit import Action, note
 from execution_history.errors import N_, ExecutionHistoryError, message_of
 from execution_history.history.iteration import selected
+from execution_history.history.registry import new_id
 from execution_history.query.fields import RecordFilter
 from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
@@ -124,7 +124,7 @@ class Recalculations:
         await self._store.open()
         query = RecordQuery(filter=record_filter, size=1, summaries=True, wait_seconds=PAGE_SECONDS)
         total = (await self._store.select(query)).total
-        begun = Recalculation(secrets.token_urlsafe(9), RepriceReport(is_dry=dry_run), total)
+        begun = Recalculation(new_id(), RepriceReport(is_dry=dry_run), total)
         self._known[begun.id] = begun
         for known in list(self._known)[:-_MOST_KEPT]:
             if known not in self._tasks:

@@ -1,5 +1,6 @@
 """Entries that a history keeps in its store's registry, changed: names, views, prices, changes of many runs."""
 
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -8,6 +9,11 @@ from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
 _MOST_ATTEMPTS: Final = 100
+
+
+def new_id() -> str:
+    """Return an id for an entry: 16 hexadecimal digits, so that no command line takes it for an option."""
+    return secrets.token_hex(8)
 
 
 async def change_entry(

@@ -4,7 +4,6 @@ They are entries of the store's registry, of the kind ``view``. A view keeps fil
 ``since=24h`` stays the last 24 hours.
 """
 
-import secrets
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from execution_history.errors import (
     ViewNotFound,
     quoted,
 )
-from execution_history.history.registry import change_entry
+from execution_history.history.registry import change_entry, new_id
 from execution_history.presentation.run_columns import columns_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import PAGE_SECONDS, IndexReach, Order, RecordQuery, Sort, order_of, sort_of
@@ -197,7 +196,7 @@ class Views:
         if len(views) >= MOST_VIEWS:
             raise InvalidInput("There are %(most)s views, and no room for more: delete one first.", most=MOST_VIEWS)
         view = View(
-            id=secrets.token_urlsafe(6),
+            id=new_id(),
             name=_free(_name_of(name), views),
             filters=self._checked(filters),
             sort=sort_of(sort),
