@@ -1,9 +1,12 @@
 """What is taken out of values before they are kept, and what stays."""
 
-from typing import Any
+import json
+from typing import Any, Final
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from execution_history.errors import InvalidInput
 from execution_history.records.detectors import DETECTORS
@@ -164,6 +167,70 @@ def test_what_is_clean_is_found_so_without_being_read() -> None:
         assert DETECTORS[name].spans(text), name
         assert not redactor.is_clean(orjson.dumps({"x": text})), name
     assert redactor.is_clean(b'{"city":"Beijing"}')
+
+
+_SECRETS: Final = (
+    *(TOKEN, "eyJ" + "a1B2" * 4 + ".eyJzdWIiOiIx", "-----BEGIN PRIVATE KEY-----", "Bearer ", "a1B2" * 5),
+    *("://me:s3cret@host", "api-key", "密码", "13812345678", "4111 1111 1111 1111", "11010519491231002X"),
+)
+_BETWEEN: Final = ("\n", ": ", "=", "：", '"', "\\", "<", " ", "-", "[", ",", "n", "x1y2", "字")
+
+
+def _written(value: Any, how: str) -> str:
+    """Return JSON as other programs write it."""
+    match how:
+        case "python":
+            return json.dumps(value, indent=1)
+        case "php":
+            return json.dumps(value).replace("/", "\\/")
+        case "go":
+            return orjson.dumps(value).decode().replace("<", "\\u003c").replace(">", "\\u003E").replace("&", "\\u0026")
+        case "java":
+            return orjson.dumps(value).decode().replace("=", "\\u003d").replace("'", "\\u0027")
+        case _:
+            return orjson.dumps(value).decode()[:-1]
+
+
+_TEXTS: Final = st.tuples(*[st.sampled_from(("", *_BETWEEN)), st.sampled_from(("", *_SECRETS))] * 2).map("".join)
+_VALUES: Final = st.recursive(
+    _TEXTS | st.sampled_from([13812345678, 4111111111111111]),
+    lambda inner: (
+        st.builds(lambda one: [one], inner)
+        | st.builds(lambda one, two: [one, two], _TEXTS, inner)
+        | st.dictionaries(_TEXTS, inner, min_size=1, max_size=2)
+        | st.builds(_written, inner, st.sampled_from(["python", "php", "go", "java", "cut off"]))
+    ),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=_VALUES, chosen=st.sampled_from([(), ({"detector": "personal"},)]), grows=st.booleans())
+def test_the_quick_look_overlooks_nothing(value: Any, chosen: tuple[dict[str, Any], ...], grows: bool) -> None:
+    """Whoever reads every value finds the same: a rule for a path that there is not makes the redactor do that."""
+    assert _redacted(value, *chosen, {"path": "nothing.is.here"}, grows=grows) == _redacted(value, *chosen, grows=grows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"first\n{TOKEN}",
+        f"first\r\n\t{TOKEN}",
+        json.dumps({"inner": f"first\n{TOKEN}"}),
+        json.dumps({"inner": json.dumps([f"\t{TOKEN}"])}),
+        f'{{"inner": "first\\n{TOKEN}',
+        f'{{"inner": "first\\npassword={TOKEN}',
+        f'{{"inner": "\\u003cb\\u003e{TOKEN}"}}',
+        json.dumps({"密码": TOKEN[4:]}),
+        json.dumps([["token", TOKEN[4:]]]),
+        '{"url": "https:\\/\\/me:' + TOKEN[4:] + '@host\\/x"}',
+        '{"query": "a=1\\u0026token\\u003d' + TOKEN[4:] + '"}',
+        f"-----BEGIN PRIVATE KEY-----{TOKEN[4:]}-----END PRIVATE KEY-----",
+    ],
+)
+def test_a_secret_is_found_wherever_a_line_begins_and_however_json_escapes_it(text: str) -> None:
+    """In text, in JSON in text by any writer, and in JSON that is cut off."""
+    assert TOKEN[4:] not in _redacted(text)
 
 
 @pytest.mark.parametrize(

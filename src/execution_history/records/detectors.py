@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal
+from typing import Final
 
 from execution_history.errors import N_
 
@@ -25,7 +25,6 @@ class Detector:
         check: returns whether what the pattern matches really is one; ``None`` where every match is.
         beginning: matches what may be the beginning of one at the end of a text that is still growing.
         prefixes: how all that it finds begin, where that can be told; none: it has to be searched for.
-        needs: what there has to be in a text: a long run of letters and digits, an ``@``, or four digits.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Detector:
     check: Callable[[str], bool] | None = None
     beginning: str = ""
     prefixes: tuple[str, ...] = ()
-    needs: Literal["token", "at", "digits"] = "token"
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where in *text* it finds something, in order."""
@@ -71,8 +69,9 @@ _ISSUER: Final = re.compile(
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK_CHARACTERS: Final = "10X98765432"
 
-# Not within a longer word, number or id. Repetitions at the ends are possessive, so that none is tried twice.
-_BEFORE, _AFTER = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9_])"
+# Not within a longer word, number or id. Repetitions at the ends are possessive, so that none is tried twice. In text
+# that was JSON once, and is not whole any more, the letter of a line break stands before a word.
+_BEFORE, _AFTER = r"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])|(?<=\\u[0-9A-Fa-f]{4}))", r"(?![A-Za-z0-9_])"
 
 
 def _token(name: str, meaning: str, prefixes: tuple[str, ...], rest: str) -> Detector:
@@ -84,7 +83,7 @@ def _token(name: str, meaning: str, prefixes: tuple[str, ...], rest: str) -> Det
 
 
 _HTTP_LOGIN: Final = (
-    _BEFORE + r"(?i:bearer|basic)\s{1,9}((?=[A-Za-z0-9._~+/-]*[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"
+    _BEFORE + r"(?i:bearer|basic)\s{1,9}((?=[A-Za-z0-9._~+/-]{0,100}[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"
 )
 _URL_LOGIN: Final = r"://[^/?#\s@:\"',]{0,200}:((?!\d{1,5}(?:[/?#\s]|$))[^\s@/\"']{1,200})@"
 _KEY_BLOCK: Final = (
@@ -116,22 +115,22 @@ DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
     _token("jwt", N_("JSON web tokens"), ("eyJ",), r"[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"),
     Detector("http_login", N_("What follows Bearer or Basic"), re.compile(_HTTP_LOGIN),
              beginning=rf"{_BEFORE}(?i:bearer|basic)\s{{1,9}}[A-Za-z0-9_.~+/=-]*+"),
-    Detector("url_login", N_("Passwords in addresses"), re.compile(_URL_LOGIN), needs="at",
+    Detector("url_login", N_("Passwords in addresses"), re.compile(_URL_LOGIN),
              beginning=r"://[^/?#\s@:\"',]{0,200}:(?!\d{1,5}\Z)[^\s@/\"']++"),
     Detector("private_key", N_("Private keys"), re.compile(_KEY_BLOCK)),
     Detector("phone", N_("Phone numbers: Chinese mobiles, and others with + and country code"),
-             re.compile(_PHONE, re.ASCII), is_personal=True, needs="digits",
+             re.compile(_PHONE, re.ASCII), is_personal=True,
              beginning=r"(?<![\w.])\+?[0-9][0-9 -]{2,}"),
     Detector("chinese_id", N_("Numbers of Chinese identity cards"),
              re.compile(r"(?<![\w-])[1-9][0-9]{16}[0-9Xx](?![\w-])", re.ASCII),
-             is_personal=True, needs="digits", check=is_chinese_id, beginning=r"(?<![\w-])[1-9][0-9]{5,}"),
+             is_personal=True, check=is_chinese_id, beginning=r"(?<![\w-])[1-9][0-9]{5,}"),
     Detector("email", N_("E-mail addresses"),
              re.compile(r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}"
                         r"(?![A-Za-z0-9])"),
-             is_personal=True, needs="at", beginning=r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]*+"),
+             is_personal=True, beginning=r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]*+"),
     Detector("card", N_("Numbers of payment cards"),
              re.compile(r"(?<![\w.-])[2-6](?:[ -]?[0-9]){12,18}(?![\w-]|\.[0-9])", re.ASCII),
-             is_personal=True, needs="digits", check=is_card_number, beginning=r"(?<![\w.-])[2-6][0-9 -]{5,}"),
+             is_personal=True, check=is_card_number, beginning=r"(?<![\w.-])[2-6][0-9 -]{5,}"),
 )}
 # fmt: on
 """Every detector, by its name, in the order in which they look."""
