@@ -192,7 +192,7 @@ class RunContents:
 
     def _redact(self, values: Values, *, grows: bool = False) -> tuple[Values, Notes]:
         changed: Values = {}
-        if self._redactor.is_untouched(values.values(), self._known, grows=grows):
+        if self._redactor.is_untouched(values, self._known, grows=grows):
             return changed, {}
         counts: dict[str, dict[str, int]] = {}
         for name, value in values.items():

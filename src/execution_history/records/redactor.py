@@ -7,7 +7,7 @@ encoded bytes, without reading them (:mod:`execution_history.records.quick_look`
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -24,6 +24,7 @@ Tally = MutableMapping[str, int]
 
 _Place = tuple[str | int, ...]
 
+_METADATA: Final = "metadata."
 _SHORTEST_ECHO: Final = 6
 _LONGEST_ECHO: Final = 10_000
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
@@ -35,8 +36,8 @@ _NODE_FACTS: Final = frozenset(
 
 _ENTRY: Final = re.compile(
     r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
-    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>[:=：])\s{0,9}"""
-    r"""(?:(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]+))""",
+    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>=>|[:=：](?!=))\s{0,9}"""
+    r"""(?:(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]++(?!\()))""",
     re.IGNORECASE,
 )
 _NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
@@ -47,12 +48,14 @@ _LIKE_A_SECRET: Final = re.compile(r"(?=.*[0-9_!@#$%^*~+/])\S{4,}|(?i:bearer|bas
 class Redactor(AppliedRules):
     """Applies the rules of one workflow to values."""
 
-    def is_untouched(self, documents: Collection[bytes], known: Collection[str], *, grows: bool = False) -> bool:
-        """Return whether it is certain that nothing is taken out of any of *documents*; see :meth:`value`."""
-        if not documents:
+    def is_untouched(self, values: Mapping[str, bytes], known: Collection[str], *, grows: bool = False) -> bool:
+        """Return whether it is certain that nothing is taken out of any of *values*; see :meth:`value`."""
+        if not values:
             return True
-        together = b",".join(documents)
-        return self.is_clean(together, grows=grows) and not (known and _echoes(together, known))
+        together = b",".join(values.values())
+        if not self.is_clean(together, grows=grows) or (known and _echoes(together, known)):
+            return False
+        return not any(name.startswith(_METADATA) and self.rule_for_name(name[len(_METADATA) :]) for name in values)
 
     def value(
         self, name: str, document: bytes, tally: Tally, known: MutableMapping[str, str], *, grows: bool = False
@@ -70,7 +73,7 @@ class Redactor(AppliedRules):
         Returns:
             *document* itself where nothing is taken out.
         """
-        if self.is_untouched((document,), known, grows=grows):
+        if self.is_untouched({name: document}, known, grows=grows):
             return document
         walk = _Walk(self, tally, known, grows=grows)
         made = walk.member(name, read_json(document))
@@ -103,7 +106,7 @@ class _Walk:
 
     def member(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return what stands under a key of the record, or of its metadata."""
-        key = name.removeprefix("metadata.")
+        key = name.removeprefix(_METADATA)
         place: _Place = (name,) if key == name else ("metadata", key)
         if name == "node_execute_status" and isinstance(value, dict):
             return {self.text(node): self._node((name, node), inner) for node, inner in value.items()}
@@ -218,7 +221,8 @@ class _Walk:
             value = found["bare"] if found["quoted"] is None else found["quoted"]
             if rule is None or not value or value.startswith(MARK):
                 continue
-            if found["bare"] and (value.isdigit() if found["sign"] == "=" else _LIKE_A_SECRET.fullmatch(value) is None):
+            is_assigned = found["sign"].startswith("=")
+            if found["bare"] and (value.isdigit() if is_assigned else _LIKE_A_SECRET.fullmatch(value) is None):
                 continue
             self._remember(value, rule)
             start, end = found.span("bare" if found["quoted"] is None else "quoted")
