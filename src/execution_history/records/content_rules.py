@@ -24,7 +24,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.metadata import RECORDING, RECORDING_IS_CUT, REDACTED_VALUES
 from execution_history.records.partial import members_of
 from execution_history.records.record import Document, RecordChange
-from execution_history.records.recording_rules import NOTHING, RecordingRule, rule_for
+from execution_history.records.recording_rules import EVERYTHING, NOTHING, RecordingRule, rule_for
 from execution_history.records.redaction_rules import BUILT_IN, SECRET_NAMES, RedactionRule
 from execution_history.records.redactor import Redactor, echoes_of
 from execution_history.records.replacement import Replacement
@@ -156,7 +156,9 @@ class RunContents:
 
     def _is_untouched(self, fields: Values, metadata: Mapping[str, Any], *, grows: bool = False) -> bool:
         """Return whether it is certain, at little cost, that nothing of a step is kept otherwise than it is."""
-        if self.rule.is_limiting or self._known or (metadata and any(map(is_looked_into, metadata))):
+        if (self.rule is not EVERYTHING and self.rule.is_limiting) or self._known:
+            return False
+        if metadata and any(map(is_looked_into, metadata)):
             return False
         together = b",".join([fields[name] for name in fields if name in _LOOKED_INTO])
         return self._redactor.is_clean(together, grows=grows)
