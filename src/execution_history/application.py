@@ -18,7 +18,7 @@ from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
-from execution_history.errors import ExecutionHistoryError, SettingsError, StoreBusy
+from execution_history.errors import ExecutionHistoryError, SettingsError, StoreBusy, quoted
 from execution_history.history.live_feed import LiveFeed
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job
@@ -28,10 +28,13 @@ from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
 from execution_history.recording.trouble import NO_TROUBLE, RecordingTrouble
+from execution_history.records.redaction import shown_store
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
 from execution_history.stores.factory import folder_named
 from execution_history.stores.opening import open_when_there
+from execution_history.stores.presence import holds_history
+from execution_history.stores.protocol import HistoryStore
 
 if TYPE_CHECKING:
     from execution_history.followers.mirror import MirrorFollower
@@ -198,7 +201,8 @@ async def open_application(
         if serving and running is not None and not demo:
             _learn_names(names, stack)
         limit = settings.largest_body_bytes
-        gate = Gate(service.store, now_ms, is_required=settings.needs_key, largest_body=limit)
+        keys_store = await _store_of_keys(settings, service.store, stack)
+        gate = Gate(keys_store, now_ms, is_required=settings.needs_key, largest_body=limit)
         await gate.is_closed()  # from here on a store that does not answer keeps nobody out
         parts = (service, recorder, upstream, runner, reconciler, names, live, retention, running, gate, mirror)
         yield Application(
@@ -218,12 +222,33 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
     changes: dict[str, Any] = {
         "store": str(Path(folder) / "history"),
         "accounts": {},
+        "keys_store": None,
         "mirror_folder": None,
         "otel_endpoint": None,
         "backup": None,
         "sandbox_port": 0,
     }
     return settings.model_copy(update=changes)
+
+
+async def _store_of_keys(settings: Settings, store: HistoryStore, stack: AsyncExitStack) -> HistoryStore:
+    """Return the store whose keys let people in: *store*, unless the settings name another one.
+
+    Raises:
+        SettingsError: they name none.
+        StoreError: it cannot be opened.
+    """
+    if settings.keys_store is None:
+        return store
+    if not await holds_history(settings.keys_store):
+        raise SettingsError(
+            "There is no history in %(store)s, which the setting keys_store names.",
+            store=quoted(shown_store(settings.keys_store)),
+        )
+    other = store_of(settings.model_copy(update={"store": settings.keys_store}))
+    stack.push_async_callback(other.aclose)
+    await other.open()
+    return other
 
 
 async def _start_sandbox(

@@ -178,6 +178,8 @@ class Settings(BaseSettings):
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
     require_key: bool | None = None
     """Whether every request needs a key; unless set, as soon as there is one, and always beyond this machine."""
+    keys_store: str | None = None
+    """The history whose keys let people in, for a server of another one, such as an archive, which has none."""
     open_to_network: bool = False
     """Whether to listen beyond this machine without keys, as something in front takes care of who comes in."""
     largest_body_bytes: int | None = Field(default=None, ge=1024)

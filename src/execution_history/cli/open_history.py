@@ -19,7 +19,7 @@ from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
-from execution_history.stores.factory import store_of
+from execution_history.stores.factory import place_named, store_of
 from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
@@ -159,6 +159,26 @@ async def open_service(session: Session, *, makes: bool) -> AsyncIterator[Execut
     else:
         async with open_history(session) as history:
             yield history.service
+
+
+def refuse_archive(session: Session, sentence: str, **arguments: object) -> None:
+    """Refuse a command that makes no sense for an archive, where the settings name one.
+
+    Args:
+        session: has the settings.
+        sentence: what to do instead; ``%(store)s`` in it is the archive.
+        **arguments: what else stands in it.
+
+    Raises:
+        CommandFailed: they do.
+    """
+    store = session.settings().store
+    folder = place_named(store).folder
+    if folder is not None and folder.is_file():
+        from execution_history.stores.sqlite.archive import is_archive  # noqa: PLC0415 - a folder needs none
+
+        if is_archive(folder):
+            raise CommandFailed(sentence, store=place_of(store), **arguments)
 
 
 def place_of(store: str) -> str:

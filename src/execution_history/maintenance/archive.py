@@ -17,11 +17,12 @@ import orjson
 
 from execution_history.access.principals import current_actor
 from execution_history.errors import BackupFailed, InvalidInput, Message, quoted
+from execution_history.history import name_book, views
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.records import pricing
 from execution_history.records.partial import outline_of
 from execution_history.records.protection import KEEP_TAGS, protection_of
 from execution_history.records.record import Document
@@ -36,6 +37,8 @@ _ENDED: Final = ("success", "failed", "other")
 _SUFFIX: Final = ".db"
 _PARTIAL: Final = ".partial"
 _READ_ONLY: Final = 0o400
+_KEPT_KINDS: Final = frozenset({name_book.KIND, views.KIND, pricing.KIND})
+"""The entries of the registry that say something of runs: neither keys nor what jobs remember are in an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +188,7 @@ async def _fill(
             size += sum(map(len, batch.documents))
             on_progress(Progress(records, size))
         for entry in await service.registry():
-            if entry.name.kind not in LEFT_OUT:
+            if entry.name.kind in _KEPT_KINDS:
                 await target.put_entry(entry.name, entry.value, expected=None)
         return await _count(target)
 

@@ -8,16 +8,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from execution_history.access import sessions
 from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
 from execution_history.maintenance.backup.manifest import Kind
-from execution_history.stores.administration import EntryName
+from execution_history.stores.administration import SESSION_KEY, EntryName
 
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
 
-LEFT_OUT: Final = frozenset({KIND, sessions.KIND})
+LEFT_OUT: Final = frozenset({KIND, SESSION_KEY})
 """Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
 
 
