@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Final, TypeVar
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -173,12 +174,18 @@ def refuse_archive(session: Session, sentence: str, **arguments: object) -> None
         CommandFailed: they do.
     """
     store = session.settings().store
-    folder = place_named(store).folder
-    if folder is not None and folder.is_file():
-        from execution_history.stores.sqlite.archive import is_archive  # noqa: PLC0415 - a folder needs none
+    if archive_named(store) is not None:
+        raise CommandFailed(sentence, store=place_of(store), **arguments)
 
-        if is_archive(folder):
-            raise CommandFailed(sentence, store=place_of(store), **arguments)
+
+def archive_named(store: str) -> Path | None:
+    """Return the file of the archive that the address *store* names; ``None`` where it names none."""
+    folder = place_named(store).folder
+    if folder is None or not folder.is_file():
+        return None
+    from execution_history.stores.sqlite.archive import is_archive  # noqa: PLC0415 - a folder needs none
+
+    return folder if is_archive(folder) else None
 
 
 def place_of(store: str) -> str:

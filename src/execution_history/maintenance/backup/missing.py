@@ -102,7 +102,9 @@ async def _noted(
     names: list[str],
     lines: int,
 ) -> MissingReport:
-    """Write a line of the audit log about what was added, and return the report."""
+    """Write a line of the audit log about what was added, if anything was, and return the report."""
+    if not added and not lines:
+        return MissingReport(id=manifest.id, moment=manifest.moment, entries={}, key_names=(), audit_lines=0)
     details = {"place": target.name, "id": manifest.id, "missing": dict(added), "audit_lines": lines}
     await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
     return MissingReport(
