@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 from pydantic import SecretStr
 
+from execution_history.access.certificate import Certificate
 from execution_history.access.gate import Gate
 from execution_history.backup_settings import BackupSettings
 from execution_history.clock import now_ms
@@ -73,6 +74,7 @@ class Application:
     backups: "PlannedBackups | None" = None
     schedule: Schedule | None = None
     workflows: WorkflowPatterns = EVERY_WORKFLOW
+    certificate: Certificate | None = None
 
     def within(self, workflows: WorkflowPatterns) -> "Application":
         """Return the application for somebody who may see these *workflows* only; itself where they are all."""
@@ -163,11 +165,13 @@ async def open_application(
             with what is wrong.
 
     Raises:
-        SettingsError: a file of certificates cannot be read, or JSON files cannot follow in the folder for them.
+        SettingsError: a file of certificates cannot be read, JSON files cannot follow in the folder for them, or there
+            is no history whose keys are to let people in.
         StoreError: the store cannot be opened.
         OSError: the sandbox's port is taken.
     """
     async with AsyncExitStack() as stack:
+        certificate = _certificate_of(settings) if serving else None
         settings = _in_temporary_folder(settings, stack) if demo else settings
         running, accounts = await _start_sandbox(settings, stack, demo=demo) if sandbox or demo else (None, {})
         service = ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
@@ -213,6 +217,7 @@ async def open_application(
             is_demo=demo,
             backups=_planned_backups(settings.backup if serving and not demo else None),
             schedule=schedule,
+            certificate=certificate,
         )
 
 
@@ -229,6 +234,19 @@ def _in_temporary_folder(settings: Settings, stack: AsyncExitStack) -> Settings:
         "sandbox_port": 0,
     }
     return settings.model_copy(update=changes)
+
+
+def _certificate_of(settings: Settings) -> Certificate | None:
+    """Return the certificate of a server, if it speaks TLS.
+
+    Raises:
+        SettingsError: its files cannot be used.
+    """
+    if settings.tls_certificate is not None:
+        return Certificate(settings.tls_certificate, settings.tls_key, now_ms)
+    if settings.tls_key is not None:
+        raise SettingsError("The setting tls_key needs tls_certificate, the file with the certificate.")
+    return None
 
 
 async def _store_of_keys(settings: Settings, store: HistoryStore, stack: AsyncExitStack) -> HistoryStore:

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -97,7 +96,6 @@ async def serve(
     settings = session.settings(
         host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror, keys_store=keys_store
     )
-    _check_tls(settings)
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         waits = partial(_tell_of_waiting, session)
@@ -194,28 +192,6 @@ async def _check_access(session: Session, application: "Application") -> None:
             host=settings.host,
             command=session.command("keys", "add", "NAME", "--scope", "admin"),
         )
-
-
-def _check_tls(settings: Settings) -> None:
-    """Check that the files for TLS can be used.
-
-    Raises:
-        CommandFailed: they cannot.
-    """
-    certificate, key = settings.tls_certificate, settings.tls_key
-    if certificate is None:
-        if key is not None:
-            raise CommandFailed("The setting tls_key needs tls_certificate, the file with the certificate.")
-        return
-    try:
-        # Without a password: asking for one would wait for a terminal.
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
-    except OSError as error:  # ssl.SSLError is one
-        raise CommandFailed(
-            "The files for TLS cannot be used (%(certificate)s): %(reason)s.",
-            certificate=certificate,
-            reason=error.strerror or str(error),
-        ) from None
 
 
 def _unusable(settings: Settings, error: OSError) -> CommandFailed:
