@@ -13,7 +13,6 @@ import httpx
 from pydantic import SecretStr
 
 from execution_history.access.gate import Gate
-from execution_history.backup_settings import BackupSettings
 from execution_history.clock import now_ms
 from execution_history.coze import CozeRunner, Reconciler, Upstream, UpstreamNames
 from execution_history.coze.transport.connections import ConnectionSettings
@@ -29,6 +28,7 @@ from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPa
 from execution_history.recording.recorder import Recorder
 from execution_history.recording.trouble import NO_TROUBLE, RecordingTrouble
 from execution_history.settings import AccountSettings, Settings
+from execution_history.settings.backups import BackupSettings
 from execution_history.stores import place_named, store_of
 from execution_history.stores.factory import folder_named
 from execution_history.stores.opening import open_when_there
