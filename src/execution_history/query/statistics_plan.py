@@ -49,7 +49,7 @@ def count(
     span = yield steps.Span()
     if span is None:
         return statistics_of(query, [], frozenset(), reach)
-    first, last, runs = span
+    first, last, _ = span
     edges = bucket_edges(first, last, query.bucket, zone)
     counted = yield from _counted(query, span, tuple(edges), exact_runs)
     codes: dict[str, int] = {}
