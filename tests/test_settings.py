@@ -8,9 +8,9 @@ import orjson
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
+from execution_history.settings.backups import BackupSettings
 from execution_history.stores import store_at
 
 SECRET = "pat_0123456789abcdef"
