@@ -14,7 +14,7 @@ import orjson
 
 from execution_history.access.keys import key_in
 from execution_history.access.principals import current_actor
-from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
+from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
 from execution_history.maintenance.backup.present import (
@@ -179,8 +179,11 @@ async def verify(target: BackupTarget, *, at: str = "", on_progress: OnProgress 
         raise backups.damaged[0]
     chain = [each.manifest for each in backups.chain_of(backups.newest(at))]
     with temporary_folder() as folder:
-        async with ExecutionHistoryService(store_at(folder / "history", json_files=False, search=False)) as service:
-            return await _restore_into(service, target, chain, on_progress)
+        try:
+            async with ExecutionHistoryService(store_at(folder / "history", json_files=False, search=False)) as service:
+                return await _restore_into(service, target, chain, on_progress)
+        except StoreFull as error:
+            raise _no_room(Message("no space left")) from error
 
 
 async def known_backups(target: BackupTarget) -> Backups:
@@ -278,9 +281,13 @@ def temporary_folder() -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="execution-history-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(
-            "The temporary folder %(folder)s cannot be used (%(reason)s): make room in it, or name another one "
-            "with the variable TMPDIR.",
-            folder=quoted(Path(tempfile.gettempdir())),
-            reason=getattr(error, "strerror", None) or error,
-        ) from error
+        raise _no_room(getattr(error, "strerror", None) or error) from error
+
+
+def _no_room(reason: object) -> BackupFailed:
+    return BackupFailed(
+        "The temporary folder %(folder)s cannot be used (%(reason)s): make room in it, or name another one with the "
+        "variable TMPDIR.",
+        folder=quoted(Path(tempfile.gettempdir())),
+        reason=reason,
+    )
