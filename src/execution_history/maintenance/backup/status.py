@@ -60,11 +60,13 @@ class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
         place: the folder or bucket.
         last: the newest backup, ``None`` before there was one.
         failure: what went wrong with a later one; ``None`` where nothing did.
+        begun: the id of one that is being made, or was when its process was killed.
     """
 
     place: str
     last: LastBackup | None = None
     failure: Failure | None = None
+    begun: str | None = None
 
     def is_late(self, planned: "PlannedBackups | None", now: int) -> bool:
         """Return whether there should have been a later one by *now*: two periods have passed without one."""
