@@ -367,7 +367,7 @@ async def test_a_clock_that_was_set_back_changes_no_order(target: BackupTarget, 
     """The newest backup is the one that was made last, in the list, for a restore and for what is removed."""
     store = MemoryStore(clock=clock)
     service = ExecutionHistoryService(store)
-    made = []
+    made: list[str] = []
     for days in (0, 1, -700, 0.1, 0.1):
         clock.go_on(days=days)
         await store.create(document(f"e{len(made)}"))

@@ -294,13 +294,30 @@ async def test_an_administrator_manages_keys_over_http(keyed: Keyed) -> None:
     assert secret.split("_", 2)[2] not in listed
     assert "digest" not in listed
     assert 422 == (await client.post("/coze/keys", json=wanted, headers=admin)).status_code
+    renewed = await client.post("/coze/keys/temp/renew", json={"expires": "2d"}, headers=admin)
+    assert renewed.json()["key"]["expires"] - key["expires"] >= 86_400_000
+    assert 404 == (await client.post("/coze/keys/nobody/renew", json={}, headers=admin)).status_code
     assert [200, 404] == [(await client.delete("/coze/keys/temp", headers=admin)).status_code for _ in range(2)]
     refused = await client.get("/coze/history", headers={"X-Execution-History-Key": secret})
     assert (401, "not_signed_in") == (refused.status_code, refused.json()["error"]["code"])
     lines = (await client.get("/coze/audit", headers=admin)).json()["lines"]
-    assert ["sign_in_failed", "key_revoked", "key_added"] == [line["action"] for line in lines[:3]]
+    assert ["sign_in_failed", "key_revoked", "key_renewed", "key_added"] == [line["action"] for line in lines[:4]]
     assert lines[1]["actor"].endswith(" admin")
     assert {"id": key["id"], "name": "temp"} == lines[1]["details"]
+
+
+async def test_an_expired_key_is_renewed_on_the_page(keyed: Keyed) -> None:
+    """For as long as the form says; keys that are valid have no such form."""
+    gate, headers = keyed.web.application.gate, {**_BROWSER, **keyed.headers("admin")}
+    made = await gate.keys.add("late", ["read"], lifetime_ms=-1)
+    assert 1 == (await keyed.web.client.get("/keys", headers=headers)).text.count('value="renew"')
+    for expires, status in (("soon", 422), ("90d", 200)):
+        form = {"action": "renew", "key": made.key.id, "expires": expires}
+        page = await keyed.web.client.post("/keys", data=form, headers=headers)
+        assert status == page.status_code
+    assert "is renewed" in page.text
+    assert 'value="renew"' not in page.text
+    assert await gate.keys.holder_of(made.secret)
 
 
 async def test_without_any_key_everything_is_as_before_and_the_first_one_closes_the_door(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ At = Annotated[
     str,
     typer.Option(
         "--at",
-        metavar="ID",
-        help=N_("The newest backup whose id begins so, such as 2026-11-30."),
+        metavar="ID|TIME",
+        help=N_("The newest backup whose id begins so, such as 2026-11-30, or the last one by a time."),
         show_default=N_("the newest"),
     ),
 ]

@@ -46,7 +46,7 @@ async def redact_archive(
         async with ExecutionHistoryService(store_at(file, search=False)) as old:
             async for _ in walk.over(old):
                 pass
-            found = ArchiveRedaction(str(file), walk.records, walk.changed, dict(walk.values))
+            found = ArchiveRedaction(str(file), walk.records, walk.changed, dict(walk.values), walk.bytes)
             if found.changed and not is_dry:
                 if walk.damaged:
                     trouble = Message("some of its runs cannot be read")
@@ -81,6 +81,7 @@ class _Walk:
     Attributes:
         file: the archive.
         records: records that were looked at, of all walks.
+        bytes: of JSON that they have.
         changed: those in which something was found.
         values: how many values by which rule.
         damaged: records that cannot be read.
@@ -89,7 +90,7 @@ class _Walk:
     def __init__(self, file: Path, rules: ContentRules, workflow_ids: frozenset[str], clock: Callable[[], int]) -> None:
         self.file = file
         self._rules, self._workflow_ids, self._clock = rules, workflow_ids, clock
-        self.records = self.changed = self.damaged = 0
+        self.records = self.bytes = self.changed = self.damaged = 0
         self.values: Counter[str] = Counter()
 
     async def over(self, archive: ExecutionHistoryService) -> AsyncIterator[list[Document]]:
@@ -103,6 +104,7 @@ class _Walk:
         if self._workflow_ids and document.workflow_id not in self._workflow_ids:
             return document
         self.records += 1
+        self.bytes += len(body)
         made = self._rules.of_run(document.workflow_id).redacted(document, self._clock())
         if made is None:
             return document

@@ -23,6 +23,14 @@ class KeyRequest(BaseModel):
     largest_body: Text | None = Field(None, description="How large a request may be: 1MB.")
 
 
+class KeyRenewal(BaseModel):
+    """How long a key is valid from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires: Text | None = Field(None, description="After how long it is not valid any more: 12h, 90d or 8w.")
+
+
 class KeyLine(BaseModel):
     """A key, without its secret."""
 
