@@ -17,12 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import fault_kill, fault_writers
+from bench import fault_kill, fault_power, fault_writers
 from bench.fault_results import Row, ended_at, kept, keep, table
 
 PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "kill": fault_kill.rounds,
     "writers": fault_writers.rounds,
+    "power": fault_power.rounds,
 }
 """Each part: called with an empty folder, the seed, and the number of its first round."""
 
