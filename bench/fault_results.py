@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 _MOST_REMARKS = 5
+_MOST_SHOWN = 3
 
 
 @dataclass
@@ -109,8 +110,18 @@ def table(rows: Sequence[Row]) -> str:
         seeds = ", ".join(map(str, sorted({row.seed for row in group})))
         lines.append([what, *figures, minutes, load, seeds])
     told = [f"| {' | '.join(cells)} |" for cells in lines]
-    for row in rows:
-        again = f"scripts/faults --part {row.part} --seed {row.seed} --first {row.first} --rounds {row.rounds}"
-        told += [f"{row.what}, {remark}" for remark in row.remarks]
-        told += [f"  again: {again}"] if row.has_failed else []
+    for group in by_what.values():
+        told += _remarks(group)
     return "\n".join(told)
+
+
+def _remarks(group: Sequence[Row]) -> list[str]:
+    """Return the first remarks of a line of the table, and how to repeat the first rows that have failed."""
+    remarks = [f"{row.what}, {remark}" for row in group for remark in row.remarks]
+    again = [
+        f"  again: scripts/faults --part {row.part} --seed {row.seed} --first {row.first} --rounds {row.rounds}"
+        for row in group
+        if row.has_failed
+    ]
+    more = len(remarks) - _MOST_SHOWN
+    return [*remarks[:_MOST_SHOWN], *([f"  and {more} more remarks"] if more > 0 else []), *again[:_MOST_SHOWN]]

@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import fault_kill, fault_power, fault_writers
+from bench import fault_disk, fault_kill, fault_power, fault_writers
 from bench.fault_results import Row, ended_at, kept, keep, table
 
 PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "kill": fault_kill.rounds,
     "writers": fault_writers.rounds,
     "power": fault_power.rounds,
+    "disk": fault_disk.rounds,
 }
 """Each part: called with an empty folder, the seed, and the number of its first round."""
 
@@ -54,8 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.show:
         print(table(earlier))
         return int(any(row.has_failed for row in earlier))
-    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     chosen = given.part or list(PARTS)
+    if "disk" in chosen and not fault_disk.has_system_faults():
+        again = ["-m", "bench.faults", *(sys.argv[1:] if arguments is None else arguments)]
+        if (code := fault_disk.run_with_system_faults(again)) is not None:
+            return code
+        print("there is no C compiler (cc): only errors below SQLite are tried")
+    seed = random.SystemRandom().randrange(10**6) if given.seed is None else given.seed
     logging.disable()  # what is logged of each fault is expected
     print(f"seed {seed}", flush=True)
     found: list[Row] = []

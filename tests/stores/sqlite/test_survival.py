@@ -19,6 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.error_mapping import as_store_error
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.injection import Injector, injected, install
@@ -125,6 +126,25 @@ async def test_a_fault_of_the_program_is_told_as_one(store: SQLiteStore, caplog:
     ):
         await store.create(document("again"))
     assert "Traceback" in caplog.text
+
+
+async def test_an_error_of_the_disk_is_told_as_one(store: SQLiteStore) -> None:
+    """What happened, whose fault it is, and what to do."""
+    with (
+        injected(Injector(apsw.IOError("disk I/O error"), statements=("INSERT INTO executions",))),
+        pytest.raises(StoreError, match=r"the disk reports an error \(disk I/O error\): check the disk.* try again"),
+    ):
+        await store.create(document("again"))
+
+
+def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
+    """And not the temporary folder that leads to it."""
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "2026-05.db").touch()
+    (tmp_path / "temporary" / "history.db").symlink_to(tmp_path / "2026-05.db")
+    error = as_store_error(apsw.CorruptError("damaged"), tmp_path / "temporary")
+    assert str(tmp_path / "2026-05.db") in str(error)
+    assert "temporary" not in str(error)
 
 
 @_errors
