@@ -6,6 +6,7 @@ death of a process does not harm, and are killed while they open the history, wr
 
 import asyncio
 import itertools
+import logging
 import multiprocessing
 import os
 import random
@@ -61,6 +62,7 @@ async def _write_for_ever(folder: Path, name: str, log: Path) -> None:
 
 def write_for_ever(folder: Path, name: str, log: Path) -> None:
     """Write into the history in *folder* until the process is killed; *log* gets what was answered."""
+    logging.disable()  # what is logged of each fault is expected
     asyncio.run(_write_for_ever(folder, name, log))
 
 
@@ -100,6 +102,7 @@ def killed(
     chance: random.Random,
     *,
     at_least: float = 0.0,
+    log: Path | None = None,
     look: Callable[[Path], None] = lambda _: None,
 ) -> Writing:
     """Start a program that writes, kill it at a random moment, and return what it was answered.
@@ -109,9 +112,10 @@ def killed(
         name: of the program.
         chance: decides when: sometimes while it opens the history, else after its first answer.
         at_least: so many seconds after its first answer, at the earliest.
+        log: the file that gets the answers; one beside the folder unless given.
         look: called now and then with the file that gets the errors.
     """
-    log = folder.with_name(f"{folder.name}-{name}.log")
+    log = log or folder.with_name(f"{folder.name}-{name}.log")
     is_early = not at_least and chance.random() < _EARLY_SHARE
     process = processes().Process(target=write_for_ever, args=(folder, name, log), daemon=True)
     process.start()

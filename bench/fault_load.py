@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set as Abstra
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError
 from execution_history.query.model import RecordKey
-from execution_history.records.record import RecordChange, new_document
+from execution_history.records.record import Document, RecordChange, new_document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.protocol import HistoryStore
 
@@ -94,20 +94,21 @@ class Subject:
         return "audit" in self.script[:steps]
 
 
-async def perform(store: Any, subject: Subject, step: int, clock: Callable[[], int] = now_ms) -> None:
-    """Do the step of a subject with this number, from 0 on."""
+async def perform(store: Any, subject: Subject, step: int, clock: Callable[[], int] = now_ms) -> Document | None:
+    """Do the step of a subject with this number, from 0 on; return the record that it has written, if any."""
     key, mark, now = subject.key, {"mark": step + 1}, clock()
     match subject.script[step]:
         case "create":
             text = {"text": "x" * (subject.number * 397 % 2_000)}
-            await store.create(
-                new_document(workflow_id=key[0], execute_id=key[1], now=now, parameters=text, metadata=mark)
-            )
+            made = new_document(workflow_id=key[0], execute_id=key[1], now=now, parameters=text, metadata=mark)
+            await store.create(made)
+            return made
         case "change":
-            await store.update(*key, RecordChange.of(now, None, mark))
+            return cast("Document | None", await store.update(*key, RecordChange.of(now, None, mark)))
         case "finish":
             output = {"output": "done " * (subject.number % 90)}
-            await store.update(*key, RecordChange.of(now, "success", mark, fields=output))
+            change = RecordChange.of(now, "success", mark, fields=output)
+            return cast("Document | None", await store.update(*key, change))
         case "delete":
             await store.delete(*key)
         case "discard":
@@ -120,6 +121,7 @@ async def perform(store: Any, subject: Subject, step: int, clock: Callable[[], i
             await store.drop_entry("view", subject.name)
         case "audit":
             await store.append_audit("bench", subject.name)
+    return None
 
 
 @dataclass
@@ -162,15 +164,20 @@ class Load:
 
     async def _one(self, store: Any, subject: Subject) -> bool:
         self.answered[subject.number] = 0
+        newest = 0
         for step in range(len(subject.script)):
             try:
-                await perform(store, subject, step, self.clock)
+                made = await perform(store, subject, step, self.clock)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
                 self.refused += 1
                 self.refuse(error)
                 if not is_clear(error):
                     self.odd.append(f"{subject.script[step]}: {error!r}")
                 return False
+            if made is not None:
+                if made.update_time <= newest:
+                    self.odd.append(f"{subject.script[step]}: its update_time is no later than before")
+                newest = made.update_time
             self.answered[subject.number] = step + 1
             self.note(subject.number, step + 1)
         return True

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import fault_disk, fault_kill, fault_power, fault_writers
+from bench import fault_clock, fault_damage, fault_disk, fault_kill, fault_power, fault_worst, fault_writers
 from bench.fault_results import Row, ended_at, kept, keep, table
 
 PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
@@ -25,6 +25,9 @@ PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "writers": fault_writers.rounds,
     "power": fault_power.rounds,
     "disk": fault_disk.rounds,
+    "clock": fault_clock.rounds,
+    "damage": fault_damage.rounds,
+    "worst": fault_worst.rounds,
 }
 """Each part: called with an empty folder, the seed, and the number of its first round."""
 
