@@ -205,5 +205,9 @@ def test_a_path_is_followed_every_way_at_once() -> None:
 
 def test_secrets_are_taken_out_of_a_text_however_many() -> None:
     """Those that come back are looked for as far as a thousand of them go."""
-    given = {"all": " ".join(f"password=abc{number:05}" for number in range(2_000)), "first": "abc00000", "last": "abc01999"}
+    given = {
+        "all": " ".join(f"password=abc{number:05}" for number in range(2_000)),
+        "first": "abc00000",
+        "last": "abc01999",
+    }
     assert {"all": " ".join([f"password={GONE}"] * 2_000), "first": GONE, "last": "abc01999"} == _redacted(given)

@@ -1,6 +1,7 @@
 """What nobody should send, to every address there is: it is the caller's fault, said in a sentence, and documented."""
 
 import asyncio
+import base64
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +48,8 @@ VALUES: Final = IDS | {
     "brackets": b"%5B" * 10_000,
     "quote": b'"',
     "commas": b"," * 10_000,
+    "folders": b"a/" * 500,
+    "wide cursor": base64.urlsafe_b64encode(b'[18446744073709551615,"w","e"]'),
     "true": b"true",
 }
 QUERIES: Final = {
