@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from execution_history.errors import Message
 
 Progress = Callable[[int, int], None]
 """Called with how much of a check is done, and of how much; from any thread."""
+
+Effort = Literal["quick", "usual", "thorough"]
+"""How much is read: samples, for a few seconds; everything; everything, and texts are cut anew."""
 
 Repair = Callable[[], Awaitable[Message]]
 """Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
@@ -34,6 +37,23 @@ class Finding:
     repair: Repair | None = None
 
 
+class Fault(NamedTuple):
+    """A kind of finding that names things: the msgids of its sentences, about one and several, and of its remedy."""
+
+    one: str
+    several: str
+    remedy: str | None = None
+    is_problem: bool = True
+
+    def of(self, names: Sequence[str], repair: Repair | None = None, **arguments: object) -> list[Finding]:
+        """Return the finding about *names*; none where there are none."""
+        if not names:
+            return []
+        sentence = counted(len(names), self.one, self.several, names=named(names), **arguments)
+        remedy = None if self.remedy is None else Message(self.remedy, **arguments)
+        return [Finding(sentence, remedy, self.is_problem, repair)]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a check has looked at, as a short phrase, and what it has found."""
@@ -51,22 +71,18 @@ class Outcome:
 class Check:
     """One check: its name, the msgid of its title, and the call that makes it.
 
-    ``is_long`` says that its time grows with the history. Where one that ``blocks`` leaves a problem, those that
-    follow cannot be made.
+    Where one that ``blocks`` leaves a problem, those that follow cannot be made.
     """
 
     name: str
     title: str
     look: Callable[[Progress], Awaitable[Outcome]]
-    is_long: bool = False
     blocks: bool = False
 
     @classmethod
-    def in_thread(
-        cls, name: str, title: str, look: Callable[[Progress], Outcome], *, is_long: bool = False, blocks: bool = False
-    ) -> Self:
+    def in_thread(cls, name: str, title: str, look: Callable[[Progress], Outcome], *, blocks: bool = False) -> Self:
         """Return a check whose call *look* is made in a thread."""
-        return cls(name, title, lambda tell: asyncio.to_thread(look, tell), is_long, blocks)
+        return cls(name, title, lambda tell: asyncio.to_thread(look, tell), blocks)
 
 
 @dataclass(frozen=True, slots=True)
