@@ -1,6 +1,7 @@
 """What examines a store: checks, what they find, and how that is repaired."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
@@ -15,6 +16,8 @@ Effort = Literal["quick", "usual", "thorough"]
 
 Repair = Callable[[], Awaitable[Message]]
 """Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
+
+_SAMPLE: Final = 1_000
 
 MOST_NAMED: Final = 5
 """How many of the records, files and so on a sentence names."""
@@ -91,6 +94,12 @@ class PatrolStep:
 
     size: int
     repaired: tuple[Message, ...] = ()
+
+
+def sample_of(newest: int) -> list[int]:
+    """Return some places of records, up to the *newest*, which is among them; some of them may be deleted."""
+    some = set(range(max(1, newest + 1 - _SAMPLE // 2), newest + 1))
+    return sorted(some.union(random.sample(range(1, newest + 1), min(newest, _SAMPLE // 2))))
 
 
 def counted(number: int, one: str, several: str, **arguments: object) -> Message:

@@ -16,7 +16,7 @@ from execution_history.stores.database_files import INDEX_DATABASE
 from execution_history.stores.protocol import LARGEST_ANSWER
 from execution_history.stores.sqlite.checkup.index_rows import RowComparison
 from execution_history.stores.sqlite.checkup.index_sums import wrong_sums
-from execution_history.stores.sqlite.checkup.record_check import sample_of
+from execution_history.stores.sqlite.checkup.record_check import places_in_sample
 from execution_history.stores.sqlite.checkup.view import HistoryView
 from execution_history.stores.sqlite.connections import BUSY_MS, one_moment
 from execution_history.stores.sqlite.documents import Documents
@@ -166,7 +166,7 @@ class _IndexCheck:
 
     def _compare_sample(self, moment: _Moment, *, has_rows: bool) -> None:
         """Compare some records, and of a few of them every token."""
-        changes, _ = self._records(statement("documents_at"), sample_of(self._history))
+        changes, _ = self._records(statement("documents_at"), places_in_sample(self._history))
         with _reading_index():
             if has_rows:
                 self._rows.compare(changes, None, is_all=moment.has_all)

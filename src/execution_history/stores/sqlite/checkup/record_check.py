@@ -1,6 +1,5 @@
 """Whether every record can be read, and whether its columns and the counters say the same as its document."""
 
-import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,11 +16,10 @@ from execution_history.stores.sqlite.checkup.view import HistoryView
 from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query, rows
-from execution_history.stores.verification import Effort
+from execution_history.stores.verification import Effort, sample_of
 
 _TOLD_EVERY: Final = 1_000
 _MOST: Final = 1_000
-_SAMPLE: Final = 1_000
 _SIZES: Final = 9
 """The migration from which on workflows have a size: the doctor reads older databases as they are."""
 
@@ -54,7 +52,7 @@ def record_faults(view: HistoryView, effort: Effort, tell: Callable[[int, int], 
     faults = RecordFaults()
     with view.documents() as (connection, documents):
         total = int(rows(connection, "total_of_all")[0][0])
-        sample = (sample_of(connection),) if effort == "quick" else ()
+        sample = (places_in_sample(connection),) if effort == "quick" else ()
         for *row, upstream_id in connection.execute(query("some_documents" if sample else "all_documents"), sample):
             _examine(connection, documents, StoredRecord(*row), upstream_id, faults)
             if not faults.count % _TOLD_EVERY:
@@ -65,12 +63,9 @@ def record_faults(view: HistoryView, effort: Effort, tell: Callable[[int, int], 
     return faults
 
 
-def sample_of(connection: apsw.Connection) -> str:
-    """Return the places of some records, the newest among them, as a JSON list; some of them may be deleted."""
-    newest = int(rows(connection, "newest_place")[0][0])
-    some = set(range(max(1, newest + 1 - _SAMPLE // 2), newest + 1))
-    some |= set(random.sample(range(1, newest + 1), min(newest, _SAMPLE // 2)))
-    return orjson.dumps(sorted(some)).decode()
+def places_in_sample(connection: apsw.Connection) -> str:
+    """Return the places of some records as a JSON list."""
+    return orjson.dumps(sample_of(int(rows(connection, "newest_place")[0][0]))).decode()
 
 
 def _examine(
