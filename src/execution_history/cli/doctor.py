@@ -31,11 +31,22 @@ async def doctor(
         bool, typer.Option("--repair", help=N_("Repair what can be repaired, and report what was done."))
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help=N_("Leave out the checks that read the whole history."))
+        bool, typer.Option("--quick", help=N_("Look at samples: a few seconds, however large the history is."))
     ] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help=N_("Also compare the text index with all texts, which takes longer."))
+    ] = False,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--mirror", metavar="FOLDER", help=N_("Also check the JSON files in this folder, which follow the history.")
+        ),
+    ] = None,
 ) -> ExitCode:
     """Examine the history, and repair it."""
-    settings = session.settings()
+    if quick and thorough:
+        raise CommandFailed("Use either --quick or --thorough.", code=ExitCode.WRONG_CALL)
+    settings = session.settings(mirror_folder=mirror)
     store = place_of(settings.store)
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
@@ -46,7 +57,7 @@ async def doctor(
     try:
         with progress_bar(session) as bar:
             async for report in Doctor(history, settings).examine(
-                is_quick=quick, repair=repair, progress=lambda check: bar.of_check(check.title)
+                is_quick=quick, is_thorough=thorough, repair=repair, progress=lambda check: bar.of_check(check.title)
             ):
                 reports.append(report)
                 if not session.as_json:
@@ -113,7 +124,7 @@ def _conclude(session: Session, problems: int, repaired: int, repairable: int, *
     if repairable and not repaired:
         session.notice("To repair: %(command)s", command=session.command("doctor", "--repair"))
     if is_quick:
-        session.notice("The records, files and indexes were not read; leave out --quick for that.", style="dim")
+        session.notice("Only samples were read; leave out --quick for the whole history.", style="dim")
 
 
 def _width(session: Session) -> int:

@@ -156,7 +156,7 @@ def opened(data: bytes, name: str) -> KnownBackup:
                     name=quoted(name),
                 )
             return KnownBackup(msgspec.json.decode(body, type=Manifest), found.checksum)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     raise BackupDamaged(
         "The manifest %(name)s is damaged: bring it back from a copy, or restore another backup.", name=quoted(name)
