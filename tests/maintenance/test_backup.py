@@ -359,6 +359,7 @@ async def test_the_next_backup_removes_what_a_killed_one_left(tmp_path: Path) ->
     with pytest.raises(_Killed):
         await back_up(service, target)
     assert len(target.list()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {*(await known_backups(target)).unfinished}
     made = await back_up(service, target_at(tmp_path))
     assert {made.manifest.id} == {path.name for path in tmp_path.iterdir()}
 
