@@ -247,6 +247,9 @@ async def test_archives_of_the_history_are_redacted_too(store: HistoryStore, tmp
     again = await redact_history(service)
     assert again.report is not None
     assert [0] == [each["changed"] for each in again.report["archives"]]
+    await _archived(service, tmp_path / "old")
+    async with ExecutionHistoryService(file) as old:
+        assert 1 == len(await old.audit(0, 10))  # also where the month was archived again
 
 
 async def test_who_has_an_archive_open_reads_the_new_one(tmp_path: Path) -> None:

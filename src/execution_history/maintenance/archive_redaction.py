@@ -10,7 +10,7 @@ import orjson
 from execution_history.access.principals import current_actor
 from execution_history.errors import N_, ExecutionHistoryError, Message, message_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.archive import copy_entries, write_archive
+from execution_history.maintenance.archive import copy_audit, copy_entries, write_archive
 from execution_history.maintenance.redaction_report import ArchiveRedaction
 from execution_history.query.fields import RecordFilter
 from execution_history.records.content_rules import ContentRules
@@ -21,8 +21,6 @@ from execution_history.stores.sqlite.archive import is_archive
 from execution_history.transfer.progress import in_thread, read_ahead, to_its_end
 
 REDACT_ACTION: Final = "redact"
-
-_LINES_AT_ONCE: Final = 1_000
 
 
 async def redact_archive(
@@ -64,11 +62,7 @@ async def _write_anew(old: ExecutionHistoryService, walk: "_Walk", found: Archiv
         async for documents in walk.over(old):
             await to_its_end(made.take_over(documents))
         await copy_entries(old, made)
-        after = 0
-        while lines := await old.audit(after, _LINES_AT_ONCE):
-            for line in lines:
-                await made.append_audit(line.actor, line.action, line.details, at=line.at)
-            after = lines[-1].number
+        await copy_audit(old, made)
         details = {"records": found.changed, "values": found.values}
         await made.append_audit(actor, REDACT_ACTION, orjson.dumps(details))
 
