@@ -53,6 +53,7 @@ _MENU: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "backup.md",
         "redaction.md",
         "security.md",
+        "observability.md",
         "upgrading.md",
         "citus.md",
     ),
