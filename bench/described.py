@@ -14,9 +14,11 @@ _KNOWN: Final[dict[str, list[str]]] = json.loads(os.environ.get("EXECUTION_HISTO
 _CHANCE: Final = random.Random(1)
 
 
-@schemathesis.hook
 def map_path_parameters(_: Any, path_parameters: Any) -> Any:
     """Put ids that are there in the place of others."""
     if isinstance(path_parameters, dict) and _CHANCE.random() < 0.5:
         return {name: _CHANCE.choice(_KNOWN.get(name) or [value]) for name, value in path_parameters.items()}
     return path_parameters
+
+
+schemathesis.hook(map_path_parameters)

@@ -91,13 +91,21 @@ def over_http(options: argparse.Namespace, folder: Path, seconds: float) -> Iter
     remarks = folder / "standard-error"
     with serving(folder, remarks, apart=False) as (_, url, token):
         known = _filled(url, token)
-        paths = list(httpx.get(f"{url}/openapi.json").json()["paths"]) + ["/", "/runs", "/v1/workflow/run", "/v1/chat"]
+        described = httpx.get(f"{url}/openapi.json", timeout=60).json()["paths"]
+        routes = [(method, path) for path, methods in described.items() for method in methods]
+        routes += [
+            ("get", "/"),
+            ("get", "/runs"),
+            ("get", "/compare"),
+            ("post", "/v1/workflow/run"),
+            ("post", "/v1/chat"),
+        ]
         for number, caller in enumerate(_callers(url)):
             if "http" in options.parts:
                 yield from _described(url, caller, known, options.seed + number, seconds / 3, folder)
             if "hostile" in options.parts:
                 headers = [f"{name}: {value}".encode() for name, value in caller.headers.items()]
-                found = asyncio.run(attack(url, paths, headers, options.seed + number, seconds / 12))
+                found = asyncio.run(attack(url, routes, headers, options.seed + number, seconds / 12))
                 print(
                     f"hostile requests with {caller.name}: {found.sent:,}; {dict(found.statuses.most_common(12))}",
                     flush=True,

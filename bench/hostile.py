@@ -16,6 +16,8 @@ _FAULT: Final = 500
 _ALLOWED: Final = frozenset({502, 503, 504, 507})
 """Faults that are the upstream's, or the disk's."""
 
+_IS_BROKEN: Final = re.compile(rb"\r\n(?:Content-Length: (?:5|-1)|Transfer-Encoding: chunked)\r\n")
+_USUAL_METHOD: Final = 0.8
 _METHODS: Final = (
     b"GET",
     b"HEAD",
@@ -62,13 +64,15 @@ class Hostility:
     faults: list[str] = field(default_factory=list)
 
 
-async def attack(url: str, paths: Sequence[str], headers: Sequence[bytes], seed: int, seconds: float) -> Hostility:
-    """Send requests to the *paths* of a server, some of them with *headers*, for so many seconds."""
+async def attack(
+    url: str, routes: Sequence[tuple[str, str]], headers: Sequence[bytes], seed: int, seconds: float
+) -> Hostility:
+    """Send requests to the *routes* of a server, methods and paths, all of them with *headers*, for so many seconds."""
     chance, found = random.Random(seed), Hostility()
     address = urlsplit(url)
     until = asyncio.get_running_loop().time() + seconds
     while asyncio.get_running_loop().time() < until:
-        request = _request(chance, paths, headers, str(address.netloc).encode())
+        request = _request(chance, routes, headers, str(address.netloc).encode())
         try:
             async with asyncio.timeout(_TIMEOUT):
                 answer = await _sent(str(address.hostname), int(address.port or 80), request)
@@ -89,6 +93,8 @@ async def _sent(host: str, port: int, request: bytes) -> bytes:
     try:
         writer.write(request)
         await writer.drain()
+        if _IS_BROKEN.search(request):  # the server waits for the rest
+            writer.write_eof()
         return await reader.read(64)
     except ConnectionError:
         return b""
@@ -96,8 +102,9 @@ async def _sent(host: str, port: int, request: bytes) -> bytes:
         writer.close()
 
 
-def _request(chance: random.Random, paths: Sequence[str], headers: Sequence[bytes], host: bytes) -> bytes:
-    path = re.sub(r"\{[^}]+\}", lambda _: chance.choice(_VALUES).decode("latin-1") or "x", chance.choice(paths))
+def _request(chance: random.Random, routes: Sequence[tuple[str, str]], headers: Sequence[bytes], host: bytes) -> bytes:
+    known, template = chance.choice(routes)
+    path = re.sub(r"\{[^}]+\}", lambda _: chance.choice(_VALUES).decode("latin-1") or "x", template)
     names = (
         b"q",
         b"where",
@@ -114,7 +121,7 @@ def _request(chance: random.Random, paths: Sequence[str], headers: Sequence[byte
     )
     query = b"&".join(chance.choice(names) + b"=" + chance.choice(_VALUES) for _ in range(chance.randrange(4)))
     target = path.encode("latin-1", "replace").replace(b" ", b"%20") + (b"?" + query if query else b"")
-    method = chance.choice(_METHODS)
+    method = known.upper().encode() if chance.random() < _USUAL_METHOD else chance.choice(_METHODS)
     body = chance.choice(_BODIES) if method in {b"POST", b"PUT", b"PATCH"} or chance.random() < 0.1 else b""
     lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: " + host, *headers]
     lines += chance.sample(_HEADERS, chance.randrange(6))
@@ -128,5 +135,4 @@ def _request(chance: random.Random, paths: Sequence[str], headers: Sequence[byte
         lines.append(b"Content-Length: %d" % len(body))
     if chance.random() < 0.5:
         lines.append(b"Content-Type: application/json")
-    chance.shuffle(lines[1:])
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
