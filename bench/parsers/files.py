@@ -227,7 +227,11 @@ TARGETS: Final = (
     Target(
         "backups",
         _backup,
-        (_MANIFEST, b"[" * 100_000, b'{"op":"delete","workflow_id":"w","execute_id":"e"}\n{"op":"put","record":{}}\n{"op":"\xa2'),
+        (
+            _MANIFEST,
+            b"[" * 100_000,
+            b'{"op":"delete","workflow_id":"w","execute_id":"e"}\n{"op":"put","record":{}}\n{"op":"\xa2',
+        ),
         (b'"op"', b'"manifest"', b'"checksum"', b'"segments"'),
     ),
     Target("spools", _spool, (line_of("data", ("w", "run-1"), _document(1), reason="x"),), _WORDS),
