@@ -91,25 +91,17 @@ MEMBERS: Final = {
     "surrogate key": b'{"\\ud800":"\\ud800"}',
     "condition": b'{"where":"input.a = \\ud800"}',
     "nul": b'"\\u0000"',
-    "empty": b'""',
-    "blank": b'" \\n"',
     "long": b'"' + b"x" * 70_000 + b'"',
     "true": b"true",
-    "zero": b"0",
-    "negative": b"-1",
-    "beyond 53 bits": b"9007199254740993",
     "beyond 64 bits": b"18446744073709551616",
     "long number": b"9" * 5_000,
-    "exponent": b"1e400",
-    "fraction": b"1e-400",
     "nan": b"NaN",
-    "list": b"[[]]",
     "object": b'{"":{}}',
     "deep": b"[" * 5_000 + b"]" * 5_000,
 }
 """What a member of a body may be."""
 
-BESIDE: Final = {
+BESIDE: Final[dict[str, dict[str, Any]]] = {
     "AnnotateRequest": {"note": "n", "filters": {"status": "failed"}},
     "AnnotationRequest": {"note": "n"},
     "BinChoice": {"workflow": "w"},
