@@ -32,9 +32,9 @@ def grown(target: Target, allowed: float) -> Iterator[Growth]:
                 return
             small, large = (begin + times(repeated, size) + end for size in (_SMALL, _TIMES * _SMALL))
             least, most = _seconds(target.check, small), _seconds(target.check, large)
-            if most > max(_WORTH_NOTING, _TOO_FAST * least):
-                least = max(least, _seconds(target.check, small))
-                if most > _TOO_FAST * least:
+            if most > max(_WORTH_NOTING, _TOO_FAST * least):  # the first time something may be imported
+                least, most = max(least, _seconds(target.check, small)), min(most, _seconds(target.check, large))
+                if most > max(_WORTH_NOTING, _TOO_FAST * least):
                     yield Growth(target.name, begin[-20:] + times(repeated, 60), least, most)
 
 
