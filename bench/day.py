@@ -154,7 +154,7 @@ class DayLoad(MixedLoad):
             "/coze/backups",
             "/coze/retention",
             "/coze/keys",
-            "/coze/breakdown?by=node",
+            "/coze/breakdown?by=workflow",
             "/coze/overview",
         )
         await self._read("GET", self._chance.choice(paths))
