@@ -75,7 +75,7 @@ class SQLiteVerification(EmbeddedStore):
 
         parts = self._parts
         if self._patrol is None or self._patrol[0] is not parts.reader:
-            self._patrol = parts.reader, Patrol(parts.reader, parts.mirror.path_of)
+            self._patrol = parts.reader, Patrol(parts.reader, parts.mirror.path_of, parts.save_registry)
         patrol = self._patrol[1]
 
         def step() -> tuple[int, dict[str, Message]] | None:
