@@ -58,11 +58,17 @@ def save_copy(connection: apsw.Connection, folder: Path) -> None:
         raise
 
 
-def read_copy(folder: Path) -> list[CopiedEntry]:
-    """Return the entries of the copy; none where there is no copy, or a damaged one."""
+def read_copy(folder: Path, store: str | None) -> list[CopiedEntry]:
+    """Return the entries of the copy; none where there is no copy, a damaged one or one of another store.
+
+    Args:
+        folder: the store's folder.
+        store: the identity of the store; ``None`` where that is not known.
+    """
     try:
         head, entries, *_ = (folder / COPY).read_bytes().split(b"\n")
-        if orjson.loads(head)["checksum"] != crc32(entries):
+        known = orjson.loads(head)
+        if known["checksum"] != crc32(entries) or store not in (None, known["store"]):
             return []
         return [
             CopiedEntry(

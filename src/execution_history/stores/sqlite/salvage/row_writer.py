@@ -55,6 +55,7 @@ class RowWriter:
         unreadable: records of which only the row is left, at most a thousand.
         broken: how many rows were no use.
         others: what became of everything but records.
+        store: the identity of the store; ``None`` as long as it was not found.
     """
 
     def __init__(self, connection: apsw.Connection, tables: Mapping[str, list[Column]], newest: int = 0) -> None:
@@ -63,6 +64,7 @@ class RowWriter:
         self.unreadable: list[RecordKey] = []
         self.broken = 0
         self.others = OtherLosses()
+        self.store: str | None = None
         self._connection = connection
         self._names = {table: [column.name for column in columns] for table, columns in tables.items()}
         self._unpacker = Unpacker({CURRENT: shipped_dictionary()})
@@ -85,7 +87,8 @@ class RowWriter:
             case "feed":
                 self._feed = (max(self._feed[0], _int(values["revision"])), max(self._feed[1], _int(values["floor"])))
             case "identity":
-                self._connection.execute("UPDATE identity SET store = ?", (values["store"],))
+                self.store = str(values["store"])
+                self._connection.execute("UPDATE identity SET store = ?", (self.store,))
             case table if table not in _LEFT_OUT:
                 self._add_other(table, values)
         self._written += 1
