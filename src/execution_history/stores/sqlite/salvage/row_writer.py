@@ -111,9 +111,9 @@ class RowWriter:
         self.others.entries = sorted((str(kind), str(key)) for kind, key in found.keys("registry") - there)
         binned = set(connection.execute("SELECT workflow_id, execute_id FROM bin"))
         self.others.binned = len(found.keys("bin") - binned)
-        [(last, count)] = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchall()
-        last = max(last, found.last_number("audit"))
-        self.others.lines = last - count
+        numbers: Any = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchone()
+        last = max(numbers[0], found.last_number("audit"))
+        self.others.lines = last - numbers[1]
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('audit', ?)", (last,))  # no number is used twice
 
