@@ -160,7 +160,7 @@ def _told(report: SalvageReport, total: int) -> Message:
     )
     others, more = report.others, list[Message]()
     if (missing := (report.expected or 0) - total) > 0:
-        more.append(counted(missing, N_("1 run is in neither."), N_("%(count)s runs are in neither.")))
+        more.append(counted(missing, N_("1 run could be read nowhere."), N_("%(count)s runs could be read nowhere.")))
     if others.copied:
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
