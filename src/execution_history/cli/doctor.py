@@ -8,16 +8,14 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from execution_history.cli.help_page import wrapped
-from execution_history.cli.open_history import place_of
+from execution_history.cli.open_history import place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_, Message
 from execution_history.maintenance.doctor import CheckReport, Doctor
 from execution_history.stores import store_of
-from execution_history.stores.factory import place_named
 from execution_history.stores.presence import holds_history
-from execution_history.stores.sqlite.archive import is_archive
 from execution_history.stores.verification import Finding
 
 _SIGNS: Final = {"ok": ("✓", "green"), "remark": ("!", "yellow"), "problem": ("✗", "red")}
@@ -53,11 +51,9 @@ async def doctor(
     store = place_of(settings.store)
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
-    folder = place_named(settings.store).folder
-    if folder is not None and is_archive(folder):
-        raise CommandFailed(
-            "%(store)s is an archive, which doctor does not check: it was compared when it was written.", store=store
-        )
+    refuse_archive(
+        session, N_("%(store)s is an archive, which doctor does not check: it was compared when it was written.")
+    )
     history, reports = store_of(settings), []
     try:
         with progress_bar(session) as bar:

@@ -72,8 +72,8 @@ class MirrorTransaction(Protocol):
     def merge(self, documents: list[Document], *, ties: bool = False) -> object:
         """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
 
-    def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
+    def not_deleted(self, documents: list[Document], revision: int | None) -> list[Document]:
+        """Return those of *documents* that no change after *revision* has deleted; ``None`` is an unknown one."""
 
     def is_outdated(self, workflow_id: str, revision: int) -> bool:
         """Return whether a file of *revision* may have records that were deleted, and forgotten, since."""

@@ -25,6 +25,7 @@ _log = logging.getLogger("execution_history.stores.jsonfiles")
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 4 * 1024 * 1024
 _NO_FILE: Final = -1
+_LONGEST_EDIT_NS: Final = 2 * 10**9
 _NO_BOOT_ID: Final = "unknown"
 REPAIRED: Final = "repaired"
 """Stands in the place of a start of the machine where the database was made anew of what was left of a damaged one."""
@@ -79,11 +80,14 @@ class Adopter:
             if workflow_id is not None and _is_exact(states[workflow_id], modified, doubt_from):
                 renew.discard(workflow_id)
             else:
-                is_written_here = workflow_id is not None and modified == stamp(states[workflow_id])
-                foreign.append((name, is_written_here or last_boot == REPAIRED))
-        for name, is_written_here in foreign:
+                is_untouched = workflow_id is not None and _is_untouched(states[workflow_id], modified, doubt_from)
+                foreign.append((name, is_untouched))
+        is_repaired = last_boot == REPAIRED
+        for name, is_untouched in foreign:
+            hand_wins, may_be_torn = not (is_untouched or is_repaired), is_untouched and not is_repaired
+            path, is_needed = self._folder / name, name in expected
             try:
-                renew |= self.adopt(self._folder / name, is_needed=name in expected, hand_wins=not is_written_here)
+                renew |= self.adopt(path, is_needed=is_needed, hand_wins=hand_wins, may_be_torn=may_be_torn)
             except (StoreFull, StoreBusy):
                 renew.discard(expected.get(name, ""))  # it is merged with the next change, or opening
         try:
@@ -93,7 +97,7 @@ class Adopter:
             _log.warning("Which start of the machine this is could not be noted: %s", error)
         return renew
 
-    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True) -> set[str]:
+    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True, may_be_torn: bool = False) -> set[str]:
         """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
         A file that could not be read completely is renamed, and so is one without the name of its workflow.
@@ -103,6 +107,7 @@ class Adopter:
             is_needed: whether a workflow's file has this name; otherwise JSON that is no history is left alone.
             hand_wins: whether a record with other content than the stored one of the same time was edited by hand, and
                 takes its place; in a file that nobody has touched since it was written here it is damaged.
+            may_be_torn: whether the file may be of several moments, if it is one of ours: then no deleted run is in it.
 
         Raises:
             StoreFull: there is no space for its records; the file stays as it is.
@@ -111,7 +116,7 @@ class Adopter:
         touched: set[str] = set()
         self._problems.pop(path, None)
         try:
-            self._adopt(path, touched, is_needed=is_needed, hand_wins=hand_wins)
+            self._adopt(path, touched, is_needed=is_needed, hand_wins=hand_wins, may_be_torn=may_be_torn)
         except (StoreFull, StoreBusy) as error:
             self._problems[path] = Message(
                 "%(file)s was not imported: %(reason)s.", file=quoted(path.name), reason=_reason(error)
@@ -121,7 +126,7 @@ class Adopter:
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
-    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool) -> None:
+    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool, may_be_torn: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
@@ -137,8 +142,9 @@ class Adopter:
                 )
                 return
             # Records that were deleted after this file was last written stay deleted.
+            since = None if not found.revision else 0 if may_be_torn else found.revision
             self._writer.run_now(
-                lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=hand_wins)  # type: ignore[misc]
+                lambda t, group=group, since=since: t.merge(t.not_deleted(group, since), ties=hand_wins)  # type: ignore[misc]
             )
             touched.update(document.workflow_id for document in group)
         if not found.is_history:
@@ -242,6 +248,16 @@ def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
     if doubt_from is not None and state.revision > doubt_from:
         return False  # the machine went down: the last writes may not have reached the disk
     return modified == stamp(state)
+
+
+def _is_untouched(state: FileState, modified: int, doubt_from: int | None) -> bool:
+    """Return whether nobody has touched a file since it was written here, and some of that may not be on the disk.
+
+    Then its pages may be of several moments; its time is that of one of its revisions, or of an edit that was under way.
+    """
+    if doubt_from is None or state.revision <= doubt_from:
+        return False
+    return modified <= state.updated_at * 1_000_000 + _LONGEST_EDIT_NS
 
 
 def _set_aside(path: Path, why: str) -> Path:
