@@ -249,10 +249,7 @@ class Series:
         while not is_over and row.rounds < _ROUNDS_OF_ROW:
             number = (row.first + row.rounds) % _SERIES + 1
             failed, doing, found = asyncio.run(self.round(number))
-            row.add(
-                [f"{name}, n = {number}: {each}" for each in found],
-                [f"{name}, n = {number}: {each}" for each in doing.odd],
-            )
+            row.add([f"{name}, n = {number}: {each}" for each in found], [f"{name}, n = {number}: {each}" for each in doing.odd])
             row.rounds += 1
             row.faults += failed
             row.calls += doing.done

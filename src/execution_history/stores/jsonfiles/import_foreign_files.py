@@ -97,7 +97,9 @@ class Adopter:
             _log.warning("Which start of the machine this is could not be noted: %s", error)
         return renew
 
-    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True, may_be_torn: bool = False) -> set[str]:
+    def adopt(
+        self, path: Path, *, is_needed: bool, hand_wins: bool = True, may_be_torn: bool = False
+    ) -> set[str]:
         """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
         A file that could not be read completely is renamed, and so is one without the name of its workflow.
@@ -126,7 +128,9 @@ class Adopter:
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
-    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool, may_be_torn: bool) -> None:
+    def _adopt(
+        self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool, may_be_torn: bool
+    ) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
