@@ -389,6 +389,15 @@ ORDER BY e.create_time DESC, e.seq DESC;
 SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
     + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
 
+-- name: newest_entry
+-- The version of the newest entry of the registry, removed or not; 0 without any.
+SELECT coalesce(max(version), 0) FROM registry;
+
+-- name: whole_registry
+-- Every entry of the registry that can be read, also those that were removed.
+SELECT kind, key, value, version, changed_at FROM registry
+WHERE value IS NULL OR json_valid(CAST(value AS TEXT)) ORDER BY kind, key;
+
 -- name: all_documents
 -- All records in the order in which they came, and whether the id upstream is in its column.
 SELECT {record}, e.document, e.upstream_id
