@@ -137,6 +137,26 @@ async def test_an_error_of_the_disk_is_told_as_one(store: SQLiteStore) -> None:
         await store.create(document("again"))
 
 
+async def test_giving_space_back_tells_of_the_disk_as_all_calls_do(store: SQLiteStore) -> None:
+    """Also where the log cannot be copied, which has a connection of its own."""
+    with (
+        injected(Injector(apsw.IOError("disk I/O error"), connections=True, times=100)) as injector,
+        pytest.raises(StoreError, match="the disk reports an error"),
+    ):
+        await store.give_back()
+    assert injector.raised
+    await _goes_on(store)
+
+
+async def test_a_disk_that_is_full_for_a_moment_keeps_no_lease_from_others(store: SQLiteStore) -> None:
+    """Whoever releases one waits for space, as a deletion does."""
+    assert await store.lease("work", "holder", 60_000)
+    with injected(Injector(apsw.FullError("full"), statements=("INSERT INTO named_leases",), times=3)) as injector:
+        assert not await store.lease("work", "holder", 0)
+    assert 3 == len(injector.raised)
+    assert await store.lease("work", "another", 60_000)
+
+
 def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
     """And not the temporary folder that leads to it."""
     (tmp_path / "temporary").mkdir()
