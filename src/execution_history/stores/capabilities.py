@@ -9,8 +9,9 @@ from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.mirror_port import ComparedSource
 from execution_history.stores.protocol import HistoryStore
-from execution_history.stores.verification import Check, PatrolStep
+from execution_history.stores.verification import Check, Effort, PatrolStep
 
 NO_TEXT_SEARCH: Final = Message(
     "Text search is switched off for this history: set the setting search (variable "
@@ -213,8 +214,11 @@ class Sized(Protocol):
 class Verifiable(Protocol):
     """A store that can be examined; it need not be open, and may be unable to."""
 
-    def checks(self) -> Sequence[Check]:
-        """Return its checks, in the order in which they are to be made, and what they find to be repaired."""
+    def checks(self, effort: Effort = "usual") -> Sequence[Check]:
+        """Return its checks that take so much effort, in the order in which they are to be made and repaired."""
+
+    def record_source(self) -> ComparedSource | None:
+        """Return what reads the records although the store is not open; ``None`` where it has to be open."""
 
     def holders(self) -> list[Message]:
         """Return a phrase for each other process that has the store open, where that keeps it from being repaired."""

@@ -11,7 +11,7 @@ from execution_history.errors import Message, StoreError, quoted
 from execution_history.jobs.job import last_runs
 from execution_history.stores import place_named
 
-Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel"]
+Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel", "tls"]
 Severity = Literal["problem", "warning"]
 
 _LEAST_FREE: Final = 1024**3
@@ -49,6 +49,8 @@ def checks_of(application: Application) -> tuple[Check, ...]:
         found.append("mirror")
     if application.traces is not None:
         found.append("otel")
+    if application.certificate is not None:
+        found.append("tls")
     return tuple(found)
 
 
@@ -69,6 +71,8 @@ async def local_findings(application: Application) -> list[Finding]:
         found += [Finding("mirror", "warning", sentence) for sentence in application.mirror.problems()]
     if application.traces is not None:
         found += [Finding("otel", "warning", sentence) for sentence in application.traces.problems()]
+    if application.certificate is not None:
+        found += [Finding("tls", "warning", sentence) for sentence in application.certificate.problems()]
     disk = await disk_of(application)
     if disk is not None and disk.is_nearly_full:
         sentence = Message(

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import apsw
 
 from execution_history.errors import StoreUnwritable, message_of, quoted
+from execution_history.stores.administration import ADMISSION_KINDS, Entry
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.protocol import StoreHealth
@@ -71,6 +72,18 @@ class ArchiveStore(SQLiteStore):
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """Keep nothing: the feed does not go on."""
 
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`Administration.entry`; the keys that an earlier version put into an archive let nobody in."""
+        return None if kind in ADMISSION_KINDS else await super().entry(kind, key)
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`Administration.entries`."""
+        return [] if kind in ADMISSION_KINDS else await super().entries(kind, after, limit)
+
+    async def kinds(self) -> list[str]:
+        """See :meth:`Administration.kinds`."""
+        return [kind for kind in await super().kinds() if kind not in ADMISSION_KINDS]
+
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`; what is never written is well when it can be read."""
         try:
@@ -80,6 +93,11 @@ class ArchiveStore(SQLiteStore):
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             problems = (message_of(error),)
         return StoreHealth(problems)
+
+    def _sizes_of_files(self) -> dict[str, int]:
+        """See :class:`SQLiteSpace`: the file is all there is."""
+        with faults(self._file):
+            return {"database": self._file.stat().st_size}
 
     def _read_folder(self) -> StoreParts:
         """Open the archive, and return the parts of the store.

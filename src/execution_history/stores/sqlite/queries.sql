@@ -394,18 +394,23 @@ SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid
 SELECT {record}, e.document, e.upstream_id
 FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
+-- name: some_documents
+-- The same of the records at some places.
+SELECT {record}, e.document, e.upstream_id
+FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL;
+
+-- name: newest_place
+-- The place of the newest record; 0 without any.
+SELECT coalesce(max(seq), 0) FROM executions;
+
 -- name: ids_and_times
--- The ids and times of all records in the order in which they came.
-SELECT execute_id, create_time FROM executions ORDER BY seq;
+-- The ids and times of all records in the order in which they came, and whether they changed after they came.
+SELECT seq, execute_id, create_time, first_revision BETWEEN 1 AND revision - 1 FROM executions ORDER BY seq;
 
 -- name: binned_documents
 -- All discarded records.
 SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM bin;
-
--- name: indexed_columns
--- What the index has of each record too, in the order in which they came.
-SELECT e.execute_id, e.seq, e.revision, e.create_time, e.status
-FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
 -- name: count_workflows
 -- The number of workflows.

@@ -11,6 +11,7 @@ from execution_history.access import audit
 from execution_history.access.gate import Gate
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, READING, DoneAnswer, described
 from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRequest, KeysAnswer
@@ -68,4 +69,5 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
         lines = await audit.newest_lines(service.store, limit)
         return answer({"success": True, "lines": [asdict(line) for line in lines]})
 
+    add_refusals(router)
     return router

@@ -19,11 +19,11 @@ from execution_history.errors import (
     quoted,
 )
 from execution_history.stores.jsonfiles.comparison import newest_in_files
-from execution_history.stores.sqlite.checkup.view import HistoryView
+from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.sqlite.salvage.log import read_log
-from execution_history.stores.verification import counted
+from execution_history.stores.verification import Effort, counted
 
 _MOST: Final = 100
 _SHOWN: Final = 3
@@ -85,8 +85,8 @@ def version_fault(view: HistoryView) -> StoreTooNew | None:
     return None
 
 
-def page_faults(view: HistoryView) -> list[DatabaseFault]:
-    """Return what SQLite finds on the pages of the database.
+def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault], bool]:
+    """Return what SQLite finds on the pages of the database, and whether it has read all of them.
 
     Raises:
         StoreBusy: another process kept it locked.
@@ -94,26 +94,32 @@ def page_faults(view: HistoryView) -> list[DatabaseFault]:
     """
     try:
         with view.connection() as connection:
-            said = [str(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_MOST})")]
-            return [] if said == ["ok"] else [_integrity(said)]
+            said = []
+            with limited(connection, effort) as limit:
+                pragma = "quick_check" if effort == "quick" else "integrity_check"
+                said += [str(text) for (text,) in connection.execute(f"PRAGMA {pragma}({_MOST})")]
+            return [] if said in ([], ["ok"]) else [_integrity(said)], not limit.is_reached
     except (StoreBusy, StoreFull, StoreUnwritable):
         raise  # that is not about its pages
     except StoreError as error:
-        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))]
+        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))], False
 
 
-def content_faults(view: HistoryView) -> list[DatabaseFault]:
+def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:
     """Return what in the tables contradicts itself and cannot be counted anew."""
     found = []
-    in_files = newest_in_files(view.folder) if view.json_files else 0  # first: files follow the database
+    is_quick = effort == "quick"
+    in_files = newest_in_files(view.folder) if view.json_files and not is_quick else 0  # first: files follow
+    strays = broken = 0
     with view.connection() as connection:
-        try:
-            deque(connection.execute(query("all_texts")), 0)
-        except UnicodeDecodeError:
-            return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
-        [(strays,)] = rows(connection, "count_stray_rows")
         [(newest, revision)] = rows(connection, "newest_revisions")
-        [(broken,)] = rows(connection, "broken_entries")
+        if not is_quick:
+            try:
+                deque(connection.execute(query("all_texts")), 0)
+            except UnicodeDecodeError:
+                return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
+            [(strays,)] = rows(connection, "count_stray_rows")
+            [(broken,)] = rows(connection, "broken_entries")
     if strays:
         found.append(Message("%(count)s runs belong to a workflow that is not in history.db.", count=strays))
     if newest > revision:
