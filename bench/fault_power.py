@@ -199,7 +199,7 @@ class _FileSystem(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         return _File(name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         super().xDelete(filename, syncdir)
         _noted(filename, lambda file: file.pending.append((0, None)))
 
@@ -220,7 +220,7 @@ def failing_power(disk: Disk) -> Iterator[None]:
 async def images_of(folder: Path, program: str, chance: random.Random) -> tuple[Load, list[Image]]:
     """Have a program write into *folder*; return what it was answered, and an image for each time the power fails."""
     load = Load(program)
-    disk = Disk(folder, chance, lambda: {number: 0 for number in range(_SUBJECTS)} | load.answered, _SHARE)
+    disk = Disk(folder, chance, lambda: dict.fromkeys(range(_SUBJECTS), 0) | load.answered, _SHARE)
     with failing_power(disk):
         store = SQLiteStore(folder)
         await store.open()

@@ -13,12 +13,12 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from bench import fault_clock, fault_damage, fault_disk, fault_kill, fault_power, fault_worst, fault_writers
-from bench.fault_results import Row, ended_at, kept, keep, table
+from bench.fault_results import Row, ended_at, keep, kept, table
 
 PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "kill": fault_kill.rounds,

@@ -97,9 +97,7 @@ class Adopter:
             _log.warning("Which start of the machine this is could not be noted: %s", error)
         return renew
 
-    def adopt(
-        self, path: Path, *, is_needed: bool, hand_wins: bool = True, may_be_torn: bool = False
-    ) -> set[str]:
+    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True, may_be_torn: bool = False) -> set[str]:
         """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
         A file that could not be read completely is renamed, and so is one without the name of its workflow.
@@ -128,9 +126,7 @@ class Adopter:
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
-    def _adopt(
-        self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool, may_be_torn: bool
-    ) -> None:
+    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool, may_be_torn: bool) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
@@ -257,7 +253,7 @@ def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
 def _is_untouched(state: FileState, modified: int, doubt_from: int | None) -> bool:
     """Return whether nobody has touched a file since it was written here, and some of that may not be on the disk.
 
-    Then its pages may be of several moments; its time is that of one of its revisions, or of an edit that was under way.
+    Then its pages may be of several moments; its time is that of a revision, or of an edit that was under way.
     """
     if doubt_from is None or state.revision <= doubt_from:
         return False
