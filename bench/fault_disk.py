@@ -86,7 +86,7 @@ _planned: list[SQLiteFault] = []
 
 
 def _reach(kind: str) -> bool:
-    return any([each.reach(kind) for each in _planned])
+    return any(each.reach(kind) for each in _planned)
 
 
 class _File(apsw.VFSFile):

@@ -24,7 +24,8 @@ from bench.fault_damage import chance_of, examined, opened, problems_of
 from bench.fault_load import Answers, Known, Load, disturb
 from bench.fault_results import Row
 from execution_history.errors import ExecutionHistoryError
-from execution_history.stores import SQLiteStore
+from execution_history.stores import DATABASE, SQLiteStore
+from execution_history.stores.database_files import INDEX_DATABASE
 
 _VFS: Final = "execution-history-power"
 _SECTOR: Final = 512
@@ -127,6 +128,9 @@ class Disk:
     def _fail(self) -> Image:
         what = self.chance.choice(list(FATES))
         answered, fate = dict(self.answered()), FATES[what]
+        for name in (DATABASE, f"{DATABASE}-wal", INDEX_DATABASE, f"{INDEX_DATABASE}-wal"):
+            if (path := self.folder / name).exists():  # it may not have been opened yet
+                self.file(str(path))
         made = {name: (file.image(fate(self.chance)), 0) for name, file in self.files.items()}
         json_files = _json_files(self.folder)
         torn = {name: self._torn(name, *now) for name, now in json_files.items()}
@@ -246,8 +250,8 @@ async def _give_back(store: SQLiteStore) -> None:
 
 def restarted(folder: Path, name: str) -> None:
     """Have the database in *folder* think that the machine was started again, which this one was not."""
-    if (folder / "history.db").stat().st_size:
-        with closing(apsw.Connection(str(folder / "history.db"), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+    if (database := folder / DATABASE).exists():
+        with closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'feed'").fetchall():
                 connection.execute("UPDATE feed SET boot = ? WHERE boot IS NOT NULL", (name,))

@@ -105,7 +105,7 @@ class Work:
 
 async def template(folder: Path, work: Work) -> Known:
     """Make the template of a work in *folder*; return what its history has."""
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(folder.mkdir, parents=True)
     store, load, known = SQLiteStore(folder / "h"), Load("old"), Known()
     await store.open()
     await load.run(store, range(_SUBJECTS), _CALLERS)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of
+from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of, some_json
 from bench.fault_kill import CALLERS, Writing, killed
 from bench.fault_load import Known
 from bench.fault_power import images_of, wrong_in
@@ -72,16 +72,16 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random) -> Wri
 async def _repaired(folder: Path, known: Known, chance: random.Random) -> list[str]:
     """Flip bits, have the doctor repair, and return what is wrong then."""
     flip(folder / "history.db", chance, _BITS)
-    flip(chance.choice(sorted(folder.glob("*.json"))), chance, _BITS_OF_FILE)
+    flip(some_json(folder, chance), chance, _BITS_OF_FILE)
     found = [f"not repaired: {each}" for each in problems_of(await examined(folder, repair=True))]
     async with opened(folder) as store:
         return found + [each for each in await known.compare(store) if "RecordKey" in each]
 
 
-async def _restored(folder: Path, backups: Path, known: Known) -> list[str]:
+async def _restored(folder: Path, backups: Path, known: Known, chance: random.Random) -> list[str]:
     """Lose the database and a JSON file, restore the backup, and return what is wrong then."""
     (folder / "history.db").write_bytes(b"")
-    sorted(folder.glob("*.json"))[0].unlink()
+    some_json(folder, chance).unlink()
     await restore(target_at(backups), Settings(store=str(folder)), replace=True)
     async with opened(folder) as store:
         found = await known.compare(store)
@@ -102,7 +102,7 @@ async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.R
     async with ExecutionHistoryService(folder) as service:
         await back_up(service, target_at(scratch / "backups"))
     found += [f"after the doctor: {each}" for each in await _repaired(folder, known, chance)]
-    return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known)]
+    return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
 
 
 def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
