@@ -101,12 +101,23 @@ class Image:
 
 @dataclass
 class Disk:
-    """All database files of one folder, and when the power fails."""
+    """All database files of one folder, and when the power fails.
+
+    Attributes:
+        folder: of the files.
+        chance: decides when, and what is lost.
+        answered: returns what was answered until now.
+        most: how many images are taken.
+        is_honest: whether a sync brings anything to the disk.
+        images: those that were taken.
+        files: by their names.
+    """
 
     folder: Path
     chance: random.Random
     answered: Callable[[], Answers] = dict
-    share: float = 0.0
+    most: int = _MOST
+    is_honest: bool = True
     images: list[Image] = field(default_factory=list)
     files: dict[str, DiskFile] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -122,7 +133,7 @@ class Disk:
 
     def reach(self) -> None:
         """Let the power fail, now and then."""
-        if self.share and len(self.images) < _MOST and self.chance.random() < self.share:
+        if len(self.images) < self.most and self.chance.random() < _SHARE:
             self.images.append(self._fail())
 
     def _fail(self) -> Image:
@@ -176,6 +187,11 @@ def _noted(path: str, change: Callable[[DiskFile], None]) -> None:
         change(disk.file(path))
 
 
+def _synced(file: DiskFile) -> None:
+    if _disk is not None and _disk.is_honest:
+        file.sync()
+
+
 class _File(apsw.VFSFile):
     def __init__(self, name: Any, flags: list[int]) -> None:
         self._path = str(name.filename() if isinstance(name, apsw.URIFilename) else name)
@@ -189,7 +205,7 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
-        _noted(self._path, DiskFile.sync)
+        _noted(self._path, _synced)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         _noted(self._path, lambda file: file.pending.append((newsize, None)))
@@ -221,10 +237,21 @@ def failing_power(disk: Disk) -> Iterator[None]:
         system.unregister()
 
 
-async def images_of(folder: Path, program: str, chance: random.Random) -> tuple[Load, list[Image]]:
-    """Have a program write into *folder*; return what it was answered, and an image for each time the power fails."""
+async def images_of(
+    folder: Path, program: str, chance: random.Random, most: int = _MOST, *, is_honest: bool = True
+) -> tuple[Load, list[Image]]:
+    """Have a program write into *folder*; return what it was answered, and an image for each time the power fails.
+
+    Args:
+        folder: of the history.
+        program: its name.
+        chance: decides when the power fails.
+        most: how many images are taken.
+        is_honest: whether the disk syncs when it is told to.
+    """
     load = Load(program)
-    disk = Disk(folder, chance, lambda: dict.fromkeys(range(_SUBJECTS), 0) | load.answered, _SHARE)
+    begun = dict.fromkeys(range(_SUBJECTS), 0)
+    disk = Disk(folder, chance, lambda: begun | load.answered, most, is_honest=is_honest)
     with failing_power(disk):
         store = SQLiteStore(folder)
         await store.open()
@@ -275,10 +302,10 @@ class Machine:
     folder: Path
     known: Known = field(default_factory=Known)
 
-    async def round(self, number: int, seed: int, row: Row) -> None:
+    async def round(self, number: int, seed: int, row: Row, most: int = _MOST) -> None:
         """Have one program write, and look at each image; the folder becomes one of them."""
         program, chance = f"p{number}", chance_of(f"{seed} {number}")
-        load, images = await images_of(self.folder, program, chance)
+        load, images = await images_of(self.folder, program, chance, most)
         row.calls += load.calls
         row.add([], load.odd)
         aside = self.folder.with_name("image")

@@ -52,8 +52,12 @@ def _run(*command: str) -> None:
         raise OSError(f"{command[0]} is not possible here")
 
 
-def filled(scratch: Path, folder: Path, name: str, chance: random.Random) -> Writing:
-    """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left."""
+def filled(scratch: Path, folder: Path, name: str, chance: random.Random, seconds: float = _FULL_SECONDS) -> Writing:
+    """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left.
+
+    Raises:
+        OSError: no small disk can be made here.
+    """
     with small_disk(scratch / "disk") as disk:
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(_BALLAST_BYTES))
@@ -62,9 +66,7 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random) -> Wri
             if refused.exists() and refused.read_bytes().count(b"\n") > CALLERS:
                 ballast.unlink(missing_ok=True)
 
-        written = killed(
-            disk / "h", name, chance, at_least=_FULL_SECONDS, log=scratch / f"{name}.log", look=give_space_back
-        )
+        written = killed(disk / "h", name, chance, at_least=seconds, log=scratch / f"{name}.log", look=give_space_back)
         copy_folder(disk / "h", folder)
     return written
 
