@@ -121,7 +121,7 @@ class Disk:
     images: list[Image] = field(default_factory=list)
     files: dict[str, DiskFile] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    _before: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    _before: dict[str, tuple[bytes, int, int]] = field(default_factory=dict)
 
     def file(self, path: str) -> DiskFile:
         """Return the file at *path*, as it is on the disk when it is opened first."""
@@ -148,9 +148,12 @@ class Disk:
         self._before = json_files
         return Image(what, answered, made | {name: each for name, each in torn.items() if each is not None})
 
-    def _torn(self, name: str, now: bytes, time: int) -> tuple[bytes, int] | None:
-        """Return a JSON file of which some pages are from an earlier moment, with the time of either; or none."""
-        before, earlier = self._before.get(name, (b"", time))
+    def _torn(self, name: str, now: bytes, time: int, inode: int) -> tuple[bytes, int] | None:
+        """Return a JSON file of which some pages are from an earlier moment, with the time of either; or none.
+
+        Pages of a file that was made anew have no earlier moment: they are empty.
+        """
+        before, earlier, known = self._before.get(name, (b"", time, inode))
         kind = self.chance.randrange(5)
         if kind == 0:
             return now, time
@@ -158,18 +161,20 @@ class Disk:
             return (before, earlier) if before else None
         if kind == 2:
             return now[: self.chance.randrange(len(now) + 1)], time
+        under = before if known == inode else b""
         pages = [
-            (now if self.chance.random() < 0.5 else before)[start : start + _PAGE].ljust(_PAGE, b"\0")
+            (now if self.chance.random() < 0.5 else under)[start : start + _PAGE].ljust(_PAGE, b"\0")
             for start in range(0, len(now), _PAGE)
         ]
         return b"".join(pages)[: len(now)], self.chance.choice((time, earlier))
 
 
-def _json_files(folder: Path) -> dict[str, tuple[bytes, int]]:
+def _json_files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Return the bytes, the time and the inode of each JSON file."""
     found = {}
     for path in folder.glob("*.json"):
         try:
-            found[path.name] = path.read_bytes(), path.stat().st_mtime_ns
+            found[path.name] = path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino
         except FileNotFoundError:
             continue
     return found

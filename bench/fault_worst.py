@@ -52,7 +52,7 @@ def _run(*command: str) -> None:
         raise OSError(f"{command[0]} is not possible here")
 
 
-def filled(scratch: Path, folder: Path, name: str, chance: random.Random, seconds: float = _FULL_SECONDS) -> Writing:
+def filled(scratch: Path, folder: Path, name: str, chance: random.Random, seconds: float) -> Writing:
     """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left.
 
     Raises:
@@ -107,8 +107,8 @@ async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.R
     return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
 
 
-def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
-    """Yield a row for each round."""
+def rounds(folder: Path, seed: int, first: int, seconds: float = _FULL_SECONDS) -> Iterator[Row]:
+    """Yield a row for each round, in which the disk is written for so many seconds at least."""
     for number in itertools.count(first):
         row = Row("worst", "full disk, kill -9, power cut, flipped bits, loss of all", seed, number)
         chance = chance_of(f"{seed} {number}")
@@ -116,7 +116,7 @@ def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
         folder.mkdir()
         with row.timed():
             try:
-                written = filled(folder, folder / "h", f"p{number}", chance)
+                written = filled(folder, folder / "h", f"p{number}", chance, seconds)
             except OSError as error:
                 row.remarks.append(f"left out: {error}")
                 yield row

@@ -524,6 +524,36 @@ async def test_a_file_that_a_power_cut_has_mixed_of_two_moments_brings_nothing_b
     await again.aclose()
 
 
+@pytest.mark.parametrize("who", ["the next opening", "another process"])
+async def test_an_edit_that_a_kill_has_cut_short_is_no_edit_by_hand(tmp_path: Path, who: str) -> None:
+    """What it has mixed is neither taken for a record, nor for damage, whoever comes to the file next."""
+    folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
+    store = SQLiteStore(folder)
+    await store.open()
+    for name in ("first", "half"):
+        await store.create(document(name, now=now_ms(), metadata={"mark": "old"}))
+    before = path.read_bytes()
+    await store.update("w", "first", change(now_ms(), "success", metadata={"mark": "new"}))
+    await store.update("w", "half", change(now_ms(), "success", metadata={"mark": "new"}))
+    stored = await store.get("w", "first")
+    after = path.read_bytes()
+    if who == "the next opening":
+        await store.aclose()
+    header, newest = after.index(b'"histories"'), after.index(b'"mark": "new"')  # "half" is the newer one
+    torn = after[header:newest] + after[newest + 9 :].replace(b'"mark": "new"', b'"mark": "old"')
+    path.write_bytes(before[:header] + torn + b" " * 9)
+    again = store if who == "another process" else SQLiteStore(folder)
+    await again.open()
+    await again.create(document("third", now=now_ms()))
+    assert stored == await again.get("w", "first")
+    assert [{"mark": "new"}] * 2 == [
+        {"mark": record["metadata"]["mark"]} for record in _file(again)["histories"] if "mark" in record["metadata"]
+    ]
+    assert () == (await again.health()).problems
+    assert [path] == list(folder.glob("w.json*"))
+    await again.aclose()
+
+
 async def test_an_edit_by_hand_wins_also_after_the_machine_was_started_again(tmp_path: Path) -> None:
     """Nobody has recorded anything for a while before it."""
     folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
