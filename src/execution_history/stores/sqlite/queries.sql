@@ -323,6 +323,11 @@ SELECT workflow_id, execute_id, size, deleted_at, ends
 FROM bin WHERE ends > ?1 AND deleted_at <= ?2 AND (deleted_at < ?2 OR (workflow_id, execute_id) > (?3, ?4))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
 
+-- name: replace_binned
+-- Replaces a discarded record of this update time that has not expired.
+UPDATE bin SET update_time = ?, size = ?, packing = ?, document = ?
+WHERE workflow_id = ? AND execute_id = ? AND status = ? AND update_time = ? AND ends > ? RETURNING 1;
+
 -- name: bin_size
 -- The number of the discarded records that have not expired, and their bytes.
 SELECT count(*), coalesce(sum(size), 0) FROM bin WHERE ends > ?;
