@@ -29,7 +29,10 @@ class Span(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What is put where *span* is: in the place of a record or, where *span* is empty, between two."""
+    """What is put where *span* is: in the place of a record or, where *span* is empty, between two.
+
+    Without a text the record goes; then *span* has its separator too.
+    """
 
     span: Span
     text: bytes
@@ -59,6 +62,27 @@ def splice(window: bytes, base: int, changed: Sequence[Replacement], *, spare: i
     if not moved.take_room(0):
         return None
     return Edit(base + moved.at, b"".join(reversed(moved.parts)), moved.leading)
+
+
+def paid_by_older(changed: list[Replacement], window: bytes, low: int) -> list[Replacement]:
+    """Return *changed* with the first of them, where it takes more than it had, joined to those that pay for it.
+
+    These stand behind it, and what they have become shorter is its room: to the left of it there may be none for a long
+    way. Where that is not enough, *changed* is returned as it is.
+
+    Args:
+        changed: in the order of the file.
+        window: what stands in the file from offset *low* on.
+        low: where the window begins.
+    """
+    joined, *others = changed
+    while len(joined.text) > joined.span.end - joined.span.start:
+        if not others:
+            return changed
+        second = others.pop(0)
+        between = window[joined.span.end - low : second.span.start - low]
+        joined = Replacement(Span(joined.span.start, second.span.end), joined.text + between + second.text)
+    return [joined, *others]
 
 
 class _Moved:
@@ -115,7 +139,9 @@ class _Moved:
 
     def _add(self, at: int, text: bytes) -> None:
         self.parts.append(text)
-        self.at, self.leading, self._will_grow = at, 0, False
+        # What was between two records that go may be a gap, or nothing.
+        self.leading = self.leading + len(text) if not text or text.isspace() else 0
+        self.at, self._will_grow = at, False
 
 
 def _spaces_before(window: bytes, at: int, enough: int) -> int:
