@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.stores.jsonfiles import edits
-from execution_history.stores.jsonfiles.disk_sync import write_all
+from execution_history.stores.jsonfiles.disk_sync import write_all, write_between
 from execution_history.stores.jsonfiles.edits import Front
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -170,15 +170,15 @@ class JSONFile(JSONFileReader):
         return is_put
 
     def _write(self, edit: edits.Edit) -> None:
-        end = edit.offset + len(edit.data)
-        write_all(self._fd, edit.data, edit.offset)
+        text, end = edit.offset + edit.free, edit.end
+        write_between(self._fd, edit.offset, edit.free, edit.data, edit.spare)
         self.deepest_edit = max(self.deepest_edit, end)
         self.blanks.cut(edit.offset, end)
+        self.insides.cut(edit.offset, end)
         if edit.offset <= self.header.newest_at:
-            text = edit.offset + edit.free
-            self.header.newest_at = text if edit.free < len(edit.data) else self._text_after(text)
+            self.header.newest_at = text if edit.data else self._text_after(text)
         elif edit.free:
-            self.blanks.add(edit.offset, edit.offset + edit.free)
+            self.blanks.add(edit.offset, text)
 
     def _text_after(self, at: int) -> int:
         """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
@@ -303,13 +303,13 @@ class JSONFile(JSONFileReader):
         self.added -= 1
         if self.read(end, end + len(SEPARATOR)) == SEPARATOR:
             length = end + len(SEPARATOR) - start
-            self._write(edits.Edit(start, b" " * length, length))
+            self._write(edits.Edit(start, b"", length))
             return
         closing = FOOTER
         if start > self.header.newest_at:
             start, closing = self._text_before(start) - len(SEPARATOR), b"\n" + FOOTER
         # The spaces after it make this one write after which the file parses.
-        self._write(edits.Edit(start, closing.ljust(self.size - start), 0))
+        self._write(edits.Edit(start, closing, 0, self.size - start - len(closing)))
         self.size = start + len(closing)
         os.truncate(self._fd, self.size)
 

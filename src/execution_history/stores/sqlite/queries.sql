@@ -30,8 +30,12 @@ UPDATE workflows SET workflow_id = NULL WHERE id = ?;
 SELECT id FROM workflows WHERE workflow_id IS NULL LIMIT 1;
 
 -- name: purge_rows
--- Removes some rows of a cleared workflow.
-DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow = ? LIMIT ?);
+-- Removes some rows of a cleared workflow: at most so many, and beyond the first one at most so many bytes of documents.
+DELETE FROM executions WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
+        FROM (SELECT seq, size FROM executions WHERE workflow = ?1 LIMIT ?2))
+    WHERE before < ?3);
 
 -- name: add_execution
 -- Adds a record.
@@ -358,8 +362,12 @@ SELECT coalesce(sum(size), 0) FROM workflows WHERE workflow_id IS NOT NULL;
 DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
 
 -- name: purge_bin
--- Removes some discarded records that have expired.
-DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);
+-- Removes some discarded records that have expired: at most so many, and beyond the first one at most so many bytes.
+DELETE FROM bin WHERE rowid IN (
+    SELECT place FROM (
+        SELECT place, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
+        FROM (SELECT rowid AS place, size FROM bin WHERE ends <= ?1 LIMIT ?2))
+    WHERE before < ?3);
 
 -- name: counted_rows
 -- For each workflow what its counters should be, and the newest revision and time of its rows; next to what they are.
