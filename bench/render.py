@@ -126,7 +126,9 @@ def about(results: Results, language: str = "en") -> str:
     if language == "zh":
         sync = f"{machine['sync_ms']:.2f} 毫秒" if simulated is None else f"{simulated:g} 毫秒（模拟）"
         sentence = _ABOUT_ZH.format(sync=sync, **values)
-        return f"{sentence}部分数据来自更早的测量，说明（英文）见 docs/performance.md。" if results.remarks else sentence
+        return (
+            f"{sentence}部分数据来自更早的测量，说明（英文）见 docs/performance.md。" if results.remarks else sentence
+        )
     sync = f"{machine['sync_ms']:.2f} ms" if simulated is None else f"{simulated:g} ms (simulated)"
     return " ".join((_ABOUT.format(sync=sync, **values), *results.remarks))
 

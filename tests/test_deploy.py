@@ -59,10 +59,7 @@ def test_the_health_check_asks_where_the_settings_make_the_server_listen() -> No
     """A container that listens on another port is not unhealthy; one that does not answer is."""
     check = [sys.executable, str(_DEPLOY / "healthcheck.py")]
     with HTTPServer(("127.0.0.1", 0), _Alive) as server:
-        environment = os.environ | {
-            "EXECUTION_HISTORY_HOST": "::",
-            "EXECUTION_HISTORY_PORT": str(server.server_port),
-        }
+        environment = os.environ | {"EXECUTION_HISTORY_HOST": "::", "EXECUTION_HISTORY_PORT": str(server.server_port)}
         threading.Thread(target=server.serve_forever, daemon=True).start()
         subprocess.run(check, env=environment, check=True)
         server.shutdown()

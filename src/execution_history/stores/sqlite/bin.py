@@ -71,9 +71,7 @@ class SQLiteBin(EmbeddedStore):
         await self._parts.writer.submit(lambda t: [t.run("drop_from_bin", *key).get for key in named], makes_room=True)
 
     async def _each(
-        self,
-        keys: Iterable[RecordKey],
-        work: Callable[[WriteTransaction, str, list[RecordKey]], list[RecordKey]],
+        self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, str, list[RecordKey]], list[RecordKey]]
     ) -> list[RecordKey]:
         """Run *work* in one transaction for each workflow, whose file is then current; return the keys it changed."""
         groups: dict[str, list[RecordKey]] = {}
