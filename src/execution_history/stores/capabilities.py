@@ -220,6 +220,13 @@ class Sized(Protocol):
         """
 
 
+class ExaminedRecords(ComparedSource, Protocol):
+    """The records of a store, and the places of those that follow it, as the doctor reads them."""
+
+    def cursors(self) -> dict[str, int]:
+        """Return how far each follower has come; see :meth:`Administration.cursors`."""
+
+
 @runtime_checkable
 class Verifiable(Protocol):
     """A store that can be examined; it need not be open, and may be unable to."""
@@ -227,7 +234,7 @@ class Verifiable(Protocol):
     def checks(self, effort: Effort = "usual") -> Sequence[Check]:
         """Return its checks that take so much effort, in the order in which they are to be made and repaired."""
 
-    def record_source(self) -> ComparedSource | None:
+    def record_source(self) -> ExaminedRecords | None:
         """Return what reads the records although the store is not open; ``None`` where it has to be open."""
 
     def holders(self) -> list[Message]:

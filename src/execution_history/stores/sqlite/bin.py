@@ -26,15 +26,15 @@ class SQLiteBin(EmbeddedStore):
         """See :meth:`Bin.discard`."""
         now, versions = self._clock(), versions_of(keys)
 
-        def discard(t: WriteTransaction, key: RecordKey) -> bool:
-            t.run("put_in_bin", now, now + keep_ms, *key, versions[key])
-            return bool(t.delete_many(key.workflow_id, {key.execute_id: versions[key]}))
+        def discard(t: WriteTransaction, workflow_id: str, group: list[RecordKey]) -> list[RecordKey]:
+            times = {key.execute_id: versions[key] for key in group}
+            return t.delete_many(workflow_id, times, (now, now + keep_ms))
 
         return await self._each(versions, discard)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
-        return await self._each(keys, _restore)
+        return await self._each(keys, lambda t, _, group: [key for key in group if _restore(t, key)])
 
     async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """See :meth:`Bin.binned`."""
@@ -71,7 +71,7 @@ class SQLiteBin(EmbeddedStore):
         await self._parts.writer.submit(lambda t: [t.run("drop_from_bin", *key).get for key in named], makes_room=True)
 
     async def _each(
-        self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, RecordKey], bool]
+        self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, str, list[RecordKey]], list[RecordKey]]
     ) -> list[RecordKey]:
         """Run *work* in one transaction for each workflow, whose file is then current; return the keys it changed."""
         groups: dict[str, list[RecordKey]] = {}
@@ -79,8 +79,8 @@ class SQLiteBin(EmbeddedStore):
             groups.setdefault(key.workflow_id, []).append(key)
         done = await asyncio.gather(
             *(
-                self._write(lambda t, group=group: [key for key in group if work(t, key)], (workflow_id, None))  # type: ignore[misc]
-                for workflow_id, group in groups.items()
+                self._write(lambda t, name=name, group=group: work(t, name, group), (name, None))  # type: ignore[misc]
+                for name, group in groups.items()
             )
         )
         return [key for group in done for key in group]

@@ -14,7 +14,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, READING, DoneAnswer, described
-from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRequest, KeysAnswer
+from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRenewal, KeyRequest, KeysAnswer
 from execution_history.web.responses import answer
 
 MOST_LINES: Final = 1_000
@@ -49,6 +49,12 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
             largest_body=None if request.largest_body is None else size_of(request.largest_body),
         )
         return answer({"success": True, "key": made.key.to_json(), "secret": made.secret}, HTTPStatus.CREATED)
+
+    @router.post("/keys/{key}/renew", **described("Renew a key", KeyAnswer, ANNOTATING, "access"))
+    async def renew_key(key: KeyName, request: KeyRenewal) -> Response:
+        """Let a key that has expired, as those of a restored history have, or soon will, be valid from now on."""
+        lifetime = None if request.expires is None else lifetime_of(request.expires)
+        return answer({"success": True, "key": (await gate.keys.renew(key, lifetime_ms=lifetime)).to_json()})
 
     @router.delete("/keys/{key}", **described("Revoke a key", KeyAnswer, ANNOTATING, "access"))
     async def revoke_key(key: KeyName) -> Response:
