@@ -188,8 +188,10 @@ async def _without_index(base: Path) -> None:
 
 async def _with_secrets(base: Path) -> None:
     async with opened(base / "h") as store:
-        async for name in _names(store):
-            await store.update(*name, RecordChange.of(now_ms(), None, {"note": f"the key is {_SECRET}"}))
+        async for workflow_id, execute_id in _names(store):
+            await store.update(
+                workflow_id, execute_id, RecordChange.of(now_ms(), None, {"note": f"the key is {_SECRET}"})
+            )
 
 
 async def _names(store: SQLiteStore) -> Any:
