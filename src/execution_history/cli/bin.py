@@ -4,7 +4,6 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from execution_history.access.principals import current_actor
 from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import command
@@ -58,7 +57,7 @@ async def bin_(
             done = len(await history.service.bin.restore(keys))
             told = session.translate.plural("Restored %(num)s run.", "Restored %(num)s runs.", done)
         else:
-            done = await history.service.bin.empty(keys, current_actor())
+            done = await history.service.bin.empty(keys)
             told = session.translate.plural("Removed %(num)s run for good.", "Removed %(num)s runs for good.", done)
     if session.as_json:
         session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})

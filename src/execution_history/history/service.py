@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, cast
+from typing import TYPE_CHECKING, Self, cast
 from weakref import WeakKeyDictionary
 
-from execution_history.access.audit import Action, note
+from execution_history.access.audit import MOST_NOTED, Action, note
 from execution_history.access.principals import Principal
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.errors import InvalidInput
@@ -336,7 +336,7 @@ class ExecutionHistoryService(HistoryAnalysis):
             StoreError: the removal could not be written.
         """
         named = [key for key in pairs_of_ids(keys) if may_exist(**key._asdict())]
-        await self.note(Action.DELETE, runs=len(named), first=named[:_MOST_NOTED])
+        await self.note(Action.DELETE, runs=len(named), first=named[:MOST_NOTED])
         return await self.bin.delete(named, forever=forever)
 
     async def clear_workflow_history(self, workflow_id: str, *, forever: bool = False) -> bool:
@@ -380,7 +380,6 @@ class ExecutionHistoryService(HistoryAnalysis):
         return await annotate_executions(self.store, keys, annotation, clock=self._clock, rules=self.rules)
 
 
-_MOST_NOTED: Final = 20
 """How many of the runs that are named for deletion the audit log names."""
 
 _shared: ExecutionHistoryService | None = None
