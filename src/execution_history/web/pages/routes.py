@@ -39,6 +39,7 @@ from execution_history.web.pages.run_starter import RunStarter
 from execution_history.web.pages.sign_in import SignInPages
 from execution_history.web.pages.start_page import TRIAL_INPUT, TRIAL_WORKFLOW, StartPages
 from execution_history.web.pages.statistics_page import FigurePages
+from execution_history.web.pages.system_page import SystemPages
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.view_pages import ViewPages
 from execution_history.web.pages.viewer import THEMES
@@ -81,6 +82,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     RedactionPages(service, renderer).add_to(router)
     RetentionPages(service, application.retention, application.schedule, renderer).add_to(router)
     BinPages(service, renderer).add_to(router)
+    SystemPages(application, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)
