@@ -98,6 +98,10 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
         {"id": "4f1c09ab", "name": "ci", "scopes": ["read"], "workflows": ["order-*"]},
         "ci (4f1c09ab): read, only workflows order-*",
     ),
+    "key_renewed": (
+        {"id": "4f1c09ab", "name": "ci", "expires": 1_700_000_000_000},
+        "ci (4f1c09ab), expires 2023-11-14T22:13:20.000Z",
+    ),
     "key_revoked": ({"id": "4f1c09ab", "name": "ci"}, "ci (4f1c09ab)"),
     "sessions_ended": ({"signed_out": True}, "everyone has to sign in again"),
     "sign_in_failed": ({"client": "192.0.2.1"}, "from 192.0.2.1"),

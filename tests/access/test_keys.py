@@ -53,6 +53,23 @@ async def test_a_revoked_or_expired_key_does_nothing_any_more(store: HistoryStor
     assert {"short", "team"} == {key.name for key in await here.all()}
 
 
+async def test_an_expired_key_is_renewed(store: HistoryStore, clock: Clock) -> None:
+    """For a time or for ever, also where another process has seen it expire; who did it is in the audit log."""
+    keys, elsewhere = Keys(store, clock), Keys(store, clock)
+    made = await keys.add("team", ["read"], lifetime_ms=1_000)
+    clock.go_on(days=1)
+    assert None is await elsewhere.holder_of(made.secret)
+    renewed = await keys.renew("team", lifetime_ms=_DAY_MS)
+    assert clock() + _DAY_MS == renewed.expires
+    assert await elsewhere.holder_of(made.secret)
+    assert None is (await keys.renew(made.key.id)).expires
+    clock.go_on(days=2)
+    assert await elsewhere.holder_of(made.secret)
+    with pytest.raises(KeyNotFound):
+        await keys.renew("nobody")
+    assert [Action.KEY_RENEWED] * 2 == [line.action for line in (await newest_lines(store, 2)).lines]
+
+
 async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: Clock) -> None:
     """More often would be a write for each request; two processes have one entry."""
     first, second = Keys(store, clock), Keys(store, clock)
@@ -227,7 +244,7 @@ def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
     assert [0.0, 30.0] == [buckets.take("a", rate) for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "60", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
+@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
 def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
     """With a sentence that shows one."""
     for read in (rate_of, lifetime_of, size_of):
@@ -239,7 +256,7 @@ def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
 def test_rates_sizes_and_lifetimes_are_read_as_people_write_them() -> None:
     """Small and capital letters alike."""
     assert (Rate(60, 60), "60/m") == (rate_of(" 60 / M "), str(rate_of("60/m")))
-    assert (1_048_576, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kb"))
+    assert (1_000_000, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kib"))
     assert 90 * _DAY_MS == lifetime_of("90d")
 
 

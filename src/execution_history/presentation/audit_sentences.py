@@ -133,6 +133,12 @@ def _backed_up(_: Translator, details: Details) -> str:
     return _(", ").join((_(_BACKUPS[details["kind"]]), _runs(_, details["records"]), details["place"]))
 
 
+def _restored(_: Translator, details: Details) -> str:
+    if "missing" in details:
+        return _("only what was missing, from %(place)s", place=details["place"])
+    return _(", ").join((_runs(_, details["records"]), details["place"]))
+
+
 def _repaired(_: Translator, details: Details) -> str:
     return " ".join(sentence for sentences in details["repaired"].values() for sentence in sentences)
 
@@ -141,6 +147,12 @@ def _key_added(_: Translator, details: Details) -> str:
     told = f"{details['name']} ({details['id']}){_(': ')}{_(', ').join(details['scopes'])}"
     workflows = details.get("workflows")
     return told + _(", ") + _("only workflows %(patterns)s", patterns=" ".join(workflows)) if workflows else told
+
+
+def _key_renewed(_: Translator, details: Details) -> str:
+    until = details.get("expires")
+    ends = _("never expires") if until is None else _("expires %(time)s", time=machine(until))
+    return f"{details['name']} ({details['id']}){_(', ')}{ends}"
 
 
 def _sessions(_: Translator, details: Details) -> str:
@@ -164,9 +176,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Translator, Details], str]]] = {
     "archive": _archived,
     "redact": _redacted,
     "backup": _backed_up,
-    "restore": lambda _, details: _(", ").join((_runs(_, details["records"]), details["place"])),
+    "restore": _restored,
     "doctor": _repaired,
     "key_added": _key_added,
+    "key_renewed": _key_renewed,
     "key_revoked": lambda _, details: f"{details['name']} ({details['id']})",
     "sessions_ended": _sessions,
     "sign_in_failed": lambda _, details: _("from %(client)s", client=details["client"]),

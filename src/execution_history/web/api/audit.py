@@ -12,6 +12,7 @@ from execution_history.errors import InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.time_buckets import zone_of
 from execution_history.transfer.audit_export import AuditFormat, audit_chunks
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, READING, Responses, described
 from execution_history.web.api.schemas.keys import AuditAnswer
@@ -85,4 +86,5 @@ def audit_router(service: ExecutionHistoryService) -> APIRouter:
         pieces = audit_chunks(service.store, chosen, cast("AuditFormat", kind))
         return await file_answer(pieces, f"audit.{kind}", _TYPES[kind])
 
+    add_refusals(router)
     return router

@@ -27,7 +27,7 @@ _PLACES: Final = {
     "reprice": urls.PRICES,
     "retention.prune": urls.RETENTION, "retention.rule.set": urls.RETENTION, "retention.rule.remove": urls.RETENTION,
     "redact": urls.REDACTION, "backup": urls.SYSTEM, "doctor": urls.SYSTEM,
-    "key_added": urls.KEYS, "key_revoked": urls.KEYS, "sessions_ended": urls.KEYS,
+    "key_added": urls.KEYS, "key_renewed": urls.KEYS, "key_revoked": urls.KEYS, "sessions_ended": urls.KEYS,
 }  # fmt: skip
 """Where one sees more of what a line is about."""
 
