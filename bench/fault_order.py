@@ -52,7 +52,7 @@ def after(state: State, call: Call) -> State:
         Impossible: the call would have had another answer.
     """
     if call.kind == "get":
-        if call.answer is not None and tuple(call.answer) == state or call.answer is state is None:
+        if (call.answer is not None and tuple(call.answer) == state) or call.answer is state is None:
             return state
         raise Impossible
     ending = _ENDS.get(call.kind)

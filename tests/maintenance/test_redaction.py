@@ -116,12 +116,14 @@ async def test_deleted_records_that_can_be_restored_are_redacted_too(store: Hist
         pytest.skip("this store has no bin")
     await _fill(store)
     await store.discard([RecordKey("w1", "e1"), RecordKey("w0", "clean")], 60_000)
+    before = await store.revision()
     run = await redact_history(_service(store))
     assert run.report is not None
     assert (5, 1) == (run.report["changed"], run.report["binned"])
     kept = await store.binned()
     assert {"e1", "clean"} == {each.key.execute_id for each in kept}
     assert await store.get("w1", "e1") is None
+    assert "e1" not in {each.execute_id for each in await store.changes(before, 100)}
     await store.restore([kept[0].key, kept[1].key])
     told = orjson.dumps(await _all(store))
     assert not any(secret in told for secret in SECRETS[:2])

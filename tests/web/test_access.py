@@ -125,6 +125,14 @@ async def test_a_key_without_the_scope_of_a_route_is_refused_there(keyed: Keyed)
     assert revision == await keyed.web.application.service.revision()
 
 
+async def test_a_method_that_an_address_does_not_have_is_that_for_every_key(keyed: Keyed) -> None:
+    """No scope makes it another one; without a key the address is not there to be asked."""
+    for name, status in (("read", 405), ("admin", 405), (None, 401)):
+        headers = {} if name is None else keyed.headers(name)
+        answer = await keyed.web.client.request("TRACE", "/coze/retention/rules", headers=headers)
+        assert (status, None if name is None else "DELETE, PUT") == (answer.status_code, answer.headers.get("allow"))
+
+
 async def test_whoever_sees_some_workflows_never_gets_anything_of_the_others(keyed: Keyed) -> None:
     """Over all routes that read: their ids, names, texts and views occur in no answer, and 404 is not 403."""
     service = keyed.web.application.service

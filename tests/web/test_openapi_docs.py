@@ -117,3 +117,11 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
     assert figures == set(shapes["FiguresAnswer"]["required"])
     assert figures | {"input_tokens", "output_tokens", "costs"} == set(shapes["FiguresAnswer"]["properties"])
+
+
+async def test_the_description_has_the_ways_to_send_a_key(shared_web: Served) -> None:
+    """So that clients made from it, and the documentation's own, can send one; without keys none is needed."""
+    document = (await shared_web.client.get("/openapi.json")).json()
+    schemes = document["components"]["securitySchemes"]
+    assert ("bearer", "X-Execution-History-Key") == (schemes["bearer"]["scheme"], schemes["header"]["name"])
+    assert [{}, {"bearer": []}, {"header": []}] == document["security"]

@@ -114,7 +114,11 @@ async def archive(
     await service.open()
     end, since = month_start(before, zone), 0
     found: list[ArchivedMonth] = []
-    async with sole(service, "archive", Message("Another process is archiving runs of this history now.")):
+    refusal = Message(
+        "Another process is archiving runs of this history now: wait until it has ended, or twenty seconds if it was "
+        "killed."
+    )
+    async with sole(service, "archive", refusal):
         while (first := await _oldest(service, since, end)) is not None:
             month = f"{datetime.fromtimestamp(first / 1000, zone):%Y-%m}"
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))

@@ -75,8 +75,7 @@ class RedactionReport:
         values: how many values by which rule.
         workflows: how many records of which workflow.
         damaged: records that cannot be read.
-        missed: records that others changed all the time, which the next call finds, and deleted ones whose id another
-            run has now.
+        missed: records that others changed all the time, or restored meanwhile, which the next call finds.
         examples: some of the values.
         archives: what was found in the archives of the history.
         spool: what was found in files with steps of runs that wait for the store.

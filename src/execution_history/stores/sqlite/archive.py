@@ -145,7 +145,7 @@ class ArchiveStore(SQLiteStore):
             reader = Reader(folder, dictionaries, opens=lambda place: _open((place / DATABASE).resolve()))
             writer: Any = _Refusal(self._file)
             lock = ProcessLock(folder / _LOCK_FILE, self._lock_seconds)
-            return StoreParts(writer, reader, Mirror(), lock, QueryIndex(folder, reader, has_texts=self._search))
+            return StoreParts(None, writer, reader, Mirror(), lock, QueryIndex(folder, reader, has_texts=self._search))
         except BaseException:
             self._temporary.cleanup()
             raise
