@@ -96,7 +96,7 @@ async def _list(session: Session, history: History, limit: int) -> None:
         return
     _ = session.translate
     if page.entries:
-        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"))
+        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"), _("Rule"))
         rows = [[Cell(head.upper(), "dim", right=number == 2) for number, head in enumerate(heads)]]  # noqa: PLR2004 - the size
         rows += [
             [
@@ -105,6 +105,7 @@ async def _list(session: Session, history: History, limit: int) -> None:
                 Cell(size(entry.size), right=True),
                 Cell(entry.key.execute_id, "bold"),
                 Cell(workflow_text(entry.key.workflow_id, names)),
+                Cell(entry.rule or "", "dim"),
             ]
             for entry in page.entries
         ]

@@ -19,13 +19,15 @@ from execution_history.stores.sqlite.write_transaction import WriteTransaction
 class SQLiteBin(EmbeddedStore):
     """The part of the embedded store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         now, versions = self._clock(), versions_of(keys)
 
         def discard(t: WriteTransaction, workflow_id: str, group: list[RecordKey]) -> list[RecordKey]:
             times = {key.execute_id: versions[key] for key in group}
-            return t.delete_many(workflow_id, times, (now, now + keep_ms))
+            return t.delete_many(workflow_id, times, (now, now + keep_ms, rule))
 
         return await self._each(versions, discard)
 
@@ -50,9 +52,7 @@ class SQLiteBin(EmbeddedStore):
         await self._parts.writer.submit(lambda t: [t.run("drop_from_bin", *key).get for key in named], makes_room=True)
 
     async def _each(
-        self,
-        keys: Iterable[RecordKey],
-        work: Callable[[WriteTransaction, str, list[RecordKey]], list[RecordKey]],
+        self, keys: Iterable[RecordKey], work: Callable[[WriteTransaction, str, list[RecordKey]], list[RecordKey]]
     ) -> list[RecordKey]:
         """Run *work* in one transaction for each workflow, whose file is then current; return the keys it changed."""
         groups: dict[str, list[RecordKey]] = {}
