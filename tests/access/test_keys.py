@@ -53,6 +53,25 @@ async def test_a_revoked_or_expired_key_does_nothing_any_more(store: HistoryStor
     assert {"short", "team"} == {key.name for key in await here.all()}
 
 
+async def test_an_expired_key_is_renewed(store: HistoryStore, clock: Clock) -> None:
+    """For a time or for ever, also where another process has seen it expire; who did it is in the audit log."""
+    keys, elsewhere = Keys(store, clock), Keys(store, clock)
+    made = await keys.add("team", ["read"], lifetime_ms=1_000)
+    clock.go_on(days=1)
+    assert None is await elsewhere.holder_of(made.secret)
+    before = clock()
+    renewed = await keys.renew("team", lifetime_ms=_DAY_MS)
+    assert renewed.expires is not None
+    assert before + _DAY_MS <= renewed.expires <= clock() + _DAY_MS
+    assert await elsewhere.holder_of(made.secret)
+    assert None is (await keys.renew(made.key.id)).expires
+    clock.go_on(days=2)
+    assert await elsewhere.holder_of(made.secret)
+    with pytest.raises(KeyNotFound):
+        await keys.renew("nobody")
+    assert [Action.KEY_RENEWED] * 2 == [line.action for line in (await newest_lines(store, 10))[:2]]
+
+
 async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: Clock) -> None:
     """More often would be a write for each request; two processes have one entry."""
     first, second = Keys(store, clock), Keys(store, clock)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.cli.conftest import Call
-from tests.cli.processes import read_document, started
+from tests.cli.processes import read_document, started, until
 
 FREE = ["--port", "0", "--json"]
 
@@ -79,7 +79,7 @@ def test_strangers_are_not_served_without_a_key(call: Call, arguments: list[str]
     assert "EXECUTION_HISTORY_OPEN_TO_NETWORK" in said.err
 
 
-def _certificate(folder: Path) -> None:
+def _certificate(folder: Path, *, days: int = 1, ago: int = 1) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -89,8 +89,8 @@ def _certificate(folder: Path) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=ago))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -116,6 +116,37 @@ def test_with_a_key_and_tls_a_server_is_open_to_the_network(call: Call, tmp_path
         log = b"" if process.stderr is None else process.stderr.read()
     assert b"/coze/workflows" in log
     assert secret.split("_", 2)[2].encode() not in log
+
+
+def test_a_renewed_certificate_is_used_by_the_next_connection(tmp_path: Path) -> None:
+    """Without a restart; files that do not belong together leave the one before in use, and /readyz tells."""
+    _certificate(tmp_path)
+    tls = {"EXECUTION_HISTORY_TLS_CERTIFICATE": "cert.pem", "EXECUTION_HISTORY_TLS_KEY": "key.pem"}
+    first = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with started("serve", *FREE, "--store", "history", folder=tmp_path, **tls) as process:
+        url = read_document(process.stdout)["url"]
+        assert _warnings(url, first) == []
+        renewed = tmp_path / "renewed"
+        renewed.mkdir()
+        _certificate(renewed, days=3, ago=8)
+        (renewed / "cert.pem").replace(tmp_path / "cert.pem")
+        until(process, lambda: "cannot be used" in " ".join(_warnings(url, first) or []))
+        (renewed / "key.pem").replace(tmp_path / "key.pem")
+        second = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        until(process, lambda: _warnings(url, second) is not None)
+        [warning] = _warnings(url, second) or []
+        assert "(days left: 2): renew it." in warning
+        metrics = urllib.request.urlopen(f"{url}/metrics", context=second).read()
+        assert b"execution_history_tls_certificate_expires_timestamp_seconds" in metrics
+
+
+def _warnings(url: str, trust: ssl.SSLContext) -> list[str] | None:
+    """What /readyz warns of; ``None`` where the server's certificate is not the trusted one."""
+    try:
+        found: list[str] = orjson.loads(urllib.request.urlopen(f"{url}/readyz", context=trust).read())["warnings"]
+    except urllib.error.URLError:
+        return None
+    return found
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,9 @@ def test_what_is_clean_is_found_so_without_being_read() -> None:
         ({"detector": "x"}, "There is no detector 'x'"),
         ({"pattern": "("}, "no regular expression"),
         ({"pattern": "a*"}, "matches nothing at all"),
+        ({"pattern": "x[0--]"}, "no regular expression: Possible set difference"),
         ({"path": "a..b..[x]"}, "is not a path"),
+        ({"path": r'a["\q"]'}, "is not a path"),
         ({"key": "a", "action": "burn"}, "mask, remove, hash, keep"),
         ({"pattern": "a", "action": "keep"}, "takes something out"),
         ({"key": ""}, "1 to 500 characters"),
@@ -194,3 +196,18 @@ def test_a_path_leads_to_keys_and_indexes() -> None:
         assert matches(parse_path(text), place), text
     for text in ("output.items", "items[0]['a b']", "output.items[1].*", "output..b"):
         assert not matches(parse_path(text), place), text
+
+
+def test_a_path_is_followed_every_way_at_once() -> None:
+    """Trying one after the other would not end in a lifetime."""
+    assert not matches(parse_path("..a" * 40 + ".b"), ("a",) * 120)
+
+
+def test_secrets_are_taken_out_of_a_text_however_many() -> None:
+    """Those that come back are looked for as far as a thousand of them go."""
+    given = {
+        "all": " ".join(f"password=abc{number:05}" for number in range(2_000)),
+        "first": "abc00000",
+        "last": "abc01999",
+    }
+    assert {"all": " ".join([f"password={GONE}"] * 2_000), "first": GONE, "last": "abc01999"} == _redacted(given)

@@ -125,6 +125,14 @@ async def test_a_key_without_the_scope_of_a_route_is_refused_there(keyed: Keyed)
     assert revision == await keyed.web.application.service.revision()
 
 
+async def test_a_method_that_an_address_does_not_have_is_that_for_every_key(keyed: Keyed) -> None:
+    """No scope makes it another one; without a key the address is not there to be asked."""
+    for name, status in (("read", 405), ("admin", 405), (None, 401)):
+        headers = {} if name is None else keyed.headers(name)
+        answer = await keyed.web.client.request("TRACE", "/coze/retention/rules", headers=headers)
+        assert (status, None if name is None else "DELETE, PUT") == (answer.status_code, answer.headers.get("allow"))
+
+
 async def test_whoever_sees_some_workflows_never_gets_anything_of_the_others(keyed: Keyed) -> None:
     """Over all routes that read: their ids, names, texts and views occur in no answer, and 404 is not 403."""
     service = keyed.web.application.service
@@ -294,13 +302,30 @@ async def test_an_administrator_manages_keys_over_http(keyed: Keyed) -> None:
     assert secret.split("_", 2)[2] not in listed
     assert "digest" not in listed
     assert 422 == (await client.post("/coze/keys", json=wanted, headers=admin)).status_code
+    renewed = await client.post("/coze/keys/temp/renew", json={"expires": "2d"}, headers=admin)
+    assert renewed.json()["key"]["expires"] - key["expires"] >= 86_400_000
+    assert 404 == (await client.post("/coze/keys/nobody/renew", json={}, headers=admin)).status_code
     assert [200, 404] == [(await client.delete("/coze/keys/temp", headers=admin)).status_code for _ in range(2)]
     refused = await client.get("/coze/history", headers={"X-Execution-History-Key": secret})
     assert (401, "not_signed_in") == (refused.status_code, refused.json()["error"]["code"])
     lines = (await client.get("/coze/audit", headers=admin)).json()["lines"]
-    assert ["sign_in_failed", "key_revoked", "key_added"] == [line["action"] for line in lines[:3]]
+    assert ["sign_in_failed", "key_revoked", "key_renewed", "key_added"] == [line["action"] for line in lines[:4]]
     assert lines[1]["actor"].endswith(" admin")
     assert {"id": key["id"], "name": "temp"} == lines[1]["details"]
+
+
+async def test_an_expired_key_is_renewed_on_the_page(keyed: Keyed) -> None:
+    """For as long as the form says; keys that are valid have no such form."""
+    gate, headers = keyed.web.application.gate, {**_BROWSER, **keyed.headers("admin")}
+    made = await gate.keys.add("late", ["read"], lifetime_ms=-1)
+    assert 1 == (await keyed.web.client.get("/keys", headers=headers)).text.count('value="renew"')
+    for expires, status in (("soon", 422), ("90d", 200)):
+        form = {"action": "renew", "key": made.key.id, "expires": expires}
+        page = await keyed.web.client.post("/keys", data=form, headers=headers)
+        assert status == page.status_code
+    assert "is renewed" in page.text
+    assert 'value="renew"' not in page.text
+    assert await gate.keys.holder_of(made.secret)
 
 
 async def test_without_any_key_everything_is_as_before_and_the_first_one_closes_the_door(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ class Action(StrEnum):
     RESTORE = "restore"
     REPAIR = "doctor"
     KEY_ADDED = "key_added"
+    KEY_RENEWED = "key_renewed"
     KEY_REVOKED = "key_revoked"
     SESSIONS_ENDED = "sessions_ended"
     SIGN_IN_FAILED = "sign_in_failed"
@@ -59,6 +60,7 @@ LABELS: Final[Mapping[str, str]] = {
     Action.RESTORE: N_("Restored a backup"),
     Action.REPAIR: N_("Repaired the history"),
     Action.KEY_ADDED: N_("Added a key"),
+    Action.KEY_RENEWED: N_("Renewed a key"),
     Action.KEY_REVOKED: N_("Revoked a key"),
     Action.SESSIONS_ENDED: N_("Signed all browsers out"),
     Action.SIGN_IN_FAILED: N_("Refused an unknown key"),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Final, TypeVar
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -20,7 +21,7 @@ from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
 from execution_history.stores.capabilities import Binned
-from execution_history.stores.factory import store_of
+from execution_history.stores.factory import place_named, store_of
 from execution_history.stores.presence import holds_history
 
 _DAMAGED: Final = N_("damaged")
@@ -179,6 +180,32 @@ async def open_service(session: Session, *, makes: bool) -> AsyncIterator[Execut
     else:
         async with open_history(session) as history:
             yield history.service
+
+
+def refuse_archive(session: Session, sentence: str, **arguments: object) -> None:
+    """Refuse a command that makes no sense for an archive, where the settings name one.
+
+    Args:
+        session: has the settings.
+        sentence: what to do instead; ``%(store)s`` in it is the archive.
+        **arguments: what else stands in it.
+
+    Raises:
+        CommandFailed: they do.
+    """
+    store = session.settings().store
+    if archive_named(store) is not None:
+        raise CommandFailed(Message(sentence, store=place_of(store), **arguments))
+
+
+def archive_named(store: str) -> Path | None:
+    """Return the file of the archive that the address *store* names; ``None`` where it names none."""
+    folder = place_named(store).folder
+    if folder is None or not folder.is_file():
+        return None
+    from execution_history.stores.sqlite.archive import is_archive  # noqa: PLC0415 - a folder needs none
+
+    return folder if is_archive(folder) else None
 
 
 def place_of(store: str) -> str:

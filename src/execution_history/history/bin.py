@@ -17,6 +17,7 @@ from execution_history.stores.capabilities import Bin, Binned, remove
 from execution_history.stores.protocol import HistoryStore
 
 _BATCH: Final = 500
+_LATEST: Final = 2**53  # milliseconds: what every reader of JSON has as a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,8 @@ def _place_of(cursor: str) -> Binned:
     """
     try:
         deleted_at, workflow_id, execute_id = orjson.loads(urlsafe_b64decode(cursor))
-        if not (isinstance(deleted_at, int) and isinstance(workflow_id, str) and isinstance(execute_id, str)):
+        is_place = type(deleted_at) is int and isinstance(workflow_id, str) and isinstance(execute_id, str)
+        if not is_place or not 0 <= deleted_at <= _LATEST:
             raise TypeError  # noqa: TRY301 - as for what is no list of three
     except (ValueError, TypeError):
         raise InvalidCursor("This cursor is broken: begin with the first page.") from None

@@ -33,9 +33,14 @@ Tally = MutableMapping[str, int]
 
 _Place = tuple[str | int, ...]
 _Found = Callable[[str], RedactionRule | None]
+_Cut = tuple[int, int, RedactionRule]
+"""Where a piece of a text begins and ends, and the rule that takes it out."""
 
 _SHORTEST_ECHO: Final = 6
 _LONGEST_ECHO: Final = 10_000
+_MOST_KNOWN: Final = 1_000
+"""So many secrets of a run are looked for wherever they may come back; each is looked for in every text."""
+
 _LONGEST_TAIL: Final = 400
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
 _GONE: Final = object()
@@ -312,22 +317,23 @@ class _Walk:
         for pattern, rule in redactor.patterns:
             group = min(1, pattern.groups)
             spans = [found.span(group) for found in pattern.finditer(text)]
-            text = self._cut(text, [span for span in spans if span[0] < span[1]], rule)
+            text = self._without(text, [(*span, rule) for span in spans if span[0] < span[1]])
         shape = text.encode("utf-8", "replace")
         if redactor.has_secret_names and may_have_secret_names(shape):
             text = self._entries(text)
         for detector, rule in redactor.detectors_for(shape):
             if spans := detector.spans(text):
-                text = self._cut(text, spans, rule)
-        for secret, name in sorted(self._known.items(), key=lambda each: -len(each[0])):
-            if secret in text:
+                text = self._without(text, [(*span, rule) for span in spans])
+        for secret in sorted((each for each in self._known if each in text), key=len, reverse=True):
+            if secret in text:  # still, without the longer ones
                 text = text.replace(secret, REDACTED)
-                self._count(name)
+                self._count(self._known[secret])
         return text
 
     def _entries(self, text: str) -> str:
         """Return *text* without the values of secret names in it, such as ``api_key=…`` or ``"password": "…"``."""
-        for found in reversed(list(_ENTRY.finditer(text))):
+        cuts: list[_Cut] = []
+        for found in _ENTRY.finditer(text):
             name = _NAME.search(text, max(0, found.start() - 80), _end_of_name(found))
             rule = None if name is None else self._redactor.rule_for_name(name[0].rpartition(".")[2])
             value = found["bare"] if found["quoted"] is None else found["quoted"]
@@ -336,21 +342,24 @@ class _Walk:
             if found["bare"] and (value.isdigit() if found["sign"] == "=" else _LIKE_A_SECRET.fullmatch(value) is None):
                 continue
             self._remember(value, rule)
-            start, end = found.span("bare" if found["quoted"] is None else "quoted")
-            text = self._cut(text, [(start, end)], rule)
-        return text
+            cuts.append((*found.span("bare" if found["quoted"] is None else "quoted"), rule))
+        return self._without(text, cuts)
 
-    def _cut(self, text: str, spans: list[tuple[int, int]], rule: RedactionRule) -> str:
-        for start, end in reversed(spans):
+    def _without(self, text: str, cuts: list[_Cut]) -> str:
+        """Return *text* without the pieces *cuts*, which follow each other."""
+        pieces: list[str] = []
+        at = 0
+        for start, end, rule in cuts:
             found = text[start:end]
             if not _is_mark(found):
                 self._count(rule.name)
-                text = text[:start] + self._redactor.replacement(rule, found) + text[end:]
-        return text
+                pieces += (text[at:start], self._redactor.replacement(rule, found))
+                at = end
+        return "".join((*pieces, text[at:])) if pieces else text
 
     def _remember(self, value: Any, rule: RedactionRule) -> None:  # noqa: ANN401
         """Have a secret taken out wherever it comes back."""
-        if isinstance(value, str):
+        if isinstance(value, str) and len(self._known) < _MOST_KNOWN:
             self._known.update(dict.fromkeys(echoes_of(value), rule.name))
 
     def _count(self, name: str) -> None:

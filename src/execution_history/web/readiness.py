@@ -10,7 +10,7 @@ from execution_history.jobs.job import last_runs
 from execution_history.stores import place_named
 from execution_history.stores.disk_space import Disk
 
-Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel"]
+Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel", "tls"]
 Severity = Literal["problem", "warning"]
 
 
@@ -31,6 +31,8 @@ def checks_of(application: Application) -> tuple[Check, ...]:
         found.append("mirror")
     if application.traces is not None:
         found.append("otel")
+    if application.certificate is not None:
+        found.append("tls")
     return tuple(found)
 
 
@@ -51,6 +53,8 @@ async def local_findings(application: Application) -> list[Finding]:
         found += [Finding("mirror", "warning", sentence) for sentence in application.mirror.problems()]
     if application.traces is not None:
         found += [Finding("otel", "warning", sentence) for sentence in application.traces.problems()]
+    if application.certificate is not None:
+        found += [Finding("tls", "warning", sentence) for sentence in application.certificate.problems()]
     disk = await disk_of(application)
     if disk is not None and disk.is_nearly_full:
         sentence = Message(

@@ -120,6 +120,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "GET /coze/keys",
         "POST /coze/keys",
         "DELETE /coze/keys/{key}",
+        "POST /coze/keys/{key}/renew",
         "POST /coze/keys/sessions/end",
         "GET /coze/audit",
         "GET /coze/backups",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+import apsw
 import orjson
 
 from execution_history.errors import ExecutionExists
@@ -11,9 +12,11 @@ from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
 from execution_history.records.values import LAST_TIME
 from execution_history.stores.capabilities import Binned, Versions, versions_of
-from execution_history.stores.compression import StoredRecord, Unreadable
+from execution_history.stores.compression import StoredRecord, Unreadable, packed
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
+from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 
 class SQLiteBin(EmbeddedStore):
@@ -40,6 +43,24 @@ class SQLiteBin(EmbeddedStore):
         place = (LAST_TIME, "", "") if after is None else (after.deleted_at, *after.key)
         rows = await self._rows("binned", self._clock(), *place, -1 if limit is None else limit)
         return [Binned(RecordKey(*row[:2]), *row[2:]) for row in rows]
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """See :meth:`Bin.binned_documents`."""
+        named, now, reader = list(keys), self._clock(), self._parts.reader
+
+        def read(connection: apsw.Connection) -> dict[RecordKey, bytes]:
+            found = (row for key in named for row in rows(connection, "binned_document", *key, now))
+            return {key: body for key, body in reader.stored.read(connection, found) if body is not None}
+
+        return await reader.in_thread(read)
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """See :meth:`Bin.replace_binned`."""
+        packing = await asyncio.to_thread(packed, document.body)
+        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        content = (document.update_time, len(document.body), *packing)
+        place = (document.workflow_id, document.execute_id, status, expected, self._clock())
+        return await self._write(lambda t: t.run("replace_binned", *content, *place).fetchone() is not None)
 
     async def bin_size(self) -> tuple[int, int]:
         """See :meth:`Bin.bin_size`."""

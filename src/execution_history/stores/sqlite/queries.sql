@@ -343,6 +343,11 @@ SELECT workflow_id, execute_id, size, deleted_at, ends, rule
 FROM bin WHERE ends > ?1 AND deleted_at <= ?2 AND (deleted_at < ?2 OR (workflow_id, execute_id) > (?3, ?4))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
 
+-- name: replace_binned
+-- Replaces a discarded record of this update time that has not expired.
+UPDATE bin SET update_time = ?, size = ?, packing = ?, document = ?
+WHERE workflow_id = ? AND execute_id = ? AND status = ? AND update_time = ? AND ends > ? RETURNING 1;
+
 -- name: bin_size
 -- The number of the discarded records that have not expired, and their bytes.
 SELECT count(*), coalesce(sum(size), 0) FROM bin WHERE ends > ?;
@@ -413,23 +418,37 @@ ORDER BY e.create_time DESC, e.seq DESC;
 SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
     + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
 
+-- name: newest_entry
+-- The version of the newest entry of the registry, removed or not; 0 without any.
+SELECT coalesce(max(version), 0) FROM registry;
+
+-- name: whole_registry
+-- Every entry of the registry that can be read, also those that were removed.
+SELECT kind, key, value, version, changed_at FROM registry
+WHERE value IS NULL OR json_valid(CAST(value AS TEXT)) ORDER BY kind, key;
+
 -- name: all_documents
 -- All records in the order in which they came, and whether the id upstream is in its column.
 SELECT {record}, e.document, e.upstream_id
 FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
+-- name: some_documents
+-- The same of the records at some places.
+SELECT {record}, e.document, e.upstream_id
+FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL;
+
+-- name: newest_place
+-- The place of the newest record; 0 without any.
+SELECT coalesce(max(seq), 0) FROM executions;
+
 -- name: ids_and_times
--- The ids and times of all records in the order in which they came.
-SELECT execute_id, create_time FROM executions ORDER BY seq;
+-- The ids and times of all records in the order in which they came, and whether they changed after they came.
+SELECT seq, execute_id, create_time, first_revision BETWEEN 1 AND revision - 1 FROM executions ORDER BY seq;
 
 -- name: binned_documents
 -- All discarded records.
 SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM bin;
-
--- name: indexed_columns
--- What the index has of each record too, in the order in which they came.
-SELECT e.execute_id, e.seq, e.revision, e.create_time, e.status
-FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
 -- name: count_workflows
 -- The number of workflows.

@@ -247,9 +247,9 @@ class WriteTransaction:
         self._workflows.pop(workflow_id, None)
         return True
 
-    def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
-        if not revision:
+    def not_deleted(self, documents: list[Document], revision: int | None) -> list[Document]:
+        """Return those of *documents* that no change after *revision* has deleted; ``None`` is an unknown one."""
+        if revision is None:
             return documents
         return [
             document

@@ -11,9 +11,10 @@ from execution_history.access import audit
 from execution_history.access.gate import Gate
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.history.service import ExecutionHistoryService
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, READING, DoneAnswer, described
-from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRequest, KeysAnswer
+from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRenewal, KeyRequest, KeysAnswer
 from execution_history.web.responses import answer
 
 MOST_LINES: Final = 1_000
@@ -49,6 +50,12 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
         )
         return answer({"success": True, "key": made.key.to_json(), "secret": made.secret}, HTTPStatus.CREATED)
 
+    @router.post("/keys/{key}/renew", **described("Renew a key", KeyAnswer, ANNOTATING, "access"))
+    async def renew_key(key: KeyName, request: KeyRenewal) -> Response:
+        """Let a key that has expired, as those of a restored history have, or soon will, be valid from now on."""
+        lifetime = None if request.expires is None else lifetime_of(request.expires)
+        return answer({"success": True, "key": (await gate.keys.renew(key, lifetime_ms=lifetime)).to_json()})
+
     @router.delete("/keys/{key}", **described("Revoke a key", KeyAnswer, ANNOTATING, "access"))
     async def revoke_key(key: KeyName) -> Response:
         """Remove a key: from now on neither it nor a session of it opens anything, at any server of the history."""
@@ -68,4 +75,5 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
         lines = await audit.newest_lines(service.store, limit)
         return answer({"success": True, "lines": [asdict(line) for line in lines]})
 
+    add_refusals(router)
     return router

@@ -10,7 +10,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.report import disk_json
 from execution_history.maintenance.retention import Retention
 from execution_history.query.model import MAX_SIZE, RecordKey
-from execution_history.web.api.schemas.executions import CHANGING, READING, DoneAnswer, described
+from execution_history.web.api.schemas.executions import CHANGING, NAMING, READING, DoneAnswer, described
 from execution_history.web.api.schemas.retention import (
     BinAnswer,
     BinChoice,
@@ -84,14 +84,14 @@ def add_bin(router: APIRouter, service: ExecutionHistoryService) -> None:
         """Return deleted runs, the last deleted first."""
         return answer({"success": True, **(await service.bin.page(after, limit)).to_json()})
 
-    @router.post("/bin/restore", **described("Restore deleted runs", RestoredAnswer, CHANGING))
+    @router.post("/bin/restore", **described("Restore deleted runs", RestoredAnswer, CHANGING | NAMING))
     async def restore(request: BinChoice) -> Response:
         """Restore deleted runs as they were, unless their ids are taken by other runs now."""
         keys = await _chosen(service, request)
         restored = await service.bin.restore(keys)
         return answer({"success": True, "restored": [key._asdict() for key in restored], "matches": len(keys)})
 
-    @router.post("/bin/empty", **described("Remove deleted runs for good", EmptiedAnswer, CHANGING))
+    @router.post("/bin/empty", **described("Remove deleted runs for good", EmptiedAnswer, CHANGING | NAMING))
     async def empty(request: BinChoice) -> Response:
         """Remove deleted runs so that they can never be restored."""
         removed = await service.bin.empty(await _chosen(service, request), _ACTOR)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from execution_history.access import audit
 from execution_history.access.gate import Gate
-from execution_history.access.keys import NewKey
+from execution_history.access.keys import Key, NewKey
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.access.principals import SCOPES
 from execution_history.errors import ExecutionHistoryError, InvalidInput, quoted
@@ -28,7 +28,7 @@ _EMPTY: Final[Mapping[str, str]] = dict.fromkeys(_FIELDS, "")
 
 @dataclass(frozen=True, slots=True)
 class KeyPages:
-    """Shows, adds and revokes keys, and shows who did what.
+    """Shows, adds, renews and revokes keys, and shows who did what.
 
     Args:
         gate: knows the keys.
@@ -51,13 +51,15 @@ class KeyPages:
         return await self._page(request, _Shown())
 
     async def change(self, request: Request) -> Response:
-        """Add or revoke a key, or sign all browsers out, as the form asks; a new key is shown once, in this answer."""
+        """Add, renew or revoke a key, or sign all browsers out, as the form asks; this answer alone shows a new key."""
         form = await form_of(request)
         shown, status = _Shown(), HTTPStatus.OK
         try:
             match form.get("action", ""):
                 case "add":
                     shown = _Shown(made=await self._add(form))
+                case "renew":
+                    shown = _Shown(renewed=(await self._renew(form)).name)
                 case "revoke":
                     shown = _Shown(revoked=(await self.gate.keys.revoke(form.get("key", ""))).name)
                 case "rotate":
@@ -88,6 +90,10 @@ class KeyPages:
             largest_body=size_of(text["largest_body"]) if text["largest_body"] else None,
         )
 
+    async def _renew(self, form: Form) -> Key:
+        lifetime = form.get("expires", "").strip()
+        return await self.gate.keys.renew(form.get("key", ""), lifetime_ms=lifetime_of(lifetime) if lifetime else None)
+
     async def _page(self, request: Request, shown: "_Shown", status: int = HTTPStatus.OK) -> Response:
         view: dict[str, Any] = {
             "keys": await self.gate.keys.all(),
@@ -105,6 +111,7 @@ class _Shown:
 
     notice: str | None = None
     made: NewKey | None = None
+    renewed: str | None = None
     revoked: str | None = None
     given: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     scopes: tuple[str, ...] = ("read",)

@@ -150,17 +150,29 @@ class Repairs:
 
 
 def _told(report: SalvageReport, total: int) -> Message:
-    from_files = max(0, total - report.records)
-    sentence = N_(
+    """Return what was done, and what is lost for good."""
+    sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
-        "The damaged one is in %(kept)s."
+        "The damaged one is in %(kept)s.",
+        records=f"{report.records:,}",
+        files=f"{max(0, total - report.records):,}",
+        kept=report.kept.name,
     )
-    missing = (report.expected or 0) - total
-    if missing > 0:
-        sentence = N_(
-            "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files; "
-            "%(missing)s are in neither. The damaged one is in %(kept)s."
-        )
-    return Message(
-        sentence, records=f"{report.records:,}", files=f"{from_files:,}", missing=f"{missing:,}", kept=report.kept.name
-    )
+    others, more = report.others, list[Message]()
+    if (missing := (report.expected or 0) - total) > 0:
+        more.append(counted(missing, N_("1 run could be read nowhere."), N_("%(count)s runs could be read nowhere.")))
+    if others.copied:
+        one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
+        several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
+        more.append(counted(others.copied, one, several))
+    if lost := [f"{kind} {quoted(key)}" for kind, key in others.entries]:
+        more.append(Message("Lost: %(names)s.", names=named(lost)))
+    if others.binned:
+        one = N_("1 deleted run that could be restored is lost.")
+        more.append(counted(others.binned, one, N_("%(count)s deleted runs that could be restored are lost.")))
+    if others.lines:
+        one = N_("1 line of the audit log is lost.")
+        more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
+    for each in more:
+        sentence = Message("%(first)s %(second)s", first=sentence, second=each)
+    return sentence
