@@ -86,7 +86,7 @@ _planned: list[SQLiteFault] = []
 
 
 def _reach(kind: str) -> bool:
-    return any([each.reach(kind) for each in _planned])
+    return any(each.reach(kind) for each in _planned)
 
 
 class _File(apsw.VFSFile):
@@ -119,7 +119,7 @@ class _FileSystem(apsw.VFS):
         _reach("open")
         return _File("unix", name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         _reach("delete")
         super().xDelete(filename, syncdir)
 

@@ -59,3 +59,11 @@ async def test_a_file_that_somebody_edited_is_not_what_the_history_says(store: H
         file.write(" ")
     [found] = (await _found(store, folder)).problems
     assert "w.json (others have changed it, or it is damaged)" in found.sentence
+
+
+async def test_a_folder_that_follows_another_history_is_told(store: HistoryStore, folder: Path) -> None:
+    """It is known by the place that the history keeps for it, whatever the history is called now."""
+    for name in await store.cursors():
+        await store.save_cursor(name, None)
+    [found] = (await _found(store, folder)).problems
+    assert "follow another history" in found.sentence

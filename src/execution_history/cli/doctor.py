@@ -1,5 +1,6 @@
 """The command ``doctor``: examines a history, and repairs it."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -11,7 +12,7 @@ from execution_history.cli.open_history import place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_
+from execution_history.errors import N_, Message
 from execution_history.maintenance.doctor import CheckReport, Doctor
 from execution_history.stores import store_of
 from execution_history.stores.presence import holds_history
@@ -83,23 +84,34 @@ def _show(session: Session, report: CheckReport) -> None:
     line = Text()
     line.append(f"{sign} ", style=style)
     line.append(title, style="bold")
-    # What was looked at stands beside its title only where it was found sound.
-    summary = _.message(report.summary) if report.verdict != "problem" else ""
-    first, *others = wrapped(summary, _width(session) - _INDENT) or [""]
-    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)) + first if first else "")
+    # What was looked at stands beside its title only where it was found sound; else the first finding does.
+    findings = list(report.findings)
+    beside, shade = _.message(report.summary) if report.verdict != "problem" else "", ""
+    if not beside and findings and not report.repaired:
+        beside, shade = _.message(findings[0].sentence), _shade_of(findings[0])
+        findings[0] = replace(findings[0], sentence=Message())
+    first, *others = wrapped(beside, _width(session) - _INDENT) or [""]
+    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)))
+    line.append(first, style=shade)
+    line.rstrip()
     session.output.answer(line)
     for text in others:
-        session.output.answer(" " * _INDENT + text)
+        session.output.answer(Text(" " * _INDENT + text, style=shade))
     for sentence in report.repaired:
         _show_indented(session, _.message(sentence), "green", "→ ")
-    for finding in report.findings:
+    for finding in findings:
         _show_finding(session, finding)
     if report.refusal is not None:
         _show_indented(session, _("Not repaired: %(reason)s", reason=_.message(report.refusal)), "red")
 
 
+def _shade_of(finding: Finding) -> str:
+    return "red" if finding.is_problem else "yellow"
+
+
 def _show_finding(session: Session, finding: Finding) -> None:
-    _show_indented(session, session.translate.message(finding.sentence), "red" if finding.is_problem else "yellow")
+    if finding.sentence:
+        _show_indented(session, session.translate.message(finding.sentence), _shade_of(finding))
     if finding.remedy is not None:
         _show_indented(session, session.translate.message(finding.remedy), "dim")
 

@@ -11,7 +11,7 @@ from execution_history.followers.mirror import MirrorFollower
 from execution_history.followers.mirror_place import save_place
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.open_store_source import OpenStoreSource
-from execution_history.stores.capabilities import Located, Verifiable
+from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.folder_place import FolderPlace, followed_in
 from execution_history.stores.foreign_files import begins_like_history
 from execution_history.stores.jsonfiles.comparison import FileComparison, compared
@@ -40,22 +40,21 @@ def mirror_check(store: HistoryStore, folder: Path) -> Check:
 
 async def _look(store: HistoryStore, folder: Path, tell: Progress) -> Outcome:
     place = await asyncio.to_thread(followed_in, folder)
-    name = store.location if isinstance(store, Located) else "memory:"
     if place is None or place.revision is None:
         sentence = Message("The JSON files in %(folder)s are still to be written.", folder=quoted(folder))
         remedy = Message(_BEHIND.remedy or "", folder=quoted(folder))
         return Outcome(Message("none yet"), [Finding(sentence, remedy, is_problem=False)])
-    if place.store not in ("", name):
+    source = store.record_source() if isinstance(store, Verifiable) else None
+    if source is None:
+        source = await OpenStoreSource.of(store, place.revision)
+    if place.follower not in await asyncio.to_thread(source.cursors):
         sentence = Message(
-            "The JSON files in %(folder)s follow another history: %(store)s.",
+            "The JSON files in %(folder)s follow another history (%(store)s).",
             folder=quoted(folder),
             store=place.shown_store,
         )
         remedy = Message("Choose another folder, or give this one up: execution-history mirror FOLDER --forget.")
         return Outcome(Message("of another history"), [Finding(sentence, remedy)])
-    source = store.record_source() if isinstance(store, Verifiable) else None
-    if source is None:
-        source = await OpenStoreSource.of(store, place.revision)
     found = await asyncio.to_thread(_compare, folder, place.revision, source, tell)
     findings = [
         *_DIFFERING.of(found.differing, partial(_repaired, store, folder, place, found.paths), folder=quoted(folder)),

@@ -18,7 +18,7 @@ _PAGE: Final = 100
 
 
 class OpenStoreSource:
-    """Reads a store for a thread; see :class:`~execution_history.stores.mirror_port.ComparedSource`.
+    """Reads a store for a thread; see :class:`~execution_history.stores.capabilities.ExaminedRecords`.
 
     It is made in the event loop that reads.
 
@@ -26,10 +26,13 @@ class OpenStoreSource:
         store: the store.
         states: the state that the file of every workflow should have.
         newest: the newest revision.
+        cursors: how far followers have come.
     """
 
-    def __init__(self, store: HistoryStore, states: Mapping[str, FileState], newest: int) -> None:
-        self._store, self._states, self._newest = store, states, newest
+    def __init__(
+        self, store: HistoryStore, states: Mapping[str, FileState], newest: int, cursors: Mapping[str, int]
+    ) -> None:
+        self._store, self._states, self._newest, self._cursors = store, states, newest, cursors
         self._loop = asyncio.get_running_loop()
 
     @classmethod
@@ -48,7 +51,7 @@ class OpenStoreSource:
         if newest is None:  # the feed has forgotten some, so any may have changed
             newest = await store.revision()
             states = {workflow_id: state._replace(revision=newest) for workflow_id, state in states.items()}
-        return cls(store, states, newest)
+        return cls(store, states, newest, await store.cursors())
 
     @contextmanager
     def snapshot(self) -> Iterator[Self]:
@@ -66,6 +69,10 @@ class OpenStoreSource:
     def state(self, workflow_id: str) -> FileState | None:
         """Return the state that a workflow's file should have."""
         return self._states.get(workflow_id)
+
+    def cursors(self) -> dict[str, int]:
+        """Return how far followers have come."""
+        return dict(self._cursors)
 
     def part(self, workflow_id: str, before: int | None, size: int) -> Part:
         """See :meth:`ComparedSnapshot.part`."""

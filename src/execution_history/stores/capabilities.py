@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
+from execution_history.records.record import Document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS
 from execution_history.stores.mirror_port import ComparedSource
@@ -144,6 +145,15 @@ class Bin(Protocol):
     async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """Return the records that can be restored, after *after* in this order: the last deleted first, then by ids."""
 
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """Return the stored bytes of those of the records *keys* that can be restored and are not damaged."""
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """Put *document* in the place of a record that can be restored, and stays discarded; return whether it was.
+
+        Only a record that has the ``update_time`` *expected* (ms), and the status of the document, is replaced.
+        """
+
     async def bin_size(self) -> tuple[int, int]:
         """Return how many records can be restored, and how many bytes of JSON they have together."""
 
@@ -210,6 +220,13 @@ class Sized(Protocol):
         """
 
 
+class ExaminedRecords(ComparedSource, Protocol):
+    """The records of a store, and the places of those that follow it, as the doctor reads them."""
+
+    def cursors(self) -> dict[str, int]:
+        """Return how far each follower has come; see :meth:`Administration.cursors`."""
+
+
 @runtime_checkable
 class Verifiable(Protocol):
     """A store that can be examined; it need not be open, and may be unable to."""
@@ -217,7 +234,7 @@ class Verifiable(Protocol):
     def checks(self, effort: Effort = "usual") -> Sequence[Check]:
         """Return its checks that take so much effort, in the order in which they are to be made and repaired."""
 
-    def record_source(self) -> ComparedSource | None:
+    def record_source(self) -> ExaminedRecords | None:
         """Return what reads the records although the store is not open; ``None`` where it has to be open."""
 
     def holders(self) -> list[Message]:

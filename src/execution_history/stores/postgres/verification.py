@@ -4,7 +4,7 @@ Every transaction writes its rows and its sums together, so at any one moment bo
 they differ by does not change while others write: it is found in one moment, and added at any later time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any, Final
@@ -271,7 +271,7 @@ class PostgresVerification(SharedStore):
         check = RowCheck(self._connections, connection, effort, self._clock())
         if effort == "quick":
             [(newest,)] = connection.execute(statements["newest_arrival"]).fetchall()
-            found = connection.execute(rows_at(statements), (sample_of(newest),))
+            found: Iterable[tuple[Any, ...]] = connection.execute(rows_at(statements), (sample_of(newest),))
         else:
             found = _streamed(connection, all_rows(statements))
         return check.compare(found, lambda count: tell(count, max(total, count)))

@@ -55,7 +55,7 @@ def doctor_router(service: ExecutionHistoryService, settings: Settings) -> APIRo
 
     @router.get("/coze/doctor", summary="Quick checks of the history", response_model=DoctorAnswer, responses=READING)
     async def doctor(request: Request) -> Response:
-        """Check versions, permissions, space, what waits, who has the history open, and runs nobody records any more.
+        """Check versions, permissions, space, what waits, samples of the history, and runs nobody records any more.
 
         What reads the whole history is left to `execution-history doctor`, and to the server, which does it slowly.
         """

@@ -15,6 +15,7 @@ from execution_history.stores.sqlite.administration import remaining_ms
 from execution_history.stores.sqlite.checkup.database_check import (
     content_faults,
     log_faults,
+    misfit,
     page_faults,
     size_of,
     version_fault,
@@ -156,11 +157,16 @@ class FolderCheckup:
         )
 
     def _database(self, effort: Effort, _: Progress) -> Outcome:
+        if (finding := misfit(self._view)) is not None:
+            return Outcome(Message(), [finding])
         if not self._view.database.exists():
-            remedy = Message("--repair builds it from the JSON files, as the next command that opens the history does.")
             # A log without its database may still have much of it; SQLite would remove it.
-            repair = self._repairs.database if size_of(self._view) else self._repairs.folder
-            return Outcome(Message("none"), [Finding(Message("There is no history.db."), remedy, repair=repair)])
+            if size_of(self._view):
+                sentence = Message("There is no history.db, only its log history.db-wal.")
+                return Outcome(Message(), [Finding(sentence, Message(_NEW_DATABASE), repair=self._repairs.database)])
+            remedy = Message("--repair builds it from the JSON files, as the next command that opens the history does.")
+            sentence = Message("There is no history.db.")
+            return Outcome(Message(), [Finding(sentence, remedy, repair=self._repairs.folder)])
         if (error := version_fault(self._view)) is not None:
             raise error
         pages, is_whole = page_faults(self._view, effort)

@@ -3,9 +3,11 @@
 import re
 import struct
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import apsw
 
 from execution_history.errors import (
     N_,
@@ -23,7 +25,7 @@ from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.sqlite.salvage.log import read_log
-from execution_history.stores.verification import Effort, counted
+from execution_history.stores.verification import Effort, Finding, counted
 
 _MOST: Final = 100
 _SHOWN: Final = 3
@@ -85,6 +87,25 @@ def version_fault(view: HistoryView) -> StoreTooNew | None:
     return None
 
 
+def misfit(view: HistoryView) -> Finding | None:
+    """Return that what is in the place of the history is none, and is left alone; ``None`` where it may be one."""
+    path = view.database
+    if view.folder.exists() and not view.folder.is_dir():
+        sentence = Message(
+            "%(folder)s is a file, where the folder of the history should be.", folder=quoted(view.folder)
+        )
+        return Finding(sentence, Message("Name another folder with --store, or move this file away."))
+    if path.is_dir():
+        sentence = Message("history.db is a folder, where the database should be a file.")
+        return Finding(sentence, Message("Move it away; then --repair builds the database from the JSON files."))
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if names and not names & {"executions", "migrations", "feed"}:
+            sentence = Message("history.db is another program's database.")
+            return Finding(sentence, Message("Name another folder with --store, or move this file away."))
+    return None
+
+
 def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault], bool]:
     """Return what SQLite finds on the pages of the database, and whether it has read all of them.
 
@@ -92,6 +113,8 @@ def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault],
         StoreBusy: another process kept it locked.
         StoreUnwritable: it cannot be opened.
     """
+    if not view.database.stat().st_size:
+        return [DatabaseFault(Message("history.db is empty."))], False
     try:
         with view.connection() as connection:
             said = []

@@ -17,7 +17,7 @@ from execution_history.stores.protocol import LARGEST_ANSWER
 from execution_history.stores.sqlite.checkup.index_rows import RowComparison
 from execution_history.stores.sqlite.checkup.index_sums import wrong_sums
 from execution_history.stores.sqlite.checkup.record_check import places_in_sample
-from execution_history.stores.sqlite.checkup.view import HistoryView
+from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import BUSY_MS, one_moment
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.index.connections import VERSION, rows, statement
@@ -136,6 +136,7 @@ class _IndexCheck:
     def __init__(self, index: apsw.Connection, history: apsw.Connection, documents: Documents, tell: Progress) -> None:
         self._index, self._history, self._documents, self._tell = index, history, documents, tell
         self._rows = RowComparison(index)
+        self._revision = -1
         self._total = 1
         self._done = 0
 
@@ -171,7 +172,9 @@ class _IndexCheck:
             if has_rows:
                 self._rows.compare(changes, None, is_all=moment.has_all)
             if moment.has_texts:
-                self._rows.compare_texts(random.sample(changes, min(_TEXTS_IN_SAMPLE, len(changes))))
+                # By a token that every record has even one costs as much as reading all.
+                with limited(self._index, "quick" if has_rows else "usual"):
+                    self._rows.compare_texts(random.sample(changes, min(_TEXTS_IN_SAMPLE, len(changes))))
 
     def _has_other_texts(self, moment: _Moment) -> bool:
         """Compare every row and every text, as they are at one moment."""
@@ -226,6 +229,9 @@ class _IndexCheck:
         with one_moment(self._index):
             with _reading_index():
                 state = IndexState.read(self._index)
+            if state.revision != self._revision:
+                self._revision = state.revision
+                self._rows.forget()
             with one_moment(self._history):
                 yield _Moment(state, int(rows(self._history, query("feed_revision"))[0][0]))
 

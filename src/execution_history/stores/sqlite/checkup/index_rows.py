@@ -5,13 +5,13 @@ What these should be is what the index itself makes of a record, so every column
 """
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import apsw
 import orjson
 
-from execution_history.query.text.tokens import AllOf, Token
+from execution_history.query.text.tokens import Token
 from execution_history.records.partial import outline_of
 from execution_history.stores.sqlite.index.connections import rows
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
@@ -28,11 +28,10 @@ _OTHERS: Final = ("tags", "failed_nodes", "nodes", "summaries")
 
 _LISTED: Final = "seq IN (SELECT value FROM json_each(?))"
 _BETWEEN: Final = "seq BETWEEN ? AND ?"
-_MATCHES: Final = "SELECT 1 FROM words WHERE words MATCH ? AND rowid = ?"
+_MATCHES: Final = "SELECT rowid FROM words WHERE words MATCH ? AND +rowid IN (SELECT value FROM json_each(?))"
 _VOCABULARY: Final = "CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'instance')"
 _POSTINGS: Final = "SELECT term, count(*), sum(doc) FROM temp.vocabulary GROUP BY term"
-_MOST_TOKENS: Final = 250
-_TOKENS_AT_ONCE: Final = 50
+_MOST_TOKENS: Final = 100
 
 
 class RowComparison:
@@ -52,6 +51,10 @@ class RowComparison:
         self._text = TextIndex()
         self._digest = (0, 0)
 
+    def forget(self) -> None:
+        """Forget the numbers of texts: in an index that was written meanwhile others may have got them."""
+        self._writer.forget()
+
     def compare(self, changes: Iterable[ChangedRecord], between: tuple[int, int] | None, *, is_all: bool) -> None:
         """Compare records; those without a body are only looked for.
 
@@ -60,7 +63,6 @@ class RowComparison:
             between: places between which the index should have no other record; ``None``: there may be.
             is_all: whether it should have all of them as they are; it may have another version of them otherwise.
         """
-        self._writer.forget()  # of an index that is written meanwhile other texts may have got the numbers
         made = {change.seq: change for change in changes}
         if between is None:
             facets = rows(self._index, _FACETS + _LISTED, (_listed(made),))
@@ -78,16 +80,15 @@ class RowComparison:
         if is_all:
             self.differing |= {str(row[_EXECUTE_ID]): ["facets"] for seq, row in stored.items() if seq not in made}
 
-    def compare_texts(self, changes: Iterable[ChangedRecord]) -> None:
-        """Look for tokens of some records, which the index has."""
-        for change in changes:
-            known = sorted(self._tokens(change))
-            tokens = random.sample(known, min(len(known), _MOST_TOKENS))
-            for begin in range(0, len(tokens), _TOKENS_AT_ONCE):
-                some = AllOf(tuple(map(Token, tokens[begin : begin + _TOKENS_AT_ONCE])))
-                if not rows(self._index, _MATCHES, (fts5_of(some), change.seq)):
-                    self.differing.setdefault(change.stored.execute_id, []).append("words")
-                    break
+    def compare_texts(self, changes: Sequence[ChangedRecord]) -> None:
+        """Look which of some records, all of which the index should have, it finds by some of their tokens."""
+        texts = {change.seq: self._tokens(change) for change in changes}
+        names = {change.seq: change.stored.execute_id for change in changes}
+        tokens = list(set[str]().union(*texts.values()))
+        for token in random.sample(tokens, min(len(tokens), _MOST_TOKENS)):
+            found = {seq for (seq,) in rows(self._index, _MATCHES, (fts5_of(Token(token)), _listed(texts)))}
+            for seq in found.symmetric_difference(seq for seq, text in texts.items() if token in text):
+                self.differing[names[seq]] = ["words"]
 
     def add_texts(self, changes: Iterable[ChangedRecord]) -> None:
         """Take the texts of some records into what :meth:`has_other_texts` compares."""

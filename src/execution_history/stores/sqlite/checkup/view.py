@@ -14,6 +14,7 @@ from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.sqlite.connections import load_dictionaries, one_moment, open_unchanged
 from execution_history.stores.sqlite.documents import Documents, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
+from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.reader import MirrorSnapshot
 from execution_history.stores.verification import Effort
 
@@ -91,3 +92,8 @@ class HistoryView:
         """See :class:`~execution_history.stores.mirror_port.RecordSource`."""
         with self.documents() as (connection, documents), one_moment(connection):
             yield MirrorSnapshot(documents, connection)
+
+    def cursors(self) -> dict[str, int]:
+        """See :class:`~execution_history.stores.capabilities.ExaminedRecords`."""
+        with self.connection() as connection:
+            return dict(rows(connection, "cursors"))

@@ -23,6 +23,14 @@ class KeyRequest(BaseModel):
     largest_body: Text | None = Field(None, description="How large a request may be: 1MB.")
 
 
+class KeyRenewal(BaseModel):
+    """How long a key is valid from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires: Text | None = Field(None, description="After how long it is not valid any more: 12h, 90d or 8w.")
+
+
 class KeyLine(BaseModel):
     """A key, without its secret."""
 
@@ -68,3 +76,4 @@ class AuditAnswer(BaseModel):
 
     success: bool
     lines: list[AuditLineAnswer] = Field(description="The newest first.")
+    next: int | None = Field(description="With `before` it has the lines that follow; null at the end.")
