@@ -31,6 +31,7 @@ from execution_history.maintenance.doctor import CheckReport
 from execution_history.records.metadata import RECORDER
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.checkup.view import limited
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.verification import Effort
 from tests.sample_records import change, changed, document
@@ -212,6 +213,18 @@ async def test_a_quick_examination_reads_samples(folder: Path) -> None:
     assert {"files", "times"}.isdisjoint(report.name for report in reports)
     assert "sound in its JSON file: w2/run-00002" in _sentences(_named(reports, "records"))
     assert "wrong: w3" in _sentences(_named(reports, "counters"))
+
+
+async def test_a_quick_look_ends_what_takes_longer() -> None:
+    """However large a table is; the usual check reads all of it."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        with limited(connection, "quick", 0) as limit:
+            connection.execute(endless).fetchall()
+        assert limit.is_reached
+        with limited(connection, "usual", 0) as limit:
+            connection.execute(f"{endless} WHERE i = 1 LIMIT 1".replace("FROM n)", "FROM n LIMIT 90000)")).fetchall()
+        assert not limit.is_reached
 
 
 async def test_files_that_their_owner_cannot_write_are_opened_up(folder: Path) -> None:
