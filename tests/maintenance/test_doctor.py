@@ -170,6 +170,27 @@ async def test_nothing_is_repaired_while_another_program_has_the_history_open(fo
     assert _named(await examined(folder, repair=True), "files").repaired
 
 
+async def test_a_history_that_others_write_meanwhile_is_sound(folder: Path) -> None:
+    """A commit that is just being written is no damage of the log, nor what the index has not followed yet."""
+    async with opened(folder) as store:
+        found = list[str]()
+
+        async def write(writer: int) -> None:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                await store.create(document(f"new-{writer}-{number}", f"w{number % 5}", BEGAN + number))
+
+        is_over = asyncio.Event()
+        writers = [asyncio.create_task(write(number)) for number in range(4)]
+        for _ in range(4):
+            for check in SQLiteStore(folder).checks():
+                found += [str(each.sentence) for each in (await check.look(lambda *_: None)).problems]
+        is_over.set()
+        await asyncio.gather(*writers)
+    assert [] == found
+
+
 async def test_a_history_that_is_open_in_this_program_is_not_replaced_under_it(folder: Path) -> None:
     """What an open store can repair itself is repaired."""
     async with opened(folder) as store:
