@@ -99,7 +99,8 @@ def remove(path: Path, _: random.Random) -> str:
     return f"{path.name} removed"
 
 
-def _some_json(folder: Path, chance: random.Random) -> Path:
+def some_json(folder: Path, chance: random.Random) -> Path:
+    """Return one of the JSON files."""
     return chance.choice(sorted(folder.glob("*.json")))
 
 
@@ -113,11 +114,11 @@ DAMAGES = (
     Damage("the log cut", lambda f, c: cut(f / "history.db-wal", c)),
     Damage("bits of index.db", lambda f, c: flip(f / "index.db", c, c.randint(1, 6))),
     Damage("index.db cut", lambda f, c: cut(f / "index.db", c)),
-    Damage("bits of a JSON file", lambda f, c: flip(_some_json(f, c), c, c.randint(1, 4))),
-    Damage("a JSON file cut", lambda f, c: cut(_some_json(f, c), c)),
-    Damage("a JSON file removed", lambda f, c: remove(_some_json(f, c), c)),
+    Damage("bits of a JSON file", lambda f, c: flip(some_json(f, c), c, c.randint(1, 4))),
+    Damage("a JSON file cut", lambda f, c: cut(some_json(f, c), c)),
+    Damage("a JSON file removed", lambda f, c: remove(some_json(f, c), c)),
     Damage(
-        "bits of database and JSON file", lambda f, c: f"{flip(f / 'history.db', c, 2)}; {flip(_some_json(f, c), c, 2)}"
+        "bits of database and JSON file", lambda f, c: f"{flip(f / 'history.db', c, 2)}; {flip(some_json(f, c), c, 2)}"
     ),
 )
 

@@ -86,7 +86,7 @@ _planned: list[SQLiteFault] = []
 
 
 def _reach(kind: str) -> bool:
-    return any([each.reach(kind) for each in _planned])
+    return any(each.reach(kind) for each in _planned)
 
 
 class _File(apsw.VFSFile):
@@ -119,7 +119,7 @@ class _FileSystem(apsw.VFS):
         _reach("open")
         return _File("unix", name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         _reach("delete")
         super().xDelete(filename, syncdir)
 
@@ -249,7 +249,10 @@ class Series:
         while not is_over and row.rounds < _ROUNDS_OF_ROW:
             number = (row.first + row.rounds) % _SERIES + 1
             failed, doing, found = asyncio.run(self.round(number))
-            row.add([f"{name}, n = {number}: {each}" for each in found], [f"{name}, n = {number}: {each}" for each in doing.odd])
+            row.add(
+                [f"{name}, n = {number}: {each}" for each in found],
+                [f"{name}, n = {number}: {each}" for each in doing.odd],
+            )
             row.rounds += 1
             row.faults += failed
             row.calls += doing.done

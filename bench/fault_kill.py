@@ -23,7 +23,7 @@ from typing import Final
 from bench.fault_damage import examined, opened, problems_of
 from bench.fault_load import Answers, Known, Load, disturb
 from bench.fault_results import Row
-from execution_history.stores import SQLiteStore
+from execution_history.stores import SQLiteStore, store_at
 
 CHAIN: Final = 12
 """How many programs are killed on a folder, one after the other, until all of it is examined."""
@@ -39,15 +39,15 @@ _PATIENCE: Final = 60.0
 
 
 @cache
-def processes() -> ForkServerContext:
+def forked() -> ForkServerContext:
     """Return what starts programs quickly."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["bench.fault_kill"])
+    context.set_forkserver_preload(["bench.fault_kill", "execution_history.stores.postgres.store"])
     return context
 
 
-async def _write_for_ever(folder: Path, name: str, log: Path) -> None:
-    store = SQLiteStore(folder)
+async def _write_for_ever(place: Path | str, name: str, log: Path) -> None:
+    store = store_at(place)
     await store.open()
     answers = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     refusals = os.open(log.with_suffix(".refused"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -57,13 +57,15 @@ async def _write_for_ever(folder: Path, name: str, log: Path) -> None:
         refuse=lambda error: os.write(refusals, f"{error!r}\n".encode()),
     )
     callers = load.run(store, itertools.count(), CALLERS, 0.05)
-    await asyncio.gather(callers, *([disturb(store)] if name[-1] in "02468" else []))
+    if isinstance(store, SQLiteStore) and name[-1] in "02468":
+        await asyncio.gather(callers, disturb(store))
+    await callers
 
 
-def write_for_ever(folder: Path, name: str, log: Path) -> None:
-    """Write into the history in *folder* until the process is killed; *log* gets what was answered."""
+def write_for_ever(place: Path | str, name: str, log: Path) -> None:
+    """Write into the history at *place* until the process is killed; *log* gets what was answered."""
     logging.disable()  # what is logged of each fault is expected
-    asyncio.run(_write_for_ever(folder, name, log))
+    asyncio.run(_write_for_ever(place, name, log))
 
 
 @dataclass
@@ -97,27 +99,26 @@ class Writing:
 
 
 def killed(
-    folder: Path,
+    place: Path | str,
     name: str,
     chance: random.Random,
     *,
     at_least: float = 0.0,
-    log: Path | None = None,
+    log: Path,
     look: Callable[[Path], None] = lambda _: None,
 ) -> Writing:
     """Start a program that writes, kill it at a random moment, and return what it was answered.
 
     Args:
-        folder: of its history.
+        place: of its history: a folder, or the URL of a store.
         name: of the program.
         chance: decides when: sometimes while it opens the history, else after its first answer.
         at_least: so many seconds after its first answer, at the earliest.
-        log: the file that gets the answers; one beside the folder unless given.
+        log: the file that gets the answers, which is removed.
         look: called now and then with the file that gets the errors.
     """
-    log = log or folder.with_name(f"{folder.name}-{name}.log")
     is_early = not at_least and chance.random() < _EARLY_SHARE
-    process = processes().Process(target=write_for_ever, args=(folder, name, log), daemon=True)
+    process = forked().Process(target=write_for_ever, args=(place, name, log), daemon=True)
     process.start()
     began = time.monotonic()
     end = began + chance.random() * _EARLY if is_early else began + _PATIENCE
@@ -143,15 +144,17 @@ class Chain:
     """Programs that are killed on one folder, one after the other."""
 
     folder: Path
+    length: int = CHAIN
     known: Known = field(default_factory=Known)
     rounds: int = 0
 
     def round(self, number: int, seed: int) -> tuple[Writing, list[str]]:
         """Kill the next program; return what it was answered, and what is wrong afterwards."""
-        written = killed(self.folder, f"p{number}", random.Random(f"{seed} {number}"))
+        name = f"p{number}"
+        written = killed(self.folder, name, random.Random(f"{seed} {number}"), log=self.folder.with_name(f"{name}.log"))
         self.rounds += 1
         wrong = asyncio.run(self._learn(written))
-        if self.rounds == CHAIN:
+        if self.rounds == self.length:
             wrong += asyncio.run(self._examine())
             self.begin_anew()
         return written, [*wrong, *written.refused]
@@ -175,14 +178,13 @@ class Chain:
         return wrong + list(problems_of(await examined(self.folder)))
 
 
-def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
-    """Yield a row for each chain."""
-    chain = Chain(folder / "h")
-    first -= first % CHAIN
-    for begin in itertools.count(first, CHAIN):
+def rounds(folder: Path, seed: int, first: int, length: int = CHAIN) -> Iterator[Row]:
+    """Yield a row for each chain of so many programs."""
+    chain = Chain(folder / "h", length)
+    for begin in itertools.count(first - first % length, length):
         row = Row("kill", "kill -9 under load", seed, begin)
         with row.timed():
-            for number in range(begin, begin + CHAIN):
+            for number in range(begin, begin + length):
                 written, wrong = chain.round(number, seed)
                 row.add(wrong)
                 row.rounds, row.faults, row.calls = row.rounds + 1, row.faults + 1, row.calls + written.calls

@@ -6,7 +6,8 @@ after these steps, or, where a call was under way, the one after the next.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set as AbstractSet
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,8 +143,8 @@ class Load:
     answered: Answers = field(default_factory=dict)
     refused: int = 0
     odd: list[str] = field(default_factory=list)
-    note: Callable[[int, int], None] = lambda _number, _steps: None
-    refuse: Callable[[Exception], None] = lambda _: None
+    note: Callable[[int, int], object] = lambda _number, _steps: None
+    refuse: Callable[[Exception], object] = lambda _: None
     clock: Callable[[], int] = now_ms
 
     @property

@@ -52,10 +52,12 @@ def after(state: State, call: Call) -> State:
         Impossible: the call would have had another answer.
     """
     if call.kind == "get":
-        if call.answer is not None and tuple(call.answer) == state or call.answer is state is None:
+        if (call.answer is not None and tuple(call.answer) == state) or call.answer is state is None:
             return state
         raise Impossible
     ending = _ENDS.get(call.kind)
+    answer: bool | None
+    made: State
     if call.kind == "create":
         answer, made = state is None, ("running", call.mark)
     elif state is None:

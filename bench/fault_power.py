@@ -24,7 +24,8 @@ from bench.fault_damage import chance_of, examined, opened, problems_of
 from bench.fault_load import Answers, Known, Load, disturb
 from bench.fault_results import Row
 from execution_history.errors import ExecutionHistoryError
-from execution_history.stores import SQLiteStore
+from execution_history.stores import DATABASE, SQLiteStore
+from execution_history.stores.database_files import INDEX_DATABASE
 
 _VFS: Final = "execution-history-power"
 _SECTOR: Final = 512
@@ -100,16 +101,27 @@ class Image:
 
 @dataclass
 class Disk:
-    """All database files of one folder, and when the power fails."""
+    """All database files of one folder, and when the power fails.
+
+    Attributes:
+        folder: of the files.
+        chance: decides when, and what is lost.
+        answered: returns what was answered until now.
+        most: how many images are taken.
+        is_honest: whether a sync brings anything to the disk.
+        images: those that were taken.
+        files: by their names.
+    """
 
     folder: Path
     chance: random.Random
     answered: Callable[[], Answers] = dict
-    share: float = 0.0
+    most: int = _MOST
+    is_honest: bool = True
     images: list[Image] = field(default_factory=list)
     files: dict[str, DiskFile] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    _before: dict[str, tuple[bytes, int]] = field(default_factory=dict)
+    _before: dict[str, tuple[bytes, int, int]] = field(default_factory=dict)
 
     def file(self, path: str) -> DiskFile:
         """Return the file at *path*, as it is on the disk when it is opened first."""
@@ -121,21 +133,27 @@ class Disk:
 
     def reach(self) -> None:
         """Let the power fail, now and then."""
-        if self.share and len(self.images) < _MOST and self.chance.random() < self.share:
+        if len(self.images) < self.most and self.chance.random() < _SHARE:
             self.images.append(self._fail())
 
     def _fail(self) -> Image:
         what = self.chance.choice(list(FATES))
         answered, fate = dict(self.answered()), FATES[what]
+        for name in (DATABASE, f"{DATABASE}-wal", INDEX_DATABASE, f"{INDEX_DATABASE}-wal"):
+            if (path := self.folder / name).exists():  # it may not have been opened yet
+                self.file(str(path))
         made = {name: (file.image(fate(self.chance)), 0) for name, file in self.files.items()}
         json_files = _json_files(self.folder)
         torn = {name: self._torn(name, *now) for name, now in json_files.items()}
         self._before = json_files
         return Image(what, answered, made | {name: each for name, each in torn.items() if each is not None})
 
-    def _torn(self, name: str, now: bytes, time: int) -> tuple[bytes, int] | None:
-        """Return a JSON file of which some pages are from an earlier moment, with the time of either; or none."""
-        before, earlier = self._before.get(name, (b"", time))
+    def _torn(self, name: str, now: bytes, time: int, inode: int) -> tuple[bytes, int] | None:
+        """Return a JSON file of which some pages are from an earlier moment, with the time of either; or none.
+
+        Pages of a file that was made anew have no earlier moment: they are empty.
+        """
+        before, earlier, known = self._before.get(name, (b"", time, inode))
         kind = self.chance.randrange(5)
         if kind == 0:
             return now, time
@@ -143,18 +161,20 @@ class Disk:
             return (before, earlier) if before else None
         if kind == 2:
             return now[: self.chance.randrange(len(now) + 1)], time
+        under = before if known == inode else b""
         pages = [
-            (now if self.chance.random() < 0.5 else before)[start : start + _PAGE].ljust(_PAGE, b"\0")
+            (now if self.chance.random() < 0.5 else under)[start : start + _PAGE].ljust(_PAGE, b"\0")
             for start in range(0, len(now), _PAGE)
         ]
         return b"".join(pages)[: len(now)], self.chance.choice((time, earlier))
 
 
-def _json_files(folder: Path) -> dict[str, tuple[bytes, int]]:
+def _json_files(folder: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Return the bytes, the time and the inode of each JSON file."""
     found = {}
     for path in folder.glob("*.json"):
         try:
-            found[path.name] = path.read_bytes(), path.stat().st_mtime_ns
+            found[path.name] = path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino
         except FileNotFoundError:
             continue
     return found
@@ -172,6 +192,11 @@ def _noted(path: str, change: Callable[[DiskFile], None]) -> None:
         change(disk.file(path))
 
 
+def _synced(file: DiskFile) -> None:
+    if _disk is not None and _disk.is_honest:
+        file.sync()
+
+
 class _File(apsw.VFSFile):
     def __init__(self, name: Any, flags: list[int]) -> None:
         self._path = str(name.filename() if isinstance(name, apsw.URIFilename) else name)
@@ -185,7 +210,7 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: N802
         super().xSync(flags)
-        _noted(self._path, DiskFile.sync)
+        _noted(self._path, _synced)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
         _noted(self._path, lambda file: file.pending.append((newsize, None)))
@@ -199,7 +224,7 @@ class _FileSystem(apsw.VFS):
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802
         return _File(name, flags)
 
-    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802, FBT001
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802
         super().xDelete(filename, syncdir)
         _noted(filename, lambda file: file.pending.append((0, None)))
 
@@ -217,10 +242,21 @@ def failing_power(disk: Disk) -> Iterator[None]:
         system.unregister()
 
 
-async def images_of(folder: Path, program: str, chance: random.Random) -> tuple[Load, list[Image]]:
-    """Have a program write into *folder*; return what it was answered, and an image for each time the power fails."""
+async def images_of(
+    folder: Path, program: str, chance: random.Random, most: int = _MOST, *, is_honest: bool = True
+) -> tuple[Load, list[Image]]:
+    """Have a program write into *folder*; return what it was answered, and an image for each time the power fails.
+
+    Args:
+        folder: of the history.
+        program: its name.
+        chance: decides when the power fails.
+        most: how many images are taken.
+        is_honest: whether the disk syncs when it is told to.
+    """
     load = Load(program)
-    disk = Disk(folder, chance, lambda: {number: 0 for number in range(_SUBJECTS)} | load.answered, _SHARE)
+    begun = dict.fromkeys(range(_SUBJECTS), 0)
+    disk = Disk(folder, chance, lambda: begun | load.answered, most, is_honest=is_honest)
     with failing_power(disk):
         store = SQLiteStore(folder)
         await store.open()
@@ -246,8 +282,8 @@ async def _give_back(store: SQLiteStore) -> None:
 
 def restarted(folder: Path, name: str) -> None:
     """Have the database in *folder* think that the machine was started again, which this one was not."""
-    if (folder / "history.db").stat().st_size:
-        with closing(apsw.Connection(str(folder / "history.db"), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+    if (database := folder / DATABASE).exists():
+        with closing(apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'feed'").fetchall():
                 connection.execute("UPDATE feed SET boot = ? WHERE boot IS NOT NULL", (name,))
@@ -271,10 +307,10 @@ class Machine:
     folder: Path
     known: Known = field(default_factory=Known)
 
-    async def round(self, number: int, seed: int, row: Row) -> None:
+    async def round(self, number: int, seed: int, row: Row, most: int = _MOST) -> None:
         """Have one program write, and look at each image; the folder becomes one of them."""
         program, chance = f"p{number}", chance_of(f"{seed} {number}")
-        load, images = await images_of(self.folder, program, chance)
+        load, images = await images_of(self.folder, program, chance, most)
         row.calls += load.calls
         row.add([], load.odd)
         aside = self.folder.with_name("image")

@@ -93,7 +93,16 @@ def ended_at(rows: Iterable[Row], part: str, seed: int) -> int:
 
 
 _COLUMNS = ("rounds", "faults", "calls", "lost", "unclear", "entries", "returned")
-_HEAD = ("what", "rounds", "faults", "calls answered for", "lost", "unclear errors", "entries lost", "deleted runs back")
+_HEAD = (
+    "what",
+    "rounds",
+    "faults",
+    "calls answered for",
+    "lost",
+    "unclear errors",
+    "entries lost",
+    "deleted runs back",
+)
 
 
 def table(rows: Sequence[Row]) -> str:

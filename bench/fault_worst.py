@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of
+from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of, some_json
 from bench.fault_kill import CALLERS, Writing, killed
 from bench.fault_load import Known
 from bench.fault_power import images_of, wrong_in
@@ -52,8 +52,12 @@ def _run(*command: str) -> None:
         raise OSError(f"{command[0]} is not possible here")
 
 
-def filled(scratch: Path, folder: Path, name: str, chance: random.Random) -> Writing:
-    """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left."""
+def filled(scratch: Path, folder: Path, name: str, chance: random.Random, seconds: float) -> Writing:
+    """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left.
+
+    Raises:
+        OSError: no small disk can be made here.
+    """
     with small_disk(scratch / "disk") as disk:
         ballast = disk / "ballast"
         ballast.write_bytes(bytes(_BALLAST_BYTES))
@@ -62,26 +66,24 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random) -> Wri
             if refused.exists() and refused.read_bytes().count(b"\n") > CALLERS:
                 ballast.unlink(missing_ok=True)
 
-        written = killed(
-            disk / "h", name, chance, at_least=_FULL_SECONDS, log=scratch / f"{name}.log", look=give_space_back
-        )
+        written = killed(disk / "h", name, chance, at_least=seconds, log=scratch / f"{name}.log", look=give_space_back)
         copy_folder(disk / "h", folder)
     return written
 
 
 async def _repaired(folder: Path, known: Known, chance: random.Random) -> list[str]:
-    """Flip bits, have the doctor repair, and return what is wrong then."""
+    """Flip bits, have the doctor repair, and return what is wrong then with runs; entries are in the database only."""
     flip(folder / "history.db", chance, _BITS)
-    flip(chance.choice(sorted(folder.glob("*.json"))), chance, _BITS_OF_FILE)
+    flip(some_json(folder, chance), chance, _BITS_OF_FILE)
     found = [f"not repaired: {each}" for each in problems_of(await examined(folder, repair=True))]
     async with opened(folder) as store:
         return found + [each for each in await known.compare(store) if "RecordKey" in each]
 
 
-async def _restored(folder: Path, backups: Path, known: Known) -> list[str]:
+async def _restored(folder: Path, backups: Path, known: Known, chance: random.Random) -> list[str]:
     """Lose the database and a JSON file, restore the backup, and return what is wrong then."""
     (folder / "history.db").write_bytes(b"")
-    sorted(folder.glob("*.json"))[0].unlink()
+    some_json(folder, chance).unlink()
     await restore(target_at(backups), Settings(store=str(folder)), replace=True)
     async with opened(folder) as store:
         found = await known.compare(store)
@@ -101,12 +103,15 @@ async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.R
     found += await wrong_in(folder, known, "power", image.answered)
     async with ExecutionHistoryService(folder) as service:
         await back_up(service, target_at(scratch / "backups"))
-    found += [f"after the doctor: {each}" for each in await _repaired(folder, known, chance)]
-    return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known)]
+    repaired = await _repaired(folder, known, chance)
+    # What is gone with a page of deletions comes back, from another page or from its JSON file.
+    row.returned += sum(each.endswith("not None") for each in repaired)
+    found += [f"after the doctor: {each}" for each in repaired if not each.endswith("not None")]
+    return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
 
 
-def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
-    """Yield a row for each round."""
+def rounds(folder: Path, seed: int, first: int, seconds: float = _FULL_SECONDS) -> Iterator[Row]:
+    """Yield a row for each round, in which the disk is written for so many seconds at least."""
     for number in itertools.count(first):
         row = Row("worst", "full disk, kill -9, power cut, flipped bits, loss of all", seed, number)
         chance = chance_of(f"{seed} {number}")
@@ -114,7 +119,7 @@ def rounds(folder: Path, seed: int, first: int) -> Iterator[Row]:
         folder.mkdir()
         with row.timed():
             try:
-                written = filled(folder, folder / "h", f"p{number}", chance)
+                written = filled(folder, folder / "h", f"p{number}", chance, seconds)
             except OSError as error:
                 row.remarks.append(f"left out: {error}")
                 yield row

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 
 from bench.fault_damage import examined, opened, problems_of
-from bench.fault_kill import processes
+from bench.fault_kill import forked
 from bench.fault_load import is_clear, state_of
 from bench.fault_order import Call, Kind, is_explained
 from bench.fault_results import Row
@@ -157,17 +157,17 @@ async def _last_look(folder: Path, names: Iterable[str]) -> tuple[list[tuple[str
     return calls, feed
 
 
-def one_round(folder: Path, seed: int, number: int, seconds: float = SECONDS) -> Row:
+def one_round(folder: Path, seed: int, number: int, seconds: float = SECONDS, processes: int = _PROCESSES) -> Row:
     """Have everybody write for a while, and look at all answers."""
     row = Row("writers", "8 processes × 8 threads", seed, number)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    history, outs = folder / "h", [folder / f"{process}.json" for process in range(_PROCESSES)]
+    history, outs = folder / "h", [folder / f"{process}.json" for process in range(processes)]
     asyncio.run(_last_look(history, ()))
     begins = time.monotonic() + _START_SECONDS
     ends = begins + seconds
     running = [
-        processes().Process(target=write, args=(history, f"{seed} {number}", process, begins, ends, out))
+        forked().Process(target=write, args=(history, f"{seed} {number}", process, begins, ends, out))
         for process, out in enumerate(outs)
     ]
     for each in running:

@@ -13,12 +13,21 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from bench import fault_clock, fault_damage, fault_disk, fault_kill, fault_power, fault_worst, fault_writers
-from bench.fault_results import Row, ended_at, kept, keep, table
+from bench import (
+    fault_clock,
+    fault_damage,
+    fault_disk,
+    fault_kill,
+    fault_postgres,
+    fault_power,
+    fault_worst,
+    fault_writers,
+)
+from bench.fault_results import Row, ended_at, keep, kept, table
 
 PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "kill": fault_kill.rounds,
@@ -28,6 +37,7 @@ PARTS: Final[dict[str, Callable[[Path, int, int], Iterator[Row]]]] = {
     "clock": fault_clock.rounds,
     "damage": fault_damage.rounds,
     "worst": fault_worst.rounds,
+    "postgres": fault_postgres.rounds,
 }
 """Each part: called with an empty folder, the seed, and the number of its first round."""
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, Final, get_args
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 import httpx
 import orjson
 import zstandard
@@ -32,7 +32,7 @@ from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
 from execution_history.stores.memory.store import MemoryStore
 
-_KINDS: Final = get_args(RunKind)
+_KINDS: Final[tuple[RunKind, ...]] = get_args(RunKind)
 _TYPES: Final = (
     "text/event-stream", "application/json", "text/event-stream; charset=gbk", "", "application/json; charset=\xff",
 )  # fmt: skip

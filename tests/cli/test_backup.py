@@ -222,7 +222,10 @@ def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path
         until(process, lambda: len([*Path("kept").iterdir()]) > 1)
         process.kill()
         process.wait(PATIENCE)
-    listed = call("backup", "list", "kept", "--json").json()["backups"]
+    found = call("backup", "list", "kept", "--json").json()
+    listed = found["backups"]
+    for unfinished in found["unfinished"]:
+        assert f"Unfinished, so no backup: {unfinished}." in call("backup", "list", "kept").err
     assert whole in {each["id"] for each in listed}
     for each in listed:
         assert 0 == call("backup", "verify", "kept", "--at", each["id"]).code

@@ -359,6 +359,7 @@ async def test_the_next_backup_removes_what_a_killed_one_left(tmp_path: Path) ->
     with pytest.raises(_Killed):
         await back_up(service, target)
     assert len(target.list()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {*(await known_backups(target)).unfinished}
     made = await back_up(service, target_at(tmp_path))
     assert {made.manifest.id} == {path.name for path in tmp_path.iterdir()}
 
@@ -367,7 +368,7 @@ async def test_a_clock_that_was_set_back_changes_no_order(target: BackupTarget, 
     """The newest backup is the one that was made last, in the list, for a restore and for what is removed."""
     store = MemoryStore(clock=clock)
     service = ExecutionHistoryService(store)
-    made = []
+    made: list[str] = []
     for days in (0, 1, -700, 0.1, 0.1):
         clock.go_on(days=days)
         await store.create(document(f"e{len(made)}"))

@@ -12,6 +12,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreFull
 from execution_history.maintenance.archive import archive
+from execution_history.maintenance.archive_redaction import redact_archive
 from execution_history.maintenance.backup import back_up, target_at
 from execution_history.maintenance.redaction import last_redaction, preview_redaction, redact_history
 from execution_history.query.fields import RecordFilter
@@ -115,12 +116,14 @@ async def test_deleted_records_that_can_be_restored_are_redacted_too(store: Hist
         pytest.skip("this store has no bin")
     await _fill(store)
     await store.discard([RecordKey("w1", "e1"), RecordKey("w0", "clean")], 60_000)
+    before = await store.revision()
     run = await redact_history(_service(store))
     assert run.report is not None
     assert (5, 1) == (run.report["changed"], run.report["binned"])
     kept = await store.binned()
     assert {"e1", "clean"} == {each.key.execute_id for each in kept}
     assert await store.get("w1", "e1") is None
+    assert "e1" not in {each.execute_id for each in await store.changes(before, 100)}
     await store.restore([kept[0].key, kept[1].key])
     told = orjson.dumps(await _all(store))
     assert not any(secret in told for secret in SECRETS[:2])
@@ -246,6 +249,22 @@ async def test_archives_of_the_history_are_redacted_too(store: HistoryStore, tmp
     again = await redact_history(service)
     assert again.report is not None
     assert [0] == [each["changed"] for each in again.report["archives"]]
+    await _archived(service, tmp_path / "old")
+    async with ExecutionHistoryService(file) as old:
+        assert 1 == len(await old.audit(0, 10))  # also where the month was archived again
+
+
+async def test_who_has_an_archive_open_reads_the_new_one(tmp_path: Path) -> None:
+    """A server that shows it need not be restarted, and finds by text what is there now."""
+    store = MemoryStore()
+    await _fill(store)
+    file = await _archived(_service(store), tmp_path / "old")
+    query = RecordQuery(filter=RecordFilter(text="hunter2x"), size=10)
+    async with ExecutionHistoryService(file) as shown:
+        assert 5 == len((await shown.select(query)).documents)
+        assert 5 == (await redact_archive(file, _service(store).rules, (), lambda: 9_000)).changed
+        assert b"hunter2x" not in (await shown.detail_bytes("w0", "e0") or b"hunter2x")
+        assert [] == (await shown.select(query)).documents
 
 
 async def test_an_archive_that_cannot_be_redacted_is_named(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput
 from execution_history.maintenance.backup import BackupTarget, back_up, restore, restore_missing, target_at
 from execution_history.settings import Settings
-from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
-from tests.cli.processes import started, until
+from tests.programs import begin
 from tests.sample_records import document
 
 pytestmark = pytest.mark.anyio
@@ -91,15 +90,25 @@ async def test_a_history_that_cannot_be_read_is_replaced(tmp_path: Path, target:
 
 
 async def test_a_history_in_use_is_not_moved_aside(tmp_path: Path, target: BackupTarget) -> None:
-    """The server that has it open is named."""
+    """The program that has it open is named."""
     place = tmp_path / "history"
     async with ExecutionHistoryService(place) as service:
         await service.create_execution_record("w", "e")
         await back_up(service, target)
-    with started("serve", "--port=0", "--store", "history", "--json", folder=tmp_path) as process:
-        until(process, lambda: bool(store_at(place).holders()))  # type: ignore[attr-defined]
-        with pytest.raises(InvalidInput, match=rf"is in use by process {process.pid} .*stop that first"):
+    holds = """
+        import apsw
+        connection = apsw.Connection("history/history.db")
+        connection.execute("SELECT 1 FROM executions").fetchall()
+        print("open", flush=True)
+        input()
+    """
+    with begin(tmp_path, holds) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        with pytest.raises(InvalidInput, match=rf"is in use by process {program.pid} .*stop that first"):
             await restore(target, Settings(store=str(place)), replace=True)
+        program.communicate("\n")
+    assert place.exists()
 
 
 async def test_what_a_repair_lost_comes_back_from_a_backup(

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import orjson
 import pytest
 
 from execution_history.query.model import RecordKey
+from execution_history.records.record import Document
 from execution_history.stores.capabilities import Bin
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document, ids, page_of
@@ -70,6 +72,30 @@ async def test_what_is_discarded_is_kept_for_its_time_or_until_the_bin_is_emptie
     await bin_of.empty_bin([_B])
     assert [_V] == await bin_of.restore([_A, _B, _V])
     assert [] == await bin_of.binned()
+
+
+async def test_what_is_discarded_can_be_replaced_and_stays_discarded(
+    store: HistoryStore, bin_of: Bin, clock: Clock
+) -> None:
+    """As long as it is the version that was expected, and can be restored; the feed tells of nothing."""
+    await bin_of.discard([_A], _DAY)
+    before = await store.revision()
+    [body] = (await bin_of.binned_documents([_A, _B])).values()
+    made = Document.of(orjson.loads(body) | {"output": "redacted"}, body.replace(b'"o"', b'"redacted"'))
+    made.update_time += 1
+    made.body = made.body.replace(b'"update_time":%d' % (made.update_time - 1), b'"update_time":%d' % made.update_time)
+    assert not await bin_of.replace_binned(made, made.update_time)
+    assert await bin_of.replace_binned(made, made.update_time - 1)
+    assert {_A: made.body} == await bin_of.binned_documents([_A])
+    assert (1, len(made.body)) == await bin_of.bin_size()
+    assert (None, before) == (await store.get("w", "a"), await store.revision())
+    assert [_A] == await bin_of.restore([_A])
+    assert made.body == await store.get("w", "a")
+    assert not await bin_of.replace_binned(made, made.update_time)
+    await bin_of.discard([_A], _DAY)
+    clock.go_on(days=2)
+    assert not await bin_of.replace_binned(made, made.update_time)
+    assert {} == await bin_of.binned_documents([_A])
 
 
 async def test_what_is_discarded_at_once_can_be_restored(store: HistoryStore, bin_of: Bin) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -91,25 +92,17 @@ MEMBERS: Final = {
     "surrogate key": b'{"\\ud800":"\\ud800"}',
     "condition": b'{"where":"input.a = \\ud800"}',
     "nul": b'"\\u0000"',
-    "empty": b'""',
-    "blank": b'" \\n"',
     "long": b'"' + b"x" * 70_000 + b'"',
     "true": b"true",
-    "zero": b"0",
-    "negative": b"-1",
-    "beyond 53 bits": b"9007199254740993",
     "beyond 64 bits": b"18446744073709551616",
     "long number": b"9" * 5_000,
-    "exponent": b"1e400",
-    "fraction": b"1e-400",
     "nan": b"NaN",
-    "list": b"[[]]",
     "object": b'{"":{}}',
     "deep": b"[" * 5_000 + b"]" * 5_000,
 }
 """What a member of a body may be."""
 
-BESIDE: Final = {
+BESIDE: Final[dict[str, dict[str, Any]]] = {
     "AnnotateRequest": {"note": "n", "filters": {"status": "failed"}},
     "AnnotationRequest": {"note": "n"},
     "BinChoice": {"workflow": "w"},
@@ -198,7 +191,20 @@ class House:
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """The application on a history with a run that asks a question."""
-    async with opened(tmp_path_factory.mktemp("hostile")) as web:
+    async with _opened_house(tmp_path_factory.mktemp("hostile")) as found:
+        yield found
+
+
+@pytest.fixture
+async def own_house(tmp_path: Path) -> AsyncIterator[House]:
+    """Another one, for a test that closes its door."""
+    async with _opened_house(tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _opened_house(folder: Path) -> AsyncIterator[House]:
+    async with opened(folder) as web:
         await _fill(web)
         app = create_app(web.application)
         yield House(app, list(_addresses(app)))
@@ -326,20 +332,17 @@ async def test_no_body_is_a_fault_of_ours(house: House, caplog: pytest.LogCaptur
     assert [] == _traced(caplog)
 
 
-async def test_no_member_of_a_body_is_a_fault_of_ours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_member_of_a_body_is_a_fault_of_ours(own_house: House, caplog: pytest.LogCaptureFixture) -> None:
     """Each with every value, beside what makes the body complete."""
 
-    def calls(house: House) -> Iterator[tuple[Address, str, Any]]:
+    def calls() -> Iterator[tuple[Address, str, Any]]:
         # A key that was made closes the door, so keys come last.
-        for address in sorted(house.addresses, key=lambda each: each.path == "/coze/keys"):
+        for address in sorted(own_house.addresses, key=lambda each: each.path == "/coze/keys"):
             for member, beside in address.members.items():
                 for name, value in MEMBERS.items():
                     written = [orjson.dumps({key: other})[1:-1] for key, other in beside.items()]
                     body = b"{%b}" % b",".join([*written, b"%b:%b" % (orjson.dumps(member), value)])
-                    yield address, f"{member}: {name}", house.answer(address, address.target(), b"", body)
+                    yield address, f"{member}: {name}", own_house.answer(address, address.target(), b"", body)
 
-    async with opened(tmp_path) as web:
-        await _fill(web)
-        app = create_app(web.application)
-        assert [] == await _complaints(calls(House(app, list(_addresses(app)))))
+    assert [] == await _complaints(calls())
     assert [] == _traced(caplog)

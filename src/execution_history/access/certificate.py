@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from execution_history.errors import Message, SettingsError, quoted
+from execution_history.errors import N_, Message, SettingsError, quoted
 from execution_history.records.time_units import DAY_MS
 
 _log = logging.getLogger("execution_history.access")
@@ -100,12 +100,12 @@ class Certificate:
         found = []
         file, day, left = quoted(self._files[0]), _day(self.expires), self.expires - self._clock()
         if self._trouble is not None:
-            sentence = "The renewed files for TLS (%(file)s) cannot be used: %(reason)s. The one before stays in use."
+            sentence = N_("The renewed files for TLS (%(file)s) cannot be used: %(reason)s. Those before stay in use.")
             found.append(Message(sentence, file=file, reason=self._trouble))
         if left <= 0:
             found.append(Message("The certificate in %(file)s expired on %(day)s: renew it.", file=file, day=day))
         elif left < min(_WARNED_MS, (self.expires - self._loaded.begins) * _WARNED_SHARE):
-            sentence = "The certificate in %(file)s expires on %(day)s (days left: %(left)s): renew it."
+            sentence = N_("The certificate in %(file)s expires on %(day)s (days left: %(left)s): renew it.")
             found.append(Message(sentence, file=file, day=day, left=left // DAY_MS))
         return found
 

@@ -258,7 +258,8 @@ class Keys:
                     version = 0 if entry is None else entry.version
                     await self._store.put_entry(KEY_USE, key.id, orjson.dumps({"at": now}), expected=version)
         except (StoreError, TimeoutError) as error:
-            _log.warning("It could not be noted that the key %s was used: %s", key.id, error)
+            reason = str(error) or "the store does not answer"  # a timeout has no words
+            _log.warning("It could not be noted that the key %s was used: %s", key.id, reason)
 
 
 def _digest(secret: str) -> str:

@@ -13,6 +13,7 @@ from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import clock, duration, grouped, size
+from execution_history.presentation.phrases import enumerated
 from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ At = Annotated[
     str,
     typer.Option(
         "--at",
-        metavar="ID",
-        help=N_("The newest backup whose id begins so, such as 2026-11-30."),
+        metavar="ID|TIME",
+        help=N_("The newest backup whose id begins so, such as 2026-11-30, or the last one by a time."),
         show_default=N_("the newest"),
     ),
 ]
@@ -192,7 +193,9 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
     if session.as_json:
         damaged = [session.translate.message(error.message) for error in backups.damaged]
         known = [shown(each.manifest) for each in backups.all]
-        session.output.document({"place": place, "backups": known, "damaged": damaged})
+        session.output.document(
+            {"place": place, "backups": known, "damaged": damaged, "unfinished": backups.unfinished}
+        )
     elif backups.all:
         _show_table(session, [each.manifest for each in backups.all])
     else:
@@ -200,6 +203,12 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
     if not session.as_json:
         for error in backups.damaged:
             session.output.remark(session.translate.message(error.message), style="yellow")
+        if backups.unfinished:
+            session.notice(
+                "Unfinished, so no backup: %(ids)s. It is under way, or a later backup removes it.",
+                ids=enumerated(backups.unfinished),
+                style="yellow",
+            )
     return ExitCode.SOME_REFUSED if backups.damaged else ExitCode.SUCCESS
 
 

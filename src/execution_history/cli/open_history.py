@@ -175,7 +175,7 @@ def refuse_archive(session: Session, sentence: str, **arguments: object) -> None
     """
     store = session.settings().store
     if archive_named(store) is not None:
-        raise CommandFailed(sentence, store=place_of(store), **arguments)
+        raise CommandFailed(Message(sentence, store=place_of(store), **arguments))
 
 
 def archive_named(store: str) -> Path | None:

@@ -1,7 +1,6 @@
 """The command ``redact``: the rules of redaction and of recording, and redaction of what a history has already."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -85,9 +84,9 @@ async def _redact_archive(session: Session, file: Path, named: list[str], *, dry
             file=file,
             reason=session.translate.message(found.trouble).rstrip("."),
         )
-    report = RedactionReport(
-        records=found.records, changed=found.changed, values=Counter(found.values), is_dry=dry_run, is_erased=True
-    )
+    report = RedactionReport(records=found.records, bytes=found.bytes, changed=found.changed)
+    report.values.update(found.values)
+    report.is_dry, report.is_erased = dry_run, True
     if session.as_json:
         session.output.document({**asdict(found), "dry_run": dry_run})
     else:

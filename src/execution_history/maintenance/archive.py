@@ -39,6 +39,7 @@ _ENDED: Final = ("success", "failed", "other")
 _SUFFIX: Final = ".db"
 _PARTIAL: Final = ".partial"
 _READ_ONLY: Final = 0o400
+_LINES_AT_ONCE: Final = 1_000
 _KEPT_KINDS: Final = frozenset({name_book.KIND, views.KIND, pricing.KIND})
 """The entries of the registry that say something of runs: neither keys nor what jobs remember are in an archive."""
 
@@ -113,7 +114,11 @@ async def archive(
     await service.open()
     end, since = month_start(before, zone), 0
     found: list[ArchivedMonth] = []
-    async with sole(service, "archive", Message("Another process is archiving runs of this history now.")):
+    refusal = Message(
+        "Another process is archiving runs of this history now: wait until it has ended, or twenty seconds if it was "
+        "killed."
+    )
+    async with sole(service, "archive", refusal):
         while (first := await _oldest(service, since, end)) is not None:
             month = f"{datetime.fromtimestamp(first / 1000, zone):%Y-%m}"
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))
@@ -153,6 +158,7 @@ async def _archive_month(
             async with ExecutionHistoryService(store_at(file)) as earlier:
                 async for batch in read_ahead(earlier.batches(RecordFilter())):
                     await to_its_end(made.take_over(_documents(batch.documents)))
+                await copy_audit(earlier, made)
         async for batch in read_ahead(service.batches(chosen)):
             await to_its_end(made.take_over(await in_thread(_documents, batch.documents)))
             records += len(batch.documents)
@@ -208,6 +214,15 @@ def _prepare(file: Path) -> None:
         raise BackupFailed("There is something else at %(file)s: choose another folder.", file=quoted(file))
     for left in folder.glob(f".{file.stem}.*{_PARTIAL}"):
         shutil.rmtree(left, ignore_errors=True)
+
+
+async def copy_audit(archive: ExecutionHistoryService, made: ExecutionHistoryService) -> None:
+    """Copy the lines of an archive's own audit log, such as those of redactions, into one that takes its place."""
+    after = 0
+    while found := await archive.audit(after, _LINES_AT_ONCE):
+        for line in found:
+            await made.append_audit(line.actor, line.action, line.details, at=line.at)
+        after = found[-1].number
 
 
 async def archives_of(service: ExecutionHistoryService) -> list[Path]:

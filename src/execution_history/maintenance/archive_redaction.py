@@ -10,7 +10,7 @@ import orjson
 from execution_history.access.principals import current_actor
 from execution_history.errors import N_, ExecutionHistoryError, Message, message_of
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.archive import copy_entries, write_archive
+from execution_history.maintenance.archive import copy_audit, copy_entries, write_archive
 from execution_history.maintenance.redaction_report import ArchiveRedaction
 from execution_history.query.fields import RecordFilter
 from execution_history.records.content_rules import ContentRules
@@ -21,8 +21,6 @@ from execution_history.stores.sqlite.archive import is_archive
 from execution_history.transfer.progress import in_thread, read_ahead, to_its_end
 
 REDACT_ACTION: Final = "redact"
-
-_LINES_AT_ONCE: Final = 1_000
 
 
 async def redact_archive(
@@ -46,7 +44,7 @@ async def redact_archive(
         async with ExecutionHistoryService(store_at(file, search=False)) as old:
             async for _ in walk.over(old):
                 pass
-            found = ArchiveRedaction(str(file), walk.records, walk.changed, dict(walk.values))
+            found = ArchiveRedaction(str(file), walk.records, walk.changed, dict(walk.values), walk.bytes)
             if found.changed and not is_dry:
                 if walk.damaged:
                     trouble = Message("some of its runs cannot be read")
@@ -64,11 +62,7 @@ async def _write_anew(old: ExecutionHistoryService, walk: "_Walk", found: Archiv
         async for documents in walk.over(old):
             await to_its_end(made.take_over(documents))
         await copy_entries(old, made)
-        after = 0
-        while lines := await old.audit(after, _LINES_AT_ONCE):
-            for line in lines:
-                await made.append_audit(line.actor, line.action, line.details, at=line.at)
-            after = lines[-1].number
+        await copy_audit(old, made)
         details = {"records": found.changed, "values": found.values}
         await made.append_audit(actor, REDACT_ACTION, orjson.dumps(details))
 
@@ -81,6 +75,7 @@ class _Walk:
     Attributes:
         file: the archive.
         records: records that were looked at, of all walks.
+        bytes: of JSON that they have.
         changed: those in which something was found.
         values: how many values by which rule.
         damaged: records that cannot be read.
@@ -89,7 +84,7 @@ class _Walk:
     def __init__(self, file: Path, rules: ContentRules, workflow_ids: frozenset[str], clock: Callable[[], int]) -> None:
         self.file = file
         self._rules, self._workflow_ids, self._clock = rules, workflow_ids, clock
-        self.records = self.changed = self.damaged = 0
+        self.records = self.bytes = self.changed = self.damaged = 0
         self.values: Counter[str] = Counter()
 
     async def over(self, archive: ExecutionHistoryService) -> AsyncIterator[list[Document]]:
@@ -103,6 +98,7 @@ class _Walk:
         if self._workflow_ids and document.workflow_id not in self._workflow_ids:
             return document
         self.records += 1
+        self.bytes += len(body)
         made = self._rules.of_run(document.workflow_id).redacted(document, self._clock())
         if made is None:
             return document

@@ -163,24 +163,32 @@ class _Redaction:
                 await self._keep_place(place)
 
     async def walk_bin(self) -> None:
-        """Redact the deleted records that can be restored: each is restored for a moment, and deleted again."""
+        """Redact the deleted records that can be restored; they stay deleted."""
         store = self._store
         if not isinstance(store, Bin):
             return
         for binned in await store.binned():
-            key, left = binned.key, binned.ends - self._clock()
-            if (self._workflow_ids and key.workflow_id not in self._workflow_ids) or left <= 0:
-                continue
-            if not await store.restore([key]):  # another run has its id now
-                self.report.missed += 1
-                continue
-            try:
-                before = self.report.changed
-                body = await store.get(*key)
-                await self._redact([] if body is None else [body])
-                self.report.binned += self.report.changed - before
-            finally:
-                await store.discard([key], left)
+            if not self._workflow_ids or binned.key.workflow_id in self._workflow_ids:
+                await self._redact_binned(store, binned.key)
+
+    async def _redact_binned(self, store: Bin, key: RecordKey) -> None:
+        body = (await store.binned_documents([key])).get(key)
+        if body is None:
+            is_there = any(each.key == key for each in await store.binned())
+            self.report.damaged += is_there
+            self.report.missed += not is_there  # it was restored meanwhile
+            return
+        self.report.records += 1
+        self.report.bytes += len(body)
+        made = await asyncio.to_thread(self._made, body)
+        if made is None:
+            return
+        await change_entry(self._store, _LEFT_OVER, lambda _: b"true")
+        if await store.replace_binned(made.after, made.expected):
+            self._count(made)
+            self.report.binned += 1
+        else:
+            self.report.missed += 1
 
     async def finish(self, *, erase: bool) -> None:
         """Forget the place, and make the store's files anew where that is wanted, and something is left in them."""

@@ -15,6 +15,7 @@ class ArchiveRedaction:
         records: records that were looked at.
         changed: those in which something was, or would be, redacted.
         values: how many values by which rule.
+        bytes: of JSON that the records have.
         is_there: whether it was found.
         trouble: why it was not redacted; ``None`` where it was, or there was nothing to redact.
     """
@@ -23,6 +24,7 @@ class ArchiveRedaction:
     records: int = 0
     changed: int = 0
     values: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
     is_there: bool = True
     trouble: str | None = None
 
@@ -73,8 +75,7 @@ class RedactionReport:
         values: how many values by which rule.
         workflows: how many records of which workflow.
         damaged: records that cannot be read.
-        missed: records that others changed all the time, which the next call finds, and deleted ones whose id another
-            run has now.
+        missed: records that others changed all the time, or restored meanwhile, which the next call finds.
         examples: some of the values.
         archives: what was found in the archives of the history.
         spool: what was found in files with steps of runs that wait for the store.

@@ -133,18 +133,19 @@ def _in_files(_: Translator, report: Mapping[str, Any]) -> list[str]:
             )
     spool = report.get("spool") or {"changed": 0, "missed": ()}
     if spool["changed"]:
-        one, several = (
-            (
+        found.append(
+            _.plural(
                 "%(num)s step of a run that waits for the store is to be redacted.",
                 "%(num)s steps of runs that wait for the store are to be redacted.",
+                spool["changed"],
             )
             if report["dry_run"]
-            else (
+            else _.plural(
                 "%(num)s step of a run that waits for the store was redacted.",
                 "%(num)s steps of runs that wait for the store were redacted.",
+                spool["changed"],
             )
         )
-        found.append(_.plural(one, several, spool["changed"]))
     if spool["missed"]:
         files = enumerated(spool["missed"])
         found.append(

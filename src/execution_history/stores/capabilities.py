@@ -7,6 +7,7 @@ from typing import Final, Protocol, runtime_checkable
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
+from execution_history.records.record import Document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS
 from execution_history.stores.mirror_port import ComparedSource
@@ -143,6 +144,15 @@ class Bin(Protocol):
 
     async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """Return the records that can be restored, after *after* in this order: the last deleted first, then by ids."""
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """Return the stored bytes of those of the records *keys* that can be restored and are not damaged."""
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """Put *document* in the place of a record that can be restored, and stays discarded; return whether it was.
+
+        Only a record that has the ``update_time`` *expected* (ms), and the status of the document, is replaced.
+        """
 
     async def bin_size(self) -> tuple[int, int]:
         """Return how many records can be restored, and how many bytes of JSON they have together."""

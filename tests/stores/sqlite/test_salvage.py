@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 import pytest
-from bench.fault_damage import chance_of, content, copy_folder, flip, make_folder, opened, zero
+from bench.fault_damage import chance_of, content, copy_folder, examined, flip, make_folder, opened, problems_of, zero
 
 from execution_history.errors import StoreFull
 from execution_history.query.model import RecordKey
@@ -199,6 +199,28 @@ async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> No
         (folder / "history.db").write_bytes(damaged)
         salvage(folder)
         assert known == await _records(folder)
+
+
+async def test_rows_that_damage_has_made_alike_are_told_apart_by_a_new_database(tmp_path: Path) -> None:
+    """No index can have both; the run whose row says that it is another one is read from its JSON file."""
+    folder = tmp_path / "h"
+    await make_folder(folder, 20)
+    async with opened(folder) as store:
+        await store.erase()
+    records, _ = await content(folder)
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.pragma("writable_schema", 1)
+        index: Any = connection.execute("SELECT * FROM sqlite_schema WHERE name = 'executions_by_id'").fetchone()
+        connection.execute("DELETE FROM sqlite_schema WHERE name = 'executions_by_id'")
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute(
+            "UPDATE executions SET (execute_id, workflow) = "
+            "(SELECT execute_id, workflow FROM executions WHERE seq = 3) WHERE seq = 4"
+        )
+        connection.pragma("writable_schema", 1)
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+    assert [] == list(problems_of(await examined(folder, repair=True)))
+    assert records == (await content(folder))[0]
 
 
 def _zero_table(folder: Path, name: str) -> None:

@@ -137,6 +137,26 @@ async def test_an_error_of_the_disk_is_told_as_one(store: SQLiteStore) -> None:
         await store.create(document("again"))
 
 
+async def test_giving_space_back_tells_of_the_disk_as_all_calls_do(store: SQLiteStore) -> None:
+    """Also where the log cannot be copied, which has a connection of its own."""
+    with (
+        injected(Injector(apsw.IOError("disk I/O error"), connections=True, times=100)) as injector,
+        pytest.raises(StoreError, match="the disk reports an error"),
+    ):
+        await store.give_back()
+    assert injector.raised
+    await _goes_on(store)
+
+
+async def test_a_disk_that_is_full_for_a_moment_keeps_no_lease_from_others(store: SQLiteStore) -> None:
+    """Whoever releases one waits for space, as a deletion does."""
+    assert await store.lease("work", "holder", 60_000)
+    with injected(Injector(apsw.FullError("full"), statements=("INSERT INTO named_leases",), times=3)) as injector:
+        assert not await store.lease("work", "holder", 0)
+    assert 3 == len(injector.raised)
+    assert await store.lease("work", "another", 60_000)
+
+
 def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
     """And not the temporary folder that leads to it."""
     (tmp_path / "temporary").mkdir()
@@ -491,7 +511,8 @@ async def test_a_file_that_a_power_cut_has_mixed_of_two_moments_brings_nothing_b
     await store.aclose()
     header = after.index(b'"histories"')
     assert len(before) == len(after)
-    path.write_bytes(after[:header] + before[header:].replace(b'"page": "old"', b'"page": "???"'))
+    first = after[:header] if when != "of the deletion" else bytes(header)  # or a page that was never written
+    path.write_bytes(first + before[header:].replace(b'"page": "old"', b'"page": "???"'))
     if when != "of an edit that was under way":
         chosen = stamp if when == "of the deletion" else earlier
         os.utime(path, ns=(chosen, chosen))
@@ -501,6 +522,36 @@ async def test_a_file_that_a_power_cut_has_mixed_of_two_moments_brings_nothing_b
     assert await again.get("w", "gone") is None
     assert stored == await again.get("w", "kept")
     assert ["kept"] == [record["execute_id"] for record in _file(again)["histories"]]
+    await again.aclose()
+
+
+@pytest.mark.parametrize("who", ["the next opening", "another process"])
+async def test_an_edit_that_a_kill_has_cut_short_is_no_edit_by_hand(tmp_path: Path, who: str) -> None:
+    """What it has mixed is neither taken for a record, nor for damage, whoever comes to the file next."""
+    folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
+    store = SQLiteStore(folder)
+    await store.open()
+    for name in ("first", "half"):
+        await store.create(document(name, now=now_ms(), metadata={"mark": "old"}))
+    before = path.read_bytes()
+    await store.update("w", "first", change(now_ms(), "success", metadata={"mark": "new"}))
+    await store.update("w", "half", change(now_ms(), "success", metadata={"mark": "new"}))
+    stored = await store.get("w", "first")
+    after = path.read_bytes()
+    if who == "the next opening":
+        await store.aclose()
+    header, newest = after.index(b'"histories"'), after.index(b'"mark": "new"')  # "half" is the newer one
+    torn = after[header:newest] + after[newest + 9 :].replace(b'"mark": "new"', b'"mark": "old"')
+    path.write_bytes(before[:header] + torn + b" " * 9)
+    again = store if who == "another process" else SQLiteStore(folder)
+    await again.open()
+    await again.create(document("third", now=now_ms()))
+    assert stored == await again.get("w", "first")
+    assert [{"mark": "new"}] * 2 == [
+        {"mark": record["metadata"]["mark"]} for record in _file(again)["histories"] if "mark" in record["metadata"]
+    ]
+    assert () == (await again.health()).problems
+    assert [path] == list(folder.glob("w.json*"))
     await again.aclose()
 
 

@@ -178,13 +178,17 @@ class Backups:
     Args:
         found: all of them.
         damaged: what is wrong with the manifests that cannot be read.
+        unfinished: the ids of backups without a manifest: under way, or left by a process that was killed.
     """
 
-    def __init__(self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = ()) -> None:
+    def __init__(
+        self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = (), unfinished: Iterable[str] = ()
+    ) -> None:
         self.all: tuple[KnownBackup, ...] = tuple(
             sorted(found, key=lambda each: (each.manifest.created_at, each.manifest.id))
         )
         self.damaged = tuple(damaged)
+        self.unfinished = tuple(sorted(unfinished))
         self._by_id = {each.manifest.id: each for each in self.all}
 
     def get(self, backup_id: str) -> KnownBackup | None:

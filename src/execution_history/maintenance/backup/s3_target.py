@@ -114,7 +114,8 @@ class S3Target:
                     place=quoted(self._name),
                 ) from error
             said = _SAID.search(str(error))
-            reason = said[1] if said else " ".join(str(error).split("\n\nDebug source")[0].split())
+            told = " ".join(str(error).split("\n\nDebug source")[0].split())
+            reason = said[1] if said else told.rpartition(" - ")[2]  # before it stand the file and the retries
             raise BackupFailed(
                 "The backups in %(place)s cannot be read or written (%(reason)s): check the bucket, and that "
                 "AWS_ENDPOINT_URL and AWS_REGION are those of its server.",

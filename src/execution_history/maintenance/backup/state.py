@@ -32,9 +32,6 @@ CREATE TABLE audit (number INTEGER PRIMARY KEY, at INTEGER, actor TEXT, action T
 BEGIN;
 """
 
-_UNREADABLE: Final = (msgspec.MsgspecError, ValueError, LookupError, TypeError, OverflowError, RecursionError)
-"""What a line raises that no backup of ours has."""
-
 _PUT: Final = """
 INSERT INTO changed (workflow, execute, arrival, is_new, body)
 VALUES (?1, ?2, ?3, EXISTS (SELECT 1 FROM cleared WHERE workflow = ?1), ?4)
@@ -84,7 +81,7 @@ class ChainState:
                 for line in lines:
                     try:
                         self._apply(line)
-                    except _UNREADABLE as error:
+                    except (msgspec.MsgspecError, ValueError, LookupError, TypeError, OverflowError) as error:
                         raise damaged(manifest.id, error) from error
 
     def _apply(self, text: bytes) -> None:

@@ -140,8 +140,9 @@ async def _write(backup: "_Backup", target: BackupTarget, backup_id: str) -> Man
     try:
         return await backup.made()
     except Exception:
-        with suppress(BackupFailed):  # then the next backup removes it
-            await in_thread(remove_unfinished, target, backup_id)
+        if backup.has_files:
+            with suppress(BackupFailed):  # then the next backup removes it
+                await in_thread(remove_unfinished, target, backup_id)
         raise
 
 
@@ -223,6 +224,11 @@ class _Backup:
         self._records = self._deletions = self._entries = self._lines = self._size = 0
         self._total: int | None = None
         self._damaged = NamedRecords()
+
+    @property
+    def has_files(self) -> bool:
+        """Whether anything of it is in the target."""
+        return bool(self._writer.segments)
 
     async def made(self) -> Manifest:
         """Write the backup, its manifest last, and return that."""

@@ -193,7 +193,7 @@ class GroupCommit:
                 attempts.pause(StoreBusy("Other processes change the same records again and again; try again."))
             except psycopg.Error as error:
                 is_unreached = self._connection is None
-                is_away = is_unreached or is_lost(error) or self._connection.closed
+                is_away = is_lost(error) or self._connection is None or self._connection.closed
                 self._disconnect()
                 if not (is_away or is_transient(error)):
                     raise

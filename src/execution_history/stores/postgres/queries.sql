@@ -269,6 +269,10 @@ FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.bin b ON b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id
 WHERE b.ends > %s;
 
+-- name: replace_binned
+UPDATE execution_history.bin SET update_time = %s, size = %s, packing = %s, document = %s
+WHERE workflow_id = %s AND execute_id = %s AND status = %s AND update_time = %s AND ends > %s RETURNING 1;
+
 -- name: drop_restored
 DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 WHERE b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id AND b.deleted_at <= %s;

@@ -1,8 +1,8 @@
 """An archive: the history of a time that is over, in one database file that nobody writes any more.
 
-It is opened as it is, on whatever disk. What has to be written to look into it, the index of searches and filters, is
-in a temporary folder for as long as the store is open. An archive that an older version wrote is copied there and
-brought up to date.
+It is opened as it is, on whatever disk, and opened anew where another file has taken its place, as redaction does. What
+has to be written to look into it, the index of searches and filters, is in a temporary folder for as long as the store
+is open. An archive that an older version wrote is copied there and brought up to date.
 """
 
 import shutil
@@ -55,12 +55,23 @@ class ArchiveStore(SQLiteStore):
     def __init__(self, file: Path, *, search: bool = True) -> None:
         self._file = file.absolute()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._identity: tuple[int, int] | None = None
         super().__init__(self._file.parent, json_files=False, search=search)
 
     @property
     def location(self) -> str:
         """See :class:`~execution_history.stores.capabilities.Located`: the file."""
         return f"sqlite:{self._file}"
+
+    @property
+    def _parts(self) -> StoreParts:
+        """The parts of the store; where another archive has taken the file's place, they are opened anew."""
+        if self._identity not in (None, found := _identity_of(self._file)) and found is not None:
+            with self._opening:
+                if self._opened is not None and self._identity != found and is_archive(self._file):
+                    self._opened, self._left_for_fork = None, True  # the next line opens it again, as after a fork
+                    self._end()
+        return super()._parts
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """Keep nothing: no recorder writes here."""
@@ -109,6 +120,7 @@ class ArchiveStore(SQLiteStore):
         """
         self._temporary = tempfile.TemporaryDirectory(prefix="execution-history-", ignore_cleanup_errors=True)
         folder = Path(self._temporary.name)
+        self._identity = _identity_of(self._file)
         try:
             with faults(self._file):
                 connection = _open(self._file)
@@ -137,6 +149,12 @@ class ArchiveStore(SQLiteStore):
         except BaseException:
             self._temporary.cleanup()
             raise
+
+    def _end(self) -> None:
+        """Close what was opened, and remove what was written for it."""
+        self._at_exit()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _close(self) -> None:
         super()._close()
@@ -209,6 +227,15 @@ def _header(path: Path) -> bytes:
             return file.read(_VERSIONS.stop)
     except OSError:
         return b""
+
+
+def _identity_of(file: Path) -> tuple[int, int] | None:
+    """Return which file has this name; ``None`` where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(file: Path) -> apsw.Connection:

@@ -33,8 +33,8 @@ _DAMAGED: Final = N_(
     "which brings back every run that can still be read."
 )
 _DISK: Final = N_(
-    "%(place)s cannot be read or written, because the disk reports an error (%(reason)s): check the disk and the log of "
-    "the system, then try again."
+    "%(place)s cannot be read or written, because the disk reports an error (%(reason)s): check the disk and the log "
+    "of the system, then try again."
 )
 _FAILED: Final = N_("%(place)s failed: %(reason)s.")
 
@@ -91,6 +91,6 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
 
 
 def _named(folder: Path) -> Path:
-    """Return what people know of a folder: where the database in it is a link, as for an archive, what that leads to."""
+    """Return what people know of a folder: where its database is a link, as for an archive, what that leads to."""
     database = folder / DATABASE
     return database.resolve() if database.is_symlink() else folder

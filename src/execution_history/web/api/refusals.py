@@ -14,7 +14,9 @@ from execution_history.web.api.route_class import HistoryRoute
 
 
 class RefusalRoute(HistoryRoute):
-    """The last route of a path, which takes whatever method the others have left."""
+    """The last route of a path, which takes whatever method the others have left, from whoever came in."""
+
+    is_scoped = False
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match *scope* by its path alone."""

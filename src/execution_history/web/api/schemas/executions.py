@@ -3,13 +3,15 @@
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from execution_history.followers.mirror import MirrorStatus
+from execution_history.history.annotations import LONGEST_TAG
 from execution_history.history.names import ListedWorkflow
 from execution_history.history.service import MAX_PAGE_SIZE
-from execution_history.query.model import IndexReach
+from execution_history.query.model import ORDERS, SORTS, IndexReach
+from execution_history.query.retention import ACTIONS
 from execution_history.query.text import Snippet
 from execution_history.records.record import ExecutionRecord
 
@@ -44,6 +46,18 @@ def _number(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(_utf8)]
+
+
+def _described(**constraints: object) -> WithJsonSchema:
+    """Describe what the history itself checks, and refuses in a sentence of its own."""
+    return WithJsonSchema({"type": "string", **constraints})
+
+
+Name = Annotated[Text, _described(minLength=1, maxLength=100)]
+Tag = Annotated[Text, _described(minLength=1, maxLength=LONGEST_TAG)]
+SortName = Annotated[Text, _described(enum=list(SORTS))]
+OrderName = Annotated[Text, _described(enum=list(ORDERS))]
+ActionName = Annotated[Text, _described(enum=list(ACTIONS))]
 # pydantic takes false for the number 0, which would be a rule that removes every run, and 0 for false.
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, BeforeValidator(_whole)]

@@ -42,6 +42,7 @@ class ArchiveRedactionAnswer(BaseModel):
     records: int = Field(description="Records that were looked at.")
     changed: int = Field(description="Records in which something was, or would be, redacted.")
     values: dict[str, int] = Field(description="How many values by which rule.")
+    bytes: int = Field(description="Of JSON that the records have.")
     is_there: bool = Field(description="Whether it is where it was written.")
     trouble: str | None = Field(description="Why it was not redacted.")
 

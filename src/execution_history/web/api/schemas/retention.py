@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import Count, ExecutionName, Flag, Size, Text
+from execution_history.web.api.schemas.executions import ActionName, Count, ExecutionName, Flag, Size, Text
 
 
 class RuleRequest(BaseModel):
@@ -13,7 +13,7 @@ class RuleRequest(BaseModel):
     model_config = ConfigDict(extra="allow")  # the filters, which the rule itself checks
 
     name: Text | None = Field(None, description="Its name; by default what it says.")
-    action: Text = Field("remove", description="remove: the runs go; contents: only what went in and came out.")
+    action: ActionName = Field("remove", description="remove: the runs go; contents: only what went in and came out.")
     older_than: Text | None = Field(None, description="Runs that began later stay: 12h, 30d or 6w.")
     keep_runs: Count | None = Field(None, description="Of each workflow so many of the newest that match stay.")
     keep_bytes: Size | None = Field(
