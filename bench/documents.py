@@ -36,17 +36,14 @@ _BESIDE_ZH: Final = {
     "its libraries": "只导入它的库",
 }
 _HEADS: Final = {"en": "| | measured | beside, in the same run |", "zh": "| | 测得 | 同一次运行中的对照 |"}
-_DATE_ZH: Final = (
-    "{date} 测于提交 {commit}：{cpu}，{cores} 核，{memory:.0f} GB，{system}，Python {python}；"
-    "一次同步 {sync} 毫秒{simulated}；开始时的平均负载为 {load:.1f}。"
-)
 
 
 def write(results: Results) -> None:
-    """Write the figures into ``docs/performance.md`` and both READMEs."""
+    """Write the figures into ``docs/performance.md``, its translation, and both READMEs."""
     for path, language in ((ROOT / "README.md", "en"), (ROOT / "README.zh-CN.md", "zh")):
         _replace(path, "README", "\n".join(short(results, language)))
-    _replace(ROOT / "docs" / "performance.md", "all", "\n".join(markdown(results)))
+    for path, language in ((ROOT / "docs" / "performance.md", "en"), (ROOT / "docs" / "zh" / "performance.md", "zh")):
+        _replace(path, "all", "\n".join(markdown(results, language)))
 
 
 def _replace(path: Path, name: str, text: str) -> None:
@@ -72,7 +69,7 @@ def short(results: Results, language: str) -> Iterator[str]:
         if figure is not None:
             yield f"| {english if language == 'en' else chinese} | {amount(figure.value, figure.unit)} | {_ratio(figure, language)} |"
     yield ""
-    yield about(results) if language == "en" else _about_in_chinese(results)
+    yield about(results, language)
 
 
 def _ratio(figure: Figure, language: str) -> str:
@@ -82,21 +79,3 @@ def _ratio(figure: Figure, language: str) -> str:
     if of.endswith("ms"):  # a difference
         return f"{of} over {other}" if language == "en" else f"比{other} {of}"
     return f"{of} {other}" + (f" (CPU {cpu})" if cpu and language == "en" else f"（CPU {cpu}）" if cpu else "")
-
-
-def _about_in_chinese(results: Results) -> str:
-    machine = results.about["machine"]
-    simulated = machine["sync_simulated_ms"]
-    sentence = _DATE_ZH.format(
-        date=results.about["date"][:10],
-        commit=results.about["commit"][:8],
-        cpu=machine["cpu"],
-        cores=machine["cores"],
-        memory=machine["memory_gb"],
-        system=machine["system"],
-        python=machine["python"],
-        sync=f"{machine['sync_ms'] if simulated is None else simulated:.2g}",
-        simulated="" if simulated is None else "（模拟）",
-        load=machine["load"],
-    )
-    return f"{sentence}部分数据来自更早的测量，见 docs/performance.md。" if results.remarks else sentence

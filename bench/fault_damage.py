@@ -1,6 +1,7 @@
 """Damage done to a history on a disk: bits flipped, pages zeroed, files cut or removed; then repaired by the doctor."""
 
 import asyncio
+import itertools
 import os
 import random
 import shutil
@@ -12,12 +13,14 @@ from typing import Any
 
 import orjson
 
+from bench.fault_results import Row
 from execution_history.maintenance.doctor import CheckReport, Doctor
 from execution_history.records.record import RecordChange, new_document
 from execution_history.settings import Settings
 from execution_history.stores import SQLiteStore
 
 BEGAN = 1_700_000_000_000
+RUNS = 600
 _PAGE = 4096
 
 
@@ -96,7 +99,8 @@ def remove(path: Path, _: random.Random) -> str:
     return f"{path.name} removed"
 
 
-def _some_json(folder: Path, chance: random.Random) -> Path:
+def some_json(folder: Path, chance: random.Random) -> Path:
+    """Return one of the JSON files."""
     return chance.choice(sorted(folder.glob("*.json")))
 
 
@@ -110,11 +114,11 @@ DAMAGES = (
     Damage("the log cut", lambda f, c: cut(f / "history.db-wal", c)),
     Damage("bits of index.db", lambda f, c: flip(f / "index.db", c, c.randint(1, 6))),
     Damage("index.db cut", lambda f, c: cut(f / "index.db", c)),
-    Damage("bits of a JSON file", lambda f, c: flip(_some_json(f, c), c, c.randint(1, 4))),
-    Damage("a JSON file cut", lambda f, c: cut(_some_json(f, c), c)),
-    Damage("a JSON file removed", lambda f, c: remove(_some_json(f, c), c)),
+    Damage("bits of a JSON file", lambda f, c: flip(some_json(f, c), c, c.randint(1, 4))),
+    Damage("a JSON file cut", lambda f, c: cut(some_json(f, c), c)),
+    Damage("a JSON file removed", lambda f, c: remove(some_json(f, c), c)),
     Damage(
-        "bits of database and JSON file", lambda f, c: f"{flip(f / 'history.db', c, 2)}; {flip(_some_json(f, c), c, 2)}"
+        "bits of database and JSON file", lambda f, c: f"{flip(f / 'history.db', c, 2)}; {flip(some_json(f, c), c, 2)}"
     ),
 )
 
@@ -215,3 +219,26 @@ async def repaired(folder: Path, whole: tuple[dict[tuple[str, str], bytes], set[
     left = len(list(problems_of(await examined(folder))))
     returned = len(records.keys() - whole[0].keys())
     return Repaired(len(list(problems_of(before))), left, lost, returned, len(whole[1] - entries), done)
+
+
+def rounds(folder: Path, seed: int, first: int, runs: int = RUNS) -> Iterator[Row]:
+    """Yield a row for each history that is damaged and repaired, one kind of damage after the other."""
+    whole = folder / "whole"
+    asyncio.run(make_folder(whole, runs, seed))
+    copy_folder(whole, folder / "read")
+    known = asyncio.run(content(folder / "read"))
+    for number in itertools.count(first):
+        damage, chance = DAMAGES[number % len(DAMAGES)], chance_of(f"{seed} {number}")
+        row = Row("damage", damage.name, seed, number, faults=1, calls=len(known[0]))
+        with row.timed():
+            copy_folder(whole, folder / "damaged")
+            done = damage.do(folder / "damaged", chance)
+            try:
+                outcome = asyncio.run(repaired(folder / "damaged", known))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the table tells of it
+                row.add([f"{done}: {error!r}"])
+            else:
+                row.lost, row.entries, row.returned = outcome.lost, outcome.entries, outcome.returned
+                row.remarks += [f"round {number}, {done}: {outcome}"] if outcome.lost or outcome.left else []
+        row.rounds = 1
+        yield row

@@ -1,62 +1,71 @@
 """``kill -9`` at random moments under load: what was answered before has to be there, in the database and in the files.
 
-And the worst case: a disk that is full for a while, a kill in the middle of it, and flipped bits later.
+Programs are forked from a server that has imported everything, write what they were answered into a file, which the
+death of a process does not harm, and are killed while they open the history, write, or read.
 """
 
 import asyncio
+import itertools
+import logging
+import multiprocessing
 import os
 import random
-import select
-import subprocess
-import sys
+import shutil
+import struct
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Final
 
-import orjson
+from bench.fault_damage import examined, opened, problems_of
+from bench.fault_load import Answers, Known, Load, disturb
+from bench.fault_results import Row
+from execution_history.stores import SQLiteStore, store_at
 
-from bench.fault_damage import BEGAN, chance_of, copy_folder, examined, flip, opened, problems_of
-from execution_history.errors import ExecutionHistoryError
-from execution_history.records.record import RecordChange, new_document
-from execution_history.stores import SQLiteStore
+CHAIN: Final = 12
+"""How many programs are killed on a folder, one after the other, until all of it is examined."""
 
-_CALLERS = 16
-_LONGEST = 1.0
-_DISK_BYTES = 12_000_000
-_BALLAST_BYTES = 3_000_000
-_FULL_SECONDS = 4.0
+CALLERS: Final = 32
+"""How many callers a program has."""
 
-Answers = dict[tuple[str, str], str]
-"""The last status of each run that was answered for."""
+_LONGEST: Final = 0.6
+_EARLY: Final = 0.12
+_EARLY_SHARE: Final = 0.15
+_ENTRY: Final = struct.Struct("<IB")
+_PATIENCE: Final = 60.0
 
 
-async def write_for_ever(folder: Path, name: str) -> None:
-    """Create and end runs, and write a line to the standard output for each call that was answered.
+@cache
+def forked() -> ForkServerContext:
+    """Return what starts programs quickly."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.fault_kill", "execution_history.stores.postgres.store"])
+    return context
 
-    Where the disk is full, a line says so, and the next run is tried a little later.
-    """
-    store = SQLiteStore(folder)
+
+async def _write_for_ever(place: Path | str, name: str, log: Path) -> None:
+    store = store_at(place)
     await store.open()
+    answers = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    refusals = os.open(log.with_suffix(".refused"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    load = Load(
+        name,
+        note=lambda number, steps: os.write(answers, _ENTRY.pack(number, steps)),
+        refuse=lambda error: os.write(refusals, f"{error!r}\n".encode()),
+    )
+    callers = load.run(store, itertools.count(), CALLERS, 0.05)
+    if isinstance(store, SQLiteStore) and name[-1] in "02468":
+        await asyncio.gather(callers, disturb(store))
+    await callers
 
-    async def one(workflow_id: str, execute_id: str, size: int) -> None:
-        now = BEGAN + time.time_ns() // 1_000_000 % 10**9
-        text = {"text": "x" * size}
-        await store.create(new_document(workflow_id=workflow_id, execute_id=execute_id, now=now, parameters=text))
-        os.write(1, f"running {workflow_id} {execute_id}\n".encode())
-        await store.update(workflow_id, execute_id, RecordChange.of(now + 1, "success", None))
-        os.write(1, f"success {workflow_id} {execute_id}\n".encode())
 
-    async def caller(number: int) -> None:
-        for count in range(1_000_000):
-            try:
-                await one(f"w{number % 4}", f"{name}-{number}-{count}", count * 397 % 3_000)
-            except ExecutionHistoryError:
-                os.write(1, b"refused - -\n")
-                await asyncio.sleep(0.05)
-
-    await asyncio.gather(*map(caller, range(_CALLERS)))
+def write_for_ever(place: Path | str, name: str, log: Path) -> None:
+    """Write into the history at *place* until the process is killed; *log* gets what was answered."""
+    logging.disable()  # what is logged of each fault is expected
+    asyncio.run(_write_for_ever(place, name, log))
 
 
 @dataclass
@@ -64,117 +73,119 @@ class Writing:
     """What a program that was killed has written.
 
     Attributes:
-        answered: what it answered for.
-        refused: how many calls it refused.
+        program: its name.
+        answered: what it was answered.
+        refused: the errors that it got.
     """
 
+    program: str
     answered: Answers = field(default_factory=dict)
-    refused: int = 0
+    refused: list[str] = field(default_factory=list)
+
+    def read(self, log: Path) -> None:
+        """Read what was answered, but for an entry that is not whole."""
+        data = log.read_bytes() if log.exists() else b""
+        for number, steps in _ENTRY.iter_unpack(data[: len(data) // _ENTRY.size * _ENTRY.size]):
+            self.answered[number] = max(steps, self.answered.get(number, 0))
+        for number in range(max(self.answered, default=-1) + 1 + CALLERS):
+            self.answered.setdefault(number, 0)  # their first call may have been under way
+        refused = log.with_suffix(".refused")
+        self.refused = refused.read_text().splitlines() if refused.exists() else []
+
+    @property
+    def calls(self) -> int:
+        """How many were answered for."""
+        return sum(self.answered.values())
 
 
 def killed(
-    folder: Path,
+    place: Path | str,
     name: str,
     chance: random.Random,
     *,
     at_least: float = 0.0,
-    look: Callable[[Writing], None] = lambda _: None,
+    log: Path,
+    look: Callable[[Path], None] = lambda _: None,
 ) -> Writing:
-    """Start a program that writes, kill it at a random moment, and return what it answered.
+    """Start a program that writes, kill it at a random moment, and return what it was answered.
 
     Args:
-        folder: of its history.
-        name: begins the ids of its runs.
-        chance: decides when.
+        place: of its history: a folder, or the URL of a store.
+        name: of the program.
+        chance: decides when: sometimes while it opens the history, else after its first answer.
         at_least: so many seconds after its first answer, at the earliest.
-        look: called now and then with what was answered so far.
+        log: the file that gets the answers, which is removed.
+        look: called now and then with the file that gets the errors.
     """
-    command = [sys.executable, "-m", "bench.faults", "--write", str(folder), "--name", name]
-    written, rest, end = Writing(), b"", None
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        while process.poll() is None:
-            select.select([process.stdout], [], [], 0.01)
-            rest = _read(written, rest + (process.stdout.read() or b""))
-            look(written)
-            if end is None and written.answered:
-                end = time.monotonic() + at_least + chance.random() * _LONGEST
-            if end is not None and time.monotonic() > end:
-                process.kill()
-                break
-        process.wait()
-        os.set_blocking(process.stdout.fileno(), True)
-        _read(written, rest + process.stdout.read())
+    is_early = not at_least and chance.random() < _EARLY_SHARE
+    process = forked().Process(target=write_for_ever, args=(place, name, log), daemon=True)
+    process.start()
+    began = time.monotonic()
+    end = began + chance.random() * _EARLY if is_early else began + _PATIENCE
+    while process.is_alive() and (now := time.monotonic()) < end:
+        if end == began + _PATIENCE and log.exists() and log.stat().st_size:
+            end = now + at_least + chance.random() * _LONGEST
+        look(log.with_suffix(".refused"))
+        time.sleep(min(0.005, max(0.0, end - now)))
+    has_ended = not process.is_alive()
+    process.kill()
+    process.join()
+    written = Writing(name)
+    written.read(log)
+    if has_ended:
+        written.refused.append(f"the program ended by itself, with {process.exitcode}")
+    for each in (log, log.with_suffix(".refused")):
+        each.unlink(missing_ok=True)
     return written
 
 
-def _read(written: Writing, output: bytes) -> bytes:
-    """Note the whole lines of *output*; return what follows them."""
-    *lines, rest = output.split(b"\n")
-    for line in lines:
-        status, workflow_id, execute_id = line.decode().split()
-        if status == "refused":
-            written.refused += 1
-        else:
-            written.answered[workflow_id, execute_id] = status
-    return rest
+@dataclass
+class Chain:
+    """Programs that are killed on one folder, one after the other."""
+
+    folder: Path
+    length: int = CHAIN
+    known: Known = field(default_factory=Known)
+    rounds: int = 0
+
+    def round(self, number: int, seed: int) -> tuple[Writing, list[str]]:
+        """Kill the next program; return what it was answered, and what is wrong afterwards."""
+        name = f"p{number}"
+        written = killed(self.folder, name, random.Random(f"{seed} {number}"), log=self.folder.with_name(f"{name}.log"))
+        self.rounds += 1
+        wrong = asyncio.run(self._learn(written))
+        if self.rounds == self.length:
+            wrong += asyncio.run(self._examine())
+            self.begin_anew()
+        return written, [*wrong, *written.refused]
+
+    def begin_anew(self) -> None:
+        """Go on with an empty folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.known, self.rounds = Known(), 0
+
+    async def _learn(self, written: Writing) -> list[str]:
+        async with opened(self.folder) as store:
+            wrong = await self.known.learn(store, written.program, written.answered)
+            wrong += (await store.health()).problems
+        return wrong
+
+    async def _examine(self) -> list[str]:
+        async with opened(self.folder) as store:
+            wrong = await self.known.compare(store)
+            await store.follow_index()
+        wrong += await asyncio.to_thread(self.known.compare_files, self.folder)
+        return wrong + list(problems_of(await examined(self.folder)))
 
 
-async def missing(folder: Path, answered: Answers) -> list[str]:
-    """Return what is not there although it was answered, in the database or in the JSON files."""
-    found = []
-    async with opened(folder) as store:
-        for key, status in answered.items():
-            body = await store.get(*key)
-            if body is None or (status == "success" and b'"success"' not in body):
-                found.append(f"{key} is not {status} in the database")
-    for path in await asyncio.to_thread(lambda: list(folder.glob("*.json"))):
-        content = orjson.loads(path.read_bytes())
-        shown = {record["execute_id"]: record["execute_status"] for record in content["histories"]}
-        for (workflow_id, execute_id), status in answered.items():
-            if workflow_id == path.stem and shown.get(execute_id) not in {status, "success"}:
-                found.append(f"{workflow_id}/{execute_id} is not {status} in its file")
-    return found + list(problems_of(await examined(folder)))
-
-
-def worst_case(scratch: Path, number: int, seed: int) -> tuple[Writing, list[str]]:
-    """Fill a small disk, give some space back, kill; then flip bits, and have the doctor repair.
-
-    Returns:
-        What was answered, and what of it is missing in the end.
-
-    Raises:
-        OSError: no small disk can be made here.
-    """
-    disk, folder, chance = scratch / "disk", scratch / "h", chance_of(f"{seed} {number}")
-    disk.mkdir(exist_ok=True)
-    _run("mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(disk))
-    try:
-        ballast = disk / "ballast"
-        ballast.write_bytes(bytes(_BALLAST_BYTES))
-
-        def give_space_back(written: Writing) -> None:
-            if written.refused > _CALLERS:
-                ballast.unlink(missing_ok=True)
-
-        written = killed(disk / "h", f"p{number}", chance, at_least=_FULL_SECONDS, look=give_space_back)
-        copy_folder(disk / "h", folder)
-    finally:
-        _run("umount", str(disk))
-    asyncio.run(_opened_once(folder))  # the program is started again, and goes on, before the disk turns bits round
-    flip(folder / "history.db", chance, 8)
-    flip(chance.choice(sorted(folder.glob("*.json"))), chance, 2)
-    asyncio.run(examined(folder, repair=True))
-    return written, asyncio.run(missing(folder, written.answered))
-
-
-async def _opened_once(folder: Path) -> None:
-    async with opened(folder) as store:
-        with suppress(ExecutionHistoryError):
-            await store.flush()
-
-
-def _run(*command: str) -> None:
-    if subprocess.run(command, check=False, capture_output=True).returncode:
-        raise OSError(f"{command[0]} is not possible here")
+def rounds(folder: Path, seed: int, first: int, length: int = CHAIN) -> Iterator[Row]:
+    """Yield a row for each chain of so many programs."""
+    chain = Chain(folder / "h", length)
+    for begin in itertools.count(first - first % length, length):
+        row = Row("kill", "kill -9 under load", seed, begin)
+        with row.timed():
+            for number in range(begin, begin + length):
+                written, wrong = chain.round(number, seed)
+                row.add(wrong)
+                row.rounds, row.faults, row.calls = row.rounds + 1, row.faults + 1, row.calls + written.calls
+        yield row

@@ -41,12 +41,14 @@ class MixedLoad:
         url: the server's address.
         token: what its sandbox lets in.
         seed: decides what is sent.
+        headers: sent with every request, such as a key of the server's.
     """
 
-    def __init__(self, url: str, token: str, seed: int) -> None:
+    def __init__(self, url: str, token: str, seed: int, headers: dict[str, str] | None = None) -> None:
         self.sent: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self._url, self._chance = url, random.Random(seed)
+        self._headers = headers or {}
         self._authorised = {"Authorization": f"Bearer {token}"}
         self._inputs = (run.parameters for run in runs(2**40, workflows=2, seed=seed))
         self._words = [nouns(chinese=chinese) for chinese in (False, True)]
@@ -68,7 +70,7 @@ class MixedLoad:
         self._end = began + seconds
         kinds, weights = list(self._kinds), list(self._kinds.values())
         limits = httpx.Limits(max_connections=None, keepalive_expiry=2)
-        self._client = httpx.AsyncClient(base_url=self._url, limits=limits, timeout=_TIMEOUT)
+        self._client = httpx.AsyncClient(base_url=self._url, limits=limits, timeout=_TIMEOUT, headers=self._headers)
         async with self._client, asyncio.TaskGroup() as group:
             while clock() < self._end:
                 await asyncio.sleep(max(0.0, began + number / rate - clock()))
@@ -78,7 +80,7 @@ class MixedLoad:
 
     async def records(self) -> int:
         """How many records there are now."""
-        async with httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT) as client:
+        async with httpx.AsyncClient(base_url=self._url, timeout=_TIMEOUT, headers=self._headers) as client:
             answer = (await client.get("/coze/workflows")).raise_for_status()
         return sum(each["total"] for each in orjson.loads(answer.content)["workflows"])
 

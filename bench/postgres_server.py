@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from bench.machine import family_seconds
@@ -22,15 +22,28 @@ Kept = Literal["stop", "delete"]
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """A server that runs: the URL of its database and the id of its first process."""
+    """A server that runs: the URL of its database, the id of its first process, and the package's handle of it."""
 
     url: str
     process: int
+    handle: Any = None
 
     def history(self, schema: str, **parameters: str) -> str:
         """Return the URL of a history."""
         joint = "&" if "?" in self.url else "?"
         return f"{self.url}{joint}{urlencode({'schema': schema, **parameters})}"
+
+    def kill_and_start(self) -> None:
+        """Kill it with ``kill -9``, all of its processes, and start it again: it recovers what was committed."""
+        import psutil  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 - comes with the server's package
+
+        first = psutil.Process(int((Path(self.handle.pgdata) / "postmaster.pid").read_text().split()[0]))
+        processes = [first, *first.children(recursive=True)]
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes)
+        self.handle.ensure_postgres_running()
 
     def cpu_seconds(self) -> float:
         """Return the processor time of all its processes, also of those that have ended."""
@@ -61,4 +74,4 @@ def served(folder: Path, kept: Kept = "delete") -> Iterator[Postgres]:
                 assert connection.execute(f"SHOW {name}".encode()).fetchone() == ("on",), name
         process = handle.get_pid()
         assert process is not None
-        yield Postgres(url, process)
+        yield Postgres(url, process, handle)

@@ -1,6 +1,6 @@
 """Figures as tables: for a terminal, for documents, and two files of results beside each other."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import median
 from typing import Final
@@ -10,6 +10,20 @@ from bench.figures import Figure, Results, ratios_of
 _HEADS: Final = ("measured", "CPU each", "ratio", "CPU", "beside", "goal", "met")
 _WIDTHS: Final = (28, 10, 8, 8, 7, 19, 10, 3)
 _LEFT: Final = (0, 5, 6, 7)
+_WORDS: Final[Mapping[str, tuple[Sequence[str], str, Sequence[str]]]] = {
+    "en": ((_HEADS[0], "least to most", *_HEADS[1:]), " to ", ("yes", "no")),
+    "zh": (("测得", "最小到最大", "每次 CPU", "比值", "CPU 比值", "对照", "目标", "达到"), " 到 ", ("是", "否")),
+}
+"""The heads of a table in a document, what stands between the ends of a spread, and whether a goal is met."""
+
+_ABOUT: Final = (
+    "Measured on {date} at commit {commit}: {cpu}, {cores} cores, {memory:.0f} GB, {system}, Python {python}; "
+    "a sync takes {sync}; load average {load:.1f} at the beginning."
+)
+_ABOUT_ZH: Final = (
+    "{date} 测于提交 {commit}：{cpu}，{cores} 核，{memory:.0f} GB，{system}，Python {python}；"
+    "一次同步 {sync}；开始时的平均负载为 {load:.1f}。"
+)
 _SIGNS: Final = {"ratio": " ×", "cpu ratio": " CPU"}
 
 
@@ -67,8 +81,8 @@ def microseconds(value: float | None) -> str:
     )
 
 
-def _cells(figure: Figure) -> Sequence[str]:
-    met = {None: "", True: "yes", False: "no"}[figure.met]
+def _cells(figure: Figure, words: Sequence[str] = ("yes", "no")) -> Sequence[str]:
+    met = "" if figure.met is None else words[0] if figure.met else words[1]
     measured = amount(figure.value, figure.unit), microseconds(figure.cpu_us)
     return figure.name, *measured, *compared(figure), beside(figure), goal(figure), met
 
@@ -86,35 +100,37 @@ def _line(cells: Sequence[str]) -> str:
     return " ".join(cell.ljust(width) if n in _LEFT else cell.rjust(width) for n, (cell, width) in sized).rstrip()
 
 
-def markdown(results: Results) -> Iterator[str]:
-    """Yield the tables of ``docs/performance.md``."""
-    yield about(results)
+def markdown(results: Results, language: str = "en") -> Iterator[str]:
+    """Yield the tables of ``docs/performance.md``; names of figures are those of the file in any language."""
+    heads, to, words = _WORDS[language]
+    yield about(results, language)
     figures = [each for each in results.figures if not each.detail]
     for part, rows in groupby(figures, lambda each: each.part):
-        yield from (
-            "",
-            f"### {part}",
-            "",
-            f"| | {' | '.join((_HEADS[0], 'least to most', *_HEADS[1:]))} |",
-            "|---" * 9 + "|",
-        )
+        yield from ("", f"### {part}", "", f"| | {' | '.join(heads)} |", "|---" * 9 + "|")
         for figure in rows:
-            name, value, *rest = _cells(figure)
-            spread = " to ".join(amount(end, figure.unit).split()[0].removesuffix("/s") for end in figure.spread)
+            name, value, *rest = _cells(figure, words)
+            spread = to.join(amount(end, figure.unit).split()[0].removesuffix("/s") for end in figure.spread)
             yield f"| {' | '.join((name, value, spread, *rest))} |"
 
 
-def about(results: Results) -> str:
-    """Return when and where results were measured, in sentences."""
+def about(results: Results, language: str = "en") -> str:
+    """Return when and where results were measured, in sentences; remarks are in English only."""
     machine = results.about["machine"]
     simulated = machine["sync_simulated_ms"]
+    values = {
+        "date": results.about["date"][:10],
+        "commit": results.about["commit"][:8],
+        **{name: machine[name] for name in ("cpu", "cores", "system", "python", "load")},
+        "memory": machine["memory_gb"],
+    }
+    if language == "zh":
+        sync = f"{machine['sync_ms']:.2f} 毫秒" if simulated is None else f"{simulated:g} 毫秒（模拟）"
+        sentence = _ABOUT_ZH.format(sync=sync, **values)
+        return (
+            f"{sentence}部分数据来自更早的测量，说明（英文）见 docs/performance.md。" if results.remarks else sentence
+        )
     sync = f"{machine['sync_ms']:.2f} ms" if simulated is None else f"{simulated:g} ms (simulated)"
-    return (
-        f"Measured on {results.about['date'][:10]} at commit {results.about['commit'][:8]}: {machine['cpu']}, "
-        f"{machine['cores']} cores, {machine['memory_gb']:.0f} GB, {machine['system']}, Python {machine['python']}; "
-        f"a sync takes {sync}; load average {machine['load']:.1f} at the beginning."
-        + "".join(f" {remark}" for remark in results.remarks)
-    )
+    return " ".join((_ABOUT.format(sync=sync, **values), *results.remarks))
 
 
 def comparison(old: Results, new: Results) -> Iterator[str]:

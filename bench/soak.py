@@ -62,28 +62,38 @@ class Sample:
 
 
 @contextmanager
-def serving(folder: Path, remarks: Path, *, apart: bool) -> Iterator[tuple[int, str, str]]:
+def serving(
+    folder: Path, remarks: Path, *, apart: bool, module: Sequence[str] = ("execution_history",), **more: str
+) -> Iterator[tuple[int, str, str]]:
     """Start a server on a history in *folder* with a sandbox, in it or *apart*; its process id, address and token.
 
-    The file *remarks* takes the standard error of both.
+    Args:
+        folder: where it works.
+        remarks: the file that takes the standard error of both.
+        apart: whether the sandbox has a process of its own.
+        module: what is run, with the arguments before those of the command.
+        more: variables of its environment.
     """
     free = ("--port", "0", "--json")
     serve = ("serve", *free, "--store", str(folder / "history"))
     with remarks.open("wb") as errors, ExitStack() as stack:
         if not apart:
-            both = _started(errors, folder, *serve, "--sandbox", "--sandbox-port", "0")
+            both = _started(errors, folder, *serve, "--sandbox", "--sandbox-port", "0", module=module, **more)
             process, announced = stack.enter_context(both)
             yield process, announced["url"], announced["sandbox"]["token"]
         else:
             _, sandbox = stack.enter_context(_started(errors, folder, "sandbox", *free))
             account = {"COZE_API_BASE": sandbox["base_url"], "COZE_API_TOKEN": sandbox["token"]}
-            process, announced = stack.enter_context(_started(errors, folder, *serve, **account))
+            of_server = _started(errors, folder, *serve, module=module, **account, **more)
+            process, announced = stack.enter_context(of_server)
             yield process, announced["url"], sandbox["token"]
 
 
-def _started(errors: IO[bytes], folder: Path, *arguments: str, **more: str) -> AbstractContextManager[tuple[int, Any]]:
+def _started(
+    errors: IO[bytes], folder: Path, *arguments: str, module: Sequence[str] = ("execution_history",), **more: str
+) -> AbstractContextManager[tuple[int, Any]]:
     """Start a command of ours that serves; its process id and the document that it announces itself with."""
-    command = [sys.executable, "-m", "execution_history", *arguments]
+    command = [sys.executable, "-m", *module, *arguments]
     return started(command, folder, Code("here", ROOT).variables(folder, more), errors)
 
 

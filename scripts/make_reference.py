@@ -183,7 +183,8 @@ def _described(name: str, thing: Any, heading: str) -> Iterator[str]:  # noqa: A
     yield from ("", f"{heading} {name}", "", "```python", _signature(name, thing), "```", "")
     yield from _prose(inspect.getdoc(thing) or "")
     if inspect.isclass(thing) and not issubclass(thing, (Exception, dict)):
-        for attribute, value in vars(thing).items():
+        parts = [part for part in thing.__mro__[::-1] if part.__module__.startswith("execution_history.")]
+        for attribute, value in {name: value for part in parts for name, value in vars(part).items()}.items():
             function = getattr(value, "__func__", value)
             if not attribute.startswith("_") and (inspect.isfunction(function) or isinstance(value, property)):
                 yield from _described(attribute, function, "####")

@@ -53,6 +53,7 @@ _MENU: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
         "backup.md",
         "redaction.md",
         "security.md",
+        "observability.md",
         "upgrading.md",
         "citus.md",
     ),
@@ -65,6 +66,11 @@ _LANGUAGES: Final = {"en": "English", "zh": "中文"}
 _NOT_TRANSLATED: Final = '!!! note "说明"\n\n    本页暂无中文版，以下为英文原文。\n'
 _LINK: Final = re.compile(r"(?P<text>!?\[(?:[^\[\]]|\[[^\]]*\])*\])\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 _LIST_AFTER_TEXT: Final = re.compile(r"^(?![ ]*(?:[*-]|\d+\.) )(\S[^\n]*)\n(?=(?:[*-]|\d+\.) )", re.MULTILINE)
+_LINE_WITHIN_CHINESE: Final = re.compile(
+    r"(?<=[，。；：、！？）”])\n *(?=[^\s|#>*<\d-])|(?<=[\u4e00-\u9fff])\n *(?=[\u4e00-\u9fff（“])"
+)
+"""The end of a line that a browser would show as a space, where Chinese has none."""
+
 _FENCED: Final = re.compile(r"^(```.*?^```)", re.DOTALL | re.MULTILINE)
 
 
@@ -104,10 +110,14 @@ def _place(source: Path, target: Path, language: str) -> None:
 
 
 def _as_rendered(text: str, source: Path) -> str:
-    """Return a page as the site reads Markdown: an empty line before each list, and links to places in the site."""
+    """Return a page as the site reads Markdown: an empty line before each list, and links to places in the site.
+
+    Lines of Chinese are joined without a space.
+    """
     pieces = _FENCED.split(text)
     for index in range(0, len(pieces), 2):
-        piece = _LIST_AFTER_TEXT.sub(r"\1\n\n", pieces[index])
+        piece = _LINE_WITHIN_CHINESE.sub("", pieces[index]) if source.is_relative_to(_CHINESE) else pieces[index]
+        piece = _LIST_AFTER_TEXT.sub(r"\1\n\n", piece)
         pieces[index] = _LINK.sub(lambda found: _link(found, source), piece)
     return "".join(pieces)
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.postgres_server import PostgresServer
 
-_OPENING: Final = frozenset({"call", "history", "shared_web", "site", "web"})
+_OPENING: Final = frozenset({"call", "history", "house", "own_house", "shared_web", "site", "web"})
 """The fixtures that open a history in the chosen store."""
 
 _FILES: Final = "it is about the files in a folder"

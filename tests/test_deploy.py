@@ -1,25 +1,69 @@
 """The files for containers and services name what exists, and give away nothing."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+import threading
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
+from execution_history.cli.app import COMMANDS
 from execution_history.settings import PREFIX, Settings
 
 _ROOT = Path(__file__).parents[1]
 _DEPLOY = _ROOT / "deploy"
 _DOCKERFILE = _DEPLOY.joinpath("Dockerfile").read_text("utf-8")
 _COMPOSE = _DEPLOY.joinpath("compose.yaml").read_text("utf-8")
+_TEXTS = (
+    "deploy/Dockerfile",
+    "deploy/compose.yaml",
+    "deploy/execution-history.service",
+    "docs/deploy.md",
+    "docs/zh/deploy.md",
+)
 
 
-@pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "execution-history.service"])
-def test_every_setting_that_is_set_exists(name: str) -> None:
+@pytest.mark.parametrize("name", _TEXTS)
+def test_every_setting_and_command_that_is_named_exists(name: str) -> None:
     """A setting that was renamed would stop the server with exit code 2."""
-    named = re.findall(rf"\b{PREFIX}([A-Z_]+)\b", _DEPLOY.joinpath(name).read_text("utf-8"))
-    assert [] == [setting for setting in named if setting.lower() not in Settings.model_fields]
+    text = _ROOT.joinpath(name).read_text("utf-8")
+    named = {setting.split("__")[0].lower() for setting in re.findall(rf"\b{PREFIX}([A-Z_]+[A-Z])\b", text)}
+    assert set() == named - Settings.model_fields.keys()
+    called = set(re.findall(r"(?:bin/|`|exec history |execution-history )execution-history (?!--)([a-z]+)", text))
+    called |= set(re.findall(r'^CMD \["(\w+)"', text, re.MULTILINE))
+    assert set() == called - set(COMMANDS)
+
+
+def test_the_image_has_extras_that_exist() -> None:
+    """The default of its argument names what pip installs."""
+    project = tomllib.loads(_ROOT.joinpath("pyproject.toml").read_text("utf-8"))["project"]
+    [extras] = re.findall(r"^ARG EXTRAS=(\S+)", _DOCKERFILE, re.MULTILINE)
+    assert set() == set(extras.split(",")) - project["optional-dependencies"].keys()
+
+
+class _Alive(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_health_check_asks_where_the_settings_make_the_server_listen() -> None:
+    """A container that listens on another port is not unhealthy; one that does not answer is."""
+    check = [sys.executable, str(_DEPLOY / "healthcheck.py")]
+    with HTTPServer(("127.0.0.1", 0), _Alive) as server:
+        environment = os.environ | {"EXECUTION_HISTORY_HOST": "::", "EXECUTION_HISTORY_PORT": str(server.server_port)}
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        subprocess.run(check, env=environment, check=True)
+        server.shutdown()
+    assert 0 != subprocess.run(check, env=environment, check=False, capture_output=True).returncode
 
 
 def test_the_image_is_made_of_files_that_are_sent_to_the_builder() -> None:
@@ -35,7 +79,7 @@ def test_the_image_is_made_of_files_that_are_sent_to_the_builder() -> None:
 def test_the_image_runs_without_rights_and_asks_after_its_health() -> None:
     """By a number, so that a cluster can check that it is not root; its base images name no registry."""
     assert ["10001:10001"] == re.findall(r"^USER (\S+)", _DOCKERFILE, re.MULTILINE)
-    assert "/healthz" in _DOCKERFILE[_DOCKERFILE.index("HEALTHCHECK") :]
+    assert "healthcheck.py" in _DOCKERFILE[_DOCKERFILE.index("HEALTHCHECK") :]
     images = re.findall(r"^FROM (\S+)", _DOCKERFILE, re.MULTILINE) + re.findall(r"image: (\S+)", _COMPOSE)
     assert [] == [image for image in images if "/" in image]
 

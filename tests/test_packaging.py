@@ -40,7 +40,7 @@ def test_the_oldest_versions_that_are_tested_are_the_oldest_that_are_allowed() -
 def test_every_version_that_is_tested_is_allowed(name: str) -> None:
     """The pins name each dependency, those of the tools too, in a version that pyproject.toml allows."""
     pins = _pins(name)
-    tools = ("test", "docs", "dev", "release") if name == "constraints.txt" else ()
+    tools = ("test", "docs", "dev", "release", "fuzz") if name == "constraints.txt" else ()
     asked_for = _asked_for("otel", "parquet", "postgres", "s3", *tools)
     assert set() == asked_for.keys() - pins.keys()
     assert [] == [package for package, each in asked_for.items() if pins[package] not in each.specifier]
@@ -56,6 +56,6 @@ def test_pins_are_names_and_versions_only(name: str) -> None:
 @pytest.mark.parametrize("page", ["docs/install.md", "docs/zh/install.md"])
 def test_the_documentation_names_every_extra_of_users(page: str) -> None:
     """Those that only people who work on the package need are not for it."""
-    extras = _PROJECT["optional-dependencies"].keys() - {"bench", "dev", "docs", "release", "test"}
+    extras = _PROJECT["optional-dependencies"].keys() - {"bench", "dev", "docs", "fuzz", "release", "test"}
     named = re.findall(r"^\| `(\w+)` \|", (_ROOT / page).read_text("utf-8"), re.MULTILINE)
     assert extras == set(named)

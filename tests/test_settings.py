@@ -8,9 +8,9 @@ import orjson
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError, UnknownAccount
 from execution_history.settings import AccountSettings, Settings, find_account, load_settings, missing_settings
+from execution_history.settings.backups import BackupSettings
 from execution_history.stores import store_at
 
 SECRET = "pat_0123456789abcdef"
@@ -45,6 +45,7 @@ EVERY: dict[str, tuple[object, object]] = {
     "allowed_origins": (["HTTP://Page.test:80/", "null", "file://"], ["http://page.test", "null", "file://"]),
     "keep_alive_seconds": (90, 90),
     "require_key": (True, True),
+    "keys_store": ("other", "other"),
     "open_to_network": (True, True),
     "largest_body_bytes": (2_048, 2_048),
     "trusted_proxies": (["127.0.0.1", "10.0.0.1/8"], ["127.0.0.1/32", "10.0.0.0/8"]),

@@ -26,7 +26,41 @@ def test_each_page_is_in_both_languages(site: Path) -> None:
     assert set() == {page for page in english if not (site / page).exists() or not (site / "zh" / page).exists()}
     assert "第一次运行" in site.joinpath("zh/tutorial.html").read_text("utf-8")
     assert "本页暂无中文版" not in site.joinpath("zh/tutorial.html").read_text("utf-8")
-    assert "本页暂无中文版" in site.joinpath("zh/architecture.html").read_text("utf-8")
+    assert "本页暂无中文版" in site.joinpath("zh/changelog.html").read_text("utf-8")
+
+
+def _code(text: str) -> str:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    return re.sub(r"\s#.*", "", "\n".join(blocks))  # comments are translated
+
+
+def _facts(page: Path) -> tuple[int, list[str], set[str], list[str]]:
+    """What both languages say alike: headings, commands with their options, names of settings and metrics, figures."""
+    text = page.read_text("utf-8")
+    headings = len(re.findall(r"^#+ ", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.MULTILINE))
+    commands = re.findall(r"(?<=execution-history )[a-z]+|(?<= )--[a-z-]+", _code(text))
+    names = (
+        set(re.findall(r"\bEXECUTION_HISTORY_[A-Z_]+|\bexecution_history_[a-z_]+", text))
+        if page.stem in _NAMED
+        else set()
+    )
+    figures = re.findall(r"\d[\d.,]*", "".join(re.findall(r"^\|.*", text, re.MULTILINE)))
+    return headings, commands, names, figures if page.stem == "performance" else []
+
+
+_NAMED = ("observability", "security", "deploy", "backup")
+_PAGES = sorted(path.name for path in DOCS.glob("*.md"))
+
+
+def test_each_english_page_has_a_chinese_one() -> None:
+    """Of the pages for users; decisions are in English."""
+    assert sorted(path.name for path in DOCS.joinpath("zh").glob("*.md")) == _PAGES
+
+
+@pytest.mark.parametrize("name", _PAGES)
+def test_a_page_has_the_same_facts_in_both_languages(name: str) -> None:
+    """What was changed in one language only is found by what needs no translation."""
+    assert _facts(DOCS / name) == _facts(DOCS / "zh" / name)
 
 
 def test_the_reference_is_what_the_code_has(site: Path) -> None:

@@ -254,6 +254,9 @@ DISK = Metric(
 )
 DISK_FREE = Metric("disk_free_bytes", "gauge", "Bytes that are free on the disk of the store's folder.")
 DISK_SIZE = Metric("disk_size_bytes", "gauge", "Bytes of the disk of the store's folder.")
+TLS_EXPIRES = Metric(
+    "tls_certificate_expires_timestamp_seconds", "gauge", "When the certificate of a server that speaks TLS expires."
+)
 MIRROR_BEHIND = Metric("mirror_behind_seconds", "gauge", "How long ago the JSON files that follow were current.")
 MIRROR_LEFT = Metric("mirror_files_left", "gauge", "JSON files that follow and have to be made anew.")
 JOB_AT = Metric(
@@ -286,6 +289,7 @@ READ: Final = (
     DISK,
     DISK_FREE,
     DISK_SIZE,
+    TLS_EXPIRES,
     MIRROR_BEHIND,
     MIRROR_LEFT,
     JOB_AT,

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from execution_history.access.audit import Action, lines, newest_lines, note
+from execution_history.access.audit import Action, AuditFilter, lines, newest_lines, note
 from execution_history.access.gate import Gate
 from execution_history.access.keys import Keys
 from execution_history.access.limits import Buckets, Rate, lifetime_of, rate_of, size_of
@@ -51,6 +51,25 @@ async def test_a_revoked_or_expired_key_does_nothing_any_more(store: HistoryStor
     clock.go_on(1)
     assert None is await here.holder_of(short.secret)
     assert {"short", "team"} == {key.name for key in await here.all()}
+
+
+async def test_an_expired_key_is_renewed(store: HistoryStore, clock: Clock) -> None:
+    """For a time or for ever, also where another process has seen it expire; who did it is in the audit log."""
+    keys, elsewhere = Keys(store, clock), Keys(store, clock)
+    made = await keys.add("team", ["read"], lifetime_ms=1_000)
+    clock.go_on(days=1)
+    assert None is await elsewhere.holder_of(made.secret)
+    before = clock()
+    renewed = await keys.renew("team", lifetime_ms=_DAY_MS)
+    assert renewed.expires is not None
+    assert before + _DAY_MS <= renewed.expires <= clock() + _DAY_MS
+    assert await elsewhere.holder_of(made.secret)
+    assert None is (await keys.renew(made.key.id)).expires
+    clock.go_on(days=2)
+    assert await elsewhere.holder_of(made.secret)
+    with pytest.raises(KeyNotFound):
+        await keys.renew("nobody")
+    assert [Action.KEY_RENEWED] * 2 == [line.action for line in (await newest_lines(store, 2)).lines]
 
 
 async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: Clock) -> None:
@@ -206,7 +225,7 @@ async def test_the_audit_log_says_who_did_what(store: HistoryStore, clock: Clock
             await note(store, Action.DELETE, number=number, nothing=None)
     with acting(LOCAL):
         await note(store, Action.CLEAR)
-    newest = await newest_lines(store, 3)
+    newest, _ = await newest_lines(store, 3)
     assert ["clear", "delete", "delete"] == [line.action for line in newest]
     assert ["local", f"{key.key.id} team"] == [line.actor for line in newest[:2]]
     assert {"number": 19} == newest[1].details
@@ -214,7 +233,7 @@ async def test_the_audit_log_says_who_did_what(store: HistoryStore, clock: Clock
     assert [*range(1, 23)] == [line.number for line in every]
     assert every[0].actor.startswith("local:")
     assert key.secret.split("_", 2)[2] not in str(every)
-    assert [] == [line async for line in lines(store, every[-1].at + 1)]
+    assert [] == [line async for line in lines(store, AuditFilter(since=every[-1].at + 1))]
 
 
 def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
@@ -227,7 +246,7 @@ def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
     assert [0.0, 30.0] == [buckets.take("a", rate) for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "60", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
+@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
 def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
     """With a sentence that shows one."""
     for read in (rate_of, lifetime_of, size_of):
@@ -239,7 +258,7 @@ def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
 def test_rates_sizes_and_lifetimes_are_read_as_people_write_them() -> None:
     """Small and capital letters alike."""
     assert (Rate(60, 60), "60/m") == (rate_of(" 60 / M "), str(rate_of("60/m")))
-    assert (1_048_576, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kb"))
+    assert (1_000_000, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kib"))
     assert 90 * _DAY_MS == lifetime_of("90d")
 
 

@@ -125,9 +125,6 @@ def test_months_are_archived_and_looked_into(call: Call, history: History) -> No
     assert 0 == call("show", "a", "--workflow", "w", "--store", place).code
     said = call("delete", "a", "--workflow", "w", "--store", place)
     assert (4, True) == (said.code, "is an archive, which is only read" in said.err)
-    for repair in ((), ("--repair",)):
-        said = call("doctor", *repair, "--store", place)
-        assert (2, True) == (said.code, "is an archive, which doctor does not check" in said.err)
 
 
 def test_an_archive_is_served(call: Call, history: History, tmp_path: Path) -> None:
@@ -144,18 +141,73 @@ def test_an_archive_is_served(call: Call, history: History, tmp_path: Path) -> N
     assert ["2023-11.db"] == [path.name for path in Path("old").iterdir()]
 
 
-def test_an_archive_refuses_keys_that_it_does_not_know(call: Call, history: History, tmp_path: Path) -> None:
-    """It has the keys of the history, and a wrong one is refused although that cannot be noted."""
+def test_an_archive_is_served_with_the_keys_of_a_history(call: Call, history: History, tmp_path: Path) -> None:
+    """It has none itself; a wrong one is refused although that cannot be noted."""
     history.keep("a", execute_status="success")
-    key = call("keys", "add", "team", "--scope", "read", "--store", "history").out.strip()
+    call("keys", "add", "old", "--scope", "read", "--store", "history")
     call("archive", "old", "--before", "2023-12", "--store", "history")
-    with started("serve", "--port=0", "--store", "old/2023-11.db", "--json", folder=tmp_path) as process:
+    place = "old/2023-11.db"
+    key = call("keys", "add", "team", "--scope", "read", "--store", "history").out.strip()
+    said = call("serve", "--store", place, "--host", "::", "--port", "0")
+    assert (2, True) == (said.code, "an archive has no keys: name a history" in said.err)
+    said = call("serve", "--store", place, "--keys-store", "nowhere")
+    assert (2, True) == (said.code, "no history in 'nowhere', which the setting keys_store names" in said.err)
+    arguments = ("serve", "--port=0", "--store", place, "--keys-store", "history", "--json")
+    with started(*arguments, folder=tmp_path) as process:
         url = read_document(process.stdout)["url"]
         assert 200 == urlopen(Request(f"{url}/readyz", headers={"Authorization": f"Bearer {key}"})).status
-        with pytest.raises(HTTPError, match="401"):
-            urlopen(Request(f"{url}/readyz", headers={"Authorization": f"Bearer {key[:-3]}xyz"}))
+        for headers in ({}, {"Authorization": f"Bearer {key[:-3]}xyz"}):
+            with pytest.raises(HTTPError, match="401"):
+                urlopen(Request(f"{url}/readyz", headers=headers))
         process.send_signal(signal.SIGINT)
         assert 0 == process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("doctor",), "is an archive, which doctor does not check"),
+        (("doctor", "--repair"), "is an archive, which doctor does not check"),
+        (("backup", "kept"), "a copy of the file is its backup"),
+        (("archive", "more", "--before", "2023-12"), "is an archive already"),
+        (("restore", "kept"), "name another place with --store"),
+        (("keys",), "is an archive, which has no keys"),
+        (("keys", "add", "team", "--scope", "read"), "is an archive, which has no keys"),
+        (("retention",), "from which nothing is removed"),
+        (("prune", "--dry-run"), "from which nothing is removed"),
+    ],
+)
+def test_what_makes_no_sense_for_an_archive_is_refused(
+    call: Call, history: History, arguments: tuple[str, ...], sentence: str
+) -> None:
+    """Each command says what to do instead, and leaves nothing behind."""
+    history.keep("a", execute_status="success")
+    call("archive", "old", "--before", "2023-12", "--store", "history")
+    said = call(*arguments, "--store", "old/2023-11.db")
+    assert (2, True) == (said.code, sentence in said.err), said.err
+    assert {"old", "history"} == {path.name for path in Path().iterdir()}
+
+
+def test_keys_that_are_restored_have_expired_unless_they_stay(call: Call, history: History) -> None:
+    """Which they are is told; those of a history that is moved aside stay, with its audit log."""
+    history.keep("a")
+    call("keys", "add", "team", "--scope", "read", "--store", "history")
+    call("backup", "kept", "--store", "history")
+    said = call("restore", "kept", "--store", "sqlite:again")
+    assert "These keys have expired, as they may have been revoked since the backup: team." in said.err
+    assert "execution-history keys renew NAME --store sqlite:again" in said.err
+    assert "is valid, and does not expire" in call("keys", "renew", "team", "--store", "sqlite:again").err
+    said = call("restore", "kept", "--store", "sqlite:kept-keys", "--keep-keys")
+    assert "These keys are valid as they were in the backup" in said.err
+    said = call("restore", "kept", "--store", "history", "--replace")
+    assert "The keys are those of the history that was there: team." in said.err
+    assert "1 line of its audit log, which the backup does not have, was added." in said.err
+    said = call("restore", "kept", "--store", "history", "--missing")
+    assert (0, True) == (said.code, "lacks nothing of the backup" in said.out)
+    call("keys", "revoke", "team", "--store", "history")
+    said = call("restore", "kept", "--store", "history", "--missing")
+    assert ["Keys", "1"] == said.out.splitlines()[1].split()
+    assert (2, True) == ((said := call("restore", "kept", "--replace", "--missing")).code, "choose one" in said.err)
 
 
 def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path: Path) -> None:
@@ -170,7 +222,10 @@ def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path
         until(process, lambda: len([*Path("kept").iterdir()]) > 1)
         process.kill()
         process.wait(PATIENCE)
-    listed = call("backup", "list", "kept", "--json").json()["backups"]
+    found = call("backup", "list", "kept", "--json").json()
+    listed = found["backups"]
+    for unfinished in found["unfinished"]:
+        assert f"Unfinished, so no backup: {unfinished}." in call("backup", "list", "kept").err
     assert whole in {each["id"] for each in listed}
     for each in listed:
         assert 0 == call("backup", "verify", "kept", "--at", each["id"]).code

@@ -1,5 +1,7 @@
 """The command ``doctor``: what it prints, what it does, and how it ends."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,58 @@ def test_where_no_history_is_there_is_nothing_to_examine(call: Call) -> None:
     said = call("doctor", "--store", "nowhere")
     assert (5, "Error: There is no history in nowhere.\n") == (said.code, said.err)
     assert not Path("nowhere").exists()
+
+
+def _in_place_of_the_database(kind: str) -> None:
+    path = Path("history/history.db")
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "another":
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE notes (text)")
+    else:
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ("kind", "found", "is_repaired"),
+    [
+        ("empty", "✗ Database      history.db is empty.", True),
+        ("folder", "✗ Database      history.db is a folder, where the database should be a file.", False),
+        ("another", "✗ Database      history.db is another program's database.", False),
+    ],
+)
+def test_what_stands_in_the_place_of_the_database_is_told(
+    call: Call, history: History, kind: str, found: str, *, is_repaired: bool
+) -> None:
+    """What may be somebody else's is not replaced."""
+    history.keep("a", execute_status="success")
+    _in_place_of_the_database(kind)
+    assert found in call("doctor", *_STORE).out
+    said = call("doctor", "--repair", *_STORE)
+    assert (0 if is_repaired else 1) == said.code
+    assert is_repaired is bool(list(Path("history").glob("history.db.damaged-*")))
+
+
+def test_json_files_that_follow_are_checked_where_they_are_named(call: Call, history: History) -> None:
+    """And rewritten."""
+    history.keep("a", execute_status="success")
+    assert 0 == call("mirror", "files", "--once", *_STORE).code
+    flip(Path("files/w.json"), chance_of(2), 3)
+    said = call("doctor", "--mirror", "files", *_STORE)
+    assert 1 == said.code
+    assert "✗ Mirror" in said.out
+    assert "✓ JSON files" in said.out
+    assert 0 == call("doctor", "--mirror", "files", "--repair", *_STORE).code
+
+
+def test_quick_and_thorough_exclude_each_other(call: Call, history: History) -> None:
+    """One says what it left out."""
+    history.keep("a", execute_status="success")
+    assert (2, "Error: Use either --quick or --thorough.\n") == (
+        (said := call("doctor", "--quick", "--thorough", *_STORE)).code,
+        said.err,
+    )
+    assert "Only samples were read" in call("doctor", "--quick", *_STORE).err
+    assert 0 == call("doctor", "--thorough", *_STORE).code

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from tests.cli.conftest import Call
-from tests.cli.processes import read_document, started
+from tests.cli.processes import read_document, started, until
 
 FREE = ["--port", "0", "--json"]
 
@@ -49,7 +49,7 @@ def test_a_key_is_added_listed_and_revoked(call: Call) -> None:
     [["keys", "add"], ["keys", "revoke"], ["keys", "list", "x"], ["keys", "add", "x", "--scope", "all"],
      ["keys", "add", "x", "--scope", "read", "--rate", "often"],
      ["keys", "add", "x", "--scope", "admin", "--workflow", "a"],
-     ["audit", "--since", "whenever"]],
+     ["audit", "--since", "whenever"], ["audit", "--action", "dance"], ["audit", "--format", "csv", "--limit", "1"]],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence(call: Call, arguments: list[str]) -> None:
     """And adds no key."""
@@ -68,6 +68,12 @@ def test_what_commands_do_to_runs_is_in_the_audit_log(call: Call, tmp_path: Path
     actions = [line["action"] for line in call("audit", "--json").json()["lines"]]
     assert ["import", "export"] == actions[:2]
     assert {"delete", "bulk_delete"} & set(actions[2:])
+    assert "run run-00000001 of workflow w" in call("audit", "--action", "delete", "--limit", "1").out
+    assert 0 == call("audit", "--format", "csv", "-o", "audit.csv").code
+    table = (tmp_path / "audit.csv").read_text("utf-8")
+    assert "import" in table
+    assert "audit.export" in table
+    assert "No entry matches." in call("audit", "--by", "nobody-like-this").err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--demo"]])
@@ -79,7 +85,7 @@ def test_strangers_are_not_served_without_a_key(call: Call, arguments: list[str]
     assert "EXECUTION_HISTORY_OPEN_TO_NETWORK" in said.err
 
 
-def _certificate(folder: Path) -> None:
+def _certificate(folder: Path, *, days: int = 1, ago: int = 1) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
@@ -89,8 +95,8 @@ def _certificate(folder: Path) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=ago))
+        .not_valid_after(now + dt.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -116,6 +122,37 @@ def test_with_a_key_and_tls_a_server_is_open_to_the_network(call: Call, tmp_path
         log = b"" if process.stderr is None else process.stderr.read()
     assert b"/coze/workflows" in log
     assert secret.split("_", 2)[2].encode() not in log
+
+
+def test_a_renewed_certificate_is_used_by_the_next_connection(tmp_path: Path) -> None:
+    """Without a restart; files that do not belong together leave the one before in use, and /readyz tells."""
+    _certificate(tmp_path)
+    tls = {"EXECUTION_HISTORY_TLS_CERTIFICATE": "cert.pem", "EXECUTION_HISTORY_TLS_KEY": "key.pem"}
+    first = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with started("serve", *FREE, "--store", "history", folder=tmp_path, **tls) as process:
+        url = read_document(process.stdout)["url"]
+        assert _warnings(url, first) == []
+        renewed = tmp_path / "renewed"
+        renewed.mkdir()
+        _certificate(renewed, days=3, ago=8)
+        (renewed / "cert.pem").replace(tmp_path / "cert.pem")
+        until(process, lambda: "cannot be used" in " ".join(_warnings(url, first) or []))
+        (renewed / "key.pem").replace(tmp_path / "key.pem")
+        second = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+        until(process, lambda: _warnings(url, second) is not None)
+        [warning] = _warnings(url, second) or []
+        assert "(days left: 2): renew it." in warning
+        metrics = urllib.request.urlopen(f"{url}/metrics", context=second).read()
+        assert b"execution_history_tls_certificate_expires_timestamp_seconds" in metrics
+
+
+def _warnings(url: str, trust: ssl.SSLContext) -> list[str] | None:
+    """What /readyz warns of; ``None`` where the server's certificate is not the trusted one."""
+    try:
+        found: list[str] = orjson.loads(urllib.request.urlopen(f"{url}/readyz", context=trust).read())["warnings"]
+    except urllib.error.URLError:
+        return None
+    return found
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_a_trial_reports_and_the_command_redacts(call: Call, filled: History) ->
     )  # fmt: skip
     rest = call("redact", "--store", "history")
     assert rest.out.startswith("Redacted: 2 values in 1 of 2 records.")
-    assert "Backups" in rest.err
+    assert "Exports and copies that were made before" in rest.err
     shown = call("show", "run-1", "--workflow", "w", "--store", "history").out
     assert "2 values were redacted" in shown
     assert "hunter2x" not in shown

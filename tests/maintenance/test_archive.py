@@ -11,12 +11,16 @@ import orjson
 import pytest
 
 from execution_history import ExecutionHistoryService
+from execution_history.access.keys import Keys
+from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, InvalidInput, StoreError, StoreTooNew, StoreUnwritable
 from execution_history.history.annotations import Annotation
 from execution_history.maintenance.archive import archive
 from execution_history.maintenance.backup import back_up, target_at
+from execution_history.maintenance.retention import retention_of
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.settings import Settings
 from execution_history.stores import store_at
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.sqlite.archive import seal
@@ -50,7 +54,8 @@ async def months(store: HistoryStore) -> HistoryStore:
     await run(store, "asked", "2026-05-30", "interrupted")
     await run(store, "kept", "2026-05-31")
     await run(store, "j1", "2026-06-01")
-    await store.put_entry("view", "mine", b"{}")
+    for kind in ("view", "key", "key_use", "session_key", "job"):
+        await store.put_entry(kind, "mine", b"{}")
     return store
 
 
@@ -66,6 +71,19 @@ async def test_each_month_becomes_a_file_with_its_runs(months: HistoryStore, tmp
         assert ["view"] == [entry.name.kind for entry in await old.registry()]
     assert await months.get("w", "m2") is not None
     assert ["archive"] * 2 == [line.action for line in await months.audit(0, 10)]
+
+
+async def test_keys_in_an_archive_let_nobody_in(tmp_path: Path) -> None:
+    """Earlier versions put them there, as they were then."""
+    async with ExecutionHistoryService(store_at(tmp_path / "history", json_files=False, search=False)) as service:
+        await service.create_execution_record("w", "e")
+        secret = (await Keys(service.store, now_ms).add("team", ["admin"])).secret
+    file = tmp_path / "history/history.db"
+    seal(file)
+    async with ExecutionHistoryService(file) as old:
+        keys = Keys(old.store, now_ms)
+        assert (False, None, []) == (await keys.any(), await keys.holder_of(secret), await old.registry())
+        assert file.stat().st_size == (await retention_of(old, Settings()).disk_use()).total  # type: ignore[union-attr]
 
 
 async def test_only_what_is_in_an_archive_is_removed(months: HistoryStore, tmp_path: Path) -> None:

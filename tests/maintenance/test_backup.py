@@ -6,6 +6,7 @@ import random
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -242,6 +243,7 @@ async def test_a_backup_that_fails_is_none_and_is_known_to_have_failed(tmp_path:
     assert status.failure is not None
     assert (whole, "There is no space left.") == (status.last.id, str(status.failure.problem))
     assert [whole] == [each.manifest.id for each in (await known_backups(target)).all]
+    assert {whole} == {path.name for path in tmp_path.iterdir()}  # what it had written takes no space
     target.is_full = False
     again = (await back_up(service, target)).manifest
     assert (whole, 1) == (again.parent, again.records)
@@ -333,6 +335,64 @@ async def test_what_a_killed_backup_left_is_removed_after_a_day(target: BackupTa
     clock.go_on(days=1.1)
     await back_up(service, target, clock=clock)
     assert not any(name.startswith(left) for name in target.list())
+
+
+class _Killed(BaseException):
+    """What nobody handles."""
+
+
+class _Dying(FolderTarget):
+    """A folder into which a process writes that is killed before the manifest."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """See :meth:`BackupTarget.write`."""
+        if name.endswith("manifest.json"):
+            raise _Killed
+        super().write(name, data)
+
+
+async def test_the_next_backup_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    """At once, as the history knows which it was: its files may be what fills the disk."""
+    store, target = MemoryStore(), _Dying(tmp_path)
+    service = ExecutionHistoryService(store)
+    await fill(store, 3)
+    with pytest.raises(_Killed):
+        await back_up(service, target)
+    assert len(target.list()) == 1
+    assert {path.name for path in tmp_path.iterdir()} == {*(await known_backups(target)).unfinished}
+    made = await back_up(service, target_at(tmp_path))
+    assert {made.manifest.id} == {path.name for path in tmp_path.iterdir()}
+
+
+async def test_a_clock_that_was_set_back_changes_no_order(target: BackupTarget, clock: Clock) -> None:
+    """The newest backup is the one that was made last, in the list, for a restore and for what is removed."""
+    store = MemoryStore(clock=clock)
+    service = ExecutionHistoryService(store)
+    made: list[str] = []
+    for days in (0, 1, -700, 0.1, 0.1):
+        clock.go_on(days=days)
+        await store.create(document(f"e{len(made)}"))
+        made.append((await back_up(service, target, full=len(made) == 3, keep=1, clock=clock)).manifest.id)
+    assert made[3:] == [each.manifest.id for each in (await known_backups(target)).all]
+    assert 5 == (await verify(target)).records
+    clock.go_on(days=30)
+    last = await back_up(service, target, full_every_ms=3 * DAY_MS, clock=clock)
+    assert "full" == last.manifest.kind
+
+
+async def test_a_restore_may_be_to_a_time(target: BackupTarget, clock: Clock) -> None:
+    """Which is to the last backup by then, where no id begins so; before the first one there is nothing."""
+    store = MemoryStore(clock=clock)
+    service = ExecutionHistoryService(store)
+    times = []
+    for number in range(3):
+        await store.create(document(f"e{number}"))
+        await back_up(service, target, clock=clock)
+        times.append(f"{datetime.fromtimestamp(clock() / 1000 + 3600, UTC):%Y-%m-%dT%H:%M:%SZ}")
+        clock.go_on(days=1)
+    assert [1, 2, 3] == [(await verify(target, at=each)).records for each in times]
+    with pytest.raises(BackupNotFound, match="nor one by that time"):
+        await verify(target, at="2001-01-01")
 
 
 async def test_a_history_that_is_there_is_never_written_over(tmp_path: Path, target: BackupTarget) -> None:

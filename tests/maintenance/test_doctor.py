@@ -6,12 +6,13 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import apsw
 import orjson
 import pytest
 from bench.fault_damage import (
+    BEGAN,
     DAMAGES,
     Damage,
     chance_of,
@@ -28,9 +29,12 @@ from bench.fault_damage import (
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.maintenance.doctor import CheckReport
 from execution_history.records.metadata import RECORDER
+from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.checkup.view import limited
 from execution_history.stores.sqlite.process_lock import ProcessLock
-from tests.sample_records import document
+from execution_history.stores.verification import Effort
+from tests.sample_records import change, changed, document
 from tests.stores.sqlite.damage import damage
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +170,27 @@ async def test_nothing_is_repaired_while_another_program_has_the_history_open(fo
     assert _named(await examined(folder, repair=True), "files").repaired
 
 
+async def test_a_history_that_others_write_meanwhile_is_sound(folder: Path) -> None:
+    """A commit that is just being written is no damage of the log, nor what the index has not followed yet."""
+    async with opened(folder) as store:
+        found = list[str]()
+
+        async def write(writer: int) -> None:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                await store.create(document(f"new-{writer}-{number}", f"w{number % 5}", BEGAN + number))
+
+        is_over = asyncio.Event()
+        writers = [asyncio.create_task(write(number)) for number in range(4)]
+        for _ in range(4):
+            for check in SQLiteStore(folder).checks():
+                found += [str(each.sentence) for each in (await check.look(lambda *_: None)).problems]
+        is_over.set()
+        await asyncio.gather(*writers)
+    assert [] == found
+
+
 async def test_a_history_that_is_open_in_this_program_is_not_replaced_under_it(folder: Path) -> None:
     """What an open store can repair itself is repaired."""
     async with opened(folder) as store:
@@ -200,10 +225,27 @@ async def test_the_damaged_database_is_kept(folder: Path) -> None:
     assert kept.name in _sentences(_named(await examined(folder), "files"))
 
 
-async def test_a_quick_examination_reads_no_record(folder: Path) -> None:
-    """What takes longer with a longer history is left out."""
-    settings_only = {report.name for report in await examined(folder, is_quick=True)}
-    assert {"versions", "permissions", "space", "waiting", "processes", "runs"} == settings_only
+async def test_a_quick_examination_reads_samples(folder: Path) -> None:
+    """Of a small history all records; what takes longer with a longer history is left out."""
+    await _settle(folder)
+    damage(folder, "run-00002", workflow_id="w2")
+    await _execute(folder, "UPDATE workflows SET failed = 9 WHERE workflow_id = 'w3'")
+    reports = await examined(folder, is_quick=True)
+    assert {"files", "times"}.isdisjoint(report.name for report in reports)
+    assert "sound in its JSON file: w2/run-00002" in _sentences(_named(reports, "records"))
+    assert "wrong: w3" in _sentences(_named(reports, "counters"))
+
+
+async def test_a_quick_look_ends_what_takes_longer() -> None:
+    """However large a table is; the usual check reads all of it."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        with limited(connection, "quick", 0) as limit:
+            connection.execute(endless).fetchall()
+        assert limit.is_reached
+        with limited(connection, "usual", 0) as limit:
+            connection.execute(f"{endless} WHERE i = 1 LIMIT 1".replace("FROM n)", "FROM n LIMIT 90000)")).fetchall()
+        assert not limit.is_reached
 
 
 async def test_files_that_their_owner_cannot_write_are_opened_up(folder: Path) -> None:
@@ -227,18 +269,42 @@ async def test_runs_whose_recorder_is_gone_are_told_of(folder: Path) -> None:
     assert "remark" == report.verdict
 
 
-async def test_a_clock_that_was_wrong_shows_in_the_times(folder: Path) -> None:
-    """Runs in the future are a problem, a clock that went back is worth knowing."""
+def _made_at(time: int) -> str:
+    """Return an execute id that was made at *time* (ms)."""
+    digits = f"{time:012x}"
+    return f"{digits[:8]}-{digits[8:]}{new_execute_id()[13:]}"
+
+
+@pytest.mark.parametrize(
+    ("machines", "is_live", "is_told"),
+    [
+        (("boot-1:1:8:1", "boot-1:1:9:1"), True, True),
+        (("boot-1:1:8:1", "boot-2:1:9:1"), True, False),  # of two machines, or one before and after it was restarted
+        (("demo", "demo"), True, False),
+        (("boot-1:1:8:1", "boot-1:1:9:1"), False, False),  # imported in the order of JSON files, the newest first
+    ],
+)
+async def test_a_clock_that_went_back_is_told_of_what_was_recorded_here_only(
+    folder: Path, machines: tuple[str, str], *, is_live: bool, is_told: bool
+) -> None:
+    """An import says nothing of the clock."""
     async with opened(folder) as store:
-        ids = [new_execute_id() for _ in range(2)]
-        ahead = now_ms() + 3_600_000
-        early = f"{ahead:012x}"
-        await store.create(document(f"{early[:8]}-{early[8:]}{ids[0][13:]}", "w1", ahead))
-        await store.create(document(ids[1], "w1", now_ms()))
+        for number, machine in enumerate(machines):
+            time = now_ms() - 3_600_000 * (number + 1)
+            known = document(_made_at(time), "w1", time, metadata={RECORDER.name: f"r{number}:{machine}"})
+            await store.merge([known])
+            if is_live:
+                await store.update("w1", known.execute_id, change(time + 5, "success"))
     report = _named(await examined(folder), "times")
-    assert "1 run begins in the future" in _sentences(report)
-    assert "The clock went back once" in _sentences(report)
-    assert 1 == sum(finding.is_problem for finding in report.findings)
+    assert is_told is ("The clock went back once" in _sentences(report))
+    assert [] == [finding for finding in report.findings if finding.is_problem]
+
+
+async def test_runs_in_the_future_are_a_problem(folder: Path) -> None:
+    """However they came."""
+    async with opened(folder) as store:
+        await store.create(document("early", "w1", now_ms() + 3_600_000))
+    assert "1 run begins in the future: early." in _sentences(_named(await examined(folder), "times"))
 
 
 async def test_a_database_of_a_newer_version_is_not_repaired(folder: Path) -> None:
@@ -264,19 +330,89 @@ async def test_a_writer_waits_while_a_database_is_made_anew(folder: Path) -> Non
     assert _named(await repairing, "database").repaired
 
 
-async def test_an_index_that_says_something_else_than_the_history_is_rebuilt(folder: Path) -> None:
-    """A run that it lacks, and one of which it has another status."""
-    async with opened(folder) as store:
-        await store.follow_index()
-    for sql in (
-        "DELETE FROM facets WHERE execute_id = 'run-00007'",
-        "UPDATE facets SET status = 3 WHERE execute_id = 'run-00007'",
-    ):
-        with closing(apsw.Connection(str(folder / "index.db"))) as connection:
-            connection.execute(sql)
-        assert "Run 'run-00007' differs" in _sentences(_named(await examined(folder), "index"))
-        await examined(folder, repair=True)
-        assert "ok" == _named(await examined(folder), "index").verdict
+_INDEXED: Final = (
+    "tokens = coalesce(tokens, 0) + 1", "duration = 1", "cost = 5", "currency = 1", "failed_in = 1", "error_code = 1",
+    "has_output = 1 - has_output", "pinned = 1", "rating = 5", "account = 1", "caller = 1", "bot = 1", "log_id = 'x'",
+    "conversation = 'x'", "parent = 'x'", "upstream = 'x'", "run_mode = 9", "status = 3", "fingerprint = 7",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def indexed(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The history with an index that has all of it, among it a run with nodes, tags and an error."""
+    folder = tmp_path_factory.mktemp("indexed") / "h"
+    copy_folder(whole, folder)
+
+    async def fill() -> None:
+        async with opened(folder) as store:
+            for number in range(2):
+                await store.merge([_full(f"full-{number}")])
+            await store.follow_index()
+
+    asyncio.run(fill())
+    return folder
+
+
+def _full(execute_id: str) -> Document:
+    nodes = {"Writer": {"node_id": "7", "is_finish": False, "start_time": BEGAN, "update_time": BEGAN + 7}}
+    ended = {"node_execute_status": nodes, "error_code": "4000", "error_message": "Quota", "metadata": {"tags": ["a"]}}
+    return changed(document(execute_id, "w1", BEGAN), BEGAN + 9, "failed", **ended)
+
+
+async def _found_in_index(folder: Path, sql: str, effort: Effort = "usual") -> str:
+    """Return what the doctor finds once the index was changed by *sql*."""
+    with closing(apsw.Connection(str(folder / "index.db"))) as connection:
+        connection.execute(sql)
+    [check] = [check for check in SQLiteStore(folder).checks(effort) if check.name == "index"]
+    return " ".join(str(finding.sentence) for finding in (await check.look(lambda *_: None)).problems)
+
+
+@pytest.mark.parametrize("new", _INDEXED)
+async def test_every_column_of_the_index_is_compared_with_the_records(indexed: Path, tmp_path: Path, new: str) -> None:
+    """The finding says which one differs."""
+    copy_folder(indexed, tmp_path / "h")
+    sql = f"UPDATE facets SET {new} WHERE execute_id = 'run-00007'"  # noqa: S608 - of the list above
+    found = await _found_in_index(tmp_path / "h", sql)
+    assert f"1 run differs between index.db and its record: run-00007 ({new.split(maxsplit=1)[0]})." == found
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("DELETE FROM facets WHERE execute_id = 'run-00007'", "run-00007 (facets)"),
+        ("UPDATE facets SET seq = 9000 WHERE execute_id = 'run-00007'", "run-00007 (facets)"),
+        ("DELETE FROM tags", "2 runs differ between index.db and their records: full-0 (tags), full-1 (tags)."),
+        ("UPDATE failed_nodes SET name = name + 1000", "full-0 (failed_nodes)"),
+        ("UPDATE nodes SET duration = 8", "full-0 (nodes)"),
+        ("DELETE FROM failures", "full-0 (failures)"),
+        ("UPDATE rollups SET tokens = tokens + 1", "1 table of index.db are not those of its rows: rollups."),
+        ("DELETE FROM durations WHERE workflow = 0", "rows: durations."),
+        ("INSERT INTO costs VALUES (0, 0, 1, 1, 1)", "rows: costs."),
+        ("UPDATE days SET hours = zeroblob(192) WHERE node = 0", "rows: days."),
+        ("UPDATE days SET success = 8 WHERE node > 0", "rows: days."),
+        ("DELETE FROM words", "(words)"),
+    ],
+)
+async def test_tables_and_sums_of_the_index_are_compared(indexed: Path, tmp_path: Path, sql: str, found: str) -> None:
+    """Those of rows with the records, sums with the rows."""
+    copy_folder(indexed, tmp_path / "h")
+    assert found in await _found_in_index(tmp_path / "h", sql)
+
+
+async def test_a_thorough_examination_finds_texts_that_a_record_does_not_have(indexed: Path, tmp_path: Path) -> None:
+    """The usual one looks, in a sample, only for what should be there."""
+    copy_folder(indexed, tmp_path / "h")
+    assert "" == await _found_in_index(tmp_path / "h", "SELECT 1", "thorough")
+    added = "INSERT INTO words (rowid, tokens) SELECT max(rowid) + 1, '=quota ^q' FROM words_docsize"
+    found = await _found_in_index(tmp_path / "h", added.replace("rowid) + 1", "id) + 1"), "thorough")
+    assert "The texts in index.db are not those of the records." == found
+
+
+async def test_an_index_that_says_something_else_than_the_history_is_rebuilt(indexed: Path, tmp_path: Path) -> None:
+    """Nothing is left to be found."""
+    copy_folder(indexed, tmp_path / "h")
+    assert await _found_in_index(tmp_path / "h", "UPDATE facets SET tokens = 1 WHERE seq < 9")
+    assert "ok" == _named(await examined(tmp_path / "h", repair=True), "index").verdict
 
 
 async def test_an_id_that_is_not_utf_8_any_more_is_damage_of_the_database(folder: Path) -> None:

@@ -11,9 +11,14 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import StoreFull
+from execution_history.maintenance.archive import archive
+from execution_history.maintenance.archive_redaction import redact_archive
+from execution_history.maintenance.backup import back_up, target_at
 from execution_history.maintenance.redaction import last_redaction, preview_redaction, redact_history
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.recording.recorder import Recorder
+from execution_history.recording.spool import Spool, spool_of
 from execution_history.records.content_rules import ContentRules
 from execution_history.records.record import Document, RecordChange
 from execution_history.records.redaction_rules import rules_of
@@ -111,12 +116,14 @@ async def test_deleted_records_that_can_be_restored_are_redacted_too(store: Hist
         pytest.skip("this store has no bin")
     await _fill(store)
     await store.discard([RecordKey("w1", "e1"), RecordKey("w0", "clean")], 60_000)
+    before = await store.revision()
     run = await redact_history(_service(store))
     assert run.report is not None
     assert (5, 1) == (run.report["changed"], run.report["binned"])
     kept = await store.binned()
     assert {"e1", "clean"} == {each.key.execute_id for each in kept}
     assert await store.get("w1", "e1") is None
+    assert "e1" not in {each.execute_id for each in await store.changes(before, 100)}
     await store.restore([kept[0].key, kept[1].key])
     told = orjson.dumps(await _all(store))
     assert not any(secret in told for secret in SECRETS[:2])
@@ -210,3 +217,105 @@ async def test_no_file_of_an_embedded_store_has_the_earlier_versions(tmp_path: P
         assert len(removed) >= 50
         assert not any(blob in after for blob in removed)
         await store.aclose()
+
+
+async def _archived(service: ExecutionHistoryService, folder: Path) -> Path:
+    """An archive of the runs of :func:`_fill`."""
+    [made] = await archive(service, folder, before="2026-06")
+    return Path(made.file)
+
+
+async def test_archives_of_the_history_are_redacted_too(store: HistoryStore, tmp_path: Path) -> None:
+    """Each is written anew, whole or not at all, with a line in both audit logs; a trial changes nothing."""
+    await _fill(store)
+    service = _service(store, {"detector": "phone"})
+    file = await _archived(service, tmp_path / "old")
+    before = file.read_bytes()
+    [preview] = (await preview_redaction(service)).archives
+    assert (5, 5) == (preview.records, preview.changed)
+    assert before == file.read_bytes()
+    run = await redact_history(service, actor="ada")
+    assert run.report is not None
+    [found] = run.report["archives"]
+    assert (str(file), 5, None) == (found["file"], found["changed"], found["trouble"])
+    assert [file.name] == [path.name for path in file.parent.iterdir()]
+    async with ExecutionHistoryService(file) as old:
+        bodies = [body async for batch in old.batches(RecordFilter()) for body in batch.documents]
+        assert 5 == len(bodies)
+        assert not any(secret in body for secret in SECRETS for body in bodies)
+        assert [("ada", "redact")] == [(line.actor, line.action) for line in await old.audit(0, 10)]
+    line = (await store.audit(0, 10))[-1]
+    assert {str(file): 5} == orjson.loads(line.details)["archives"]
+    again = await redact_history(service)
+    assert again.report is not None
+    assert [0] == [each["changed"] for each in again.report["archives"]]
+    await _archived(service, tmp_path / "old")
+    async with ExecutionHistoryService(file) as old:
+        assert 1 == len(await old.audit(0, 10))  # also where the month was archived again
+
+
+async def test_who_has_an_archive_open_reads_the_new_one(tmp_path: Path) -> None:
+    """A server that shows it need not be restarted, and finds by text what is there now."""
+    store = MemoryStore()
+    await _fill(store)
+    file = await _archived(_service(store), tmp_path / "old")
+    query = RecordQuery(filter=RecordFilter(text="hunter2x"), size=10)
+    async with ExecutionHistoryService(file) as shown:
+        assert 5 == len((await shown.select(query)).documents)
+        assert 5 == (await redact_archive(file, _service(store).rules, (), lambda: 9_000)).changed
+        assert b"hunter2x" not in (await shown.detail_bytes("w0", "e0") or b"hunter2x")
+        assert [] == (await shown.select(query)).documents
+
+
+async def test_an_archive_that_cannot_be_redacted_is_named(tmp_path: Path) -> None:
+    """The history is redacted all the same; what is not where it was written is told apart."""
+    store = MemoryStore()
+    await _fill(store)
+    file = await _archived(_service(store), tmp_path / "old")
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 8192)
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    [found] = run.report["archives"]
+    assert (True, True) == (found["is_there"], bool(found["trouble"]))
+    file.unlink()
+    [gone] = (await preview_redaction(_service(store))).archives
+    assert (False, True) == (gone.is_there, bool(gone.trouble))
+
+
+async def test_steps_that_wait_for_the_store_are_redacted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An earlier version put them into the spool as they were; what cannot be read is named, and stays."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = store_at(tmp_path / "history")
+    await store.open()
+    spool = spool_of(store)
+    assert spool is not None
+    ending = change(2_000, "success", output=f"token {TOKEN}")
+    path = spool.put([(("w", "e"), document("e", "w", parameters={"password": "hunter2x"})), (("w", "e"), ending)])
+    other = Spool("another").put([(("w", "e"), ending)])
+    spool.refused.write_bytes(b"x")
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    assert {"steps": 2, "changed": 2, "missed": [str(spool.refused)]} == run.report["spool"]
+    assert not any(secret in path.read_bytes() for secret in SECRETS)
+    assert TOKEN.encode() in other.read_bytes()
+    recorder = Recorder(store)
+    await recorder.start()
+    await recorder.aclose()
+    record = orjson.loads(await store.get("w", "e") or b"")
+    assert ("success", "[redacted]") == (record["execute_status"], record["input_parameters"]["password"])
+    await store.aclose()
+
+
+async def test_backups_that_were_made_before_are_named(tmp_path: Path) -> None:
+    """With their place and number, as they cannot be changed; a trial names none."""
+    store = store_at(tmp_path / "history")
+    await store.open()
+    await _fill(store)
+    for _ in range(2):
+        await back_up(_service(store), target_at(tmp_path / "kept"), full=True)
+    assert [] == (await preview_redaction(_service(store))).backups
+    run = await redact_history(_service(store))
+    assert run.report is not None
+    assert [{"place": str(tmp_path / "kept"), "count": 2}] == run.report["backups"]
+    await store.aclose()

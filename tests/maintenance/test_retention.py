@@ -1,5 +1,7 @@
 """Rules and the budget remove what they should and nothing else, on every store."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -7,8 +9,8 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput
-from execution_history.maintenance.candidates import Candidates
-from execution_history.maintenance.pruner import Pruner
+from execution_history.maintenance.candidates import Candidate, Candidates
+from execution_history.maintenance.pruner import Pace, Pruner
 from execution_history.maintenance.retention import Retention, RetentionSettings
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
@@ -259,3 +261,15 @@ async def test_a_preview_ends_after_its_time(history: _History) -> None:
     preview = await history.retention({"older_than": "1d"}).preview(seconds=0)
     assert not preview.parts[0].is_complete
     assert preview.dry_run
+
+
+async def test_a_slow_disk_gets_no_more_commits_than_a_quick_one() -> None:
+    """Each takes its time however little is in it: one by one would be fewer than come in."""
+    sizes: list[int] = []
+
+    async def work(batch: Sequence[Candidate]) -> None:
+        sizes.append(len(batch))
+        await asyncio.sleep(0.02)
+
+    await Pace().run([Candidate(RecordKey("w", str(number)), 0, 0, 0, None) for number in range(12)], work)
+    assert [4, 4, 4] == sizes

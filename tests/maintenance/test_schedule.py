@@ -6,7 +6,6 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.application import open_application
-from execution_history.backup_settings import BackupSettings
 from execution_history.errors import SettingsError
 from execution_history.jobs.job import run_job
 from execution_history.maintenance.backup import known_backups, statuses, target_at
@@ -15,6 +14,7 @@ from execution_history.maintenance.backup.status import BackupStatus, Failure, L
 from execution_history.presentation.backup_notice import backup_problem
 from execution_history.records.time_units import HOUR_MS
 from execution_history.settings import Settings, load_settings
+from execution_history.settings.backups import BackupSettings
 from execution_history.stores import MemoryStore
 from tests.sample_records import document
 

@@ -33,3 +33,9 @@ def test_words_mean_the_same_filter(name: str) -> None:
     found = filter_of({name: WORDS.get(name, ["x"])}, now=1_800_000_000_000)
     assert [name] == list(words_of(found))
     assert found == filter_of(words_of(found), now=0)
+
+
+def test_what_is_no_text_has_words_all_the_same() -> None:
+    """Half of a surrogate pair, as a command line passes bytes that are no UTF-8."""
+    found = filter_of({"where": "input.a = x\udc80"}, now=0)
+    assert filter_of(words_of(found), now=0) == filter_of({"where": words_of(found)["where"]}, now=0)

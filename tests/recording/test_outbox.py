@@ -382,6 +382,38 @@ async def test_what_waits_at_the_end_is_written_by_the_next_program(spool: Spool
     assert [] == list((tmp_path / "waiting").iterdir())
 
 
+async def test_closing_saves_what_waits_before_it_tries_the_store_again(spool: Spool, tmp_path: Path) -> None:
+    """A container is killed ten seconds after it was asked to stop, however long the store leaves us waiting."""
+    store = SharedFaultyStore()
+    outbox = Outbox(store, spool=spool, patience_seconds=0)
+    store.running.clear()
+    await outbox.write("w", "1", document("1"))
+    closing = asyncio.create_task(outbox.aclose(3_600))
+    async with asyncio.timeout(60):
+        while not list((tmp_path / "waiting").glob("*")):
+            await asyncio.sleep(0.01)
+    assert not closing.done()
+    store.running.set()
+    await closing
+    assert ["1 running"] == store.written
+    assert not outbox
+
+
+async def test_closing_goes_on_where_what_waits_cannot_be_saved(tmp_path: Path) -> None:
+    """Without a place for it, it is still tried, and nothing is given up that the store takes after all."""
+    (tmp_path / "file").write_text("in the way")
+    store = SharedFaultyStore()
+    outbox = Outbox(store, spool=Spool("shared", tmp_path / "file"), patience_seconds=0)
+    store.running.clear()
+    await outbox.write("w", "1", document("1"))
+    closing = asyncio.create_task(outbox.aclose())
+    await asyncio.sleep(0)
+    store.running.set()
+    await closing
+    assert ["1 running"] == store.written
+    assert () == outbox.problems()
+
+
 async def test_a_batch_that_is_written_twice_changes_nothing(spool: Spool, tmp_path: Path) -> None:
     """Two programs may find it at the same moment; what happened to the records in between stays."""
     store = SharedFaultyStore()

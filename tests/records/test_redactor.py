@@ -37,6 +37,8 @@ def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: b
         (r"\"token\": \"abc\" x", rf"\"token\": \"{GONE}\" x"),
         ("GET /x?access_token=abc&page=2", f"GET /x?access_token={GONE}&page=2"),
         ("the password: hunter2.", f"the password: {GONE}"),
+        ('monkey: "its password=hunter2x."', f'monkey: "its password={GONE}"'),
+        ("key=password:hunter2x", f"key=password:{GONE}"),
         ("密码：hunter2", f"密码：{GONE}"),
         ("'password' => 'hunter2'", f"'password' => '{GONE}'"),
         ({"encryption_key": "x", "sessionKey": "y"}, {"encryption_key": GONE, "sessionKey": GONE}),
@@ -252,7 +254,9 @@ def test_a_secret_is_found_wherever_a_line_begins_and_however_json_escapes_it(te
         ({"detector": "x"}, "There is no detector 'x'"),
         ({"pattern": "("}, "no regular expression"),
         ({"pattern": "a*"}, "matches nothing at all"),
+        ({"pattern": "x[0--]"}, "no regular expression: Possible set difference"),
         ({"path": "a..b..[x]"}, "is not a path"),
+        ({"path": r'a["\q"]'}, "is not a path"),
         ({"key": "a", "action": "burn"}, "mask, remove, hash, keep"),
         ({"pattern": "a", "action": "keep"}, "takes something out"),
         ({"key": ""}, "1 to 500 characters"),
@@ -271,3 +275,24 @@ def test_a_path_leads_to_keys_and_indexes() -> None:
         assert matches(parse_path(text), place), text
     for text in ("output.items", "items[0]['a b']", "output.items[1].*", "output..b"):
         assert not matches(parse_path(text), place), text
+
+
+def test_a_token_is_one_by_what_stands_far_behind_its_beginning() -> None:
+    """Without a digit or a capital it is a word, and without a dot no web token."""
+    words = "sk-" + "only-words-" * 3, "eyJ" + "only-words-" * 3
+    assert [*words, GONE, GONE] == _redacted([*words, f"{words[0]}9", f"{words[1]}.payload-of-it"])
+
+
+def test_a_path_is_followed_every_way_at_once() -> None:
+    """Trying one after the other would not end in a lifetime."""
+    assert not matches(parse_path("..a" * 40 + ".b"), ("a",) * 120)
+
+
+def test_secrets_are_taken_out_of_a_text_however_many() -> None:
+    """Those that come back are looked for as far as a thousand of them go."""
+    given = {
+        "all": " ".join(f"password=abc{number:05}" for number in range(2_000)),
+        "first": "abc00000",
+        "last": "abc01999",
+    }
+    assert {"all": " ".join([f"password={GONE}"] * 2_000), "first": GONE, "last": "abc01999"} == _redacted(given)

@@ -2,9 +2,11 @@
 
 import asyncio
 
+import orjson
 import pytest
 
 from execution_history.query.model import RecordKey
+from execution_history.records.record import Document
 from execution_history.stores.capabilities import Bin
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, document, ids, page_of
@@ -36,6 +38,7 @@ async def test_what_is_discarded_is_gone_and_can_be_restored(store: HistoryStore
     assert [None, 1] == [await store.get("w", "a"), len(await store.workflows())]
     assert [_V, _A] == [each.key for each in await bin_of.binned()]
     first, second = await bin_of.binned()
+    assert {None} == {first.rule, second.rule}
     assert [second] == await bin_of.binned(after=first, limit=5)
     assert (2, first.size + second.size) == await bin_of.bin_size()
     assert {(True, _DAY)} == {(each.size > 0, each.ends - each.deleted_at) for each in await bin_of.binned()}
@@ -72,6 +75,30 @@ async def test_what_is_discarded_is_kept_for_its_time_or_until_the_bin_is_emptie
     assert [] == await bin_of.binned()
 
 
+async def test_what_is_discarded_can_be_replaced_and_stays_discarded(
+    store: HistoryStore, bin_of: Bin, clock: Clock
+) -> None:
+    """As long as it is the version that was expected, and can be restored; the feed tells of nothing."""
+    await bin_of.discard([_A], _DAY)
+    before = await store.revision()
+    [body] = (await bin_of.binned_documents([_A, _B])).values()
+    made = Document.of(orjson.loads(body) | {"output": "redacted"}, body.replace(b'"o"', b'"redacted"'))
+    made.update_time += 1
+    made.body = made.body.replace(b'"update_time":%d' % (made.update_time - 1), b'"update_time":%d' % made.update_time)
+    assert not await bin_of.replace_binned(made, made.update_time)
+    assert await bin_of.replace_binned(made, made.update_time - 1)
+    assert {_A: made.body} == await bin_of.binned_documents([_A])
+    assert (1, len(made.body)) == await bin_of.bin_size()
+    assert (None, before) == (await store.get("w", "a"), await store.revision())
+    assert [_A] == await bin_of.restore([_A])
+    assert made.body == await store.get("w", "a")
+    assert not await bin_of.replace_binned(made, made.update_time)
+    await bin_of.discard([_A], _DAY)
+    clock.go_on(days=2)
+    assert not await bin_of.replace_binned(made, made.update_time)
+    assert {} == await bin_of.binned_documents([_A])
+
+
 async def test_what_is_discarded_at_once_can_be_restored(store: HistoryStore, bin_of: Bin) -> None:
     """Also a record that came in the same moment."""
     new = RecordKey("w", "new")
@@ -80,3 +107,12 @@ async def test_what_is_discarded_at_once_can_be_restored(store: HistoryStore, bi
     assert {new, _A} == {each.key for each in await bin_of.binned()}
     assert {new, _A} == set(await bin_of.restore([new, _A]))
     assert {"new", "a", "b"} == set(ids((await page_of(store, "w", 10, 1)).documents))
+
+
+async def test_the_bin_knows_which_rule_removed_a_run(bin_of: Bin) -> None:
+    """Also of one that was restored and removed again, by somebody else."""
+    await bin_of.discard([_A, _B], _DAY, "old")
+    assert {"old"} == {each.rule for each in await bin_of.binned()}
+    await bin_of.restore([_A])
+    await bin_of.discard([_A], _DAY)
+    assert {_A: None, _B: "old"} == {each.key: each.rule for each in await bin_of.binned()}

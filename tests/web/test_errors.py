@@ -180,7 +180,34 @@ async def test_a_wrong_method_is_told_the_right_ones(shared_web: Served) -> None
     """RFC 9110, section 15.5.6: all that the address answers, not only the first found."""
     answer = await shared_web.client.put("/coze/workflows/w/history")
     assert "DELETE, GET" == answer.headers["allow"]
-    assert "POST" == (await shared_web.client.get("/coze/workflows/stream_run")).headers["allow"]
+    for method, path, allowed in (
+        ("GET", "/coze/workflows/stream_run", "POST"),
+        ("OPTIONS", "/coze/keys", "GET, POST"),
+        ("PROPFIND", "/coze/views", "GET, POST"),
+        ("TRACE", "/coze/doctor", "GET"),
+        ("HEAD", "/readyz", "GET"),
+    ):
+        answer = await shared_web.client.request(method, path)
+        assert (405, allowed) == (answer.status_code, answer.headers["allow"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "sentence"),
+    [
+        ("PUT", "/coze/retention/rules", {"keep_bytes": False}, "keep_bytes should be a number."),
+        ("PUT", "/coze/retention/rules", {"keep_runs": False}, "keep_runs should be a whole number."),
+        ("PUT", "/coze/prices/budget", {"amount": False}, "amount should be a number."),
+        ("PATCH", "/coze/workflows/w", {"hidden": 0}, "hidden should be true or false."),
+        ("POST", "/coze/bin/empty", {"all": 1}, "all should be true or false."),
+        ("POST", "/coze/history/delete", {"filters": {"q": "a"}, "dry_run": "no"}, "dry_run should be true or false."),
+    ],
+)
+async def test_a_flag_is_no_number_and_a_number_no_flag(
+    shared_web: Served, method: str, path: str, body: dict[str, Any], sentence: str
+) -> None:
+    """A rule that keeps false bytes would remove every run."""
+    answer = await shared_web.client.request(method, path, json=body)
+    assert (422, sentence) == (answer.status_code, answer.json()["error"]["message"])
 
 
 async def test_an_account_that_is_not_there_is_the_callers_fault(shared_web: Served) -> None:

@@ -1,9 +1,12 @@
 """What nobody should send, to every address there is: it is the caller's fault, said in a sentence, and documented."""
 
 import asyncio
+import base64
 import re
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -46,6 +49,8 @@ VALUES: Final = IDS | {
     "brackets": b"%5B" * 10_000,
     "quote": b'"',
     "commas": b"," * 10_000,
+    "folders": b"a/" * 500,
+    "wide cursor": base64.urlsafe_b64encode(b'[18446744073709551615,"w","e"]'),
     "true": b"true",
 }
 QUERIES: Final = {
@@ -81,6 +86,37 @@ BODIES: Final = {
     "form": b"run=%00&run=%ff&do=delete&back=%0a//evil.example&parameters=[[[&which=edited&zone=..",
     "form that is not utf-8": b"run=\xff\xfe&" * 2_000,
 }
+MEMBERS: Final = {
+    "surrogate": b'"\\ud800"',
+    "surrogates": b'["\\udfff"]',
+    "surrogate key": b'{"\\ud800":"\\ud800"}',
+    "condition": b'{"where":"input.a = \\ud800"}',
+    "nul": b'"\\u0000"',
+    "long": b'"' + b"x" * 70_000 + b'"',
+    "true": b"true",
+    "beyond 64 bits": b"18446744073709551616",
+    "long number": b"9" * 5_000,
+    "nan": b"NaN",
+    "object": b'{"":{}}',
+    "deep": b"[" * 5_000 + b"]" * 5_000,
+}
+"""What a member of a body may be."""
+
+BESIDE: Final[dict[str, dict[str, Any]]] = {
+    "AnnotateRequest": {"note": "n", "filters": {"status": "failed"}},
+    "AnnotationRequest": {"note": "n"},
+    "BinChoice": {"workflow": "w"},
+    "BudgetRequest": {"amount": 1},
+    "DeleteRequest": {"filters": {"status": "running"}},
+    "KeyRequest": {"name": "n", "scopes": ["read"]},
+    "PriceRequest": {"input": 1, "output": 1},
+    "ResumeRequest": {"data": "x"},
+    "RuleRequest": {"older_than": "30d"},
+    "StreamRunRequest": {"workflow_id": "w"},
+    "ViewRequest": {"name": "n"},
+}
+"""What makes a body complete, by the name of its schema."""
+
 _FEW: Final = {name: BODIES[name] for name in ("nothing", "twice", "not utf-8")}
 _JSON: Final = b"application/json"
 TYPES: Final[dict[bytes | None, dict[str, bytes]]] = {
@@ -103,6 +139,7 @@ class Address:
     path: str
     parameters: tuple[str, ...]
     statuses: frozenset[int] | None
+    members: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     def target(self, text: bytes | None = None) -> bytes:
         """The path with *text*, or the ids of a run that is there, for its names."""
@@ -154,7 +191,20 @@ class House:
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     """The application on a history with a run that asks a question."""
-    async with opened(tmp_path_factory.mktemp("hostile")) as web:
+    async with _opened_house(tmp_path_factory.mktemp("hostile")) as found:
+        yield found
+
+
+@pytest.fixture
+async def own_house(tmp_path: Path) -> AsyncIterator[House]:
+    """Another one, for a test that closes its door."""
+    async with _opened_house(tmp_path) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _opened_house(folder: Path) -> AsyncIterator[House]:
+    async with opened(folder) as web:
         await _fill(web)
         app = create_app(web.application)
         yield House(app, list(_addresses(app)))
@@ -176,13 +226,21 @@ def _addresses(app: FastAPI) -> Iterator[Address]:
                 continue  # a method that the address does not have
             names = [each["name"] for each in (operation or {}).get("parameters", []) if each["in"] == "query"]
             statuses = None if operation is None else frozenset(map(int, operation["responses"]))
-            yield Address(method, path, tuple(names), statuses)
+            yield Address(method, path, tuple(names), statuses, _members(operation or {}, app.openapi()))
     for path in ("/v1/workflow/run", "/v1/workflow/stream_run", "/v1/workflow/stream_resume", "/v1/workflows/chat"):
         yield Address("POST", path, (), None)
     yield Address("GET", "/v1/workflows/{workflow_id}/run_histories/{execute_id}", (), None)
     yield Address("GET", "/v1/workflow/get_run_history", ("workflow_id", "execute_id"), None)
     yield Address("GET", "/docs/assets/{name}", (), None)
     yield Address("GET", "/{anything}", ("q",), None)
+
+
+def _members(operation: dict[str, Any], document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The members of a body in JSON, and to each what has to stand beside it."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    members = document["components"]["schemas"].get(name, {}).get("properties", {})
+    return {key: {other: value for other, value in BESIDE.get(name, {}).items() if other != key} for key in members}
 
 
 def _paths(routes: list[BaseRoute]) -> Iterator[tuple[str, set[str]]]:
@@ -269,6 +327,22 @@ async def test_no_body_is_a_fault_of_ours(house: House, caplog: pytest.LogCaptur
             for kind, bodies in TYPES.items() if address.method in {"POST", "PATCH"} else ():
                 for name, body in bodies.items():
                     yield address, f"{name} as {kind!r}", house.answer(address, address.target(), b"", body, kind)
+
+    assert [] == await _complaints(calls())
+    assert [] == _traced(caplog)
+
+
+async def test_no_member_of_a_body_is_a_fault_of_ours(own_house: House, caplog: pytest.LogCaptureFixture) -> None:
+    """Each with every value, beside what makes the body complete."""
+
+    def calls() -> Iterator[tuple[Address, str, Any]]:
+        # A key that was made closes the door, so keys come last.
+        for address in sorted(own_house.addresses, key=lambda each: each.path == "/coze/keys"):
+            for member, beside in address.members.items():
+                for name, value in MEMBERS.items():
+                    written = [orjson.dumps({key: other})[1:-1] for key, other in beside.items()]
+                    body = b"{%b}" % b",".join([*written, b"%b:%b" % (orjson.dumps(member), value)])
+                    yield address, f"{member}: {name}", own_house.answer(address, address.target(), b"", body)
 
     assert [] == await _complaints(calls())
     assert [] == _traced(caplog)

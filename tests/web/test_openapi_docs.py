@@ -59,7 +59,8 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("delete", "/coze/views/{view_id}"),
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/coze/keys"), ("post", "/coze/keys"), ("delete", "/coze/keys/{key}"),
-        ("post", "/coze/keys/sessions/end"), ("get", "/coze/audit"),
+        ("post", "/coze/keys/{key}/renew"),
+        ("post", "/coze/keys/sessions/end"), ("get", "/coze/audit"), ("get", "/coze/audit/export"),
         ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"),
         ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),
@@ -95,9 +96,10 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "RestoredAnswer", "RetentionAnswer", "RetentionPreview", "RetentionReport", "RetentionRun", "RuleRequest",
         "WorkflowPartAnswer",
         "BudgetRequest", "PriceAnswer", "PriceRequest", "PriceVersion", "PricesAnswer", "RepriceAnswer",
-        "AuditAnswer", "AuditLineAnswer", "KeyAnswer", "KeyLine", "KeyRequest", "KeysAnswer",
+        "AuditAnswer", "AuditLineAnswer", "KeyAnswer", "KeyLine", "KeyRenewal", "KeyRequest", "KeysAnswer",
         "RecordingRuleAnswer", "RedactionAnswer", "RedactionExampleAnswer", "RedactionReportAnswer",
         "RedactionRuleAnswer", "RedactionRulesAnswer", "RedactionRunAnswer",
+        "ArchiveRedactionAnswer", "EarlierBackupsAnswer", "SpoolRedactionAnswer",
         "AliveAnswer", "AnnotateRequest", "AnnotationReportAnswer", "AnnotationRequest", "BucketAnswer",
         "BulkChangeAnswer", "ChangeAnswer", "ChangesAnswer", "MatchesAnswer", "ViewAnswer", "ViewChange",
         "ViewRequest", "ViewShape", "ViewsAnswer",
@@ -115,3 +117,11 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     figures = {"runs", "counts", "success_rate", "p50", "p95", "p99", "tokens"}
     assert figures == set(shapes["FiguresAnswer"]["required"])
     assert figures | {"input_tokens", "output_tokens", "costs"} == set(shapes["FiguresAnswer"]["properties"])
+
+
+async def test_the_description_has_the_ways_to_send_a_key(shared_web: Served) -> None:
+    """So that clients made from it, and the documentation's own, can send one; without keys none is needed."""
+    document = (await shared_web.client.get("/openapi.json")).json()
+    schemes = document["components"]["securitySchemes"]
+    assert ("bearer", "X-Execution-History-Key") == (schemes["bearer"]["scheme"], schemes["header"]["name"])
+    assert [{}, {"bearer": []}, {"header": []}] == document["security"]

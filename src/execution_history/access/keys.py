@@ -15,7 +15,8 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
@@ -27,20 +28,17 @@ from execution_history.access.principals import Principal, Scope, scope_of
 from execution_history.errors import InvalidInput, KeyNotFound, StoreBusy, StoreError, quoted
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.time_units import MINUTE_MS
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import KEY, KEY_USE, Entry
 from execution_history.stores.protocol import HistoryStore
 
 _log = logging.getLogger("execution_history.access")
 
-KIND: Final = "key"
 LONGEST_NAME: Final = 100
 MOST_KEYS: Final = 1_000
 PATIENCE_SECONDS: Final = 2.0
 """How long a request waits for a store that told of its key before."""
 
-
-_USE: Final = "key_use"
-_KEY: Final = re.compile(r"eh_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
+_SECRET: Final = re.compile(r"eh_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +142,7 @@ class Keys:
         )
         about = {"id": key.id, "name": key.name, "scopes": key.scopes, "workflows": key.workflows}
         await audit.note(self._store, audit.Action.KEY_ADDED, **about)
-        if await self._store.put_entry(KIND, key_id, _bytes_of(key), expected=0) is None:
+        if await self._store.put_entry(KEY, key_id, _bytes_of(key), expected=0) is None:
             raise StoreBusy("The key could not be saved: try again.")
         self._changed()
         return NewKey(key, f"eh_{key_id}_{secret}")
@@ -156,8 +154,8 @@ class Keys:
             StoreError: the store could not be read.
         """
         await self._store.open()
-        used = {each.name.key: _time_in(each) for each in await self._store.entries(_USE)}
-        found = [_key_of(each, used.get(each.name.key)) for each in await self._store.entries(KIND)]
+        used = {each.name.key: _time_in(each) for each in await self._store.entries(KEY_USE)}
+        found = [key_in(each, used.get(each.name.key)) for each in await self._store.entries(KEY)]
         return sorted((key for key in found if key is not None), key=lambda key: (key.created, key.id))
 
     async def any(self) -> bool:
@@ -167,7 +165,7 @@ class Keys:
             StoreError: the store could not be read.
         """
         await self._store.open()
-        return bool(await self._store.entries(KIND, "", 1))
+        return bool(await self._store.entries(KEY, "", 1))
 
     async def revoke(self, name: str) -> Key:
         """Remove the key of this name or id, and return it: from now on it does nothing, nor does a session of it.
@@ -176,16 +174,37 @@ class Keys:
             KeyNotFound: there is none.
             StoreError: it could not be removed.
         """
-        found = [key for key in await self.all() if name.strip() in (key.id, key.name)]
-        if not found:
-            raise KeyNotFound("There is no key %(name)s.", name=quoted(name))
-        [key] = found[:1]
+        key = await self._named(name)
         await audit.note(self._store, audit.Action.KEY_REVOKED, id=key.id, name=key.name)
-        await self._store.drop_entry(KIND, key.id)
+        await self._store.drop_entry(KEY, key.id)
         self._known.pop(key.id, None)
         self._changed()
-        await self._store.drop_entry(_USE, key.id)
+        await self._store.drop_entry(KEY_USE, key.id)
         return key
+
+    async def renew(self, name: str, *, lifetime_ms: int | None = None) -> Key:
+        """Let the key of this name or id be taken for so long from now on, for ever unless that is given; return it.
+
+        Raises:
+            KeyNotFound: there is none.
+            StoreBusy: others changed it meanwhile.
+            StoreError: it could not be written.
+        """
+        key = await self._named(name)
+        expires = None if lifetime_ms is None else self._clock() + lifetime_ms
+        until = None if expires is None else datetime.fromtimestamp(expires / 1000, UTC).isoformat(timespec="seconds")
+        await audit.note(self._store, audit.Action.KEY_RENEWED, id=key.id, name=key.name, expires=until)
+        renewed, entry = replace(key, expires=expires), await self._store.entry(KEY, key.id)
+        version = 0 if entry is None else entry.version
+        if not version or not await self._store.put_entry(KEY, key.id, _bytes_of(renewed), expected=version):
+            raise StoreBusy("Others keep changing the same: try again.")
+        return renewed
+
+    async def _named(self, name: str) -> Key:
+        found = next((key for key in await self.all() if name.strip() in (key.id, key.name)), None)
+        if found is None:
+            raise KeyNotFound("There is no key %(name)s.", name=quoted(name))
+        return found
 
     async def holder_of(self, secret: str) -> Key | None:
         """Return the key that *secret* is, and note that it was used; ``None`` where it is none that is valid.
@@ -193,7 +212,7 @@ class Keys:
         Raises:
             StoreError: the store could not be read.
         """
-        found = _KEY.fullmatch(secret)
+        found = _SECRET.fullmatch(secret)
         key = None if found is None else await self.with_id(found[1])
         if found is None or key is None or not hmac.compare_digest(_digest(found[2]), key.digest):
             return None
@@ -214,12 +233,12 @@ class Keys:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS if key_id in self._known else None):
                 await self._store.open()
-                entry = await self._store.entry(KIND, key_id)
+                entry = await self._store.entry(KEY, key_id)
         except (StoreError, TimeoutError):
             if key_id not in self._known:
                 raise
             return self._known[key_id]
-        key = None if entry is None else _key_of(entry)
+        key = None if entry is None else key_in(entry)
         if key is None:
             self._known.pop(key_id, None)
         else:
@@ -233,13 +252,14 @@ class Keys:
         self._used[key.id] = now
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                entry = await self._store.entry(_USE, key.id)
+                entry = await self._store.entry(KEY_USE, key.id)
                 if now - (0 if entry is None else _time_in(entry) or 0) >= MINUTE_MS:
                     # Where another process was faster, it has noted the same minute.
                     version = 0 if entry is None else entry.version
-                    await self._store.put_entry(_USE, key.id, orjson.dumps({"at": now}), expected=version)
+                    await self._store.put_entry(KEY_USE, key.id, orjson.dumps({"at": now}), expected=version)
         except (StoreError, TimeoutError) as error:
-            _log.warning("It could not be noted that the key %s was used: %s", key.id, error)
+            reason = str(error) or "the store does not answer"  # a timeout has no words
+            _log.warning("It could not be noted that the key %s was used: %s", key.id, reason)
 
 
 def _digest(secret: str) -> str:
@@ -251,8 +271,14 @@ def _bytes_of(key: Key) -> bytes:
     return orjson.dumps({name: value for name, value in fields.items() if name not in {"id", "last_used"}})
 
 
-def _key_of(entry: Entry, last_used: int | None = None) -> Key | None:
-    """Return the key that an entry holds; ``None`` where it holds none, whoever wrote it."""
+def expired_at(entry: Entry, now: int) -> bytes:
+    """Return the value of an entry that holds a key, such that nobody comes in with it until it is renewed."""
+    key = key_in(entry)
+    return entry.value if key is None or key.has_expired(now) else _bytes_of(replace(key, expires=now))
+
+
+def key_in(entry: Entry, last_used: int | None = None) -> Key | None:
+    """Return the key that an entry of the kind ``key`` holds; ``None`` where it holds none, whoever wrote it."""
     try:
         kept = orjson.loads(entry.value)
         rate = kept["rate"]

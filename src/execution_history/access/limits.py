@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.errors import InvalidInput, quoted
+from execution_history.records.byte_sizes import bytes_of
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})\s*/\s*(s|m|h)", re.ASCII)
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
-_SIZE: Final = re.compile(r"([1-9][0-9]{0,11})\s*(B|KB|MB|GB)?", re.ASCII | re.IGNORECASE)
-_BYTES: Final = {"": 1, "B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _AGE: Final = re.compile(r"([1-9][0-9]{0,4})\s*(h|d|w)", re.ASCII)
 _AGES_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
@@ -45,15 +44,14 @@ def rate_of(text: str) -> Rate:
 
 
 def size_of(text: str) -> int:
-    """Return the number of bytes that a person writes: ``1MB``.
+    """Return the number of bytes that a person writes: ``1MB``; at least one.
 
     Raises:
         InvalidInput: it is none.
     """
-    found = _SIZE.fullmatch(text.strip())
-    if found is None:
-        raise InvalidInput("A size is a number of bytes, KB, MB or GB such as 1MB, not %(text)s.", text=quoted(text))
-    return int(found[1]) * _BYTES[(found[2] or "").upper()]
+    if not (size := bytes_of(text)):
+        raise InvalidInput("A request has at least one byte: leave the size out for any, or give one such as 1MB.")
+    return size
 
 
 def lifetime_of(text: str) -> int:

@@ -18,16 +18,15 @@ import orjson
 from execution_history.access import audit
 from execution_history.errors import StoreBusy, StoreUnwritable
 from execution_history.records.time_units import HOUR_MS
-from execution_history.stores.administration import Entry
+from execution_history.stores.administration import SESSION_KEY, Entry
 from execution_history.stores.protocol import HistoryStore
 
 LIFETIME_MS: Final = 12 * HOUR_MS
 """How long a browser stays signed in (milliseconds)."""
 
-KIND: Final = "session_key"
-"""The kind of the entry that has the secrets which sign cookies: who has these can sign in as anybody."""
+_NAME: Final = (SESSION_KEY, "current")
+"""The entry that has the secrets which sign cookies: who has these can sign in as anybody."""
 
-_NAME: Final = (KIND, "current")
 _MOST: Final = 2
 _ATTEMPTS: Final = 20
 _LONGEST: Final = 200

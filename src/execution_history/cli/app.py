@@ -38,7 +38,7 @@ COMMANDS: Final = {
     "mirror": "mirror.mirror",
     "doctor": "doctor.doctor",
     "backup": "backup.backup",
-    "restore": "backup.restore",
+    "restore": "restore.restore",
     "archive": "archive.archive",
     "views": "views.views",
     "workflows": "list.list_workflows",

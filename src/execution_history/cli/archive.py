@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from execution_history.cli.open_history import open_history, place_of
+from execution_history.cli.open_history import open_history, place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.progress_bar import progress_bar
@@ -40,6 +40,7 @@ async def archive(
     if not await holds_history(settings.store):
         store = place_of(settings.store)
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
+    refuse_archive(session, N_("%(store)s is an archive already: name the history whose runs are to be archived."))
     async with open_history(session) as history:
         with progress_bar(session) as bar:
             months = await archived(

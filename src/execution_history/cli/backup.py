@@ -1,4 +1,4 @@
-"""The commands ``backup`` and ``restore``."""
+"""The command ``backup``."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Final
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from execution_history.cli.figure_table import show_fitting
-from execution_history.cli.open_history import open_history, place_of
+from execution_history.cli.open_history import open_history, place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.presentation.formatting import clock, duration, grouped, size
+from execution_history.presentation.phrases import enumerated
 from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ _LIST: Final = "list"
 _VERIFY: Final = "verify"
 _DIGITS: Final = 16
 
-_At = Annotated[
+At = Annotated[
     str,
     typer.Option(
         "--at",
-        metavar="ID",
-        help=N_("The newest backup whose id begins so, such as 2026-11-30."),
+        metavar="ID|TIME",
+        help=N_("The newest backup whose id begins so, such as 2026-11-30, or the last one by a time."),
         show_default=N_("the newest"),
     ),
 ]
@@ -51,7 +52,7 @@ async def backup(
             "--keep", min=1, help=N_("Remove older ones: so many full backups stay, each with those that need it.")
         ),
     ] = None,
-    at: _At = "",
+    at: At = "",
 ) -> ExitCode:
     """Make, list or verify backups."""
     from execution_history.maintenance.backup import known_backups, target_at  # noqa: PLC0415 - most commands need none
@@ -74,42 +75,6 @@ async def backup(
     return await _make(session, target, full=full, keep=keep)
 
 
-@command()
-async def restore(
-    session: Session,
-    place: Annotated[str, typer.Argument(metavar="FOLDER|s3://…", help=N_("Where the backups are."))],
-    at: _At = "",
-    replace: Annotated[
-        bool, typer.Option("--replace", help=N_("Move the history that is in the folder aside first."))
-    ] = False,
-) -> ExitCode:
-    """Restore a backup."""
-    from execution_history.maintenance.backup import restore as restored  # noqa: PLC0415 - as above
-    from execution_history.maintenance.backup import target_at  # noqa: PLC0415 - as above
-
-    began, settings = time.monotonic(), session.settings()
-    with progress_bar(session) as bar:
-        report = await restored(target_at(place), settings, at=at, replace=replace, on_progress=bar.of_runs)
-    store = place_of(settings.store)
-    if session.as_json:
-        session.output.document({**report.to_json(), "store": store})
-        return ExitCode.SUCCESS
-    sentence = session.translate.plural(
-        "Restored %(num)s run (%(size)s) to %(store)s, as it was on %(time)s (backup %(id)s), and compared it: the "
-        "checksum is %(digest)s. In %(duration)s.",
-        "Restored %(num)s runs (%(size)s) to %(store)s, as they were on %(time)s (backup %(id)s), and compared them: "
-        "the checksum is %(digest)s. In %(duration)s.",
-        report.records,
-        store=store,
-        **_facts(report, began),
-    )
-    session.output.answer(sentence)
-    if report.replaced is not None:
-        session.notice("The history that was there is in %(folder)s now.", folder=report.replaced)
-    _tell_of_damaged(session, report.damaged)
-    return ExitCode.SUCCESS
-
-
 def _called(words: list[str]) -> tuple[str, str]:
     """Return what to do, empty for a backup, and the place, where it is named.
 
@@ -130,6 +95,7 @@ async def _make(session: Session, target: "BackupTarget", *, full: bool, keep: i
     if not await holds_history(settings.store):
         store = place_of(settings.store)
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
+    refuse_archive(session, N_("%(store)s is an archive, in which nothing changes: a copy of the file is its backup."))
     async with open_history(session) as history:
         with progress_bar(session) as bar:
             report = await back_up(history.service, target, full=full, keep=keep, on_progress=bar.of_runs)
@@ -174,10 +140,11 @@ def _show_made(session: Session, report: "BackupReport") -> None:
         session.output.remark(
             plural("Removed %(num)s older backup.", "Removed %(num)s older backups.", removed), style="dim"
         )
-    _tell_of_damaged(session, manifest.damaged_count)
+    tell_of_damaged(session, manifest.damaged_count)
 
 
-def _tell_of_damaged(session: Session, count: int) -> None:
+def tell_of_damaged(session: Session, count: int) -> None:
+    """Tell how many runs could not be read when a backup was made, if there were any."""
     if count:
         sentence = session.translate.plural(
             "%(num)s run could not be read when the backup was made, and is not in it.",
@@ -202,14 +169,15 @@ async def _verify(session: Session, target: "BackupTarget", at: str) -> ExitCode
         "The backup %(id)s of %(time)s is sound: %(num)s runs (%(size)s) were restored into a temporary history and "
         "compared; the checksum is %(digest)s. In %(duration)s.",
         report.records,
-        **_facts(report, began),
+        **facts(report, began),
     )
     session.output.answer(sentence)
-    _tell_of_damaged(session, report.damaged)
+    tell_of_damaged(session, report.damaged)
     return ExitCode.SUCCESS
 
 
-def _facts(report: "RestoreReport", began: float) -> dict[str, str]:
+def facts(report: "RestoreReport", began: float) -> dict[str, str]:
+    """Return what is said of a backup that was restored, for real or to verify it, since *began*."""
     return {
         "id": report.id,
         "time": clock(report.moment),
@@ -225,7 +193,9 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
     if session.as_json:
         damaged = [session.translate.message(error.message) for error in backups.damaged]
         known = [shown(each.manifest) for each in backups.all]
-        session.output.document({"place": place, "backups": known, "damaged": damaged})
+        session.output.document(
+            {"place": place, "backups": known, "damaged": damaged, "unfinished": backups.unfinished}
+        )
     elif backups.all:
         _show_table(session, [each.manifest for each in backups.all])
     else:
@@ -233,6 +203,12 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
     if not session.as_json:
         for error in backups.damaged:
             session.output.remark(session.translate.message(error.message), style="yellow")
+        if backups.unfinished:
+            session.notice(
+                "Unfinished, so no backup: %(ids)s. It is under way, or a later backup removes it.",
+                ids=enumerated(backups.unfinished),
+                style="yellow",
+            )
     return ExitCode.SOME_REFUSED if backups.damaged else ExitCode.SUCCESS
 
 

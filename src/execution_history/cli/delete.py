@@ -54,18 +54,9 @@ async def delete(
             workflow_id, execute_id, forever=forever
         )
         keeps = not forever and (await history.service.bin.page(limit=1)).keep_ms > 0
-    if session.as_json:
-        deleted, beside = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
-        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **beside})
-    else:
-        sentence = N_("Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.")
-        if dry_run:
-            sentence = N_("Nothing is changed; it would delete run '%(execute_id)s' of workflow '%(workflow_id)s'.")
-        session.notice(sentence, execute_id=execute_id, workflow_id=workflow_id)
-        if is_deleted and keeps:
-            session.notice(
-                "To restore it: %(command)s", command=session.command("bin", "restore", execute_id), style="dim"
-            )
+    _show_deleted(session, workflow_id, execute_id, dry_run=dry_run, is_deleted=is_deleted)
+    if is_deleted and keeps:
+        _show_way_back(session, execute_id)
     return ExitCode.SUCCESS
 
 
@@ -101,31 +92,50 @@ async def clear(
         if not dry_run:
             await history.service.clear_workflow_history(workflow_id, forever=forever)
         keeps = not forever and (await history.service.bin.page(limit=1)).keep_ms > 0
+    _show_cleared(session, workflow_id, count, dry_run=dry_run)
+    if keeps and not dry_run:
+        _show_way_back(session, "--workflow", workflow_id)
+    return ExitCode.SUCCESS
+
+
+def _show_deleted(session: Session, workflow_id: str, execute_id: str, *, dry_run: bool, is_deleted: bool) -> None:
+    if session.as_json:
+        deleted, beside = 1 if is_deleted else 0, {"dry_run": True} if dry_run else {}
+        session.output.document({"workflow_id": workflow_id, "execute_id": execute_id, "deleted": deleted, **beside})
+        return
+    sentence = N_("Deleted run '%(execute_id)s' of workflow '%(workflow_id)s'.")
+    if dry_run:
+        sentence = N_("Nothing is changed; it would delete run '%(execute_id)s' of workflow '%(workflow_id)s'.")
+    session.notice(sentence, execute_id=execute_id, workflow_id=workflow_id)
+
+
+def _show_cleared(session: Session, workflow_id: str, count: int, *, dry_run: bool) -> None:
     if session.as_json:
         beside = {"deleted": 0, "matches": count, "dry_run": True} if dry_run else {"deleted": count}
         session.output.document({"workflow_id": workflow_id, **beside})
-    elif dry_run:
-        session.output.remark(
-            session.translate.plural(
-                "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s run).",
-                "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s runs).",
-                count,
-                workflow_id=workflow_id,
-            )
+        return
+    plural = session.translate.plural
+    if dry_run:
+        sentence = plural(
+            "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s run).",
+            "Nothing is changed; it would delete the history of workflow '%(workflow_id)s' (%(num)s runs).",
+            count,
+            workflow_id=workflow_id,
         )
     else:
-        session.output.remark(
-            session.translate.plural(
-                "Deleted the history of workflow '%(workflow_id)s' (%(num)s run).",
-                "Deleted the history of workflow '%(workflow_id)s' (%(num)s runs).",
-                count,
-                workflow_id=workflow_id,
-            )
+        sentence = plural(
+            "Deleted the history of workflow '%(workflow_id)s' (%(num)s run).",
+            "Deleted the history of workflow '%(workflow_id)s' (%(num)s runs).",
+            count,
+            workflow_id=workflow_id,
         )
-        if keeps:
-            command = session.command("bin", "restore", "--workflow", workflow_id)
-            session.notice("To restore it: %(command)s", command=command, style="dim")
-    return ExitCode.SUCCESS
+    session.output.remark(sentence)
+
+
+def _show_way_back(session: Session, *names: str) -> None:
+    """Show how what was deleted is restored from the bin, unless the output is JSON."""
+    if not session.as_json:
+        session.notice("To restore it: %(command)s", command=session.command("bin", "restore", *names), style="dim")
 
 
 def _would_restore(session: Session, deletion: "BulkChange") -> ExitCode:

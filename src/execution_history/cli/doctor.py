@@ -1,5 +1,6 @@
 """The command ``doctor``: examines a history, and repairs it."""
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -7,16 +8,14 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from execution_history.cli.help_page import wrapped
-from execution_history.cli.open_history import place_of
+from execution_history.cli.open_history import place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_
+from execution_history.errors import N_, Message
 from execution_history.maintenance.doctor import CheckReport, Doctor
 from execution_history.stores import store_of
-from execution_history.stores.factory import place_named
 from execution_history.stores.presence import holds_history
-from execution_history.stores.sqlite.archive import is_archive
 from execution_history.stores.verification import Finding
 
 _SIGNS: Final = {"ok": ("✓", "green"), "remark": ("!", "yellow"), "problem": ("✗", "red")}
@@ -33,24 +32,33 @@ async def doctor(
         bool, typer.Option("--repair", help=N_("Repair what can be repaired, and report what was done."))
     ] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help=N_("Leave out the checks that read the whole history."))
+        bool, typer.Option("--quick", help=N_("Look at samples: a few seconds, however large the history is."))
     ] = False,
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help=N_("Also compare the text index with all texts, which takes longer."))
+    ] = False,
+    mirror: Annotated[
+        str | None,
+        typer.Option(
+            "--mirror", metavar="FOLDER", help=N_("Also check the JSON files in this folder, which follow the history.")
+        ),
+    ] = None,
 ) -> ExitCode:
     """Examine the history, and repair it."""
-    settings = session.settings()
+    if quick and thorough:
+        raise CommandFailed("Use either --quick or --thorough.", code=ExitCode.WRONG_CALL)
+    settings = session.settings(mirror_folder=mirror)
     store = place_of(settings.store)
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
-    folder = place_named(settings.store).folder
-    if folder is not None and is_archive(folder):
-        raise CommandFailed(
-            "%(store)s is an archive, which doctor does not check: it was compared when it was written.", store=store
-        )
+    refuse_archive(
+        session, N_("%(store)s is an archive, which doctor does not check: it was compared when it was written.")
+    )
     history, reports = store_of(settings), []
     try:
         with progress_bar(session) as bar:
             async for report in Doctor(history, settings).examine(
-                is_quick=quick, repair=repair, progress=lambda check: bar.of_check(check.title)
+                is_quick=quick, is_thorough=thorough, repair=repair, progress=lambda check: bar.of_check(check.title)
             ):
                 reports.append(report)
                 if not session.as_json:
@@ -76,23 +84,34 @@ def _show(session: Session, report: CheckReport) -> None:
     line = Text()
     line.append(f"{sign} ", style=style)
     line.append(title, style="bold")
-    # What was looked at stands beside its title only where it was found sound.
-    summary = _.message(report.summary) if report.verdict != "problem" else ""
-    first, *others = wrapped(summary, _width(session) - _INDENT) or [""]
-    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)) + first if first else "")
+    # What was looked at stands beside its title only where it was found sound; else the first finding does.
+    findings = list(report.findings)
+    beside, shade = _.message(report.summary) if report.verdict != "problem" else "", ""
+    if not beside and findings and not report.repaired:
+        beside, shade = _.message(findings[0].sentence), _shade_of(findings[0])
+        findings[0] = replace(findings[0], sentence=Message())
+    first, *others = wrapped(beside, _width(session) - _INDENT) or [""]
+    line.append(" " * max(1, _TITLE_COLUMNS - cell_len(title)))
+    line.append(first, style=shade)
+    line.rstrip()
     session.output.answer(line)
     for text in others:
-        session.output.answer(" " * _INDENT + text)
+        session.output.answer(Text(" " * _INDENT + text, style=shade))
     for sentence in report.repaired:
         _show_indented(session, _.message(sentence), "green", "→ ")
-    for finding in report.findings:
+    for finding in findings:
         _show_finding(session, finding)
     if report.refusal is not None:
         _show_indented(session, _("Not repaired: %(reason)s", reason=_.message(report.refusal)), "red")
 
 
+def _shade_of(finding: Finding) -> str:
+    return "red" if finding.is_problem else "yellow"
+
+
 def _show_finding(session: Session, finding: Finding) -> None:
-    _show_indented(session, session.translate.message(finding.sentence), "red" if finding.is_problem else "yellow")
+    if finding.sentence:
+        _show_indented(session, session.translate.message(finding.sentence), _shade_of(finding))
     if finding.remedy is not None:
         _show_indented(session, session.translate.message(finding.remedy), "dim")
 
@@ -117,7 +136,7 @@ def _conclude(session: Session, problems: int, repaired: int, repairable: int, *
     if repairable and not repaired:
         session.notice("To repair: %(command)s", command=session.command("doctor", "--repair"))
     if is_quick:
-        session.notice("The records, files and indexes were not read; leave out --quick for that.", style="dim")
+        session.notice("Only samples were read; leave out --quick for the whole history.", style="dim")
 
 
 def _width(session: Session) -> int:

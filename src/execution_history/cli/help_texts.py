@@ -61,9 +61,11 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
         N_("Redact the secrets that a history has already, and show the rules."),
         N_(
             "New runs are redacted before they are kept. This command applies the same rules to every record, to "
-            "deleted ones that can be restored, to JSON files and to the search index; --dry-run shows what it would "
-            "do. Stopped, it continues where it was. Backups made before keep what they have."
+            "deleted ones that can be restored, to JSON files, to the search index and to the archives that were made "
+            "of the history; --dry-run shows what it would do. Stopped, it continues where it was. Backups made before "
+            "keep what they have, and are named."
         ),
+        N_("An archive that was moved is redacted by itself: redact --store FILE."),
     ),
     "delete": (
         N_("Delete the record of one run, or of all that match filters."),
@@ -79,7 +81,7 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     ),
     "clear": (N_("Delete the whole history of a workflow."),),
     "keys": (
-        N_("Add, list and revoke the keys that give people and programs access to the server."),
+        N_("Add, list, renew and revoke the keys that give people and programs access to the server."),
         N_(
             "Once there is a key, the server requires one from everyone. Commands read the history directly and need "
             "none."
@@ -89,7 +91,13 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "do everything."
         ),
     ),
-    "audit": (N_("Show who deleted, restored, exported and imported runs, and who added and revoked keys."),),
+    "audit": (
+        N_(
+            "Show who deleted, restored, exported, imported, redacted, archived or backed up runs, changed keys or "
+            "retention rules, repaired the history or came with an unknown key."
+        ),
+        N_("No entry is ever changed or removed. --format exports the entries, which is an entry too."),
+    ),
     "bin": (
         N_("List the deleted runs that can be restored, restore some, or remove them for good."),
         N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
@@ -171,9 +179,9 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
     "doctor": (
         N_("Check the history and what it depends on: database, runs, JSON files, index, permissions, space."),
         N_(
-            "Every run is read and every JSON file compared with the database, about 10,000 runs a second; --quick "
-            "leaves that out. It works when the server cannot start, changes nothing without --repair, and ends with 1 "
-            "if a problem is left."
+            "Every run is read, and every JSON file and the index are compared with the runs, about 6,000 a second; "
+            "--quick looks at samples. It works when the server cannot start, changes nothing without --repair, and "
+            "ends with 1 if a problem is left."
         ),
         N_(
             "--repair recounts, rewrites damaged files and runs from sound copies, and builds a new database from "
@@ -202,6 +210,15 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "The history becomes what it was at the moment of the backup: its runs byte for byte, names, views, prices "
             "and the audit log. Any kind of store can be restored into any other."
         ),
+        N_(
+            "Keys may have been revoked since the backup, so they come back expired, and keys renew makes one valid "
+            "again. With --replace the keys of the history that was there stay as they are, and the lines of its audit "
+            "log are added."
+        ),
+        N_(
+            "--missing gives a history what it has lost besides runs, as after doctor --repair: names, views, prices, "
+            "rules, keys and lines of the audit log. It may be in use."
+        ),
     ),
     "archive": (
         N_("Write the runs of old months that have ended into files, one for each month."),
@@ -210,6 +227,7 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "FILE. With --remove, a run leaves the history once its archive has proven to hold it byte for byte; runs "
             "that are pinned, rated, tagged keep or unfinished stay. Months are those of this machine's time zone."
         ),
+        N_("An archive has no keys: serve it with those of a history (serve --store FILE --keys-store STORE)."),
     ),
     "copy": (
         N_(
@@ -276,10 +294,11 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "keys add dashboard --scope read",
         "keys add orders --scope run --scope read --workflow 'order-*' --expires 90d --rate 60/m",
         "keys",
+        "keys renew orders --expires 90d",
         "keys revoke orders",
         "keys rotate-cookie --sign-out",
     ),
-    "audit": ("audit", "audit --since 7d", "audit --json"),
+    "audit": ("audit --since 7d", "audit --action delete --by ci", "audit --format csv -o audit.csv"),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",
@@ -331,7 +350,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "export -o runs.parquet",
     ),
     "copy": ("copy data/execution_history postgresql://history@localhost/history", "copy sqlite:old sqlite:new --json"),
-    "doctor": ("doctor", "doctor --quick", "doctor --repair", "doctor --json"),
+    "doctor": ("doctor", "doctor --quick", "doctor --repair", "doctor --thorough --json"),
     "mirror": (
         "mirror /backup/histories",
         "mirror /backup/histories --once --store postgresql://history@localhost/history",
@@ -352,6 +371,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "restore /backup/history --store data/restored",
         "restore /backup/history --store postgresql://history@localhost/history",
         "restore /backup/history --at 2026-11-30 --store data/execution_history --replace",
+        "restore /backup/history --missing",
     ),
     "import": (
         "import runs.jsonl",

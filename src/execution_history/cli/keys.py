@@ -7,21 +7,23 @@ import typer
 from execution_history.access.keys import Key, Keys
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.access.sessions import Sessions
-from execution_history.cli.open_history import open_service
+from execution_history.cli.open_history import open_service, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, Session
 from execution_history.clock import now_ms
 from execution_history.errors import N_
-from execution_history.presentation.formatting import day, one_line, size
+from execution_history.presentation.formatting import clock, day, one_line, size
 
 _LONGEST = 40
 
 _Action = Annotated[
-    Literal["add", "list", "revoke", "rotate-cookie"],
+    Literal["add", "list", "renew", "revoke", "rotate-cookie"],
     typer.Argument(help=N_("What to do; without it the keys are listed.")),
 ]
-_Name = Annotated[str | None, typer.Argument(metavar="NAME", help=N_("The name of the key; of revoke also its id."))]
+_Name = Annotated[
+    str | None, typer.Argument(metavar="NAME", help=N_("The name of the key; of renew and revoke also its id."))
+]
 _Scopes = Annotated[
     list[str] | None,
     typer.Option("--scope", metavar="SCOPE", help=N_("What it allows: read, run, write or admin; repeatable.")),
@@ -52,9 +54,13 @@ async def keys(
         bool, typer.Option("--sign-out", help=N_("Of rotate-cookie: also sign all browsers out at once."))
     ] = False,
 ) -> None:
-    """Add, list and revoke keys."""
-    if (name is None) is (action in ("add", "revoke")):
-        raise CommandFailed("Give a name with add and revoke, and only there: keys add NAME --scope read.")
+    """Add, list, renew and revoke keys."""
+    if (name is None) is (action in ("add", "renew", "revoke")):
+        raise CommandFailed("Give a name with add, renew and revoke, and only there: keys add NAME --scope read.")
+    refuse_archive(
+        session, N_("%(store)s is an archive, which has no keys: serve it with those of a history (--keys-store).")
+    )
+    lifetime = None if expires is None else lifetime_of(expires)
     async with open_service(session, makes=action == "add") as service:
         known = Keys(service.store, now_ms)
         if action == "add":
@@ -62,11 +68,13 @@ async def keys(
                 name or "",
                 scope or [],
                 workflows=workflow or [],
-                lifetime_ms=None if expires is None else lifetime_of(expires),
+                lifetime_ms=lifetime,
                 rate=None if rate is None else rate_of(rate),
                 largest_body=None if largest_body is None else size_of(largest_body),
             )
             _show_new(session, made.key, made.secret)
+        elif action == "renew":
+            _show_renewed(session, await known.renew(name or "", lifetime_ms=lifetime))
         elif action == "revoke":
             _show_revoked(session, await known.revoke(name or ""))
         elif action == "rotate-cookie":
@@ -89,6 +97,16 @@ def _show_new(session: Session, key: Key, secret: str) -> None:
         "SDK: http://127.0.0.1:8765/k/KEY",
         style="dim",
     )
+
+
+def _show_renewed(session: Session, key: Key) -> None:
+    name = one_line(key.name, _LONGEST)
+    if session.as_json:
+        session.output.document({"key": key.to_json()})
+    elif key.expires is None:
+        session.notice("The key %(name)s is valid, and does not expire.", name=name)
+    else:
+        session.notice("The key %(name)s is valid until %(time)s.", name=name, time=clock(key.expires))
 
 
 def _show_revoked(session: Session, key: Key) -> None:

@@ -2,20 +2,25 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from execution_history.access.principals import current_actor
 from execution_history.cli.completion import complete_workflow
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import archive_named, open_history
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.redaction import RedactionReport, preview_redaction, redact_history
+from execution_history.maintenance.archive_redaction import redact_archive
+from execution_history.maintenance.redaction import preview_redaction, redact_history
+from execution_history.maintenance.redaction_report import RedactionReport
 from execution_history.presentation import redaction_sentences as sentences
 from execution_history.presentation.formatting import grouped, one_line, size
 from execution_history.records.content_rules import ContentRules
@@ -49,6 +54,8 @@ async def redact(
     ] = True,
 ) -> ExitCode:
     """Redact what the history has already, by the rules in the settings."""
+    if (file := archive_named(session.settings().store)) is not None and not rules:
+        return await _redact_archive(session, file, workflow or [], dry_run=dry_run)
     async with open_history(session) as history:
         if rules:
             _show_rules(session, history.service.rules)
@@ -56,7 +63,35 @@ async def redact(
         named = [await history.workflow(name) for name in workflow or ()]
         report = await _redacted(session, history.service, named, dry_run=dry_run, erase=erase)
     _show_report(session, report)
-    return ExitCode.SOME_REFUSED if report["missed"] or report["damaged"] else ExitCode.SUCCESS
+    has_trouble = any(each["trouble"] and each["is_there"] for each in report["archives"])
+    return ExitCode.SOME_REFUSED if report["missed"] or report["damaged"] or has_trouble else ExitCode.SUCCESS
+
+
+async def _redact_archive(session: Session, file: Path, named: list[str], *, dry_run: bool) -> ExitCode:
+    """Redact one archive, or look at what would be redacted.
+
+    Raises:
+        CommandFailed: it cannot be redacted.
+    """
+    rules, clock = session.settings().content_rules, now_ms
+    async with open_history(session) as history:
+        workflow_ids = [await history.workflow(name) for name in named]
+    found = await redact_archive(file, rules, workflow_ids, clock, is_dry=dry_run)
+    if found.trouble is not None:
+        raise CommandFailed(
+            "The archive %(file)s was not redacted: %(reason)s.",
+            code=ExitCode.STORE_TROUBLE,
+            file=file,
+            reason=session.translate.message(found.trouble).rstrip("."),
+        )
+    report = RedactionReport(records=found.records, bytes=found.bytes, changed=found.changed)
+    report.values.update(found.values)
+    report.is_dry, report.is_erased = dry_run, True
+    if session.as_json:
+        session.output.document({**asdict(found), "dry_run": dry_run})
+    else:
+        _show_report(session, report.to_json())
+    return ExitCode.SUCCESS
 
 
 async def _redacted(

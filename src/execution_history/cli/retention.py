@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import typer
 
 from execution_history.access.principals import current_actor
-from execution_history.cli.open_history import open_history, open_service
+from execution_history.cli.open_history import open_history, open_service, refuse_archive
 from execution_history.cli.options import Filters, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
@@ -25,6 +25,7 @@ from execution_history.presentation.retention_text import (
 )
 
 _LONGEST: Final = 40
+_ARCHIVE: Final = N_("%(store)s is an archive, from which nothing is removed: delete the file once it is not needed.")
 
 _Age = Annotated[
     str | None,
@@ -56,6 +57,7 @@ async def prune(
     ] = None,
 ) -> ExitCode:
     """Carry out the rules of retention and the size limit now, or show what they would do."""
+    refuse_archive(session, _ARCHIVE)
     async with open_history(session) as history:
         retention = retention_of(history.service, session.settings())
         if dry_run:
@@ -95,6 +97,7 @@ async def retention(
     filters: Filters,
 ) -> ExitCode:
     """Show the rules of retention, or change them."""
+    refuse_archive(session, _ARCHIVE)
     limits = {"older_than": older_than, "keep_runs": keep_runs, "keep_bytes": keep_bytes}
     if action != "set" and (filters or contents or any(limits.values())):
         raise CommandFailed("Limits and filters belong to retention set.")

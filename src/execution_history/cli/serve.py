@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-import ssl
 from contextlib import ExitStack, closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from execution_history.cli.list import TRIAL_WORKFLOW
-from execution_history.cli.open_history import place_of
+from execution_history.cli.open_history import place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, Session, turn_on_garbage_collection
@@ -77,6 +76,14 @@ async def serve(
         ),
     ] = None,
     mirror: _Mirror = None,
+    keys_store: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STORE",
+            help=N_("The history whose keys let people in, for an archive, which has none."),
+            show_default=N_("EXECUTION_HISTORY_KEYS_STORE, or the store itself"),
+        ),
+    ] = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
     ] = False,
@@ -86,8 +93,9 @@ async def serve(
     from execution_history.cli.server import return_freed_memory, serve_until_stopped  # noqa: PLC0415 - the same
 
     return_freed_memory()
-    settings = session.settings(host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror)
-    _check_tls(settings)
+    settings = session.settings(
+        host=host, port=port, sandbox_port=sandbox_port, mirror_folder=mirror, keys_store=keys_store
+    )
     with closing(_listen(settings)) as listener:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         waits = partial(_tell_of_waiting, session)
@@ -168,34 +176,22 @@ async def _check_access(session: Session, application: "Application") -> None:
     if settings.is_local or settings.open_to_network:
         return
     if settings.require_key is False or not await application.gate.keys.any():
+        if settings.require_key is not False and settings.keys_store is None:
+            refuse_archive(
+                session,
+                N_(
+                    "Listening on %(host)s without a key would let in anyone who can reach this machine, and an "
+                    "archive has no keys: name a history whose keys let people in with --keys-store, or, if something "
+                    "in front controls access, set EXECUTION_HISTORY_OPEN_TO_NETWORK=true."
+                ),
+                host=settings.host,
+            )
         raise CommandFailed(
             "Listening on %(host)s without a key would let in anyone who can reach this machine: add a key first "
             "(%(command)s), or, if something in front controls access, set EXECUTION_HISTORY_OPEN_TO_NETWORK=true.",
             host=settings.host,
             command=session.command("keys", "add", "NAME", "--scope", "admin"),
         )
-
-
-def _check_tls(settings: Settings) -> None:
-    """Check that the files for TLS can be used.
-
-    Raises:
-        CommandFailed: they cannot.
-    """
-    certificate, key = settings.tls_certificate, settings.tls_key
-    if certificate is None:
-        if key is not None:
-            raise CommandFailed("The setting tls_key needs tls_certificate, the file with the certificate.")
-        return
-    try:
-        # Without a password: asking for one would wait for a terminal.
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key, password="")
-    except OSError as error:  # ssl.SSLError is one
-        raise CommandFailed(
-            "The files for TLS cannot be used (%(certificate)s): %(reason)s.",
-            certificate=certificate,
-            reason=error.strerror or str(error),
-        ) from None
 
 
 def _unusable(settings: Settings, error: OSError) -> CommandFailed:

@@ -65,7 +65,7 @@ async def serve_until_stopped(
 
 def server_config(application: Application) -> uvicorn.Config:
     """Return how uvicorn serves *application*: with our limits, and no log of its own."""
-    settings = application.settings
+    settings, certificate = application.settings, application.certificate
     return uvicorn.Config(
         create_app(application),
         log_config=None,
@@ -80,8 +80,7 @@ def server_config(application: Application) -> uvicorn.Config:
         ws=RefusingWebSocketProtocol,
         ws_max_size=_LARGEST_MESSAGE,
         proxy_headers=False,  # uvicorn believes whatever this machine sends; web/proxies.py is told whom to believe
-        ssl_certfile=settings.tls_certificate,
-        ssl_keyfile=settings.tls_key,
+        ssl_context_factory=None if certificate is None else lambda *_: certificate.context,
     )
 
 

@@ -71,10 +71,7 @@ async def show(
         return
     _show_headline(session, record)
     session.output.lines(aligned([*_facts(session, record, workflow), *annotation_rows(session.translate, record)]))
-    if missing := redaction_sentences.missing(session.translate, record):
-        session.output.answer()
-        for sentence in missing:
-            session.output.answer(sentence, style="yellow")
+    _show_missing(session, record)
     _show_hint(session, record)
     _show_question(session, record)
     _show_dialogue(session, record)
@@ -93,6 +90,14 @@ async def show(
     _show_value(session, _("Other metadata"), others, full=full)
     for name, size in cuts.items():
         _show_cut(session, size, one_line(name, 200))
+
+
+def _show_missing(session: Session, record: Record) -> None:
+    """Show what the record has not, because a rule took it out."""
+    if missing := redaction_sentences.missing(session.translate, record):
+        session.output.answer()
+        for sentence in missing:
+            session.output.answer(sentence, style="yellow")
 
 
 def _show_headline(session: Session, record: Record) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import httpx
 from pydantic import ValidationError
 
-from execution_history.account_settings import refuse_unsendable
 from execution_history.coze.protocol.messages import RunRequest
 from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, origin_of
 from execution_history.coze.transport.account_transport import Connect, transport_of
@@ -35,6 +34,7 @@ from execution_history.records.metadata import UPSTREAM
 from execution_history.records.origin import acting_account
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, find_account, missing_settings
+from execution_history.settings.accounts import refuse_unsendable
 
 
 class Authenticates(Protocol):

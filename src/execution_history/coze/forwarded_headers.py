@@ -48,3 +48,9 @@ def sendable(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     names = listed(dict.fromkeys(name.decode("latin-1") for name in odd))
     _log.warning("The upstream's answer has headers that HTTP does not allow; they were cleaned or left out: %s", names)
     return [(name, _CONTROL.sub(b" ", value).strip(b" \t")) for name, value in headers if _NAME.fullmatch(name)]
+
+
+def without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """Return the names of headers that do not count, because the body came in chunks (RFC 9112 section 6.3)."""
+    is_chunked = any(key.lower() == b"transfer-encoding" for key, _ in headers)
+    return frozenset({b"content-length"}) if is_chunked else frozenset()

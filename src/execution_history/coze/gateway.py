@@ -26,13 +26,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from execution_history.access.principals import check_workflow
 from execution_history.coze.accounts import Upstream
-from execution_history.coze.forwarded_headers import passed_on, sendable
+from execution_history.coze.forwarded_headers import passed_on, without_length
+from execution_history.coze.gateway_exchange import Answer, CallerLeftError, Upload
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, claims_stream, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import history_request
-from execution_history.coze.tracking.history_client import stream_of
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import (
     BodyTooLarge,
@@ -56,10 +56,8 @@ ACCOUNT_HEADER: Final = b"x-execution-history-account"
 _EXEMPTION_HEADER: Final = HEADER.encode()
 _NOT_SENT_ON: Final = frozenset({b"host", b"expect", ACCOUNT_HEADER, _EXEMPTION_HEADER})
 _COZE_DOMAINS: Final = (".coze.cn", ".coze.com")
-_FINAL: Final = range(200, 600)
 _LARGEST_RECORDED_BODY: Final = 24 * 1024 * 1024  # Coze takes workflow bodies of 20 MB (coze-protocol 4.6)
 
-_NOT_BUFFERED: Final = (b"x-accel-buffering", b"no")
 _LONGEST_REASON: Final = 300
 
 
@@ -91,7 +89,7 @@ class Gateway:
         if scope["type"] == "websocket":
             await self._relay(scope, path, receive, send)
             return
-        upload, answer = _Upload(receive), _Answer(send)
+        upload, answer = Upload(receive), Answer(send)
         kind = (run_kind(scope["method"], path.decode("latin-1")) if scope["type"] == "http" else None) or "other"
         forwarding = asyncio.current_task()
         assert forwarding is not None  # noqa: S101 - a coroutine runs in one
@@ -116,7 +114,7 @@ class Gateway:
             GATEWAY_BYTES.count(upload.size, "request")
             GATEWAY_BYTES.count(answer.size, "response")
 
-    async def _forward(self, scope: Scope, path: bytes, kind: str, upload: "_Upload", answer: "_Answer") -> None:
+    async def _forward(self, scope: Scope, path: bytes, kind: str, upload: Upload, answer: Answer) -> None:
         try:
             request = await self._request(scope, path, upload)
             call = history_request(scope["method"], path.decode("latin-1"), "")
@@ -129,7 +127,7 @@ class Gateway:
                 with UPSTREAM_SECONDS.timed(kind):
                     response = await self._upstream.send(request)
                 await answer.relay(response, is_stream=_asks_for_stream(request))
-        except _CallerLeftError:
+        except CallerLeftError:
             return
         except Exception as error:  # noqa: BLE001 - a caller of Coze gets an answer that its SDK understands
             answer.outcome = _outcome_of(error)
@@ -186,7 +184,7 @@ class Gateway:
         query = scope["query_string"]
         return _address(self._upstream.base_url(account), path + b"?" + query if query else path)
 
-    async def _request(self, scope: Scope, path: bytes, upload: "_Upload") -> httpx.Request:
+    async def _request(self, scope: Scope, path: bytes, upload: Upload) -> httpx.Request:
         """Build the request that goes on.
 
         Raises:
@@ -217,7 +215,7 @@ class Gateway:
             content = upload.rest()
         else:
             await upload.whole(0)
-        kept = passed_on(headers, _NOT_SENT_ON | _without_length(headers))
+        kept = passed_on(headers, _NOT_SENT_ON | without_length(headers))
         extensions = {"timeout": self._timeout, CONTEXT: context}
         if isinstance(content, bytes):
             return _whole_request(scope["method"], target, kept, content, extensions)
@@ -229,122 +227,6 @@ def _outcome_of(error: Exception) -> str:
     if isinstance(error, httpx.TransportError):
         return "unreachable"
     return "refused" if isinstance(error, ExecutionHistoryError | httpx.InvalidURL) else "failed"
-
-
-class _CallerLeftError(Exception):
-    """The caller hung up before its request was whole."""
-
-
-class _Upload:
-    """The request's body as it comes."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._is_whole = asyncio.Event()
-        self.size: int = 0
-        """Bytes that have come."""
-
-    async def whole(self, limit: int) -> bytes | AsyncIterator[bytes]:
-        """Return the body; one that is larger than *limit*, where that is not 0, as a stream of its chunks."""
-        parts: list[bytes] = []
-        size = 0
-        async for chunk in self.rest():
-            parts.append(chunk)
-            size += len(chunk)
-            if size > limit > 0:
-                return _chained(parts, self.rest())
-        return b"".join(parts)
-
-    async def rest(self) -> AsyncIterator[bytes]:
-        """Iterate over the chunks that have not been read yet.
-
-        Raises:
-            _CallerLeftError: the caller hung up.
-        """
-        while not self._is_whole.is_set():
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise _CallerLeftError
-            if not message.get("more_body", False):
-                self._is_whole.set()
-            if chunk := message.get("body", b""):
-                self.size += len(chunk)
-                yield chunk
-
-    async def caller_left(self) -> None:
-        """Return once the caller has hung up after its request."""
-        await self._is_whole.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
-
-async def _chained(parts: list[bytes], rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-    async for chunk in rest:
-        yield chunk
-
-
-class _Answer:
-    """The way back to the caller."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._has_begun = False
-        self.outcome: str = "caller_left"
-        """What the metrics call it; a caller who leaves is what is left when nothing else has happened."""
-        self.size: int = 0
-        """Bytes that were sent on."""
-
-    async def relay(self, response: httpx.Response, *, is_stream: bool) -> None:
-        """Send an answer on as it comes; one that breaks off breaks off here too.
-
-        Args:
-            response: the upstream's.
-            is_stream: whether a stream was asked for; also where the content type names none.
-
-        Raises:
-            httpx.TransportError: the upstream broke off before the answer began here.
-        """
-        try:
-            if response.status_code not in _FINAL:
-                raise httpx.RemoteProtocolError(f"The status {response.status_code} is none that ends a request.")
-            headers, others = response.headers.raw, _without_length(response.headers.raw)
-            if response.status_code == httpx.codes.NOT_MODIFIED:
-                others |= {b"content-length"}  # it is that of a body which does not come (RFC 9110, section 8.6)
-            kept = passed_on(headers, others)
-            is_events = claims_stream(response.headers.get("content-type"), is_streamed=is_stream)
-            if is_events and "x-accel-buffering" not in response.headers:
-                kept.append(_NOT_BUFFERED)
-            await self._begin(response.status_code, kept)
-            async for chunk in stream_of(response):
-                self.size += len(chunk)
-                await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-        except httpx.TransportError:
-            if not self._has_begun:
-                raise
-            # The server closes a connection whose answer is not whole: the caller sees what we saw.
-            self.outcome = "broken_off"
-            return
-        finally:
-            await response.aclose()
-        await self._send({"type": "http.response.body"})
-        self.outcome = "answered" if response.status_code < httpx.codes.BAD_REQUEST else "upstream_error"
-
-    async def whole(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send an answer that is whole."""
-        await self._begin(status, passed_on(headers, frozenset()))
-        await self._send({"type": "http.response.body", "body": body})
-        self.size += len(body)
-
-    async def refuse(self, scope: Scope, refusal: Refusal) -> None:
-        """Send an error in a form that the caller hands on, unless an answer has begun."""
-        if not self._has_begun:
-            await self.whole(*refusal.answer(scope))
-
-    async def _begin(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self._has_begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": sendable(headers)})
 
 
 @lru_cache(maxsize=256)  # runs have the same few
@@ -386,12 +268,6 @@ def _asks_for_stream(request: httpx.Request) -> bool:
 
 def _reason(error: Exception) -> str:
     return one_line(without_credentials(str(error)), _LONGEST_REASON)
-
-
-def _without_length(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
-    """Return the names of headers that do not count, because the body came in chunks (RFC 9112 section 6.3)."""
-    is_chunked = any(key.lower() == b"transfer-encoding" for key, _ in headers)
-    return frozenset({b"content-length"}) if is_chunked else frozenset()
 
 
 def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:

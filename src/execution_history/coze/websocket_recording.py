@@ -273,7 +273,8 @@ class _Round:
         """Take an event of the chat; without a record there is nothing to be done with it."""
         if self.task.done():
             return
-        self._events.put_nowait((b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps(data).encode()), log_id))
+        event = b"event: %b\ndata: %b\n\n" % (name.encode("utf-8", "replace"), json.dumps(data).encode())
+        self._events.put_nowait((event, log_id))
 
     def end(self, failure: Outcome | None) -> None:
         """Take no further event; *failure* is how the chat ended where no event says so."""

@@ -9,6 +9,7 @@ from execution_history.history.narrowed_store import NarrowedStore
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.pricing import EVERY, PriceBook, Prices
+from execution_history.records.record import Document
 from execution_history.stores.capabilities import (
     Bin,
     Binned,
@@ -60,9 +61,11 @@ class _NarrowedBin(NarrowedStore):
         """See :class:`Bin`."""
         return cast("Bin", self._store).bin_ms
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :class:`Bin`."""
-        return await cast("Bin", self._store).discard(self._seen_of(keys), keep_ms)
+        return await cast("Bin", self._store).discard(self._seen_of(keys), keep_ms, rule)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :class:`Bin`."""
@@ -72,6 +75,15 @@ class _NarrowedBin(NarrowedStore):
         """See :class:`Bin`."""
         found = await cast("Bin", self._store).binned(after)
         return [each for each in found if self._match(each.key.workflow_id)][:limit]
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """See :class:`Bin`."""
+        return await cast("Bin", self._store).binned_documents(self._seen(keys))
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """See :class:`Bin`."""
+        is_seen = self._match(document.workflow_id)
+        return is_seen and await cast("Bin", self._store).replace_binned(document, expected)
 
     async def bin_size(self) -> tuple[int, int]:
         """See :class:`Bin`."""

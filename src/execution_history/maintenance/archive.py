@@ -5,9 +5,10 @@ so does, where runs are removed, whatever retention never touches.
 """
 
 import contextlib
+import os
 import shutil
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -15,13 +16,15 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.audit import lines
 from execution_history.access.principals import current_actor
 from execution_history.errors import BackupFailed, InvalidInput, Message, quoted
+from execution_history.history import name_book, views
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.records import pricing
 from execution_history.records.partial import outline_of
 from execution_history.records.protection import KEEP_TAGS, protection_of
 from execution_history.records.record import Document
@@ -36,6 +39,9 @@ _ENDED: Final = ("success", "failed", "other")
 _SUFFIX: Final = ".db"
 _PARTIAL: Final = ".partial"
 _READ_ONLY: Final = 0o400
+_LINES_AT_ONCE: Final = 1_000
+_KEPT_KINDS: Final = frozenset({name_book.KIND, views.KIND, pricing.KIND})
+"""The entries of the registry that say something of runs: neither keys nor what jobs remember are in an archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,11 @@ async def archive(
     await service.open()
     end, since = month_start(before, zone), 0
     found: list[ArchivedMonth] = []
-    async with sole(service, "archive", Message("Another process is archiving runs of this history now.")):
+    refusal = Message(
+        "Another process is archiving runs of this history now: wait until it has ended, or twenty seconds if it was "
+        "killed."
+    )
+    async with sole(service, "archive", refusal):
         while (first := await _oldest(service, since, end)) is not None:
             month = f"{datetime.fromtimestamp(first / 1000, zone):%Y-%m}"
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))
@@ -139,13 +149,42 @@ def _next(month: str) -> str:
 async def _archive_month(
     service: ExecutionHistoryService, folder: Path, month: str, chosen: RecordFilter, on_progress: OnProgress
 ) -> ArchivedMonth:
-    """Write the archive of a month."""
-    file = folder / f"{month}{_SUFFIX}"
+    """Write the archive of a month: the chosen runs, and those of an earlier archive."""
+    file = (folder / f"{month}{_SUFFIX}").absolute()
+
+    async def fill(made: ExecutionHistoryService) -> None:
+        records = size = 0
+        if is_archive(file):
+            async with ExecutionHistoryService(store_at(file)) as earlier:
+                async for batch in read_ahead(earlier.batches(RecordFilter())):
+                    await to_its_end(made.take_over(_documents(batch.documents)))
+                await copy_audit(earlier, made)
+        async for batch in read_ahead(service.batches(chosen)):
+            await to_its_end(made.take_over(await in_thread(_documents, batch.documents)))
+            records += len(batch.documents)
+            size += sum(map(len, batch.documents))
+            on_progress(Progress(records, size))
+        await copy_entries(service, made)
+
+    records = await write_archive(file, fill)
+    return ArchivedMonth(month, str(file), records, file.stat().st_size)
+
+
+async def write_archive(file: Path, fill: Callable[[ExecutionHistoryService], Awaitable[None]]) -> int:
+    """Write an archive: a history that *fill* fills takes the name *file* once it is whole; return its number of runs.
+
+    Raises:
+        BackupFailed: it cannot be written; what was there is as it was.
+        StoreError: the same.
+    """
     with _faults(file):
-        _prepare(folder, file)
-        with tempfile.TemporaryDirectory(prefix=f".{month}.", suffix=_PARTIAL, dir=folder) as made:
-            records = await _fill(service, Path(made), file, chosen, on_progress)
-            database = Path(made, DATABASE)
+        _prepare(file)
+        with tempfile.TemporaryDirectory(prefix=f".{file.stem}.", suffix=_PARTIAL, dir=file.parent) as folder:
+            async with ExecutionHistoryService(store_at(Path(folder), json_files=False, search=False)) as made:
+                await made.open()
+                await fill(made)
+                records = await _count(made)
+            database = Path(folder, DATABASE)
             await in_thread(seal, database)
             async with ExecutionHistoryService(store_at(database)) as sealed:
                 if records != await _count(sealed):
@@ -153,15 +192,23 @@ async def _archive_month(
                         "The archive %(file)s is not what it should be; nothing was removed.", file=quoted(file)
                     )
             await in_thread(_put_in_place, database, file)
-        return ArchivedMonth(month, str(file), records, file.stat().st_size, 0, 0)
+    return records
 
 
-def _prepare(folder: Path, file: Path) -> None:
-    """Make *folder*, and remove what a killed process has left of this month.
+async def copy_entries(service: ExecutionHistoryService, made: ExecutionHistoryService) -> None:
+    """Copy what the registry of *service* says of runs into an archive that is being made."""
+    for entry in await service.registry():
+        if entry.name.kind in _KEPT_KINDS:
+            await made.put_entry(entry.name, entry.value, expected=None)
+
+
+def _prepare(file: Path) -> None:
+    """Make the folder of *file*, and remove what a killed process has left of it.
 
     Raises:
         BackupFailed: there is something else than an archive at *file*.
     """
+    folder = file.parent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if file.exists() and not is_archive(file):
         raise BackupFailed("There is something else at %(file)s: choose another folder.", file=quoted(file))
@@ -169,25 +216,25 @@ def _prepare(folder: Path, file: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-async def _fill(
-    service: ExecutionHistoryService, made: Path, before: Path, chosen: RecordFilter, on_progress: OnProgress
-) -> int:
-    """Fill a history in the folder *made* with the chosen runs and an earlier archive's; return the number of runs."""
-    records = size = 0
-    async with ExecutionHistoryService(store_at(made, json_files=False, search=False)) as target:
-        if is_archive(before):
-            async with ExecutionHistoryService(store_at(before)) as earlier:
-                async for batch in read_ahead(earlier.batches(RecordFilter())):
-                    await to_its_end(target.take_over(_documents(batch.documents)))
-        async for batch in read_ahead(service.batches(chosen)):
-            await to_its_end(target.take_over(await in_thread(_documents, batch.documents)))
-            records += len(batch.documents)
-            size += sum(map(len, batch.documents))
-            on_progress(Progress(records, size))
-        for entry in await service.registry():
-            if entry.name.kind not in LEFT_OUT:
-                await target.put_entry(entry.name, entry.value, expected=None)
-        return await _count(target)
+async def copy_audit(archive: ExecutionHistoryService, made: ExecutionHistoryService) -> None:
+    """Copy the lines of an archive's own audit log, such as those of redactions, into one that takes its place."""
+    after = 0
+    while found := await archive.audit(after, _LINES_AT_ONCE):
+        for line in found:
+            await made.append_audit(line.actor, line.action, line.details, at=line.at)
+        after = found[-1].number
+
+
+async def archives_of(service: ExecutionHistoryService) -> list[Path]:
+    """Return the files into which runs of *service* were archived, as its audit log has them; they may be gone.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    await service.open()
+    found = [line.details.get("file") async for line in lines(service.store) if line.action == ARCHIVE_ACTION]
+    files = dict.fromkeys(each for each in found if isinstance(each, str))
+    return [Path(os.path.abspath(each)) for each in files]  # noqa: ASYNC240, PTH100 - asks no disk
 
 
 async def _remove(

@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from execution_history.errors import StoreBusy
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
+from execution_history.query.model import RecordKey, RecordQuery
 from execution_history.query.retention import RetentionRule
 from execution_history.records.metadata import PRUNED
 from execution_history.records.protection import Protection, protection_of
@@ -36,6 +36,9 @@ class Candidate(NamedTuple):
 
 
 Page = list[Candidate]
+
+_PAGE: Final = 40
+"""Runs that are judged at once: their summaries may be read on the event loop's thread, where everybody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Candidates:
         Raises:
             StoreError: the store could not be read.
         """
-        query = RecordQuery(filter=what, size=MAX_SIZE, descending=False, summaries=True)
+        query = RecordQuery(filter=what, size=_PAGE, descending=False, summaries=True)
         after: str | None = None
         while True:
             selection = await self.service.store.select(replace(query, after=after))

@@ -16,12 +16,14 @@ from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
 from execution_history.maintenance.check_job import AUDIT_ACTION
+from execution_history.maintenance.mirror_check import mirror_check
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
 from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
+from execution_history.stores.factory import folder_named
 from execution_history.stores.protocol import HistoryStore
-from execution_history.stores.verification import Check, Finding, Outcome, Progress
+from execution_history.stores.verification import Check, Effort, Finding, Outcome, Progress
 
 Verdict = Literal["ok", "remark", "problem"]
 
@@ -94,30 +96,35 @@ class Doctor:
         self._settings = settings
         self._clock = clock
 
-    def checks(self, *, is_quick: bool = False) -> list[Check]:
-        """Return the checks in their order; a quick examination leaves out those whose time grows with the history."""
-        own = list(self._store.checks()) if isinstance(self._store, Verifiable) else []
-        runs = [runs_check(self._store, self._settings, self._clock)] if isinstance(self._store, Verifiable) else []
-        found = [*surrounding_checks(self._store, self._settings), *own, *runs]
-        return [check for check in found if not (is_quick and check.is_long)]
+    def checks(self, effort: Effort = "usual") -> list[Check]:
+        """Return the checks that take so much *effort*, in their order."""
+        checks = surrounding_checks(self._store, self._settings)
+        if isinstance(self._store, Verifiable):
+            checks += self._store.checks(effort)
+            checks.append(runs_check(self._store, self._settings, self._clock))
+        if self._settings.mirror_folder and effort != "quick":
+            checks.append(mirror_check(self._store, folder_named(self._settings.mirror_folder)))
+        return checks
 
     async def examine(
         self,
         *,
         is_quick: bool = False,
+        is_thorough: bool = False,
         repair: bool = False,
         progress: Callable[[Check], Progress] = lambda _: lambda _done, _total: None,
     ) -> AsyncIterator[CheckReport]:
         """Yield what comes of each check, in their order.
 
         Args:
-            is_quick: leave out the checks whose time grows with the history.
+            is_quick: look at samples, for a few seconds, however large the history is.
+            is_thorough: also cut all texts anew and compare them with the index.
             repair: repair what can be repaired, each thing before the next check, and note it in the audit log.
             progress: returns what is called with the progress of a check.
         """
         done: dict[str, list[str]] = {}
         is_blocked = False
-        for check in self.checks(is_quick=is_quick):
+        for check in self.checks("quick" if is_quick else "thorough" if is_thorough else "usual"):
             if is_blocked:
                 yield CheckReport(check.name, check.title, Message(), [_NOT_MADE])
                 continue

@@ -16,7 +16,7 @@ from execution_history.stores.capabilities import remove
 from execution_history.stores.protocol import HistoryStore
 
 _SECONDS: Final = 0.010
-_FIRST: Final = 4
+_FIRST: Final = 4  # at once, and the least: on a slow disk one by one is fewer than come in
 _MOST: Final = 32
 _MOST_BYTES: Final = 500_000
 _LEAST_PAUSE: Final = 0.002
@@ -46,7 +46,8 @@ class Pace:
             self.batches += 1
             self.longest = max(self.longest, seconds)
             if seconds > _SECONDS:
-                self._size = max(1, int(len(batch) * _SECONDS / seconds))
+                # A commit takes its time whatever is in it: fewer at once would only be more commits.
+                self._size = max(_FIRST, int(len(batch) * _SECONDS / seconds))
             elif len(batch) == self._size:
                 self._size = min(_MOST, 2 * self._size)
             await asyncio.sleep(max(seconds, _LEAST_PAUSE))
@@ -94,7 +95,7 @@ class Pruner:
         Args:
             candidates: the runs.
             action: what to do.
-            rule: the name of the rule, which a run without contents keeps.
+            rule: the name of the rule, which a run without contents keeps, and the bin of a removed one.
             keep_ms: how long removed runs can be restored.
 
         Raises:
@@ -106,7 +107,7 @@ class Pruner:
             if action == "contents":
                 pruned.extend(await self._without_contents(batch, rule))
             else:
-                gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms))
+                gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms, rule))
                 pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
 
         chosen = [each for each in candidates if each.protection is None]

@@ -1,4 +1,4 @@
-"""Redaction of what a history has already: every record, and every deleted one that can be restored.
+"""Redaction of what a history has already: records, also deleted ones that can be restored, archives and the spool.
 
 Records are rewritten in batches, each only if nobody changed it meanwhile, by the rules in force
 (:mod:`execution_history.records.content_rules`). It may be stopped at any time: the next call goes on where it stopped,
@@ -6,9 +6,9 @@ as long as the rules are the same. In the end the store's files are made anew, s
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final
 
@@ -16,10 +16,18 @@ import orjson
 
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
+from execution_history.errors import ExecutionHistoryError
 from execution_history.history.registry import change_entry
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
+from execution_history.maintenance.archive import archives_of
+from execution_history.maintenance.archive_redaction import REDACT_ACTION, redact_archive
+from execution_history.maintenance.backup.status import statuses
+from execution_history.maintenance.backup.target import read_backups, target_at
+from execution_history.maintenance.redaction_report import EarlierBackups, OnProgress, RedactionExample, RedactionReport
+from execution_history.maintenance.spool_redaction import redact_spool
 from execution_history.query.model import RecordKey
+from execution_history.recording.spool import spool_of
 from execution_history.records.content_rules import ContentRules
 from execution_history.records.partial import members_of, outline_of
 from execution_history.records.record import Document
@@ -42,61 +50,6 @@ _AROUND: Final = 40
 _PREFIX: Final = "metadata."
 
 
-@dataclass(frozen=True, slots=True)
-class RedactionExample:
-    """A value that is, or would be, redacted: the run, where it stands, by which rule, and the text around it then."""
-
-    workflow_id: str
-    execute_id: str
-    field: str
-    rule: str
-    text: str
-
-
-@dataclass(slots=True)
-class RedactionReport:
-    """What a redaction found and did.
-
-    Attributes:
-        records: records that were looked at, deleted ones among them.
-        bytes: of JSON that they have.
-        changed: records in which something was, or would be, redacted.
-        binned: those of them that are deleted and can be restored.
-        values: how many values by which rule.
-        workflows: how many records of which workflow.
-        damaged: records that cannot be read.
-        missed: records that others changed all the time, which the next call finds, and deleted ones whose id another
-            run has now.
-        examples: some of the values.
-        is_dry: whether nothing was changed.
-        is_continued: whether it went on where an earlier call had stopped.
-        is_erased: whether the store's files hold no earlier version any more; ``None`` for a store that cannot do that.
-    """
-
-    records: int = 0
-    bytes: int = 0
-    changed: int = 0
-    binned: int = 0
-    values: Counter[str] = field(default_factory=Counter)
-    workflows: Counter[str] = field(default_factory=Counter)
-    damaged: int = 0
-    missed: int = 0
-    examples: list[RedactionExample] = field(default_factory=list)
-    is_dry: bool = False
-    is_continued: bool = False
-    is_erased: bool | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it, with ``dry_run`` in the place of ``is_dry`` and so on."""
-        names = {"is_dry": "dry_run", "is_continued": "continued", "is_erased": "erased"}
-        found = {names.get(each.name, each.name): getattr(self, each.name) for each in fields(self)}
-        counted = {name: dict(found[name].most_common()) for name in ("values", "workflows")}
-        return {**found, **counted, "examples": [asdict(example) for example in self.examples]}
-
-
-OnProgress = Callable[[RedactionReport], None]
-
-
 async def preview_redaction(
     service: ExecutionHistoryService,
     *,
@@ -109,7 +62,7 @@ async def preview_redaction(
     Args:
         service: the history, with the rules in force.
         workflow_ids: the workflows to look at; all of them unless given.
-        most: how many records are looked at, the oldest first; all of them unless given.
+        most: how many records are looked at, the oldest first, and no archives; all of them, and these, unless given.
         on_progress: called after each batch.
 
     Raises:
@@ -117,6 +70,8 @@ async def preview_redaction(
     """
     redaction = _Redaction(service, RedactionReport(is_dry=True), frozenset(workflow_ids), on_progress)
     await redaction.walk(most=most)
+    if most is None:
+        await redaction.reach_files(None)
     return redaction.report
 
 
@@ -150,8 +105,11 @@ async def redact_history(
             await redaction.walk()
             await redaction.walk_bin()
             await redaction.finish(erase=erase)
+            await redaction.reach_files(actor)
         finally:
             await redaction.note(actor)
+        if redaction.report.has_changed:
+            redaction.report.backups = await earlier_backups(service)
         return redaction.report.to_json()
 
     run = await run_job(service, Job(JOB, 0, work), clock=clock)
@@ -180,6 +138,7 @@ class _Redaction:
         clock: Callable[[], int] = now_ms,
     ) -> None:
         self.report = report
+        self._service = service
         self._store: HistoryStore = service.store
         self._rules = service.rules
         self._workflow_ids = workflow_ids
@@ -204,24 +163,32 @@ class _Redaction:
                 await self._keep_place(place)
 
     async def walk_bin(self) -> None:
-        """Redact the deleted records that can be restored: each is restored for a moment, and deleted again."""
+        """Redact the deleted records that can be restored; they stay deleted."""
         store = self._store
         if not isinstance(store, Bin):
             return
         for binned in await store.binned():
-            key, left = binned.key, binned.ends - self._clock()
-            if (self._workflow_ids and key.workflow_id not in self._workflow_ids) or left <= 0:
-                continue
-            if not await store.restore([key]):  # another run has its id now
-                self.report.missed += 1
-                continue
-            try:
-                before = self.report.changed
-                body = await store.get(*key)
-                await self._redact([] if body is None else [body])
-                self.report.binned += self.report.changed - before
-            finally:
-                await store.discard([key], left)
+            if not self._workflow_ids or binned.key.workflow_id in self._workflow_ids:
+                await self._redact_binned(store, binned.key)
+
+    async def _redact_binned(self, store: Bin, key: RecordKey) -> None:
+        body = (await store.binned_documents([key])).get(key)
+        if body is None:
+            is_there = any(each.key == key for each in await store.binned())
+            self.report.damaged += is_there
+            self.report.missed += not is_there  # it was restored meanwhile
+            return
+        self.report.records += 1
+        self.report.bytes += len(body)
+        made = await asyncio.to_thread(self._made, body)
+        if made is None:
+            return
+        await change_entry(self._store, _LEFT_OVER, lambda _: b"true")
+        if await store.replace_binned(made.after, made.expected):
+            self._count(made)
+            self.report.binned += 1
+        else:
+            self.report.missed += 1
 
     async def finish(self, *, erase: bool) -> None:
         """Forget the place, and make the store's files anew where that is wanted, and something is left in them."""
@@ -234,12 +201,25 @@ class _Redaction:
             await change_entry(store, _LEFT_OVER, lambda _: None)
         self.report.is_erased = await store.entry(*_LEFT_OVER) is None
 
+    async def reach_files(self, actor: str | None) -> None:
+        """Redact the archives of the history, and the steps of runs that wait for it."""
+        report, is_dry = self.report, self.report.is_dry
+        if (spool := spool_of(self._store)) is not None:
+            report.spool = await asyncio.to_thread(redact_spool, spool, self._rules, self._workflow_ids, is_dry=is_dry)
+        for file in await archives_of(self._service):
+            found = await redact_archive(file, self._rules, self._workflow_ids, self._clock, actor=actor, is_dry=is_dry)
+            report.archives.append(found)
+            self._on_progress(report)
+
     async def note(self, actor: str | None) -> None:
         """Add what was done to the audit log."""
         report = self.report
-        if report.changed:
-            details = {"records": report.changed, "values": report.values, "workflows": len(report.workflows)}
-            await self._store.append_audit(actor or current_actor(), "redact", orjson.dumps(details))
+        if report.has_changed:
+            details: dict[str, Any] = {"records": report.changed, "values": report.values}
+            details["workflows"] = len(report.workflows)
+            if archived := {each.file: each.changed for each in report.archives if each.changed}:
+                details["archives"] = archived
+            await self._store.append_audit(actor or current_actor(), REDACT_ACTION, orjson.dumps(details))
 
     def _is_meant(self, body: bytes) -> bool:
         if not self._workflow_ids:
@@ -340,6 +320,21 @@ class _Made:
         at = max(text.find(MARK), 0)
         start, end = max(at - _AROUND, 0), at + _AROUND
         return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+async def earlier_backups(service: ExecutionHistoryService) -> list[EarlierBackups]:
+    """Return where the history has backups, with their number where the place can be read."""
+    found = []
+    for status in await statuses(service):
+        if status.last is None:
+            continue
+        count = None
+        with suppress(ExecutionHistoryError):
+            backups = await asyncio.to_thread(lambda place: read_backups(target_at(place)), status.place)
+            count = sum(each.manifest.source == (service.location or "memory:") for each in backups.all)
+        if count != 0:
+            found.append(EarlierBackups(status.place, count))
+    return found
 
 
 def _digest_of(rules: ContentRules, workflow_ids: frozenset[str]) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -17,11 +16,11 @@ import apsw
 from execution_history.errors import N_, Message, quoted
 from execution_history.recording.spool import spool_of
 from execution_history.settings import Settings
+from execution_history.stores.disk_space import Disk
 from execution_history.stores.factory import place_named
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.verification import Check, Finding, Outcome, Progress, counted, named
 
-_LITTLE_BYTES: Final = 100 * 1000 * 1000
 _PACKAGES: Final = ("apsw", "zstandard", "orjson", "psycopg")
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OWN_FILE: Final = stat.S_IRUSR | stat.S_IWUSR
@@ -100,10 +99,10 @@ def _space(store: HistoryStore, settings: Settings) -> Outcome:
     little: list[str] = []
     least: int | None = None
     for folder in dict.fromkeys(map(_existing, places)):
-        free = shutil.disk_usage(folder).free
-        least = free if least is None else min(least, free)
-        if free < _LITTLE_BYTES:
-            little.append(Message("%(size)s MB for %(folder)s", size=free // 1_000_000, folder=quoted(folder)))
+        disk = Disk.of(folder)
+        least = disk.free if least is None else min(least, disk.free)
+        if disk.is_nearly_full:
+            little.append(Message("%(size)s MB for %(folder)s", size=disk.free // 1_000_000, folder=quoted(folder)))
     findings = []
     if little:
         sentence = Message("There is little space left: %(places)s.", places=named(little))

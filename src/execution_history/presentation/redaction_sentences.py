@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from execution_history.errors import N_
-from execution_history.presentation.formatting import day, size
+from execution_history.presentation.formatting import day, grouped, size
 from execution_history.presentation.phrases import enumerated
 from execution_history.presentation.translator import Translator
 from execution_history.records.detectors import DETECTORS
@@ -101,24 +101,94 @@ def remarks(_: Translator, report: Mapping[str, Any]) -> list[str]:
                 report["missed"],
             )
         )
-    if report["dry_run"] or not report["changed"]:
+    found += _in_files(_, report)
+    if report["dry_run"]:
         return found
-    if report["erased"] is False:
-        found.append(_("The files of the store still hold earlier versions: redact again without --no-erase."))
-    elif report["erased"] is None:
+    if report["changed"]:
+        found += _left_in_store(_, report["erased"])
+    if report["changed"] or any(each["changed"] for each in report.get("archives", ())):
+        found += [_of_backups(_, each["place"], each["count"]) for each in report.get("backups", ())]
         found.append(
+            _(
+                "Exports and copies that were made before still hold what was redacted: make new ones, and delete the "
+                "old."
+            )
+        )
+    return found
+
+
+def _in_files(_: Translator, report: Mapping[str, Any]) -> list[str]:
+    """Return what was found in archives, and in what waits for the store."""
+    found = []
+    for each in report.get("archives", ()):
+        if each["trouble"] is not None:
+            reason = _.message(each["trouble"]).rstrip(".")
+            found.append(_("The archive %(file)s was not redacted: %(reason)s.", file=each["file"], reason=reason))
+        elif each["changed"]:
+            sentence = N_("Redacted in the archive %(file)s: %(changed)s of %(records)s records.")
+            if report["dry_run"]:
+                sentence = N_("To be redacted in the archive %(file)s: %(changed)s of %(records)s records.")
+            found.append(
+                _(sentence, file=each["file"], changed=grouped(each["changed"]), records=grouped(each["records"]))
+            )
+    spool = report.get("spool") or {"changed": 0, "missed": ()}
+    if spool["changed"]:
+        found.append(
+            _.plural(
+                "%(num)s step of a run that waits for the store is to be redacted.",
+                "%(num)s steps of runs that wait for the store are to be redacted.",
+                spool["changed"],
+            )
+            if report["dry_run"]
+            else _.plural(
+                "%(num)s step of a run that waits for the store was redacted.",
+                "%(num)s steps of runs that wait for the store were redacted.",
+                spool["changed"],
+            )
+        )
+    if spool["missed"]:
+        files = enumerated(spool["missed"])
+        found.append(
+            _(
+                "Steps of runs that the store has not taken may still hold earlier versions: redact again, or delete "
+                "these files once you no longer need them: %(files)s.",
+                files=files,
+            )
+        )
+    return found
+
+
+def _left_in_store(_: Translator, is_erased: object) -> list[str]:
+    """Return what is left of earlier versions in the store's files."""
+    if is_erased is False:
+        return [_("The files of the store still hold earlier versions: redact again without --no-erase.")]
+    if is_erased is None:
+        return [
             _(
                 "The database keeps earlier versions of rows until it has vacuumed them: VACUUM (FULL) removes them "
                 "from its files at once."
             )
+        ]
+    return []
+
+
+def _of_backups(_: Translator, place: str, count: int | None) -> str:
+    """Return what to do about backups that were made before."""
+    command = f"execution-history backup {place} --full --keep 1"
+    if count is None:
+        return _(
+            "Backups in %(place)s, which could not be read, may still hold what was redacted; to replace them: "
+            "%(command)s",
+            place=place,
+            command=command,
         )
-    found.append(
-        _(
-            "Backups, archives, exports and copies that were made before still hold what was redacted: make new ones, "
-            "and delete the old."
-        )
+    return _.plural(
+        "%(num)s backup in %(place)s still holds what was redacted; to replace it: %(command)s",
+        "%(num)s backups in %(place)s still hold what was redacted; to replace them: %(command)s",
+        count,
+        place=place,
+        command=command,
     )
-    return found
 
 
 def missing(_: Translator, record: Mapping[str, Any]) -> list[str]:

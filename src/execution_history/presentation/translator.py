@@ -26,6 +26,7 @@ _NAME_OF_LANGUAGE: Final = N_("English")
 
 _NAMES_OF_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _LONGEST_HEADER: Final = 500
+_MOST_PARTS: Final = 4  # of a name: zh_Hans_CN has three
 _END_OF_NAME: Final = re.compile("[.@]")
 
 
@@ -74,8 +75,8 @@ class Translator:
             sentence: what to translate.
             longest: how many characters of each text argument are shown; ``None`` shows all.
         """
-        if not isinstance(sentence, Message):
-            return sentence
+        if not isinstance(sentence, Message) or not sentence.msgid:  # gettext has the header of its file for none
+            return str(sentence)
         translated = self.gettext(sentence.msgid)
         return translated % self._shown(sentence.arguments, longest) if sentence.arguments else translated
 
@@ -121,7 +122,7 @@ class Languages:
         """Return the first available of the languages *names*, or a relative of it; ``None`` without one."""
         for name in names:
             parts = _END_OF_NAME.split(name)[0].replace("-", "_").casefold().split("_")
-            for length in range(len(parts), 0, -1):
+            for length in range(min(len(parts), _MOST_PARTS), 0, -1):
                 for known in self.names:
                     if known.casefold().split("_")[:length] == parts[:length]:
                         return self[known]

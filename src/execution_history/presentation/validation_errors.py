@@ -10,6 +10,7 @@ from typing import Any, Final
 from execution_history.errors import N_, Message
 
 _NUMBER: Final = N_("%(name)s should be a whole number.")
+_AMOUNT: Final = N_("%(name)s should be a number.")
 _TEXT: Final = N_("%(name)s should be text.")
 _FLAG: Final = N_("%(name)s should be true or false.")
 _OBJECT: Final = N_("%(name)s should be a JSON object.")
@@ -24,6 +25,7 @@ _SENTENCES: Final = {
     "too_long": N_("%(name)s has too many entries (%(actual_length)s; the maximum is %(max_length)s)."),
     "list_type": N_("%(name)s should be a list."),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"), _NUMBER),
+    **dict.fromkeys(("number_type", "float_type", "float_parsing"), _AMOUNT),
     **dict.fromkeys(("string_type", "string_unicode"), _TEXT),
     **dict.fromkeys(("bool_type", "bool_parsing"), _FLAG),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), _OBJECT),

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
-
 from execution_history.query.fields import FILTERS, RecordFilter
 from execution_history.query.path_conditions import PathCondition
 from execution_history.query.values import MODE_NAMES, NodeTime
 from execution_history.records.cost import MILLIONTHS
+from execution_history.records.encoding import encode
 
 _PLAIN: Final = re.compile(r"\w+")
 
@@ -49,7 +48,7 @@ def _key(key: str) -> str:
 
 
 def _quoted(value: object) -> str:
-    return orjson.dumps(value).decode()
+    return encode(value).decode()
 
 
 _WRITERS: Final[dict[str, Callable[[Any], str]]] = {

@@ -1,18 +1,17 @@
-"""Find pages and statistics: plan what to read, step by step, and assemble the answer. Pure.
+"""Find pages: plan what to read, step by step, and assemble the answer. Pure.
 
-:func:`find` and :func:`count` plan and assemble; an engine executes::
+:func:`find` plans and assembles; an engine executes::
 
     answer = steps.run(find(query, reach, ...), engine.execute)
 
-Each is a generator of engine-neutral steps: it yields what to read, receives what was read, and returns the answer. So
-a store brings its statements, and a page is defined here. No step reads one record alone.
+It is a generator of engine-neutral steps: it yields what to read, receives what was read, and returns the answer. So
+a store brings its statements, and a page is defined here. No step reads one record alone. Statistics are found alike
+(:mod:`execution_history.query.statistics_plan`).
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import Any, Final
 
 import orjson
@@ -20,28 +19,8 @@ import orjson
 from execution_history.query import steps
 from execution_history.query.cursor import Position, cursor_at, position_at
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import (
-    Bucket,
-    FailureGroup,
-    IndexReach,
-    RecordKey,
-    RecordQuery,
-    Selection,
-    Statistics,
-    StatisticsQuery,
-)
+from execution_history.query.model import IndexReach, RecordKey, RecordQuery, Selection
 from execution_history.query.predicates import And, JsonPath, Text
-from execution_history.query.rollups import EXACT_RUNS, Percentiles, is_counted, is_rolled_up, percentiles_in
-from execution_history.query.statistics import (
-    Counted,
-    Sums,
-    in_group_order,
-    most_frequent,
-    period_before,
-    statistics_of,
-    sum_of,
-)
-from execution_history.query.time_buckets import bucket_edges, zone_of
 from execution_history.records.attributes import RunAttributes, attributes_of
 from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
@@ -237,92 +216,3 @@ def _search(
             return found, None
         if clock() > (deadline if len(found) < least else enough):
             return found, end
-
-
-def count(
-    query: StatisticsQuery, reach: IndexReach, *, is_text_exact: bool, exact_runs: int = EXACT_RUNS
-) -> steps.Steps[Statistics]:
-    """Return the steps that find the answer to *query*: five, unless documents have to be read.
-
-    Args:
-        query: the query.
-        reach: how far the rows have followed the history.
-        is_text_exact: whether rows that match the text need no check of their documents.
-        exact_runs: up to so many runs percentiles are exact, though rollups could count them.
-
-    Raises:
-        InvalidQuery: there is no such time zone, there would be too many buckets, or its text cannot be searched for.
-    """
-    zone = zone_of(query.zone)
-    reading = reading_of(query.filter, is_text_exact=is_text_exact)
-    if reading.checks_documents:
-        return (yield from _count_documents(query, reach, reading))
-    span = yield steps.Span()
-    if span is None:
-        return statistics_of(query, [], frozenset(), reach)
-    first, last, runs = span
-    edges = bucket_edges(first, last, query.bucket, zone)
-    is_exact = not is_rolled_up(query.filter, first) or runs <= exact_runs
-    percentiles: Percentiles = (None, None, None)
-    parts: dict[int, Percentiles] = {}
-    if query.counts_only and is_counted(query.filter, first):
-        is_exact, rolled = True, (yield steps.RollupCounts(first, last, tuple(edges), has_durations=False))
-        sums = {number: _only(each, query.filter.statuses) for number, each, _ in rolled}
-    elif is_exact:
-        percentiles, counted = yield steps.BucketCounts(first, last, tuple(edges))
-        sums = {number: each for number, each, _ in counted}
-        parts = {number: each for number, _, each in counted}
-    else:
-        rolled = yield steps.RollupCounts(first, last, tuple(edges))
-        sums = {number: each for number, each, _ in rolled}
-        parts = {number: percentiles_in(durations) for number, _, durations in rolled}
-        percentiles = percentiles_in(_together(durations for *_, durations in rolled))
-    if query.counts_only:
-        percentiles, parts, sums = (None, None, None), {}, {number: Sums(each.counts) for number, each in sums.items()}
-    else:
-        costs = yield steps.Costs(first, last, tuple(edges))
-        sums = {number: each._replace(costs=costs.get(number, {})) for number, each in sums.items()}
-    codes: dict[str, int] = {}
-    failures: list[FailureGroup] = []
-    if not query.figures_only:
-        codes = yield steps.ErrorCodes(first, last)
-        failures = yield steps.Failures(first, last, tuple(edges), period_before(query, last))
-    nothing = Sums({})
-    return Statistics(
-        totals=sum_of(sums.values()).figures(percentiles),
-        buckets=[
-            Bucket(start, end, sums.get(number, nothing).figures(parts.get(number, (None, None, None))))
-            for number, (start, end) in enumerate(pairwise(edges))
-        ],
-        error_codes=most_frequent(codes),
-        failures=in_group_order(failures),
-        reach=reach,
-        percentiles_are_exact=is_exact,
-    )
-
-
-def _together(histograms: Iterable[Mapping[int, int]]) -> Counter[int]:
-    whole = Counter[int]()
-    for each in histograms:
-        whole.update(each)
-    return whole
-
-
-def _only(sums: Sums, statuses: Sequence[str]) -> Sums:
-    """Return the counts of some statuses, or of all."""
-    return Sums({status: runs for status, runs in sums.counts.items() if not statuses or status in statuses})
-
-
-def _count_documents(query: StatisticsQuery, reach: IndexReach, reading: Reading) -> steps.Steps[Statistics]:
-    """Return the steps for a query that has to read all records that could match."""
-    runs: list[Counted] = []
-    end: Position | None = None
-    while True:
-        rows, end = yield steps.Portion(end)
-        found = yield from reading.read_all(rows)
-        runs += [Counted(e.record["workflow_id"], e.record["execute_id"], e.facts, e.row.seq) for e in found]
-        if end is None:
-            break
-    fingerprints = {run.facts.fingerprint for run in runs if run.facts.fingerprint is not None}
-    seen = (yield steps.SeenBefore(tuple(sorted(fingerprints)))) if query.new_since is not None and fingerprints else ()
-    return replace(statistics_of(query, runs, frozenset(seen), reach), damaged=tuple(reading.damaged))

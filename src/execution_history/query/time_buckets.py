@@ -15,6 +15,8 @@ MOST_BUCKETS: Final = 5_000
 _DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
 _LONGEST_DAYS: Final[dict[BucketSize, int]] = {"day": 1, "week": 7, "month": 31}
 _LAST_YEAR: Final = 9_998
+LONGEST_ZONE: Final = 64
+"""No zone has a longer name, and each slash in one is a package that Python looks for."""
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -24,9 +26,11 @@ def zone_of(name: str) -> ZoneInfo:
         InvalidQuery: there is no such zone.
     """
     try:
-        return ZoneInfo(str(name))
+        if len(name) > LONGEST_ZONE:
+            raise KeyError(name)  # noqa: TRY301 - as for one that is not known
+        return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        near = next((zone for zone in available_timezones() if zone.lower() == str(name).lower()), None)
+        near = next((zone for zone in available_timezones() if zone.lower() == name.lower()), None)
         otherwise = Message("write a name such as Asia/Shanghai or UTC")
         hint = Message("perhaps you meant %(near)s", near=near) if near else otherwise
         raise InvalidQuery("There is no time zone %(name)s: %(hint)s.", name=quoted(name), hint=hint) from None

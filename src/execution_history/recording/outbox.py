@@ -182,14 +182,15 @@ class Outbox:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:
+            if self._trouble.is_down:  # whoever stops a program kills it soon afterwards: what waits is safe by then
+                self._put_all_aside(is_last=False)
             await self._stop_retrying(seconds / 8)
             if self:
                 await self._delivery.come_back(seconds / 8)
                 await self._save_once_more(seconds / 2)
                 await attempt(asyncio.to_thread(self._backlog.shorten), end - loop.time())
         finally:
-            with self._lock:
-                self._put_aside([(key, self._waiting.take(key)) for key in self._waiting.keys])
+            self._put_all_aside(is_last=True)
 
     def _settle(self, key: Key, step: Step, task: "asyncio.Task[bool]") -> None:
         """Settle a write that was waited for and has ended."""
@@ -229,15 +230,27 @@ class Outbox:
             self._put_aside(list(self._waiting.take_oldest(max(self._waiting.bytes // 2, 1))))
         return entry
 
-    def _put_aside(self, records: list[tuple[Key, list[Step]]]) -> None:
-        """Give records to the spool; where there is none, or it fails, they are lost and the log says which."""
+    def _put_all_aside(self, *, is_last: bool) -> None:
+        with self._lock:
+            records = [(key, [entry.step for entry in self._waiting.of(key)]) for key in self._waiting.keys]
+            if self._put_aside(records, is_last=is_last):
+                for key, _ in records:
+                    self._waiting.take(key)
+
+    def _put_aside(self, records: list[tuple[Key, list[Step]]], *, is_last: bool = True) -> bool:
+        """Give records to the spool.
+
+        Where there is none, or it fails, they are lost and the log says which, if this is the last try; whether they
+        need not wait any more.
+        """
         if not records:
-            return
-        path = put_aside(self._spool, records, self._trouble.reason)
-        if path is None:
-            self._delivery.lost += len(records)
-        else:
+            return True
+        path = put_aside(self._spool, records, self._trouble.reason, is_last=is_last)
+        if path is not None:
             self._backlog.add(path, (key for key, steps in records for _ in steps))
+        elif is_last:
+            self._delivery.lost += len(records)
+        return is_last or path is not None
 
     def _retry_soon(self, pause: float = _RETRY_SECONDS) -> None:
         """See to it that somebody tries again while anything waits."""

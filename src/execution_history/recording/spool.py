@@ -133,16 +133,19 @@ def spool_of(store: HistoryStore) -> Spool | None:
     return Spool(store.location) if isinstance(store, Located) else None
 
 
-def put_aside(spool: Spool | None, records: list[tuple[Key, list[Step]]], reason: str) -> Path | None:
+def put_aside(
+    spool: Spool | None, records: list[tuple[Key, list[Step]]], reason: str, *, is_last: bool = True
+) -> Path | None:
     """Give records that could not be recorded to *spool*; the log names the file, or what is lost.
 
     Args:
         spool: where to; without one everything is lost.
         records: the steps of each.
         reason: why they could not be recorded.
+        is_last: whether they are lost where this fails; otherwise they go on waiting in memory.
 
     Returns:
-        the file; ``None`` when they are lost.
+        the file; ``None`` where this failed.
     """
     is_one = len(records) == 1
     runs = "1 run" if is_one else f"{len(records)} runs"
@@ -151,6 +154,8 @@ def put_aside(spool: Spool | None, records: list[tuple[Key, list[Step]]], reason
             raise OSError("this store lives in this process only")  # noqa: TRY301 - one place says what is lost
         path = spool.put((key, step) for key, steps in records for step in steps)
     except Exception as error:  # noqa: BLE001 - whatever it is, the log names what is lost
+        if not is_last:
+            return None
         named = ", ".join("/".join(map(quoted, key)) for key, _ in records[:_MOST_NAMED])
         _log.error(
             "%s could not be recorded (%s) and %s lost, because %s cannot be put aside (%s): %s",

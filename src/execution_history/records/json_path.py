@@ -40,25 +40,36 @@ def parse_path(text: str) -> Path:
         begin = at if is_deep or rest[at] != "." else at + 1
         found = _STEP.match(rest, begin)
         if found is None or len(steps) == _MOST_STEPS:
-            raise InvalidInput(
-                "%(text)s is not a path: write for example input_parameters.user.phone, output.items[*].id or ..phone.",
-                text=quoted(text),
-            )
-        steps.append((is_deep, _step(found)))
+            raise _no_path(text)
+        try:
+            steps.append((is_deep, _step(found)))
+        except ValueError:  # an escape that JSON does not have
+            raise _no_path(text) from None
         at = found.end()
     return tuple(steps)
 
 
+def _no_path(text: str) -> InvalidInput:
+    return InvalidInput(
+        "%(text)s is not a path: write for example input_parameters.user.phone, output.items[*].id or ..phone.",
+        text=quoted(text),
+    )
+
+
 def matches(path: Path, place: tuple[str | int, ...]) -> bool:
     """Return whether *path* leads to *place*, the keys and indexes from the record to a value."""
-    if not path:
-        return not place
-    is_deep, step = path[0]
-    if not place:
-        return False
-    if (step is ANY or step == place[0]) and matches(path[1:], place[1:]):
-        return True
-    return is_deep and matches(path, place[1:])
+    # All that the path may have come to so far: trying one way after the other takes for ever where steps repeat.
+    reached = {0}
+    for key in place:
+        after: set[int] = set()
+        for number in reached:
+            is_deep, step = path[number] if number < len(path) else (False, "")
+            if is_deep:
+                after.add(number)
+            if number < len(path) and (step is ANY or step == key):
+                after.add(number + 1)
+        reached = after
+    return len(path) in reached
 
 
 def _step(found: "re.Match[str]") -> Step:

@@ -23,10 +23,15 @@ Tally = MutableMapping[str, int]
 """How many values were replaced, by the names of the rules."""
 
 _Place = tuple[str | int, ...]
+_Cut = tuple[int, int, RedactionRule]
+"""Where a piece of a text begins and ends, and the rule that takes it out."""
 
 _METADATA: Final = "metadata."
 _SHORTEST_ECHO: Final = 6
 _LONGEST_ECHO: Final = 10_000
+_MOST_KNOWN: Final = 1_000
+"""So many secrets of a run are looked for wherever they may come back; each is looked for in every text."""
+
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
 _GONE: Final = object()
 _NODE_FACTS: Final = frozenset(
@@ -36,10 +41,17 @@ _NODE_FACTS: Final = frozenset(
 
 _ENTRY: Final = re.compile(
     r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
-    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>=>|[:=：](?!=))\s{0,9}"""
-    r"""(?:(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]++(?!\()))""",
+    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>=>|[:=：](?!=))\s{0,9}""",
     re.IGNORECASE,
 )
+_VALUE: Final = re.compile(
+    r"""(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
+    r"""|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]++(?!\())""",
+    re.IGNORECASE,
+)
+_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
+"""So many letters are no secret, and are not looked through from every name in them."""
+
 _NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
 _LINE_BREAK: Final = re.compile(r"\\[nrt]")
 _LIKE_A_SECRET: Final = re.compile(r"(?=.*[0-9_!@#$%^*~+/])\S{4,}|(?i:bearer|basic|token)\s+\S+", re.DOTALL)
@@ -203,31 +215,30 @@ class _Walk:
         for pattern, rule in rules.patterns:
             group = min(1, pattern.groups)
             spans = [found.span(group) for found in pattern.finditer(text)]
-            text = self._cut(text, [span for span in spans if span[0] < span[1]], rule)
+            text = self._without(text, [(*span, rule) for span in spans if span[0] < span[1]])
         if rules.may_find(text):
             text = self._entries(text)
             for detector, rule in rules.detectors:
-                text = self._cut(text, detector.spans(text), rule)
-        for secret, name in sorted(self._known.items(), key=lambda each: -len(each[0])):
-            if secret in text:
+                text = self._without(text, [(*span, rule) for span in detector.spans(text)])
+        for secret in sorted((each for each in self._known if each in text), key=len, reverse=True):
+            if secret in text:  # still, without the longer ones
                 text = text.replace(secret, REDACTED)
-                self._count(name)
+                self._count(self._known[secret])
         return text
 
     def _entries(self, text: str) -> str:
         """Return *text* without the values of secret names in it, such as ``api_key=…`` or ``"password": "…"``."""
-        for found in reversed(list(_ENTRY.finditer(text))):
+        cuts: list[_Cut] = []
+        at = 0
+        while (found := _ENTRY.search(text, at)) is not None:
+            at = found.end()  # what is no secret may hold one
             rule = self._rule_for_entry(text, found.start(), _end_of_name(found))
-            value = found["bare"] if found["quoted"] is None else found["quoted"]
-            if rule is None or not value or value.startswith(MARK):
-                continue
-            is_assigned = found["sign"].startswith("=")
-            if found["bare"] and (value.isdigit() if is_assigned else _LIKE_A_SECRET.fullmatch(value) is None):
-                continue
-            self._remember(value, rule)
-            start, end = found.span("bare" if found["quoted"] is None else "quoted")
-            text = self._cut(text, [(start, end)], rule)
-        return text
+            span = None if rule is None else _secret_at(text, at, found["sign"])
+            if rule is not None and span is not None:
+                self._remember(text[span[0] : span[1]], rule)
+                cuts.append((*span, rule))
+                at = span[1]
+        return self._without(text, cuts)
 
     def _rule_for_entry(self, text: str, start: int, end: int) -> RedactionRule | None:
         """Return the rule for the name that ends at *end* and begins at *start*, or before."""
@@ -240,17 +251,21 @@ class _Walk:
             return self._rules.rule_for_name(name[1:])
         return rule
 
-    def _cut(self, text: str, spans: list[tuple[int, int]], rule: RedactionRule) -> str:
-        for start, end in reversed(spans):
+    def _without(self, text: str, cuts: list[_Cut]) -> str:
+        """Return *text* without the pieces *cuts*, which follow each other."""
+        pieces: list[str] = []
+        at = 0
+        for start, end, rule in cuts:
             found = text[start:end]
             if not _is_mark(found):
                 self._count(rule.name)
-                text = text[:start] + self._rules.replacement(rule, found) + text[end:]
-        return text
+                pieces += (text[at:start], self._rules.replacement(rule, found))
+                at = end
+        return "".join((*pieces, text[at:])) if pieces else text
 
     def _remember(self, value: Any, rule: RedactionRule) -> None:  # noqa: ANN401
         """Have a secret taken out wherever it comes back."""
-        if isinstance(value, str):
+        if isinstance(value, str) and len(self._known) < _MOST_KNOWN:
             self._known.update(dict.fromkeys(echoes_of(value), rule.name))
 
     def _count(self, name: str) -> None:
@@ -266,6 +281,21 @@ def _end_of_name(found: "re.Match[str]") -> int:
     """Return where the name ends that an entry begins with."""
     sign = found.start("sign")
     return found.start() + len(found.string[found.start() : sign].rstrip().rstrip("\\\"'"))
+
+
+def _secret_at(text: str, at: int, sign: str) -> tuple[int, int] | None:
+    """Return where the value begins and ends that a secret name has at this place; ``None`` where it is none."""
+    if _ENDLESS.match(text, at):
+        return None
+    found = _VALUE.match(text, at)
+    if found is None:
+        return None
+    kind = "bare" if found["quoted"] is None else "quoted"
+    value = found[kind]
+    if not value or value.startswith(MARK):
+        return None
+    is_word = value.isdigit() if sign.startswith("=") else _LIKE_A_SECRET.fullmatch(value) is None
+    return None if kind == "bare" and is_word else found.span(kind)
 
 
 def tally_of(counts: Iterable[Tally]) -> Counter[str]:

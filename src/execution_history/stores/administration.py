@@ -12,6 +12,13 @@ FEED_KEPT_MS: Final = 30 * DAY_MS
 """How long, at least, the change feed keeps deletions (milliseconds)."""
 
 
+KEY: Final = "key"
+KEY_USE: Final = "key_use"
+SESSION_KEY: Final = "session_key"
+ADMISSION_KINDS: Final = frozenset({KEY, KEY_USE, SESSION_KEY})
+"""The kinds of entries that decide who comes in through a server; no archive has them."""
+
+
 class EntryName(NamedTuple):
     """The name of an entry of the registry: its kind, such as ``view``, and its key within that."""
 

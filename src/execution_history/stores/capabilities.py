@@ -7,10 +7,12 @@ from typing import Final, Protocol, runtime_checkable
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.records.pricing import PriceBook
+from execution_history.records.record import Document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.mirror_port import ComparedSource
 from execution_history.stores.protocol import HistoryStore
-from execution_history.stores.verification import Check, PatrolStep
+from execution_history.stores.verification import Check, Effort, PatrolStep
 
 NO_TEXT_SEARCH: Final = Message(
     "Text search is switched off for this history: set the setting search (variable "
@@ -105,13 +107,15 @@ class Prunable(Protocol):
 class Binned:
     """A deleted record that can be restored: its size in bytes of JSON, when it was deleted and when it expires.
 
-    Times are milliseconds since the epoch.
+    Times are milliseconds since the epoch. ``rule`` is the name of the rule of retention that removed it, ``None``
+    where people did.
     """
 
     key: RecordKey
     size: int
     deleted_at: int
     ends: int
+    rule: str | None = None
 
 
 Versions = Mapping[RecordKey, int | None]
@@ -128,10 +132,13 @@ class Bin(Protocol):
 
     bin_ms: int
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """Remove records, but keep them for *keep_ms* milliseconds to be restored; return those removed.
 
-        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them.
+        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them. *rule* is the name
+        of the rule of retention that removes them.
         """
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
@@ -142,6 +149,15 @@ class Bin(Protocol):
 
     async def binned(self, after: Binned | None = None, limit: int | None = None) -> list[Binned]:
         """Return the records that can be restored, after *after* in this order: the last deleted first, then by ids."""
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """Return the stored bytes of those of the records *keys* that can be restored and are not damaged."""
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """Put *document* in the place of a record that can be restored, and stays discarded; return whether it was.
+
+        Only a record that has the ``update_time`` *expected* (ms), and the status of the document, is replaced.
+        """
 
     async def bin_size(self) -> tuple[int, int]:
         """Return how many records can be restored, and how many bytes of JSON they have together."""
@@ -209,12 +225,22 @@ class Sized(Protocol):
         """
 
 
+class ExaminedRecords(ComparedSource, Protocol):
+    """The records of a store, and the places of those that follow it, as the doctor reads them."""
+
+    def cursors(self) -> dict[str, int]:
+        """Return how far each follower has come; see :meth:`Administration.cursors`."""
+
+
 @runtime_checkable
 class Verifiable(Protocol):
     """A store that can be examined; it need not be open, and may be unable to."""
 
-    def checks(self) -> Sequence[Check]:
-        """Return its checks, in the order in which they are to be made, and what they find to be repaired."""
+    def checks(self, effort: Effort = "usual") -> Sequence[Check]:
+        """Return its checks that take so much effort, in the order in which they are to be made and repaired."""
+
+    def record_source(self) -> ExaminedRecords | None:
+        """Return what reads the records although the store is not open; ``None`` where it has to be open."""
 
     def holders(self) -> list[Message]:
         """Return a phrase for each other process that has the store open, where that keeps it from being repaired."""
@@ -262,8 +288,10 @@ def versions_of(keys: Iterable[RecordKey] | Versions) -> Versions:
     return keys if isinstance(keys, Mapping) else dict.fromkeys(keys)
 
 
-async def remove(store: HistoryStore, versions: Versions, keep_ms: int) -> list[RecordKey]:
+async def remove(store: HistoryStore, versions: Versions, keep_ms: int, rule: str | None = None) -> list[RecordKey]:
     """Remove records that still have the given versions, into the bin for *keep_ms* milliseconds where there is one.
+
+    The bin keeps the name of the *rule* of retention that removes them.
 
     Returns:
         Those that were removed.
@@ -272,7 +300,7 @@ async def remove(store: HistoryStore, versions: Versions, keep_ms: int) -> list[
         StoreError: they could not be removed.
     """
     if keep_ms > 0 and isinstance(store, Bin):
-        return await store.discard(versions, keep_ms)
+        return await store.discard(versions, keep_ms, rule)
     return await store.delete_many(versions, len(versions))
 
 

@@ -86,6 +86,11 @@ def _compressor(dictionary: bytes, level: int) -> zstandard.ZstdCompressor:
     return zstandard.ZstdCompressor(level=level, dict_data=data, write_checksum=True)
 
 
+def packed(body: bytes) -> tuple[int, bytes]:
+    """Return what :meth:`Packer.pack` does, by a packer of its own, for what is rare; from any thread."""
+    return Packer(shipped_dictionary()).pack(body)
+
+
 class Unpacker:
     """Unpacks documents; each thread gets a decompressor of its own.
 

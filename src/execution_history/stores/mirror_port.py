@@ -72,8 +72,8 @@ class MirrorTransaction(Protocol):
     def merge(self, documents: list[Document], *, ties: bool = False) -> object:
         """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
 
-    def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
+    def not_deleted(self, documents: list[Document], revision: int | None) -> list[Document]:
+        """Return those of *documents* that no change after *revision* has deleted; ``None`` is an unknown one."""
 
     def is_outdated(self, workflow_id: str, revision: int) -> bool:
         """Return whether a file of *revision* may have records that were deleted, and forgotten, since."""
@@ -96,8 +96,8 @@ class MirrorWriter(TransactionRunner, Protocol):
         """Run *work* in the writer thread, outside a transaction; if it cannot run, call *failed* with the error."""
 
 
-class RecordSnapshot(Protocol):
-    """The records as they are at one moment."""
+class ComparedSnapshot(Protocol):
+    """The part of the records of one moment with which files are compared."""
 
     def revision(self) -> int:
         """Return the store's newest revision."""
@@ -107,6 +107,19 @@ class RecordSnapshot(Protocol):
 
     def state(self, workflow_id: str) -> FileState | None:
         """Return the state that a workflow's file should have; ``None`` where there should be no file."""
+
+    def part(self, workflow_id: str, before: int | None, size: int) -> Part:
+        """Return the next records of a workflow, newest first: those of all equal create times together.
+
+        Args:
+            workflow_id: the workflow.
+            before: the create time of the oldest record of the part before; ``None`` for the first.
+            size: the bytes of documents with which a part ends.
+        """
+
+
+class RecordSnapshot(ComparedSnapshot, Protocol):
+    """The records as they are at one moment."""
 
     def is_small(self, workflow_id: str, count: int, size: int) -> bool:
         """Return whether a workflow has at most *count* records of together at most *size* bytes."""
@@ -120,17 +133,15 @@ class RecordSnapshot(Protocol):
         ``None`` where the workflow was cleared after it.
         """
 
-    def part(self, workflow_id: str, before: int | None, size: int) -> Part:
-        """Return the next records of a workflow, newest first: those of all equal create times together.
-
-        Args:
-            workflow_id: the workflow.
-            before: the create time of the oldest record of the part before; ``None`` for the first.
-            size: the bytes of documents with which a part ends.
-        """
-
     def safety(self) -> tuple[str, int]:
         """Return the start of the machine in which the store was last open, and up to which revision files are safe."""
+
+
+class ComparedSource(Protocol):
+    """The records with which files are compared."""
+
+    def snapshot(self) -> AbstractContextManager[ComparedSnapshot]:
+        """Return the records of one moment, for the time of a ``with`` block."""
 
 
 class RecordSource(Protocol):

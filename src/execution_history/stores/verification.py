@@ -1,17 +1,23 @@
 """What examines a store: checks, what they find, and how that is repaired."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Literal, NamedTuple, Self
 
 from execution_history.errors import Message
 
 Progress = Callable[[int, int], None]
 """Called with how much of a check is done, and of how much; from any thread."""
 
+Effort = Literal["quick", "usual", "thorough"]
+"""How much is read: samples, for a few seconds; everything; everything, and texts are cut anew."""
+
 Repair = Callable[[], Awaitable[Message]]
 """Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
+
+_SAMPLE: Final = 1_000
 
 MOST_NAMED: Final = 5
 """How many of the records, files and so on a sentence names."""
@@ -34,6 +40,23 @@ class Finding:
     repair: Repair | None = None
 
 
+class Fault(NamedTuple):
+    """A kind of finding that names things: the msgids of its sentences, about one and several, and of its remedy."""
+
+    one: str
+    several: str
+    remedy: str | None = None
+    is_problem: bool = True
+
+    def of(self, names: Sequence[str], repair: Repair | None = None, **arguments: object) -> list[Finding]:
+        """Return the finding about *names*; none where there are none."""
+        if not names:
+            return []
+        sentence = counted(len(names), self.one, self.several, names=named(names), **arguments)
+        remedy = None if self.remedy is None else Message(self.remedy, **arguments)
+        return [Finding(sentence, remedy, self.is_problem, repair)]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a check has looked at, as a short phrase, and what it has found."""
@@ -51,22 +74,18 @@ class Outcome:
 class Check:
     """One check: its name, the msgid of its title, and the call that makes it.
 
-    ``is_long`` says that its time grows with the history. Where one that ``blocks`` leaves a problem, those that
-    follow cannot be made.
+    Where one that ``blocks`` leaves a problem, those that follow cannot be made.
     """
 
     name: str
     title: str
     look: Callable[[Progress], Awaitable[Outcome]]
-    is_long: bool = False
     blocks: bool = False
 
     @classmethod
-    def in_thread(
-        cls, name: str, title: str, look: Callable[[Progress], Outcome], *, is_long: bool = False, blocks: bool = False
-    ) -> Self:
+    def in_thread(cls, name: str, title: str, look: Callable[[Progress], Outcome], *, blocks: bool = False) -> Self:
         """Return a check whose call *look* is made in a thread."""
-        return cls(name, title, lambda tell: asyncio.to_thread(look, tell), is_long, blocks)
+        return cls(name, title, lambda tell: asyncio.to_thread(look, tell), blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +94,12 @@ class PatrolStep:
 
     size: int
     repaired: tuple[Message, ...] = ()
+
+
+def sample_of(newest: int) -> list[int]:
+    """Return some places of records, up to the *newest*, which is among them; some of them may be deleted."""
+    some = set(range(max(1, newest + 1 - _SAMPLE // 2), newest + 1))
+    return sorted(some.union(random.sample(range(1, newest + 1), min(newest, _SAMPLE // 2))))
 
 
 def counted(number: int, one: str, several: str, **arguments: object) -> Message:

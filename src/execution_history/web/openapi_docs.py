@@ -2,14 +2,39 @@
 
 import os
 from importlib.resources import files
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+_KEYS: Final[dict[str, dict[str, str]]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A key of this server, as Authorization: Bearer eh_…; it needs none until the first is made.",
+    },
+    "header": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Execution-History-Key",
+        "description": "The same key, where Authorization is Coze's.",
+    },
+}
+"""How a key is sent, in the terms of OpenAPI."""
+
 
 def add_docs(app: FastAPI) -> None:
-    """Serve ``/docs`` from files of ours and of ``fastapi-offline``."""
+    """Serve ``/docs`` from files of ours and of ``fastapi-offline``, and describe how a key is sent."""
+    described = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = described()
+        document["components"]["securitySchemes"] = _KEYS
+        document["security"] = [{}, *({name: []} for name in _KEYS)]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign] # the way that FastAPI documents
     pages = files("execution_history.web").joinpath("static")
     page = pages.joinpath("docs.html").read_bytes()
     script = pages.joinpath("docs.js").read_bytes()

@@ -2,21 +2,16 @@
 
 import asyncio
 import contextlib
-import shutil
-from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from execution_history.application import Application, trouble_told
 from execution_history.errors import Message, StoreError, quoted
 from execution_history.jobs.job import last_runs
 from execution_history.stores import place_named
+from execution_history.stores.disk_space import Disk
 
-Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel"]
+Check = Literal["store", "recorder", "disk", "mirror", "jobs", "otel", "tls"]
 Severity = Literal["problem", "warning"]
-
-_LEAST_FREE: Final = 1024**3
-_LEAST_SHARE: Final = 0.05
-"""A disk is nearly full where less than both is free: bytes, and a share of the whole."""
 
 
 class Finding(NamedTuple):
@@ -25,19 +20,6 @@ class Finding(NamedTuple):
     check: Check
     severity: Severity
     sentence: str
-
-
-class Disk(NamedTuple):
-    """The disk of the store's folder, in bytes."""
-
-    folder: Path
-    size: int
-    free: int
-
-    @property
-    def is_nearly_full(self) -> bool:
-        """Whether so little is free that recording may soon end."""
-        return self.free < min(_LEAST_FREE, self.size * _LEAST_SHARE)
 
 
 def checks_of(application: Application) -> tuple[Check, ...]:
@@ -49,6 +31,8 @@ def checks_of(application: Application) -> tuple[Check, ...]:
         found.append("mirror")
     if application.traces is not None:
         found.append("otel")
+    if application.certificate is not None:
+        found.append("tls")
     return tuple(found)
 
 
@@ -69,6 +53,8 @@ async def local_findings(application: Application) -> list[Finding]:
         found += [Finding("mirror", "warning", sentence) for sentence in application.mirror.problems()]
     if application.traces is not None:
         found += [Finding("otel", "warning", sentence) for sentence in application.traces.problems()]
+    if application.certificate is not None:
+        found += [Finding("tls", "warning", sentence) for sentence in application.certificate.problems()]
     disk = await disk_of(application)
     if disk is not None and disk.is_nearly_full:
         sentence = Message(
@@ -85,8 +71,7 @@ async def disk_of(application: Application) -> Disk | None:
     folder = place_named(application.settings.store).folder
     if folder is not None:
         with contextlib.suppress(OSError):
-            usage = await asyncio.to_thread(shutil.disk_usage, folder)
-            return Disk(folder, usage.total, usage.free)
+            return await asyncio.to_thread(Disk.of, folder)
     return None
 
 

@@ -94,13 +94,18 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._apply(FileChange(execute_id, time, body, new=False))
 
     @precondition(lambda self: len(self._shown) > 1)
-    @rule(value=_values, statuses=st.lists(st.sampled_from(["running", "success"]), min_size=4, max_size=12))
-    def change_several(self, value: Any, statuses: list[str]) -> None:
-        """Several records that were running change in one commit, in any order, and a new one comes with them."""
+    @rule(value=_values, statuses=st.lists(st.sampled_from(["running", "success", None]), min_size=4, max_size=12))
+    def change_several(self, value: Any, statuses: list[str | None]) -> None:
+        """Several records that were running change or go in one commit, in any order, and a new one comes with them."""
         changes = []
         for number, status in enumerate(statuses):
             index = number * 7 % len(self._shown)
             time, sequence, execute_id, _ = self._shown[index]
+            if status is None:
+                if len(self._shown) > 2:
+                    del self._shown[index]
+                    changes.append(FileChange(execute_id, time, None))
+                continue
             body = document(execute_id, now=time, parameters={"w": [value, number]}, execute_status=status).body
             self._shown[index] = (time, sequence, execute_id, body)
             changes.append(FileChange(execute_id, time, body))
@@ -117,12 +122,14 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._apply(FileChange(execute_id, time, None, new=False))
 
     @precondition(lambda self: self._shown)
-    @rule(count=st.integers(1, 6), oldest=st.booleans())
-    def delete_from_one_end(self, count: int, oldest: bool) -> None:
-        """Several records go, the oldest or the newest first."""
-        for time, sequence, execute_id, body in sorted(self._shown, reverse=not oldest)[:count]:
-            self._shown.remove((time, sequence, execute_id, body))
-            self._apply(FileChange(execute_id, time, None, new=False))
+    @rule(count=st.integers(1, 8), step=st.integers(1, 3), oldest=st.booleans(), at_once=st.booleans())
+    def delete_several(self, count: int, step: int, oldest: bool, at_once: bool) -> None:
+        """Several records go, from one end on, in one commit or one after the other."""
+        gone = sorted(self._shown, reverse=not oldest)[: count * step : step]
+        self._shown = [each for each in self._shown if each not in gone]
+        changes = [FileChange(execute_id, time, None, new=False) for time, _, execute_id, _ in gone]
+        for group in [changes] if at_once else [[each] for each in changes]:
+            self._apply(*group)
 
     @rule()
     def delete_what_is_not_there(self) -> None:

@@ -218,3 +218,19 @@ async def test_an_entry_does_not_wait_without_end_on_a_silent_connection(postgre
                 with suppress(StoreBusy):
                     await store.put_entry("view", "b", b"2")
             assert await store.put_entry("view", "c", b"3") is not None
+
+
+async def test_closing_waits_for_no_server_that_is_away(postgres_url: str) -> None:
+    """Whoever stops a program kills it soon afterwards: its calls end with what is wrong, whatever time they had."""
+    with way_to(postgres_url) as way:
+        async with opened(way.url, wait_seconds=90) as store, asyncio.timeout(60):
+            await store.create(document("a"))
+            _go(way)
+            calls = [asyncio.create_task(call) for call in (store.create(document("b")), store.clear("w"))]
+            before = way.refusals
+            while way.refusals < before + 4:
+                await asyncio.sleep(0)
+            await store.aclose()
+            for call in calls:
+                with pytest.raises(StoreBusy, match="cannot be reached"):
+                    await call

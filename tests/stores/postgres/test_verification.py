@@ -2,16 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from execution_history.maintenance.doctor import CheckReport, Doctor
 from execution_history.settings import Settings
 from execution_history.stores import store_at
+from execution_history.stores.postgres.connections import Connections
+from execution_history.stores.postgres.location import location_of
 from execution_history.stores.postgres.store import PostgresStore
 from tests.postgres_server import PostgresServer
-from tests.sample_records import change, document, ids, page_of
+from tests.sample_records import change, changed, document, ids, page_of
+from tests.stores.postgres.filled import sum_all
 
 pytestmark = pytest.mark.anyio
 
@@ -30,11 +35,11 @@ async def url(postgres: PostgresServer) -> AsyncIterator[str]:
         yield location
 
 
-async def _examined(url: str, *, repair: bool = False) -> dict[str, CheckReport]:
+async def _examined(url: str, *, repair: bool = False, is_quick: bool = False) -> dict[str, CheckReport]:
     store = store_at(url)
     try:
         doctor = Doctor(store, Settings(store=url))
-        return {report.name: report async for report in doctor.examine(repair=repair)}
+        return {report.name: report async for report in doctor.examine(repair=repair, is_quick=is_quick)}
     finally:
         await store.aclose()
 
@@ -85,11 +90,40 @@ async def test_wrong_sums_are_corrected_by_what_the_rows_say(postgres: PostgresS
 
 
 async def test_damaged_runs_are_named(postgres: PostgresServer, url: str) -> None:
-    """And those whose columns say something else than they do."""
+    """There is nothing beside the database that has them; one whose ids its row does not have is found as well."""
     await _execute(postgres, url, "UPDATE executions SET document = '\\x00' WHERE execute_id = 'e3'")
-    await _execute(postgres, url, "UPDATE executions SET update_time = 9 WHERE execute_id = 'e5'")
+    await _execute(postgres, url, "UPDATE executions SET execute_id = 'other' WHERE execute_id = 'e6'")
     sentences = [str(finding.sentence) for finding in (await _examined(url))["records"].findings]
-    assert ["1 run is damaged: w0/e3.", "1 run has columns that contradict it: w2/e5."] == sentences
+    assert ["1 run is damaged: w0/e3.", "1 run has other ids than its row: w0/other."] == sentences
+
+
+_DAMAGE: Final = {
+    "update_time": "UPDATE executions SET update_time = 9", "tokens": "UPDATE executions SET tokens = 7",
+    "cost": "UPDATE executions SET cost = 7", "failed_in": "UPDATE executions SET failed_in = 'x'",
+    "tags": "UPDATE executions SET tags = '{x}'", "terms": "UPDATE executions SET terms = terms[2:]",
+    "status": "UPDATE executions SET status = 2", "duration": "UPDATE executions SET duration = NULL",
+    "summary": "UPDATE executions SET summary = 'x'",
+    "nodes": "INSERT INTO nodes SELECT workflow_id, execute_id, 0, 0, 'x', 'x', 'x', 1 FROM executions",
+}  # fmt: skip
+
+
+async def test_columns_and_rows_that_contradict_their_run_are_rewritten(postgres: PostgresServer, url: str) -> None:
+    """A quick look finds them, too, and the sums are right afterwards."""
+    store = store_at(url)
+    await store.open()
+    for name, sql in _DAMAGE.items():
+        await store.merge([changed(document(name, "w5", 1_000), 2_000, "success", output="Paris")])
+        await _execute(postgres, url, f"{sql} WHERE execute_id = '{name}'")
+    await store.aclose()
+    for is_quick in (True, False):
+        [found] = (await _examined(url, is_quick=is_quick))["records"].findings
+        assert "10 runs have columns or rows that contradict them" in str(found.sentence)
+        assert "w5/" in str(found.sentence)
+    reports = await _examined(url, repair=True)
+    assert ["The rows of 10 runs were rewritten from their documents."] == list(map(str, reports["records"].repaired))
+    assert {"ok"} == {
+        report.verdict for name, report in (await _examined(url)).items() if name in ("records", "counters")
+    }
 
 
 async def test_an_invalid_index_is_made_anew(postgres: PostgresServer, url: str) -> None:
@@ -124,3 +158,17 @@ async def test_a_feed_that_would_use_a_revision_twice_goes_on_behind_it(postgres
     report = (await _examined(url, repair=True))["counters"]
     assert ["The change feed goes on from revision 35."] == list(map(str, report.repaired))
     assert "ok" == report.verdict
+
+
+async def test_sums_of_days_that_are_not_those_of_their_runs_are_added_up_again(
+    postgres: PostgresServer, url: str
+) -> None:
+    """One that was taken back already is of no use, and no fault."""
+    with closing(Connections(location_of(url))) as connections:
+        sum_all(connections)
+    await _execute(postgres, url, "UPDATE days SET success = success + 1 WHERE workflow_id = 'w1'")
+    await _execute(postgres, url, "UPDATE days SET success = 9 WHERE workflow_id = 'w2'")
+    await _execute(postgres, url, "UPDATE day_stamps SET stamp = NULL WHERE workflow_id = 'w2'")
+    sentence = "The sums of 1 day are not those of its runs: w1 1970-01-01."
+    assert [sentence] == [str(finding.sentence) for finding in (await _examined(url))["counters"].findings]
+    assert "ok" == (await _examined(url, repair=True))["counters"].verdict

@@ -1,5 +1,6 @@
 """Rows read from the pages of a damaged database, and the new one that is made of them."""
 
+import asyncio
 import os
 from contextlib import closing
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 import apsw
 import orjson
 import pytest
-from bench.fault_damage import chance_of, content, copy_folder, flip, make_folder, opened, zero
+from bench.fault_damage import chance_of, content, copy_folder, examined, flip, make_folder, opened, problems_of, zero
 
 from execution_history.errors import StoreFull
+from execution_history.query.model import RecordKey
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.salvage import salvage
+from execution_history.stores.sqlite.salvage.cells import children
 from execution_history.stores.sqlite.salvage.log import read_log
 from tests.sample_records import change, document
 from tests.stores.sqlite.damage import make_old
@@ -196,3 +199,107 @@ async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> No
         (folder / "history.db").write_bytes(damaged)
         salvage(folder)
         assert known == await _records(folder)
+
+
+async def test_rows_that_damage_has_made_alike_are_told_apart_by_a_new_database(tmp_path: Path) -> None:
+    """No index can have both; the run whose row says that it is another one is read from its JSON file."""
+    folder = tmp_path / "h"
+    await make_folder(folder, 20)
+    async with opened(folder) as store:
+        await store.erase()
+    records, _ = await content(folder)
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.pragma("writable_schema", 1)
+        index: Any = connection.execute("SELECT * FROM sqlite_schema WHERE name = 'executions_by_id'").fetchone()
+        connection.execute("DELETE FROM sqlite_schema WHERE name = 'executions_by_id'")
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute(
+            "UPDATE executions SET (execute_id, workflow) = "
+            "(SELECT execute_id, workflow FROM executions WHERE seq = 3) WHERE seq = 4"
+        )
+        connection.pragma("writable_schema", 1)
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+    assert [] == list(problems_of(await examined(folder, repair=True)))
+    assert records == (await content(folder))[0]
+
+
+def _zero_table(folder: Path, name: str) -> None:
+    """Overwrite the first page of a table, and those below it, with zeros."""
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).get
+    content = (folder / "history.db").read_bytes()
+    pages = [root]
+    for page in pages:
+        at = (page - 1) * 4096
+        if content[at] == 5:
+            pages += children(content[at : at + 4096], page)
+    for page in pages:
+        zero(folder / "history.db", chance_of(0), 1, page - 1)
+
+
+async def _with_everything(folder: Path) -> None:
+    """Make a history of runs, some of which are in the bin, with names and an audit log of several pages."""
+    store = await _made(folder)
+    value = b'{"text":"%s"}' % (b"x" * 60)
+    await asyncio.gather(
+        *(store.put_entry("view", f"view-{number}", value) for number in range(120)),
+        *(store.append_audit("me", "did", value) for _ in range(120)),
+        *(store.create(document(f"e{number}", "w", 1_000 + number)) for number in range(30)),
+    )
+    await store.discard([RecordKey("w", f"e{number}") for number in range(10)], 10**12)
+    await store.aclose()
+
+
+async def test_names_and_keys_come_back_from_their_copy(tmp_path: Path) -> None:
+    """It is for its owner only, and written when the history is closed."""
+    await _with_everything(tmp_path)
+    assert 0o600 == (tmp_path / ".registry").stat().st_mode & 0o777
+    _zero_table(tmp_path, "registry")
+    report = salvage(tmp_path)
+    assert (120, []) == (report.others.copied, list(report.others.entries))
+    store = await _made(tmp_path)
+    assert 120 == len(await store.entries("view"))
+    assert 120 == len(await store.audit(0, 1_000))
+    await store.aclose()
+
+
+async def test_what_is_lost_is_told_by_its_kind(tmp_path: Path) -> None:
+    """What the indexes of a table still name, and the gaps between the numbers of the audit log."""
+    await _with_everything(tmp_path)
+    (tmp_path / ".registry").write_bytes((tmp_path / ".registry").read_bytes().replace(b"view-7", b"view-6"))
+    for table in ("registry", "bin", "audit"):
+        _zero_table(tmp_path, table)
+    others = salvage(tmp_path).others
+    assert (0, 120, 10) == (others.copied, len(others.entries), others.binned)
+    assert ("view", "view-7") in others.entries
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+async def test_the_audit_log_tells_how_many_lines_it_lacks(tmp_path: Path, pages: int) -> None:
+    """Whatever came after the last one that is left is not known."""
+    await _with_everything(tmp_path)
+    content = (tmp_path / "history.db").read_bytes()
+    at = [at for at in range(0, len(content), 4096) if content[at] == 13 and b"medid" in content[at : at + 4096]]
+    for place in at[:pages]:
+        zero(tmp_path / "history.db", chance_of(0), 1, place // 4096)
+    lost = salvage(tmp_path).others.lines
+    store = await _made(tmp_path)
+    assert 120 == lost + len(await store.audit(0, 1_000))
+    await store.aclose()
+
+
+async def test_everything_comes_back_without_the_page_of_the_schema(tmp_path: Path) -> None:
+    """Rows tell by their types of which table they are: names, the audit log, the bin and the places of followers."""
+    await _with_everything(tmp_path)
+    store = await _made(tmp_path)
+    await store.save_cursor("follower", 20)
+    await store.aclose()
+    (tmp_path / ".registry").unlink()
+    zero(tmp_path / "history.db", chance_of(0), 2, 0)
+    report = salvage(tmp_path)
+    store = await _made(tmp_path)
+    assert (20, 120, 120) == (report.records, len(await store.entries("view")), len(await store.audit(0, 1_000)))
+    assert 10 == len(await store.restore([RecordKey("w", f"e{number}") for number in range(10)]))
+    assert {"follower": 20} == await store.cursors()
+    await store.aclose()

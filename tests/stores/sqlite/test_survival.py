@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import closing
 from itertools import count
@@ -14,9 +15,11 @@ from typing import Any
 import apsw
 import pytest
 
+from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.error_mapping import as_store_error
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from tests.sample_records import change, document, ids, page_of
 from tests.stores.sqlite.injection import Injector, injected, install
@@ -123,6 +126,45 @@ async def test_a_fault_of_the_program_is_told_as_one(store: SQLiteStore, caplog:
     ):
         await store.create(document("again"))
     assert "Traceback" in caplog.text
+
+
+async def test_an_error_of_the_disk_is_told_as_one(store: SQLiteStore) -> None:
+    """What happened, whose fault it is, and what to do."""
+    with (
+        injected(Injector(apsw.IOError("disk I/O error"), statements=("INSERT INTO executions",))),
+        pytest.raises(StoreError, match=r"the disk reports an error \(disk I/O error\): check the disk.* try again"),
+    ):
+        await store.create(document("again"))
+
+
+async def test_giving_space_back_tells_of_the_disk_as_all_calls_do(store: SQLiteStore) -> None:
+    """Also where the log cannot be copied, which has a connection of its own."""
+    with (
+        injected(Injector(apsw.IOError("disk I/O error"), connections=True, times=100)) as injector,
+        pytest.raises(StoreError, match="the disk reports an error"),
+    ):
+        await store.give_back()
+    assert injector.raised
+    await _goes_on(store)
+
+
+async def test_a_disk_that_is_full_for_a_moment_keeps_no_lease_from_others(store: SQLiteStore) -> None:
+    """Whoever releases one waits for space, as a deletion does."""
+    assert await store.lease("work", "holder", 60_000)
+    with injected(Injector(apsw.FullError("full"), statements=("INSERT INTO named_leases",), times=3)) as injector:
+        assert not await store.lease("work", "holder", 0)
+    assert 3 == len(injector.raised)
+    assert await store.lease("work", "another", 60_000)
+
+
+def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
+    """And not the temporary folder that leads to it."""
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "2026-05.db").touch()
+    (tmp_path / "temporary" / "history.db").symlink_to(tmp_path / "2026-05.db")
+    error = as_store_error(apsw.CorruptError("damaged"), tmp_path / "temporary")
+    assert str(tmp_path / "2026-05.db") in str(error)
+    assert "temporary" not in str(error)
 
 
 @_errors
@@ -444,4 +486,87 @@ async def test_a_bit_that_a_disk_turned_round_in_a_file_does_not_win_after_a_cra
     assert b"Paris" in (await again.get("w", "first") or b"")
     await again.flush()
     assert b"Paris" in path.read_bytes()
+    await again.aclose()
+
+
+def _machine_went_down(folder: Path) -> None:
+    """Have the database think so when it is opened next: the last edits of files may not be on the disk."""
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute("UPDATE feed SET boot = 'an earlier start of the machine'")
+
+
+@pytest.mark.parametrize("when", ["of the deletion", "of an edit that was under way", "of an earlier revision"])
+async def test_a_file_that_a_power_cut_has_mixed_of_two_moments_brings_nothing_back(tmp_path: Path, when: str) -> None:
+    """Its first page may be of the deletion, another one of before: the run stays deleted, and others as they are."""
+    folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.create(document("kept", now=now_ms()))
+    await store.create(document("gone", now=now_ms()))
+    await store.update("w", "kept", change(now_ms(), metadata={"page": "old"}))
+    before, earlier = path.read_bytes(), path.stat().st_mtime_ns
+    await store.delete("w", "gone")
+    after, stamp = path.read_bytes(), path.stat().st_mtime_ns
+    stored = await store.get("w", "kept")
+    await store.aclose()
+    header = after.index(b'"histories"')
+    assert len(before) == len(after)
+    first = after[:header] if when != "of the deletion" else bytes(header)  # or a page that was never written
+    path.write_bytes(first + before[header:].replace(b'"page": "old"', b'"page": "???"'))
+    if when != "of an edit that was under way":
+        chosen = stamp if when == "of the deletion" else earlier
+        os.utime(path, ns=(chosen, chosen))
+    _machine_went_down(folder)
+    again = SQLiteStore(folder)
+    await again.open()
+    assert await again.get("w", "gone") is None
+    assert stored == await again.get("w", "kept")
+    assert ["kept"] == [record["execute_id"] for record in _file(again)["histories"]]
+    await again.aclose()
+
+
+@pytest.mark.parametrize("who", ["the next opening", "another process"])
+async def test_an_edit_that_a_kill_has_cut_short_is_no_edit_by_hand(tmp_path: Path, who: str) -> None:
+    """What it has mixed is neither taken for a record, nor for damage, whoever comes to the file next."""
+    folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
+    store = SQLiteStore(folder)
+    await store.open()
+    for name in ("first", "half"):
+        await store.create(document(name, now=now_ms(), metadata={"mark": "old"}))
+    before = path.read_bytes()
+    await store.update("w", "first", change(now_ms(), "success", metadata={"mark": "new"}))
+    await store.update("w", "half", change(now_ms(), "success", metadata={"mark": "new"}))
+    stored = await store.get("w", "first")
+    after = path.read_bytes()
+    if who == "the next opening":
+        await store.aclose()
+    header, newest = after.index(b'"histories"'), after.index(b'"mark": "new"')  # "half" is the newer one
+    torn = after[header:newest] + after[newest + 9 :].replace(b'"mark": "new"', b'"mark": "old"')
+    path.write_bytes(before[:header] + torn + b" " * 9)
+    again = store if who == "another process" else SQLiteStore(folder)
+    await again.open()
+    await again.create(document("third", now=now_ms()))
+    assert stored == await again.get("w", "first")
+    assert [{"mark": "new"}] * 2 == [
+        {"mark": record["metadata"]["mark"]} for record in _file(again)["histories"] if "mark" in record["metadata"]
+    ]
+    assert () == (await again.health()).problems
+    assert [path] == list(folder.glob("w.json*"))
+    await again.aclose()
+
+
+async def test_an_edit_by_hand_wins_also_after_the_machine_was_started_again(tmp_path: Path) -> None:
+    """Nobody has recorded anything for a while before it."""
+    folder, path = tmp_path / "h", tmp_path / "h" / "w.json"
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.create(document("first", now=now_ms(), parameters={"city": "Paris"}))
+    await store.aclose()
+    path.write_bytes(path.read_bytes().replace(b"Paris", b"Basel"))
+    later = time.time_ns() + 10 * 10**9
+    os.utime(path, ns=(later, later))
+    _machine_went_down(folder)
+    again = SQLiteStore(folder)
+    await again.open()
+    assert b"Basel" in (await again.get("w", "first") or b"")
     await again.aclose()

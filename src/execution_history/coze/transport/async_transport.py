@@ -15,7 +15,6 @@ from typing import Final
 
 import httpx
 
-from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.coze.protocol.messages import Outcome, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import HistoryRequest, RunHistory
@@ -37,6 +36,7 @@ from execution_history.coze.transport.recorded_call import (
 from execution_history.coze.transport.redirects import Hop
 from execution_history.errors import ExecutionHistoryError
 from execution_history.recording.recorder import Recorder
+from execution_history.settings.accounts import DEFAULT_ACCOUNT
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -17,9 +17,9 @@ from typing import Self
 
 import httpx
 
-from execution_history.account_settings import DIRECT, AccountSettings
 from execution_history.coze.transport.proxies import Proxies, Proxy
 from execution_history.errors import SettingsError, quoted
+from execution_history.settings.accounts import DIRECT, AccountSettings
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -13,7 +13,6 @@ import weakref
 
 import httpx
 
-from execution_history.account_settings import DEFAULT_ACCOUNT
 from execution_history.background_loop import Bridge, the_bridge
 from execution_history.coze.protocol.messages import RunRequest, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
@@ -31,6 +30,7 @@ from execution_history.coze.transport.threaded_transport import ThreadedTranspor
 from execution_history.errors import ExecutionHistoryError
 from execution_history.functions import default_recorder
 from execution_history.recording.recorder import Recorder
+from execution_history.settings.accounts import DEFAULT_ACCOUNT
 
 _log = logging.getLogger("execution_history.coze")
 

@@ -6,6 +6,7 @@ from execution_history.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from execution_history.maintenance.backup.manifest import Backups, KnownBackup, Manifest
+    from execution_history.maintenance.backup.missing import MissingReport, restore_missing
     from execution_history.maintenance.backup.restoration import RestoreReport, known_backups, restore, verify
     from execution_history.maintenance.backup.status import BackupStatus, statuses
     from execution_history.maintenance.backup.target import BackupTarget, target_at
@@ -15,6 +16,7 @@ else:
         __name__,
         {
             **dict.fromkeys(("Backups", "KnownBackup", "Manifest"), "manifest"),
+            **dict.fromkeys(("MissingReport", "restore_missing"), "missing"),
             **dict.fromkeys(("RestoreReport", "known_backups", "restore", "verify"), "restoration"),
             **dict.fromkeys(("BackupStatus", "statuses"), "status"),
             **dict.fromkeys(("BackupTarget", "target_at"), "target"),
@@ -29,10 +31,12 @@ __all__ = [
     "Backups",
     "KnownBackup",
     "Manifest",
+    "MissingReport",
     "RestoreReport",
     "back_up",
     "known_backups",
     "restore",
+    "restore_missing",
     "statuses",
     "target_at",
     "verify",

@@ -58,6 +58,8 @@ class FolderTarget:
                 temporary.replace(path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it has other files
+                    path.parent.rmdir()
                 raise
             for folder in (path.parent, self._folder):
                 sync_folder(folder)

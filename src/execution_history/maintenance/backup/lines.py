@@ -84,6 +84,9 @@ def read_line(text: bytes) -> Line:
     """Return what a line says.
 
     Raises:
-        msgspec.MsgspecError: it is none of these.
+        ValueError: it is none of these.
     """
-    return _decoder.decode(text)
+    try:
+        return _decoder.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from error

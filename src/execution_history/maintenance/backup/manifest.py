@@ -11,7 +11,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from execution_history.errors import BackupDamaged, BackupNotFound, quoted
+from execution_history.clock import now_ms
+from execution_history.errors import BackupDamaged, BackupNotFound, InvalidInput, quoted
+from execution_history.presentation.time_zone import local_zone
+from execution_history.query.values import read_time
 
 FORMAT: Final = 1
 """The version of the format; a newer one is not read."""
@@ -153,7 +156,7 @@ def opened(data: bytes, name: str) -> KnownBackup:
                     name=quoted(name),
                 )
             return KnownBackup(msgspec.json.decode(body, type=Manifest), found.checksum)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
     raise BackupDamaged(
         "The manifest %(name)s is damaged: bring it back from a copy, or restore another backup.", name=quoted(name)
@@ -175,13 +178,17 @@ class Backups:
     Args:
         found: all of them.
         damaged: what is wrong with the manifests that cannot be read.
+        unfinished: the ids of backups without a manifest: under way, or left by a process that was killed.
     """
 
-    def __init__(self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = ()) -> None:
+    def __init__(
+        self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = (), unfinished: Iterable[str] = ()
+    ) -> None:
         self.all: tuple[KnownBackup, ...] = tuple(
             sorted(found, key=lambda each: (each.manifest.created_at, each.manifest.id))
         )
         self.damaged = tuple(damaged)
+        self.unfinished = tuple(sorted(unfinished))
         self._by_id = {each.manifest.id: each for each in self.all}
 
     def get(self, backup_id: str) -> KnownBackup | None:
@@ -189,13 +196,15 @@ class Backups:
         return self._by_id.get(backup_id)
 
     def newest(self, at: str = "") -> KnownBackup:
-        """Return the newest backup whose id begins with *at*.
+        """Return the newest backup whose id begins with *at*; where none does and *at* is a time, the last one by then.
 
         Raises:
             BackupNotFound: there is none.
             BackupDamaged: there may be one, whose manifest is damaged.
         """
         found = [each for each in self.all if each.manifest.id.startswith(at)]
+        if not found and (moment := _time_in(at)) is not None:
+            found = [each for each in self.all if each.manifest.moment <= moment]
         if found:
             return found[-1]
         if self.damaged:
@@ -203,7 +212,8 @@ class Backups:
         if not at:
             raise BackupNotFound("There is no whole backup there.")
         raise BackupNotFound(
-            "There is no whole backup whose id begins with %(at)s; backup list shows those that there are.",
+            "There is no whole backup whose id begins with %(at)s, nor one by that time; backup list shows those that "
+            "there are.",
             at=quoted(at),
         )
 
@@ -237,3 +247,11 @@ class Backups:
                 chain_of[each.manifest.id] = parent
                 chains[parent].append(each)
         return list(chains.values())
+
+
+def _time_in(text: str) -> int | None:
+    """Return the moment (milliseconds) that *text* names, in local time unless it says otherwise; ``None`` for none."""
+    try:
+        return read_time("at", text, now=now_ms(), zone=local_zone())
+    except InvalidInput:
+        return None

@@ -6,15 +6,25 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from execution_history.access.keys import key_in
 from execution_history.access.principals import current_actor
-from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
+from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, Message, StoreFull, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
+from execution_history.maintenance.backup.present import (
+    Present,
+    RestoredKeys,
+    add_lines,
+    check_replaceable,
+    present_in,
+    settle_keys,
+)
 from execution_history.maintenance.backup.restore_place import place_for
 from execution_history.maintenance.backup.state import ChainState, key_of
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
@@ -24,7 +34,8 @@ from execution_history.records.partial import outline_of
 from execution_history.records.record import Document
 from execution_history.records.redaction import shown_store
 from execution_history.settings import Settings
-from execution_history.stores import store_at, store_of
+from execution_history.stores import place_named, store_at, store_of
+from execution_history.stores.administration import KEY
 from execution_history.stores.foreign_files import in_groups
 from execution_history.transfer.progress import (
     OnProgress,
@@ -58,6 +69,11 @@ class RestoreReport:
         audit_lines: the lines of the audit log.
         damaged: the records that could not be read when the backups were made.
         replaced: where the history that was there before is now.
+        keys: whose keys let people in: those of the backup (``kept``), those of the history that was there before
+            (``present``), or none, as those of the backup have ``expired``.
+        key_names: the names of the keys.
+        later_lines: the lines of the audit log of the history that was there before, which the backup lacked.
+        unread: why that history could not be read, so that neither its keys nor its audit log were taken over.
     """
 
     id: str
@@ -70,6 +86,10 @@ class RestoreReport:
     audit_lines: int
     damaged: int
     replaced: str | None = None
+    keys: RestoredKeys = "kept"
+    key_names: tuple[str, ...] = ()
+    later_lines: int = 0
+    unread: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return an object of the fields."""
@@ -82,36 +102,63 @@ async def restore(
     *,
     at: str = "",
     replace: bool = False,
+    keep_keys: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> RestoreReport:
     """Restore a backup of *target* into the store that *settings* name, and compare it with the backup.
 
-    A store in a folder takes its name only when it is complete.
+    A store in a folder takes its name only when it is complete. Of a history that is moved aside the keys stay, and the
+    lines of the audit log that the backup lacks; without one the keys of the backup have expired.
 
     Args:
         target: where the backups are.
         settings: name the store, which must be empty.
         at: the beginning of the backup's id; the newest of those is restored.
         replace: move a history that is in the folder aside first.
+        keep_keys: leave the keys as they are in the backup, also those that have been revoked since.
         on_progress: called now and then.
 
     Raises:
         BackupNotFound: there is no such backup.
         BackupDamaged: it is damaged.
-        InvalidInput: the store is not empty, or cannot be replaced.
+        InvalidInput: the store is not empty, in use, or cannot be replaced.
         BackupFailed: a backup could not be read, or a folder not be made.
         StoreError: the store could not be written.
     """
     backups = await in_thread(read_backups, target)
     chain = [each.manifest for each in backups.chain_of(backups.newest(at))]
+    folder = place_named(settings.store).folder if replace else None
+    if folder is not None:
+        await in_thread(check_replaceable, folder)
     with place_for(settings, replace=replace) as place:
         async with ExecutionHistoryService(store_of(place.settings)) as service:
             await _check_empty(service, settings.store)
             report = await _restore_into(service, target, chain, on_progress)
-            details = {"place": target.name, "id": report.id, "records": report.records}
-            await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
+            report = await _settled(service, report, await present_in(folder), target, keep_keys=keep_keys)
+        if folder is not None:
+            await in_thread(check_replaceable, folder)
         aside = await in_thread(place.take_name)
         return dataclasses.replace(report, replaced=None if aside is None else str(aside))
+
+
+async def _settled(
+    service: ExecutionHistoryService, report: RestoreReport, present: Present, target: BackupTarget, *, keep_keys: bool
+) -> RestoreReport:
+    """Decide whose keys count, add what the audit log lacks and a line about the restore, and return the report."""
+    keys: RestoredKeys = "kept" if keep_keys else await settle_keys(service, present)
+    names = [key.name for key in map(key_in, await service.entries(KEY)) if key is not None]
+    later = await add_lines(service, present.lines)
+    details = {
+        "place": target.name,
+        "id": report.id,
+        "moment": datetime.fromtimestamp(report.moment / 1000, UTC).isoformat(timespec="seconds"),
+        "records": report.records,
+        "keys": keys,
+    }
+    await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
+    return dataclasses.replace(
+        report, keys=keys, key_names=tuple(sorted(names)), later_lines=later, unread=present.trouble
+    )
 
 
 async def verify(target: BackupTarget, *, at: str = "", on_progress: OnProgress = no_progress) -> RestoreReport:
@@ -131,9 +178,12 @@ async def verify(target: BackupTarget, *, at: str = "", on_progress: OnProgress 
     if backups.damaged and not at:
         raise backups.damaged[0]
     chain = [each.manifest for each in backups.chain_of(backups.newest(at))]
-    with _temporary_folder() as folder:
-        async with ExecutionHistoryService(store_at(folder / "history", json_files=False, search=False)) as service:
-            return await _restore_into(service, target, chain, on_progress)
+    with temporary_folder() as folder:
+        try:
+            async with ExecutionHistoryService(store_at(folder / "history", json_files=False, search=False)) as service:
+                return await _restore_into(service, target, chain, on_progress)
+        except StoreFull as error:
+            raise _no_room(Message("no space left")) from error
 
 
 async def known_backups(target: BackupTarget) -> Backups:
@@ -169,7 +219,7 @@ async def _restore_into(
     """
     expected, found = RecordDigest(), RecordDigest()
     lines = 0
-    with _temporary_folder() as folder, contextlib.closing(ChainState(target, chain, folder)) as state:
+    with temporary_folder() as folder, contextlib.closing(ChainState(target, chain, folder)) as state:
         await in_thread(state.fold)
         async with flushed(service):
             async for group in read_ahead(_groups(state)):
@@ -221,7 +271,7 @@ def _add(digest: RecordDigest, bodies: Iterable[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     """Yield a folder that is removed afterwards.
 
     Raises:
@@ -231,9 +281,13 @@ def _temporary_folder() -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="execution-history-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except (OSError, sqlite3.Error) as error:
-        raise BackupFailed(
-            "The temporary folder %(folder)s cannot be used (%(reason)s): make room in it, or name another one "
-            "with the variable TMPDIR.",
-            folder=quoted(Path(tempfile.gettempdir())),
-            reason=getattr(error, "strerror", None) or error,
-        ) from error
+        raise _no_room(getattr(error, "strerror", None) or error) from error
+
+
+def _no_room(reason: object) -> BackupFailed:
+    return BackupFailed(
+        "The temporary folder %(folder)s cannot be used (%(reason)s): make room in it, or name another one with the "
+        "variable TMPDIR.",
+        folder=quoted(Path(tempfile.gettempdir())),
+        reason=reason,
+    )

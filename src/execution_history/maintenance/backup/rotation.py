@@ -34,6 +34,17 @@ def remove_old(target: BackupTarget, source: str, keep: int | None, now: int) ->
     return [] if keep is None else _remove_chains(target, read_backups(target), files, source, max(1, keep))
 
 
+def remove_unfinished(target: BackupTarget, backup_id: str) -> None:
+    """Remove what there is of a backup that was not completed; one that was stays.
+
+    Raises:
+        BackupFailed: something could not be removed.
+    """
+    names = [name for name in target.list() if name.startswith(f"{backup_id}/")]
+    if f"{backup_id}/{MANIFEST}" not in names:
+        target.delete(names)
+
+
 def _remove_chains(
     target: BackupTarget, backups: Backups, files: dict[str, list[str]], source: str, keep: int
 ) -> list[str]:

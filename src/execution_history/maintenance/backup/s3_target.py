@@ -25,6 +25,9 @@ _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _SAID: Final = re.compile(r"<Message>([^<]+)</Message>")
 """What a server says of an error, in the middle of what the client says."""
 
+_METADATA: Final = "http://169.254.169.254/"
+"""Where the client asks Amazon's own machines for a key, if it has none."""
+
 _LONGEST_REASON: Final = 200
 _TIMEOUT: Final = timedelta(seconds=60)
 
@@ -104,8 +107,15 @@ class S3Target:
                 place=quoted(self._name),
             ) from error
         except (BaseError, OSError) as error:
+            if _METADATA in str(error):
+                raise BackupFailed(
+                    "There is no key for %(place)s: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and "
+                    "AWS_ENDPOINT_URL where the server is not Amazon's.",
+                    place=quoted(self._name),
+                ) from error
             said = _SAID.search(str(error))
-            reason = said[1] if said else " ".join(str(error).split("\n\nDebug source")[0].split())
+            told = " ".join(str(error).split("\n\nDebug source")[0].split())
+            reason = said[1] if said else told.rpartition(" - ")[2]  # before it stand the file and the retries
             raise BackupFailed(
                 "The backups in %(place)s cannot be read or written (%(reason)s): check the bucket, and that "
                 "AWS_ENDPOINT_URL and AWS_REGION are those of its server.",

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from execution_history.backup_settings import BackupSettings
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, Report
 from execution_history.maintenance.backup.status import PlannedBackups
 from execution_history.maintenance.backup.target import target_at
 from execution_history.maintenance.backup.writer import back_up
+from execution_history.settings.backups import BackupSettings
 
 JOB: Final = "backup"
 """The name of the job, and who makes these backups in the audit log."""

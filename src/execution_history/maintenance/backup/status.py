@@ -8,16 +8,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from execution_history.access import sessions
 from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
 from execution_history.maintenance.backup.manifest import Kind
-from execution_history.stores.administration import EntryName
+from execution_history.stores.administration import SESSION_KEY, EntryName
 
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
 
-LEFT_OUT: Final = frozenset({KIND, sessions.KIND})
+LEFT_OUT: Final = frozenset({KIND, SESSION_KEY})
 """Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
 
 
@@ -61,11 +60,13 @@ class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
         place: the folder or bucket.
         last: the newest backup, ``None`` before there was one.
         failure: what went wrong with a later one; ``None`` where nothing did.
+        begun: the id of one that is being made, or was when its process was killed.
     """
 
     place: str
     last: LastBackup | None = None
     failure: Failure | None = None
+    begun: str | None = None
 
     def is_late(self, planned: "PlannedBackups | None", now: int) -> bool:
         """Return whether there should have been a later one by *now*: two periods have passed without one."""

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from execution_history.errors import BackupDamaged, SettingsError, quoted
 from execution_history.maintenance.backup.folder_target import FolderTarget
-from execution_history.maintenance.backup.manifest import MANIFEST, Backups, opened
+from execution_history.maintenance.backup.manifest import MANIFEST, Backups, moment_of, opened
 from execution_history.records.redaction import without_credentials
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -88,14 +88,17 @@ def read_backups(target: BackupTarget) -> Backups:
         BackupFailed: it cannot be read.
     """
     found, damaged = [], []
+    begun, ended = set(), set()
     for name in target.list():
         folder, _, file = name.partition("/")
+        begun.add(folder)
         if file != MANIFEST:
             continue
+        ended.add(folder)
         try:
             backup = opened(target.read(name), name)
             if backup.manifest.id == folder:
                 found.append(backup)
         except BackupDamaged as error:
             damaged.append(error)
-    return Backups(found, damaged)
+    return Backups(found, damaged, (each for each in begun - ended if moment_of(each) is not None))

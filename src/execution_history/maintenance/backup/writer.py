@@ -6,6 +6,7 @@ Every record in the backup then is as it was at the moment of that answer, which
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -13,6 +14,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import orjson
+from msgspec import structs
 
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
@@ -20,7 +22,7 @@ from execution_history.errors import BackupFailed, FeedExpired, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.lines import line_of_change, lines_of_audit, lines_of_entries
 from execution_history.maintenance.backup.manifest import MANIFEST, KnownBackup, Manifest, id_at, sealed
-from execution_history.maintenance.backup.rotation import remove_old
+from execution_history.maintenance.backup.rotation import remove_old, remove_unfinished
 from execution_history.maintenance.backup.segments import SegmentWriter
 from execution_history.maintenance.backup.status import (
     LEFT_OUT,
@@ -110,15 +112,20 @@ async def back_up(
         place=quoted(target.name),
     )
     async with sole(service, f"backup:{target.name}", refusal):
-        await save_status(service, status)  # what cannot be written, such as an archive, is refused before the work
+        backup_id = id_at(created_at := _later(clock(), status), uuid4().hex[:4])
+        # What cannot be written, such as an archive, is refused before the work.
+        await save_status(service, structs.replace(status, begun=backup_id))
         try:
+            if status.begun is not None:
+                await in_thread(remove_unfinished, target, status.begun)
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
-            manifest = await _Backup(service, target, plan, on_progress, clock).made()
+            backup = _Backup(service, target, plan, on_progress, clock, backup_id, created_at)
+            manifest = await _write(backup, target, backup_id)
             status = BackupStatus(place=target.name, last=_last(manifest, clock()))
             removed = await in_thread(remove_old, target, manifest.source, keep, clock())
         except Exception as error:
-            failure = Failure.of(error, clock())
-            await save_status(service, BackupStatus(place=target.name, last=status.last, failure=failure))
+            begun = None if status.last is not None and status.last.id == backup_id else backup_id
+            await save_status(service, structs.replace(status, failure=Failure.of(error, clock()), begun=begun))
             raise
         await save_status(service, status)
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
@@ -126,6 +133,22 @@ async def back_up(
             actor or current_actor(), AUDIT_ACTION, orjson.dumps({**details, "removed": removed})
         )
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
+
+
+async def _write(backup: "_Backup", target: BackupTarget, backup_id: str) -> Manifest:
+    """Write *backup*, and return its manifest; where that fails, nothing of it takes space."""
+    try:
+        return await backup.made()
+    except Exception:
+        if backup.has_files:
+            with suppress(BackupFailed):  # then the next backup removes it
+                await in_thread(remove_unfinished, target, backup_id)
+        raise
+
+
+def _later(now: int, status: BackupStatus) -> int:
+    """Return *now*, or where the clock was set back a time after the last backup, so that the newest is the last."""
+    return now if status.last is None else max(now, status.last.created_at + 1)
 
 
 def _last(manifest: Manifest, ended_at: int) -> LastBackup:
@@ -169,7 +192,7 @@ async def _planned(
         return _Plan(reason=error.message)
     if await service.revision() < parent.manifest.revision:
         return _Plan(reason=Message("The history was set back since the last backup, %(id)s.", id=status.last.id))
-    if full_every_ms is not None and now - first.manifest.created_at >= full_every_ms:
+    if full_every_ms is not None and abs(now - first.manifest.created_at) >= full_every_ms:
         return _Plan()
     try:
         await service.changes(parent.manifest.revision, 1)
@@ -190,16 +213,22 @@ class _Backup:
         plan: _Plan,
         on_progress: OnProgress,
         clock: Callable[[], int],
+        backup_id: str,
+        created_at: int,
     ) -> None:
         self._service, self._target, self._plan, self._on_progress = service, target, plan, on_progress
         self._clock = clock
-        self._created_at = self._moment = clock()
-        self._id = id_at(self._created_at, uuid4().hex[:4])
+        self._id, self._created_at, self._moment = backup_id, created_at, created_at
         self._writer = SegmentWriter(target, self._id)
         self._revision = self._audited = 0
         self._records = self._deletions = self._entries = self._lines = self._size = 0
         self._total: int | None = None
         self._damaged = NamedRecords()
+
+    @property
+    def has_files(self) -> bool:
+        """Whether anything of it is in the target."""
+        return bool(self._writer.segments)
 
     async def made(self) -> Manifest:
         """Write the backup, its manifest last, and return that."""

@@ -5,6 +5,7 @@ Nothing is kept for this: what a file should say follows from the records.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -26,10 +27,12 @@ from execution_history.stores.jsonfiles.file_format import (
 from execution_history.stores.jsonfiles.file_names import SUFFIX
 from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
-from execution_history.stores.mirror_port import Part, RecordSource
+from execution_history.stores.mirror_port import ComparedSource, FileState, Part
 
 _RECORD_ID: Final = re.compile(re.escape(RECORD_START) + rb'("(?:[^"\\\n]|\\.)*"),?\n')
 _BLANKS: Final = re.compile(rb" *")
+_ATTEMPTS: Final = 5
+_PAUSE_SECONDS: Final = 0.1
 _DAMAGED: Final = Message("its text is damaged")
 
 
@@ -50,6 +53,8 @@ class FileComparison:
         source: the records.
         part_bytes: about how many bytes of documents are compared at once.
         sizes: the sizes by which files are edited.
+        follows: whether it is near the history, not current: of a later revision than the newest change of its
+            workflow, and what others write into it is not imported.
 
     Attributes:
         difference: where the file differs; ``None`` as long as it does not.
@@ -59,12 +64,19 @@ class FileComparison:
     """
 
     def __init__(
-        self, path: Path, workflow_id: str, source: RecordSource, part_bytes: int = 1 << 20, sizes: FileSizes = SIZES
+        self,
+        path: Path,
+        workflow_id: str,
+        source: ComparedSource,
+        part_bytes: int = 1 << 20,
+        sizes: FileSizes = SIZES,
+        *,
+        follows: bool = False,
     ) -> None:
         self.difference: Message | None = None
         self.is_done = self.is_behind = False
         self._path, self._workflow_id, self._source = path, workflow_id, source
-        self._part_bytes, self._sizes = part_bytes, sizes
+        self._part_bytes, self._sizes, self._follows = part_bytes, sizes, follows
         self._before: int | None = None  # the next part has the records that began before this time
 
     def step(self) -> int:
@@ -79,9 +91,10 @@ class FileComparison:
             part = records.part(self._workflow_id, self._before, self._part_bytes)
             try:
                 with closing(JSONFileReader(self._path, self._sizes)) as file:
+                    if self._follows and state is not None and state.total == file.header.state.total:
+                        state = file.header.state
                     if file.header.workflow_id != self._workflow_id or state is None or not file.is_current(state):
-                        is_ours = state is not None and self._path.stat().st_mtime_ns == stamp(state)
-                        self._stop(_DAMAGED) if is_ours else self._stop_behind()
+                        self._stop_not_current(state)
                         return 0
                     text = self._text(file, part)
                     if not file.is_untouched(state):
@@ -117,6 +130,14 @@ class FileComparison:
         end = file.size if part.oldest is None else file.first_not_newer(part.oldest - 1)
         return file.read(begin, end)
 
+    def _stop_not_current(self, state: FileState | None) -> None:
+        if self._follows:
+            self._stop(Message("others have changed it, or it is damaged"))
+        elif state is not None and self._path.stat().st_mtime_ns == stamp(state):
+            self._stop(_DAMAGED)
+        else:
+            self._stop_behind()
+
     def _stop(self, where: Message) -> None:
         self.difference, self.is_done = where, True
 
@@ -128,6 +149,19 @@ def _is_blank(file: JSONFileReader, begin: int, end: int) -> bool:
     """Return whether there are only spaces between two offsets."""
     step = file.sizes.window
     return all(not file.read(at, min(at + step, end)).strip(b" ") for at in range(begin, end, step))
+
+
+def compared(comparison: FileComparison, *, are_in_use: bool) -> FileComparison:
+    """Return the outcome for one file; a part that differs in one that *are_in_use* by others is compared again."""
+    attempts = _ATTEMPTS if are_in_use else 1
+    for attempt in range(1, attempts + 1):
+        while not comparison.is_done:
+            comparison.step()
+        if (comparison.difference is None and not comparison.is_behind) or attempt == attempts:
+            break
+        time.sleep(_PAUSE_SECONDS)
+        comparison.again()
+    return comparison
 
 
 def _compare(text: bytes, part: Part) -> None:

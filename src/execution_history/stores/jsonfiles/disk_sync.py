@@ -16,6 +16,8 @@ SLICE: Final = 4 * 1024 * 1024
 """As many bytes are written to the disk in some milliseconds."""
 
 _MOST_SYNCED: Final = 500
+_SPACES: Final = b" " * (256 * 1024)
+_MOST_PIECES: Final = 1_024  # limits.h of POSIX systems: IOV_MAX
 
 
 def sync(descriptor: int, slice_size: int = SLICE) -> None:
@@ -58,6 +60,27 @@ def write_all(descriptor: int, data: bytes, offset: int) -> None:
         if not count:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         written += count
+
+
+def write_between(descriptor: int, offset: int, before: int, data: bytes, after: int) -> None:
+    """Write *before* spaces, *data* and *after* more spaces at *offset*: at once, where the system can.
+
+    Spaces in the place of a record of many megabytes are not gathered in memory first.
+
+    Raises:
+        OSError: not all of it could be written.
+    """
+    if before + after <= len(_SPACES) or not hasattr(os, "pwritev"):
+        write_all(descriptor, b" " * before + data + b" " * after, offset)
+        return
+    pieces = [*_spaces(before), data, *_spaces(after)]
+    written = os.pwritev(descriptor, pieces, offset) if len(pieces) <= _MOST_PIECES else 0
+    if written < before + len(data) + after:
+        write_all(descriptor, b"".join(pieces)[written:], offset + written)
+
+
+def _spaces(count: int) -> list[bytes]:
+    return [*(_SPACES,) * (count // len(_SPACES)), _SPACES[: count % len(_SPACES)]]
 
 
 class Unsynced:

@@ -14,11 +14,17 @@ _MOST_BYTES: Final = 32 * 1024
 
 
 class Edit(NamedTuple):
-    """Write ``data`` at ``offset``; ``free`` of its first bytes are spaces that remain usable."""
+    """Write ``free`` spaces, which remain usable, then ``data`` and ``spare`` more spaces, at ``offset``."""
 
     offset: int
     data: bytes
     free: int
+    spare: int = 0
+
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return self.offset + self.free + len(self.data) + self.spare
 
 
 class Span(NamedTuple):
@@ -29,7 +35,10 @@ class Span(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """What is put where *span* is: in the place of a record or, where *span* is empty, between two."""
+    """What is put where *span* is: in the place of a record or, where *span* is empty, between two.
+
+    Without a text the record goes; then *span* has its separator too.
+    """
 
     span: Span
     text: bytes
@@ -51,18 +60,39 @@ def splice(window: bytes, base: int, changed: Sequence[Replacement], *, spare: i
     moved = _Moved(window, spare)
     for number in range(len(changed) - 1, -1, -1):
         span, text = changed[number]
-        if moved.parts:
+        if number + 1 < len(changed):
             moved.copy(span.end - base)
         moved.put(span.start - base, text, len(text) - (span.end - span.start))
     # Never between a record and the separator behind it, with which a text for the last place begins.
     moved.leave(0 if changed[0].text.startswith(SEPARATOR) else gap)
     if not moved.take_room(0):
         return None
-    return Edit(base + moved.at, b"".join(reversed(moved.parts)), moved.leading)
+    return Edit(base + moved.at, b"".join(reversed(moved.parts)), moved.gap)
+
+
+def paid_by_older(changed: list[Replacement], window: bytes, low: int) -> list[Replacement]:
+    """Return *changed* with the first of them, where it takes more than it had, joined to those that pay for it.
+
+    These stand behind it, and what they have become shorter is its room: to the left of it there may be none for a long
+    way. Where that is not enough, *changed* is returned as it is.
+
+    Args:
+        changed: in the order of the file.
+        window: what stands in the file from offset *low* on.
+        low: where the window begins.
+    """
+    joined, *others = changed
+    while len(joined.text) > joined.span.end - joined.span.start:
+        if not others:
+            return changed
+        second = others.pop(0)
+        between = window[joined.span.end - low : second.span.start - low]
+        joined = Replacement(Span(joined.span.start, second.span.end), joined.text + between + second.text)
+    return [joined, *others]
 
 
 class _Moved:
-    """The new text of a window from ``at`` on: its ``parts`` from right to left, with ``leading`` spaces before it.
+    """The new text of a window from ``at`` on: its ``parts`` from right to left, after ``gap`` spaces.
 
     It is ``missing`` bytes longer than what stood there.
     """
@@ -71,7 +101,7 @@ class _Moved:
         self.parts: list[bytes] = []
         self.at = len(window)
         self.missing = 0
-        self.leading = 0
+        self.gap = 0
         self._window = window
         self._spare = spare
         self._will_grow = False
@@ -84,10 +114,8 @@ class _Moved:
 
     def leave(self, length: int) -> None:
         """Add a gap."""
-        if length:
-            self.parts.append(b" " * length)
-            self.leading += length
-            self.missing += length
+        self.gap += length
+        self.missing += length
 
     def copy(self, begin: int) -> None:
         """Add what stands between *begin* and what is added already, without the gaps that are needed."""
@@ -110,12 +138,18 @@ class _Moved:
             if previous < 0:
                 return False
             self._add(previous, window[previous:text_end])
-            self._will_grow = self._spare > 0 and RUNNING in self.parts[-1][:FIRST_LINES]
+            self._will_grow = self._spare > 0 and RUNNING in window[previous : min(text_end, previous + FIRST_LINES)]
         return True
 
     def _add(self, at: int, text: bytes) -> None:
+        self.at, self._will_grow = at, False
+        if not text or text.isspace():  # what was between two records that go may be a gap, or nothing
+            self.gap += len(text)
+            return
+        if self.gap:
+            self.parts.append(b" " * self.gap)
         self.parts.append(text)
-        self.at, self.leading, self._will_grow = at, 0, False
+        self.gap = 0
 
 
 def _spaces_before(window: bytes, at: int, enough: int) -> int:
@@ -202,8 +236,7 @@ class Front:
         if not self._moved:
             start += sum(map(len, texts[end:]))
         elif start > newest_at:
-            free = start - newest_at
-            start, data = newest_at, b" " * free + data
+            start, free = newest_at, start - newest_at
         self._settle()
         return Edit(start, data, free)
 

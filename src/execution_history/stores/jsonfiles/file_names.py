@@ -58,6 +58,12 @@ def workflow_id_of(name: str) -> str | None:
         return stem
 
 
+def file_of(folder: Path, workflow_id: str) -> Path:
+    """Return the JSON file of a workflow in *folder*, which is only read: its name depends on the file system."""
+    names = [file_name(workflow_id, case_sensitive=each) for each in (True, False)]
+    return next(filter(Path.exists, map(folder.joinpath, names)), folder / names[0])
+
+
 def is_case_sensitive(folder: Path) -> bool:
     """Return whether the file system distinguishes ``a`` and ``A``."""
     probe = folder / f".case.{os.getpid()}.a"

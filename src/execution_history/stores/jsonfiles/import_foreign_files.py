@@ -15,6 +15,7 @@ from execution_history.records.adoption import adopt_record, fault_of_times
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups, open_regular
+from execution_history.stores.jsonfiles.cut_short import LONGEST_EDIT_NS, is_cut_short
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile, identifier_of
@@ -73,17 +74,26 @@ class Adopter:
         doubt_from = safe_revision if last_boot and last_boot != boot else None
         expected = {self._path_of(workflow_id).name: workflow_id for workflow_id in states}
         renew = set(states)
-        foreign: list[tuple[str, bool]] = []
+        is_repaired = last_boot == REPAIRED
+        foreign: list[tuple[str, FileState | None, bool]] = []
         for name, modified in _json_files(self._folder):
-            workflow_id = expected.get(name)
-            if workflow_id is not None and _is_exact(states[workflow_id], modified, doubt_from):
+            workflow_id, path = expected.get(name), self._folder / name
+            state = None if workflow_id is None else states[workflow_id]
+            is_doubtful = state is not None and doubt_from is not None and state.revision > doubt_from
+            if workflow_id is None or state is None:
+                foreign.append((name, None, False))
+            elif modified == stamp(state) and not is_doubtful:
                 renew.discard(workflow_id)
-            else:
-                is_written_here = workflow_id is not None and modified == stamp(states[workflow_id])
-                foreign.append((name, is_written_here or last_boot == REPAIRED))
-        for name, is_written_here in foreign:
+            elif is_repaired or not is_cut_short(path, state, machine_went_down=is_doubtful):
+                is_touched = modified > state.updated_at * 1_000_000 + LONGEST_EDIT_NS
+                may_be_torn = is_doubtful and not is_repaired and not is_touched
+                foreign.append((name, state, may_be_torn))
+        for name, state, may_be_torn in foreign:
+            path, hand_wins = self._folder / name, not (may_be_torn or is_repaired)
             try:
-                renew |= self.adopt(self._folder / name, is_needed=name in expected, hand_wins=not is_written_here)
+                renew |= self.adopt(
+                    path, state, is_needed=name in expected, hand_wins=hand_wins, may_be_torn=may_be_torn
+                )
             except (StoreFull, StoreBusy):
                 renew.discard(expected.get(name, ""))  # it is merged with the next change, or opening
         try:
@@ -93,16 +103,26 @@ class Adopter:
             _log.warning("Which start of the machine this is could not be noted: %s", error)
         return renew
 
-    def adopt(self, path: Path, *, is_needed: bool, hand_wins: bool = True) -> set[str]:
+    def adopt(
+        self,
+        path: Path,
+        state: FileState | None = None,
+        *,
+        is_needed: bool,
+        hand_wins: bool = True,
+        may_be_torn: bool = False,
+    ) -> set[str]:
         """Merge the records of *path*; return the workflows whose file has to be rewritten.
 
         A file that could not be read completely is renamed, and so is one without the name of its workflow.
 
         Args:
             path: the file.
+            state: the one that the store knows, where it has the workflow; what is behind it has no edits by hand.
             is_needed: whether a workflow's file has this name; otherwise JSON that is no history is left alone.
             hand_wins: whether a record with other content than the stored one of the same time was edited by hand, and
                 takes its place; in a file that nobody has touched since it was written here it is damaged.
+            may_be_torn: whether the file may be of several moments, if it is one of ours: then no deleted run is in it.
 
         Raises:
             StoreFull: there is no space for its records; the file stays as it is.
@@ -111,7 +131,7 @@ class Adopter:
         touched: set[str] = set()
         self._problems.pop(path, None)
         try:
-            self._adopt(path, touched, is_needed=is_needed, hand_wins=hand_wins)
+            self._adopt(path, state, touched, is_needed=is_needed, hand_wins=hand_wins, may_be_torn=may_be_torn)
         except (StoreFull, StoreBusy) as error:
             self._problems[path] = Message(
                 "%(file)s was not imported: %(reason)s.", file=quoted(path.name), reason=_reason(error)
@@ -121,7 +141,16 @@ class Adopter:
             self._step_over(path, error, is_ours=is_needed or path.name in self._names(touched))
         return touched
 
-    def _adopt(self, path: Path, touched: set[str], *, is_needed: bool, hand_wins: bool) -> None:
+    def _adopt(
+        self,
+        path: Path,
+        state: FileState | None,
+        touched: set[str],
+        *,
+        is_needed: bool,
+        hand_wins: bool,
+        may_be_torn: bool,
+    ) -> None:
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
@@ -137,8 +166,10 @@ class Adopter:
                 )
                 return
             # Records that were deleted after this file was last written stay deleted.
+            since = None if not found.revision else 0 if may_be_torn else found.revision
+            ties = hand_wins and not (state is not None and 0 < found.revision < state.revision)
             self._writer.run_now(
-                lambda t, group=group: t.merge(t.not_deleted(group, found.revision), ties=hand_wins)  # type: ignore[misc]
+                lambda t, group=group, since=since, ties=ties: t.merge(t.not_deleted(group, since), ties=ties)  # type: ignore[misc]
             )
             touched.update(document.workflow_id for document in group)
         if not found.is_history:
@@ -236,12 +267,6 @@ def _json_files(folder: Path) -> Iterator[tuple[str, int]]:
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                     is_file = entry.is_file(follow_symlinks=False)
                     yield entry.name, entry.stat(follow_symlinks=False).st_mtime_ns if is_file else _NO_FILE
-
-
-def _is_exact(state: FileState, modified: int, doubt_from: int | None) -> bool:
-    if doubt_from is not None and state.revision > doubt_from:
-        return False  # the machine went down: the last writes may not have reached the disk
-    return modified == stamp(state)
 
 
 def _set_aside(path: Path, why: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from execution_history.stores.jsonfiles import edits
-from execution_history.stores.jsonfiles.disk_sync import write_all
+from execution_history.stores.jsonfiles.disk_sync import write_all, write_between
 from execution_history.stores.jsonfiles.edits import Front
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -170,15 +170,15 @@ class JSONFile(JSONFileReader):
         return is_put
 
     def _write(self, edit: edits.Edit) -> None:
-        end = edit.offset + len(edit.data)
-        write_all(self._fd, edit.data, edit.offset)
+        text, end = edit.offset + edit.free, edit.end
+        write_between(self._fd, edit.offset, edit.free, edit.data, edit.spare)
         self.deepest_edit = max(self.deepest_edit, end)
         self.blanks.cut(edit.offset, end)
+        self.insides.cut(edit.offset, end)
         if edit.offset <= self.header.newest_at:
-            text = edit.offset + edit.free
-            self.header.newest_at = text if edit.free < len(edit.data) else self._text_after(text)
+            self.header.newest_at = text if edit.data else self._text_after(text)
         elif edit.free:
-            self.blanks.add(edit.offset, edit.offset + edit.free)
+            self.blanks.add(edit.offset, text)
 
     def _text_after(self, at: int) -> int:
         """Where the line begins that follows the spaces at *at*: a record's, or that of the closing bracket."""
@@ -205,8 +205,8 @@ class JSONFile(JSONFileReader):
         return self.body_start
 
     def _far(self, changes: Sequence[FileChange]) -> list[FileChange]:
-        """Return the last changes of those records that are only changed, and not remembered; newest first."""
-        others = {change.execute_id for change in changes if change.new or change.body is None}
+        """Return the last changes of those records that are not new, and not remembered; newest first."""
+        others = {change.execute_id for change in changes if change.new}
         front = self._front
         far = {
             change.execute_id: change
@@ -216,7 +216,7 @@ class JSONFile(JSONFileReader):
         return sorted(far.values(), key=lambda change: (-change.create_time, change.execute_id))
 
     def _replace_far(self, changes: Sequence[FileChange], low: int, high: int) -> list[FileChange]:
-        """Change records that stand between two offsets, neighbours in one write; return those without room.
+        """Change or remove records that stand between two offsets, neighbours in one write; return those without room.
 
         Args:
             changes: what is to be changed, newest first.
@@ -243,7 +243,7 @@ class JSONFile(JSONFileReader):
         return [*blocked, *self._replace_far(newer, self.header.newest_at, middle)]
 
     def _replace_neighbours(self, changes: Sequence[FileChange], low: int, high: int) -> list[FileChange]:
-        """Change records that stand between two offsets in one write; return those without room."""
+        """Change or remove records that stand between two offsets in one write; return those without room."""
         self._front = None
         window, at = self.read(low, high), 0
         replaced, others = [], []
@@ -257,9 +257,15 @@ class JSONFile(JSONFileReader):
                 others.append(change)
                 continue
             at = end + len(CLOSING)
-            replaced.append(edits.Replacement(edits.Span(low + start, low + at), render(change.body or b"")))
-        if replaced and not self._replace(*_paid_by_older(sorted(replaced), window, low)):
+            if change.body is not None:
+                replaced.append(edits.Replacement(edits.Span(low + start, low + at), render(change.body)))
+            elif window.startswith(SEPARATOR, at):
+                replaced.append(edits.Replacement(edits.Span(low + start, low + at + len(SEPARATOR)), b""))
+            else:  # with the last record the file ends earlier
+                others.append(change)
+        if replaced and not self._replace(*edits.paid_by_older(sorted(replaced), window, low)):
             return list(changes)
+        self.added -= sum(not each.text for each in replaced)
         return [change for change in others if not self._apply_one(change)]
 
     def _replace(self, *changed: edits.Replacement) -> bool:
@@ -297,13 +303,13 @@ class JSONFile(JSONFileReader):
         self.added -= 1
         if self.read(end, end + len(SEPARATOR)) == SEPARATOR:
             length = end + len(SEPARATOR) - start
-            self._write(edits.Edit(start, b" " * length, length))
+            self._write(edits.Edit(start, b"", length))
             return
         closing = FOOTER
         if start > self.header.newest_at:
             start, closing = self._text_before(start) - len(SEPARATOR), b"\n" + FOOTER
         # The spaces after it make this one write after which the file parses.
-        self._write(edits.Edit(start, closing.ljust(self.size - start), 0))
+        self._write(edits.Edit(start, closing, 0, self.size - start - len(closing)))
         self.size = start + len(closing)
         os.truncate(self._fd, self.size)
 
@@ -331,24 +337,3 @@ class JSONFile(JSONFileReader):
             return self._replace(edits.Replacement(edits.Span(at, at), text + SEPARATOR))
         at = self.rfind(CLOSING, self.header.newest_at, self.size) + len(CLOSING)
         return self._replace(edits.Replacement(edits.Span(at, at), SEPARATOR + text))
-
-
-def _paid_by_older(changed: list[edits.Replacement], window: bytes, low: int) -> list[edits.Replacement]:
-    """Return *changed* with the first of them, where it takes more than it had, joined to those that pay for it.
-
-    These stand behind it, and what they have become shorter is its room: to the left of it there may be none for a long
-    way. Where that is not enough, *changed* is returned as it is.
-
-    Args:
-        changed: in the order of the file.
-        window: what stands in the file from offset *low* on.
-        low: where the window begins.
-    """
-    joined, *others = changed
-    while len(joined.text) > joined.span.end - joined.span.start:
-        if not others:
-            return changed
-        second = others.pop(0)
-        between = window[joined.span.end - low : second.span.start - low]
-        joined = edits.Replacement(edits.Span(joined.span.start, second.span.end), joined.text + between + second.text)
-    return [joined, *others]

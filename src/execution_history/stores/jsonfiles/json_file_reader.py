@@ -49,7 +49,7 @@ class JSONFileReader:
     def __init__(self, path: Path, sizes: FileSizes = SIZES, mode: int = os.O_RDONLY) -> None:
         self.path, self._name = path, str(path)
         self.sizes = sizes
-        self.blanks = Blanks()
+        self.blanks, self.insides = Blanks(), Blanks()
         self._is_complete = True
         self._fd = os.open(path, _FLAGS | mode)
         try:
@@ -102,10 +102,21 @@ class JSONFileReader:
             begin, reach = begin + reach, min(reach * 4, _MOST_READ)
         return -1
 
+    def next_record(self, begin: int, end: int) -> int:
+        """Return where the first record begins between two offsets; -1 where none does.
+
+        The inside of a very large record is read through once: a bisection would fall into it again and again.
+        """
+        found = self.find(RECORD_START, self.insides.past(begin), end)
+        inside = end - len(RECORD_START) if found < 0 else found  # one may begin shortly before the end
+        if inside - begin > self.sizes.reach:
+            self.insides.add(begin, inside)
+        return found
+
     def rfind(self, text: bytes, begin: int, end: int) -> int:
         """Return the offset of the last *text* between two offsets; -1 where there is none."""
         reach = self.sizes.near
-        while begin < end:
+        while begin < (end := self.blanks.before(end)):
             start = max(begin, end - reach - len(text) + 1)
             at = self.read(start, end).rfind(text)
             if at >= 0:
@@ -140,14 +151,14 @@ class JSONFileReader:
         low, high = self.header.newest_at if low is None else low, end
         while high - low > self.sizes.near:
             middle = (low + high) // 2
-            found = self.find(RECORD_START, middle, end)
+            found = self.next_record(middle, end)
             if found < 0 or self._time_at(found) <= create_time:
                 high = middle
             else:
                 low = found + 1
-        found = self.find(RECORD_START, low, end)
+        found = self.next_record(low, end)
         while found >= 0 and self._time_at(found) > create_time:
-            found = self.find(RECORD_START, found + 1, end)
+            found = self.next_record(found + 1, end)
         return end if found < 0 else found
 
     def locate(self, execute_id: str, create_time: int) -> Span | None:
@@ -171,7 +182,14 @@ class JSONFileReader:
             start = self.find(key, first, min(first + self.sizes.near, self.size))
             if start < 0:  # many may have begun in that millisecond
                 start = self.find(key, first, self.first_not_newer(create_time - 1))
-        end = -1 if start < 0 else self.find(CLOSING, start, self.size)
+        return None if start < 0 else self._span_at(start)
+
+    def _span_at(self, start: int) -> Span | None:
+        """Return where the record that begins at *start* stands; ``None`` where it has no end."""
+        end = self.find(CLOSING, start, min(start + self.sizes.near, self.size))
+        if end < 0:
+            following = self.next_record(start + 1, self.size)
+            end = self.rfind(CLOSING, start, self.size if following < 0 else following)
         return None if end < 0 else Span(start, end + len(CLOSING))
 
     def times_of(self, execute_ids: Collection[str]) -> dict[str, int]:

@@ -16,6 +16,7 @@ from typing import Final
 from execution_history.errors import Message, StoreBusy, StoreError, StoreFull, message_of, quoted
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.stores.jsonfiles.background_rebuild import Builder
+from execution_history.stores.jsonfiles.cut_short import is_cut_short
 from execution_history.stores.jsonfiles.disk_sync import Unsynced
 from execution_history.stores.jsonfiles.file_format import Header, stamp
 from execution_history.stores.jsonfiles.file_names import file_name, is_case_sensitive
@@ -230,18 +231,20 @@ class JSONFileMirror(Mirror):
             return set()
         if not row.anew and workflow_id not in self._stale and self._is_foreign(workflow_id, row.before):
             try:
-                self._stale |= self._adopter.adopt(self._path(workflow_id), is_needed=True)
+                self._stale |= self._adopter.adopt(self._path(workflow_id), row.before, is_needed=True)
             except (StoreFull, StoreBusy):
                 return set()  # it must not be written over; the adopter tells of it until that is possible
         return set() if self._renew(workflow_id) else None
 
     def _is_foreign(self, workflow_id: str, state: FileState) -> bool:
         """Return whether somebody else has written the file: one of ours that is damaged has nothing to give."""
+        path = self._path(workflow_id)
         try:
-            modified = self._path(workflow_id).stat().st_mtime_ns
+            modified = path.stat().st_mtime_ns
         except FileNotFoundError:
             return False
-        return modified not in {stamp(state, complete=is_complete) for is_complete in (True, False)}
+        is_ours = modified in {stamp(state, complete=is_complete) for is_complete in (True, False)}
+        return not is_ours and not is_cut_short(path, state)
 
     def _write_new(self, row: FileUpdate) -> None:
         """Begin the file of a workflow that had no records."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Literal
 
@@ -199,14 +199,16 @@ class MemoryStore(MemoryAdministration):
             keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else what
             return [key for key, version in islice(versions_of(keys).items(), limit) if self._delete(key, version)]
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         with self._opened():
             now, versions = self._clock(), versions_of(keys)
             there = {key: self._find(*key, version) for key, version in versions.items()}
             found = {key: stored.document for key, stored in there.items() if stored is not None}
             for key, document in found.items():
-                self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms), document)
+                self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms, rule), document)
                 self._delete(key)
             return list(found)
 
@@ -223,6 +225,21 @@ class MemoryStore(MemoryAdministration):
         with self._opened():
             found = sorted((each for each, _ in self._bin.values() if self._is_binned(each.key)), key=_deletion)
             return [each for each in found if after is None or _deletion(each) > _deletion(after)][:limit]
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """See :meth:`Bin.binned_documents`."""
+        with self._opened():
+            return {key: self._bin[key][1].body for key in keys if self._is_binned(key)}
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """See :meth:`Bin.replace_binned`."""
+        with self._opened():
+            key = RecordKey(document.workflow_id, document.execute_id)
+            binned, there = self._bin[key] if self._is_binned(key) else (None, document)
+            if binned is None or (there.update_time, there.status) != (expected, document.status):
+                return False
+            self._bin[key] = replace(binned, size=len(document.body)), document
+            return True
 
     async def bin_size(self) -> tuple[int, int]:
         """See :meth:`Bin.bin_size`."""

@@ -12,24 +12,29 @@ from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
 from execution_history.records.values import LAST_TIME
 from execution_history.stores.capabilities import Binned, Versions, versions_of
-from execution_history.stores.compression import StoredRecord
+from execution_history.stores.compression import StoredRecord, packed
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.lifecycle import SharedStore
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import stored_key
+from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 
 class PostgresBin(SharedStore):
     """The part of the shared store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         named = versions_of(keys)
         now = self._clock()
         if not named:
             return []
-        return await self._parts.writer.submit(lambda batch: batch.delete(named, (now, now + keep_ms)), list(named))
+        return await self._parts.writer.submit(
+            lambda batch: batch.delete(named, (now, now + keep_ms, rule)), list(named)
+        )
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
@@ -62,6 +67,23 @@ class PostgresBin(SharedStore):
             return [Binned(RecordKey(texts[row[0]], texts[row[1]]), *row[2:]) for row in rows]
 
         return await self._read(read)
+
+    async def binned_documents(self, keys: Iterable[RecordKey]) -> dict[RecordKey, bytes]:
+        """See :meth:`Bin.binned_documents`."""
+        named = list(keys)
+        found = await self._read(lambda connection: self._binned(connection, named))
+        return {key: document.body for key, document in found.items()}
+
+    async def replace_binned(self, document: Document, expected: int) -> bool:
+        """See :meth:`Bin.replace_binned`."""
+        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        place = (*stored_key(document.workflow_id, document.execute_id), status, expected, self._clock())
+
+        def replace(connection: Connection, _: UUID) -> bool:
+            content = (document.update_time, len(document.body), *packed(document.body))
+            return connection.execute(self._statements["replace_binned"], (*content, *place)).fetchone() is not None
+
+        return await self._in_thread(self._connections.run, replace)
 
     async def bin_size(self) -> tuple[int, int]:
         """See :meth:`Bin.bin_size`."""

@@ -74,6 +74,8 @@ class Connections:
         self._counted_at = -math.inf
         self._probing = threading.Lock()
         self._probed_at = -math.inf
+        self.is_ending: bool = False
+        """Whether the history is being closed: a server that is away is not waited for any more."""
 
     def connect(self, seconds: float | None = None) -> Connection:
         """Return a new connection, which commits each statement unless a transaction is begun.
@@ -94,6 +96,8 @@ class Connections:
 
     def _reach(self, seconds: float | None = None) -> Connection:
         """Return a new connection as it is."""
+        if self.is_ending:
+            seconds = _LEAST_SECONDS
         conninfo = self.location.conninfo if seconds is None else self._limited(seconds)
         try:
             connection: Connection = psycopg.connect(conninfo, autocommit=True)
@@ -230,7 +234,8 @@ class Connections:
                 return results[-1]
             except psycopg.Error as error:
                 pause = next(pauses)
-                if not is_transient(error) or time.monotonic() + pause > deadline:
+                is_over = time.monotonic() + pause > deadline or (self.is_ending and is_new)
+                if is_over or not is_transient(error):
                     raise as_store_error(error) from error
                 is_new = is_lost(error)
                 time.sleep(pause)
@@ -303,7 +308,7 @@ class Connections:
                 raise
             except psycopg.Error as error:
                 needed = _LEAST_SECONDS if isinstance(error, errors.ConnectionTimeout) else 0
-                if not is_lost(error) or left() <= needed:
+                if not is_lost(error) or left() <= needed or self.is_ending:
                     raise
             self._pool.closing.wait(max(0.0, min(pause, left())))
         raise AssertionError

@@ -33,6 +33,7 @@ IS_VALID: Final = (
 )
 """The condition that the sum of a day, whose stamp is ``s``, is of the runs that began in it."""
 
+_STAMP_OF_DAY: Final = "SELECT 1 FROM execution_history.day_stamps s WHERE s.workflow_id = %s AND s.day = %s"
 _MOST_DAYS: Final = 5_000
 _SUMS, _OF_NODE, _NODE_DURATIONS, _OF_HOUR, _DURATIONS = range(5)
 _FORGET: Final = (
@@ -120,6 +121,28 @@ def sum_day(
     rows = [(workflow_id, day, node, *each.figures, *each.packed()) for node, each in sorted(days.items())]
     insert_rows(connection, statements, _ADD, rows)
     connection.execute(statements["stamp_day"], (until, stamp, has_nodes, workflow_id, day))
+
+
+def is_sum_of_runs(
+    statements: Statements,
+    workflow_id: str,
+    day: int,
+    until: int,
+    has_nodes: bool,  # noqa: FBT001 - a column
+    connection: Connection,
+) -> bool:
+    """Return whether the sum of a day, which is no use where its stamp is an earlier one, is that of its runs.
+
+    Raises:
+        psycopg.Error: it could not be read.
+    """
+    values = {"workflow_id": workflow_id, "begin": day * DAY_HOURS, "end": until, "has_nodes": has_nodes}
+    is_valid = statements.placed(f"{_STAMP_OF_DAY} AND {IS_VALID}")
+    if not connection.execute(is_valid, (workflow_id, day)).fetchall():
+        return True
+    _, days = _read(connection, statements, values)
+    stored = {node: row for node, *row in connection.execute(statements["sums_of_day"], (workflow_id, day))}
+    return stored == {node: [*each.figures, *each.packed()] for node, each in days.items()}
 
 
 def _read(

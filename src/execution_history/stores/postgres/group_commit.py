@@ -192,10 +192,13 @@ class GroupCommit:
                     self._known.pop(key, None)
                 attempts.pause(StoreBusy("Other processes change the same records again and again; try again."))
             except psycopg.Error as error:
+                is_unreached = self._connection is None
                 is_away = is_lost(error) or self._connection is None or self._connection.closed
                 self._disconnect()
                 if not (is_away or is_transient(error)):
                     raise
+                if is_unreached and self._connections.is_ending:
+                    raise _Late(attempts.group, as_store_error(error)) from error
                 _log.debug("A write is tried again: %s", reason_of(error))
                 attempts.pause(as_store_error(error))
             else:

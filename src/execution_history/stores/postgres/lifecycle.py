@@ -47,7 +47,8 @@ class StoreParts:
     threads: ThreadPoolExecutor
 
     def close(self) -> None:
-        """Finish queued work and release everything. Never raises."""
+        """Finish queued work, unless the server is away, and release everything. Never raises."""
+        self.connections.is_ending = True
         for step in (self.writer.stop, self.notifications.stop, self.connections.close, self.threads.shutdown):
             try:
                 step()

@@ -255,7 +255,7 @@ SELECT name, revision FROM execution_history.cursors;
 -- bin.py
 
 -- name: binned
-SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
+SELECT workflow_id, execute_id, size, deleted_at, ends, rule FROM execution_history.bin
 WHERE ends > %(now)s AND deleted_at <= %(at)s
     AND (deleted_at < %(at)s OR (workflow_id, execute_id) > (%(workflow_id)s, %(execute_id)s))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT %(limit)s;
@@ -268,6 +268,10 @@ SELECT b.workflow_id, b.execute_id, b.create_time, b.update_time, b.status, b.si
 FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
 JOIN execution_history.bin b ON b.workflow_id = k.workflow_id AND b.execute_id = k.execute_id
 WHERE b.ends > %s;
+
+-- name: replace_binned
+UPDATE execution_history.bin SET update_time = %s, size = %s, packing = %s, document = %s
+WHERE workflow_id = %s AND execute_id = %s AND status = %s AND update_time = %s AND ends > %s RETURNING 1;
 
 -- name: drop_restored
 DELETE FROM execution_history.bin b USING unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
@@ -378,12 +382,36 @@ UPDATE execution_history.feed SET revision = greatest(revision, %s);
 SELECT coalesce(sum(running + success + failed + interrupted + other), 0)::bigint
 FROM execution_history.total_counters;
 
--- name: all_documents
-SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
-FROM execution_history.executions;
+-- name: stored_nodes
+SELECT n.* FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.nodes n ON n.workflow_id = k.workflow_id AND n.execute_id = k.execute_id;
+
+-- name: rows_to_mend
+-- In an order that every process has, so that two do not wait for each other in a circle.
+SELECT e.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, e.version
+FROM unnest(%s::text[], %s::text[]) AS k (workflow_id, execute_id)
+JOIN execution_history.executions e ON e.workflow_id = k.workflow_id AND e.execute_id = k.execute_id
+ORDER BY e.workflow_id, e.execute_id FOR UPDATE OF e;
+
+-- name: newest_arrival
+SELECT coalesce(max(seq), 0) FROM execution_history.executions;
 
 -- name: all_times
-SELECT execute_id, create_time FROM execution_history.executions ORDER BY seq;
+-- A record comes with the first version of its place.
+SELECT seq, execute_id, create_time, version > seq * %s FROM execution_history.executions ORDER BY seq;
+
+-- name: document_at
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+FROM execution_history.executions WHERE seq = %s;
+
+-- name: valid_days
+-- Days that were added up, but for those whose sums were taken back.
+SELECT s.workflow_id, s.day, s.until, s.has_nodes FROM execution_history.day_stamps s
+WHERE s.stamp IS NOT NULL ORDER BY s.workflow_id, s.day;
+
+-- name: sums_of_day
+SELECT node, running, success, failed, interrupted, other, tokens, input_tokens, output_tokens, hours, durations
+FROM execution_history.days WHERE workflow_id = %s AND day = %s;
 
 -- name: count_missing_terms
 SELECT count(*) FROM (

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from execution_history.query import steps
 from execution_history.query.fields import FINGERPRINT, WORKFLOW
-from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordKey, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import Percentiles, is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS, Sums
+from execution_history.query.statistics_plan import count
 from execution_history.stores.postgres.access_path import TABLE, AccessPath, choose
 from execution_history.stores.postgres.connections import Connection, Connections
 from execution_history.stores.postgres.limits import USUAL, Limits

@@ -4,7 +4,8 @@ Every transaction writes its rows and its sums together, so at any one moment bo
 they differ by does not change while others write: it is found in one moment, and added at any later time.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -13,40 +14,83 @@ import psycopg
 from psycopg import sql
 
 from execution_history.errors import N_, Message
+from execution_history.query.model import RecordKey
+from execution_history.records.time_units import DAY_MS
 from execution_history.stores.compression import StoredRecord
+from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.days import forget_days, is_sum_of_runs
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.lifecycle import SharedStore
-from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import Counted
+from execution_history.stores.postgres.row_check import RowCheck, RowFaults, all_rows, mend_rows, rows_at
 from execution_history.stores.postgres.stored_texts import text_of
-from execution_history.stores.time_check import times_outcome
-from execution_history.stores.verification import Check, Finding, Outcome, Progress, counted, named
+from execution_history.stores.time_check import Timed, times_outcome
+from execution_history.stores.verification import (
+    Check,
+    Effort,
+    Fault,
+    Finding,
+    Outcome,
+    Progress,
+    counted,
+    named,
+    sample_of,
+)
 
+_EPOCH: Final = date(1970, 1, 1).toordinal()
 _MOST_RUNNING: Final = 10_000
 _AT_ONCE: Final = 2_000
 _TOLD_EVERY: Final = 1_000
 _CROWDED: Final = 0.9
 _MOST: Final = 1_000
+_MENDED_AT_ONCE: Final = 50
+
+_LOST: Final = Fault(
+    N_("1 run is damaged: %(names)s."),
+    N_("%(count)s runs are damaged: %(names)s."),
+    N_("Import them from a backup or an export, or delete them."),
+)
+_MISPLACED: Final = Fault(
+    N_("1 run has other ids than its row: %(names)s."),
+    N_("%(count)s runs have other ids than their rows: %(names)s."),
+    N_("Import them from a backup or an export, or delete them."),
+)
+_DIFFERING: Final = Fault(
+    N_("1 run has columns or rows that contradict it: %(names)s."),
+    N_("%(count)s runs have columns or rows that contradict them: %(names)s."),
+    N_("--repair rewrites these from the documents, while the history stays in use."),
+)
+_WRONG_DAYS: Final = Fault(
+    N_("The sums of 1 day are not those of its runs: %(names)s."),
+    N_("The sums of %(count)s days are not those of their runs: %(names)s."),
+    N_("--repair has them added up again."),
+)
 
 
 class PostgresVerification(SharedStore):
     """The part of the shared store that checks and repairs it. Whatever it does, others may go on using the store."""
 
-    def checks(self) -> Sequence[Check]:
+    def checks(self, effort: Effort = "usual") -> Sequence[Check]:
         """See :meth:`Verifiable.checks`."""
-        table: list[tuple[str, str, Callable[[Progress], Outcome], bool, bool]] = [
-            ("server", N_("Server"), self._look_at_server, False, True),
-            ("database", N_("Database"), self._look_at_indexes, True, False),
-            ("counters", N_("Counters"), self._look_at_sums, True, False),
-            ("records", N_("Recorded runs"), self._look_at_records, True, False),
-            ("index", N_("Index"), self._look_at_terms, False, False),
-            ("times", N_("Times"), self._look_at_times, True, False),
+        is_quick = effort == "quick"
+        # Rows before sums: these are corrected by what the rows say.
+        table: list[tuple[str, str, Callable[[Progress], Outcome], bool]] = [
+            ("server", N_("Server"), self._look_at_server, True),
+            ("database", N_("Database"), partial(self._look_at_indexes, effort), True),
+            ("records", N_("Recorded runs"), partial(self._look_at_records, effort), True),
+            ("counters", N_("Counters"), self._look_at_sums, not is_quick),
+            ("index", N_("Index"), self._look_at_terms, True),
+            ("times", N_("Times"), self._look_at_times, not is_quick),
         ]
         return [
-            Check(name, title, partial(self._looked, look), is_long, blocks)
-            for name, title, look, is_long, blocks in table
+            Check(name, title, partial(self._looked, look), blocks=name == "server")
+            for name, title, look, is_made in table
+            if is_made
         ]
+
+    def record_source(self) -> None:
+        """See :meth:`Verifiable.record_source`."""
 
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`: nobody has to stop for a repair."""
@@ -87,12 +131,11 @@ class PostgresVerification(SharedStore):
                           version=version, used=used, most=most)  # fmt: skip
         return Outcome(summary, findings)
 
-    def _look_at_indexes(self, tell: Progress) -> Outcome:
+    def _look_at_indexes(self, effort: Effort, tell: Progress) -> Outcome:
         invalid = [name for (name,) in self._connections.rows("invalid_indexes", self._place.schema)]
         findings = [self._unusable(name, Message("Index %(name)s is not valid.", name=name)) for name in invalid]
-        indexes = [
-            row for row in self._connections.rows("checkable_indexes", self._place.schema) if row[0] not in invalid
-        ]
+        checkable = () if effort == "quick" else self._connections.rows("checkable_indexes", self._place.schema)
+        indexes = [row for row in checkable if row[0] not in invalid]
         for number, (name, identifier, schema) in enumerate(indexes, 1):
             tell(number, len(indexes))
             try:
@@ -103,7 +146,9 @@ class PostgresVerification(SharedStore):
             except psycopg.errors.InsufficientPrivilege:
                 return Outcome(Message("indexes are valid; this role may not read them with amcheck"), findings)
         summary = Message("%(count)s indexes read with amcheck", count=len(indexes))
-        if not indexes:
+        if effort == "quick":
+            summary = Message("indexes are valid")
+        elif not indexes:
             summary = Message("indexes are valid; with the extension amcheck they are read, too")
         return Outcome(summary, findings)
 
@@ -149,9 +194,30 @@ class PostgresVerification(SharedStore):
             sentence = Message("Counters and sums are wrong in %(tables)s.", tables=tables)
             remedy = Message("--repair corrects them by what the rows say.")
             findings.append(Finding(sentence, remedy, repair=partial(self._corrected, deltas)))
+        findings += self._look_at_days(tell)
         findings += self._look_at_feed()
         summary = counted(count, N_("counters and sums of 1 run"), N_("counters and sums of %(count)s runs"))
         return Outcome(summary, findings)
+
+    def _look_at_days(self, tell: Progress) -> list[Finding]:
+        """Return what is wrong with the sums of days, each of which is compared at a moment of its own."""
+        wrong: list[tuple[str, int]] = []
+        days = self._connections.rows("valid_days")
+        for number, (workflow_id, day, until, has_nodes) in enumerate(days, 1):
+            compare = partial(is_sum_of_runs, self._statements, workflow_id, day, until, has_nodes)
+            if not self._connections.read_moment(compare):
+                wrong.append((workflow_id, day))
+            tell(number, len(days))
+        names = [f"{text_of(workflow_id)} {date.fromordinal(_EPOCH + day)}" for workflow_id, day in wrong]
+        return _WRONG_DAYS.of(names, partial(self._forgotten, wrong))
+
+    async def _forgotten(self, days: Sequence[tuple[str, int]]) -> Message:
+        def write(connection: Connection, _: UUID) -> None:
+            forget_days(connection, self._statements, ((workflow_id, day * DAY_MS) for workflow_id, day in days))
+
+        await self._in_thread(self._connections.run, write)
+        one = N_("1 day is added up again in the background.")
+        return counted(len(days), one, N_("%(count)s days are added up again in the background."))
 
     def _look_at_feed(self) -> list[Finding]:
         """Return what is wrong with the change feed: a revision must never be used twice."""
@@ -189,39 +255,35 @@ class PostgresVerification(SharedStore):
         await self._in_thread(self._connections.run, write)
         return Message("Counters and sums were corrected by what the rows say.")
 
-    def _look_at_records(self, tell: Progress) -> Outcome:
-        lost, contradicted, count = self._connections.read_moment(partial(self._read_all, tell))
-        findings = []
-        for keys, one, several in (
-            (lost, N_("1 run is damaged: %(names)s."), N_("%(count)s runs are damaged: %(names)s.")),
-            (
-                contradicted,
-                N_("1 run has columns that contradict it: %(names)s."),
-                N_("%(count)s runs have columns that contradict them: %(names)s."),
-            ),
-        ):
-            if keys:
-                sentence = counted(len(keys), one, several, names=named(keys))
-                remedy = Message("Import them from a backup or an export, or delete them.")
-                findings.append(Finding(sentence, remedy))
-        return Outcome(counted(count, N_("1 run read"), N_("%(count)s runs read")), findings)
+    def _look_at_records(self, effort: Effort, tell: Progress) -> Outcome:
+        found = self._connections.read_moment(partial(self._compared, effort, tell))
+        differing = [f"{'/'.join(map(text_of, key))} ({', '.join(names)})" for key, names in found.differing.items()]
+        findings = [
+            *_LOST.of(found.lost),
+            *_MISPLACED.of(found.misplaced),
+            *_DIFFERING.of(differing, partial(self._mended, list(found.differing))),
+        ]
+        return Outcome(counted(found.count, N_("1 run read"), N_("%(count)s runs read")), findings)
 
-    def _read_all(self, tell: Progress, connection: Connection) -> tuple[list[str], list[str], int]:
-        lost: list[str] = []
-        contradicted: list[str] = []
+    def _compared(self, effort: Effort, tell: Progress, connection: Connection) -> RowFaults:
+        statements = self._statements
+        [(total,)] = connection.execute(statements["total_counted"]).fetchall()
+        check = RowCheck(self._connections, connection, effort, self._clock())
+        if effort == "quick":
+            [(newest,)] = connection.execute(statements["newest_arrival"]).fetchall()
+            found: Iterable[tuple[Any, ...]] = connection.execute(rows_at(statements), (sample_of(newest),))
+        else:
+            found = _streamed(connection, all_rows(statements))
+        return check.compare(found, lambda count: tell(count, max(total, count)))
+
+    async def _mended(self, keys: Sequence[RecordKey]) -> Message:
         count = 0
-        [(total,)] = connection.execute(self._statements["total_counted"]).fetchall()
-        for count, row in enumerate(_streamed(connection, self._statements["all_documents"]), 1):
-            stored = StoredRecord(*row)
-            body = self._connections.body(connection, stored)
-            texts = restored(connection, self._statements, stored.key)
-            true = stored._replace(workflow_id=texts[stored.workflow_id], execute_id=texts[stored.execute_id])
-            found = lost if body is None else contradicted if not true.is_of(body) else None
-            if found is not None and len(found) < _MOST:
-                found.append("/".join(true.key))
-            if not count % _TOLD_EVERY:
-                tell(count, max(total, count))
-        return lost, contradicted, count
+        for begin in range(0, len(keys), _MENDED_AT_ONCE):
+            some = keys[begin : begin + _MENDED_AT_ONCE]
+            work = partial(mend_rows, self._connections, some, self._clock())
+            count += await self._in_thread(self._connections.run, work)
+        one = N_("The row of 1 run was rewritten from its document.")
+        return counted(count, one, N_("The rows of %(count)s runs were rewritten from their documents."))
 
     def _look_at_terms(self, _: Progress) -> Outcome:
         [(missing,)] = self._connections.rows("count_missing_terms", _MOST)
@@ -243,17 +305,23 @@ class PostgresVerification(SharedStore):
     def _look_at_times(self, tell: Progress) -> Outcome:
         def read(connection: Connection) -> Outcome:
             [(total,)] = connection.execute(self._statements["total_counted"]).fetchall()
-            found = ((text_of(name), time) for name, time in _streamed(connection, self._statements["all_times"]))
-            return times_outcome(found, self._clock(), lambda count: tell(count, max(total, count)))
+
+            def body_of(seq: int) -> bytes | None:
+                row = connection.execute(self._statements["document_at"], (seq,)).fetchone()
+                return None if row is None else self._connections.body(connection, StoredRecord(*row))
+
+            found = _streamed(connection, self._statements["all_times"], VERSIONS)
+            records = (Timed(seq, text_of(name), time, has_changed) for seq, name, time, has_changed in found)
+            return times_outcome(records, body_of, self._clock(), lambda count: tell(count, max(total, count)))
 
         return self._connections.read_moment(read)
 
 
-def _streamed(connection: Connection, text: bytes) -> Iterator[tuple[Any, ...]]:
+def _streamed(connection: Connection, text: bytes, *values: int) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a statement that has very many, with a cursor on the server."""
     with connection.cursor(name="examined") as cursor:
         cursor.itersize = _AT_ONCE
-        yield from cursor.execute(text)
+        yield from cursor.execute(text, values)
 
 
 def _first_line(error: Exception) -> str:

@@ -75,7 +75,8 @@ class SQLiteAdministration(EmbeddedStore):
             t.run("save_named_lease", name, owner, boot, now + ttl_ms)
             return ttl_ms > 0
 
-        return await self._parts.writer.submit(take)
+        # Others wait for a release, which a full disk must not keep from them.
+        return await self._parts.writer.submit(take, makes_room=not ttl_ms)
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """See :meth:`Administration.renew_lease`."""

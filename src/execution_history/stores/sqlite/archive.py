@@ -1,8 +1,8 @@
 """An archive: the history of a time that is over, in one database file that nobody writes any more.
 
-It is opened as it is, on whatever disk. What has to be written to look into it, the index of searches and filters, is
-in a temporary folder for as long as the store is open. An archive that an older version wrote is copied there and
-brought up to date.
+It is opened as it is, on whatever disk, and opened anew where another file has taken its place, as redaction does. What
+has to be written to look into it, the index of searches and filters, is in a temporary folder for as long as the store
+is open. An archive that an older version wrote is copied there and brought up to date.
 """
 
 import shutil
@@ -15,6 +15,7 @@ from urllib.parse import quote
 import apsw
 
 from execution_history.errors import StoreUnwritable, message_of, quoted
+from execution_history.stores.administration import ADMISSION_KINDS, Entry
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.mirror_port import Mirror
 from execution_history.stores.protocol import StoreHealth
@@ -54,12 +55,23 @@ class ArchiveStore(SQLiteStore):
     def __init__(self, file: Path, *, search: bool = True) -> None:
         self._file = file.absolute()
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._identity: tuple[int, int] | None = None
         super().__init__(self._file.parent, json_files=False, search=search)
 
     @property
     def location(self) -> str:
         """See :class:`~execution_history.stores.capabilities.Located`: the file."""
         return f"sqlite:{self._file}"
+
+    @property
+    def _parts(self) -> StoreParts:
+        """The parts of the store; where another archive has taken the file's place, they are opened anew."""
+        if self._identity not in (None, found := _identity_of(self._file)) and found is not None:
+            with self._opening:
+                if self._opened is not None and self._identity != found and is_archive(self._file):
+                    self._opened, self._left_for_fork = None, True  # the next line opens it again, as after a fork
+                    self._end()
+        return super()._parts
 
     async def renew_lease(self, owner: str, ttl_ms: int) -> None:
         """Keep nothing: no recorder writes here."""
@@ -71,6 +83,18 @@ class ArchiveStore(SQLiteStore):
     async def save_cursor(self, name: str, revision: int | None) -> None:
         """Keep nothing: the feed does not go on."""
 
+    async def entry(self, kind: str, key: str) -> Entry | None:
+        """See :meth:`Administration.entry`; the keys that an earlier version put into an archive let nobody in."""
+        return None if kind in ADMISSION_KINDS else await super().entry(kind, key)
+
+    async def entries(self, kind: str, after: str = "", limit: int | None = None) -> list[Entry]:
+        """See :meth:`Administration.entries`."""
+        return [] if kind in ADMISSION_KINDS else await super().entries(kind, after, limit)
+
+    async def kinds(self) -> list[str]:
+        """See :meth:`Administration.kinds`."""
+        return [kind for kind in await super().kinds() if kind not in ADMISSION_KINDS]
+
     async def health(self) -> StoreHealth:
         """See :meth:`HistoryStore.health`; what is never written is well when it can be read."""
         try:
@@ -80,6 +104,11 @@ class ArchiveStore(SQLiteStore):
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
             problems = (message_of(error),)
         return StoreHealth(problems)
+
+    def _sizes_of_files(self) -> dict[str, int]:
+        """See :class:`SQLiteSpace`: the file is all there is."""
+        with faults(self._file):
+            return {"database": self._file.stat().st_size}
 
     def _read_folder(self) -> StoreParts:
         """Open the archive, and return the parts of the store.
@@ -91,6 +120,7 @@ class ArchiveStore(SQLiteStore):
         """
         self._temporary = tempfile.TemporaryDirectory(prefix="execution-history-", ignore_cleanup_errors=True)
         folder = Path(self._temporary.name)
+        self._identity = _identity_of(self._file)
         try:
             with faults(self._file):
                 connection = _open(self._file)
@@ -115,10 +145,16 @@ class ArchiveStore(SQLiteStore):
             reader = Reader(folder, dictionaries, opens=lambda place: _open((place / DATABASE).resolve()))
             writer: Any = _Refusal(self._file)
             lock = ProcessLock(folder / _LOCK_FILE, self._lock_seconds)
-            return StoreParts(writer, reader, Mirror(), lock, QueryIndex(folder, reader, has_texts=self._search))
+            return StoreParts(None, writer, reader, Mirror(), lock, QueryIndex(folder, reader, has_texts=self._search))
         except BaseException:
             self._temporary.cleanup()
             raise
+
+    def _end(self) -> None:
+        """Close what was opened, and remove what was written for it."""
+        self._at_exit()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _close(self) -> None:
         super()._close()
@@ -191,6 +227,15 @@ def _header(path: Path) -> bytes:
             return file.read(_VERSIONS.stop)
     except OSError:
         return b""
+
+
+def _identity_of(file: Path) -> tuple[int, int] | None:
+    """Return which file has this name; ``None`` where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _open(file: Path) -> apsw.Connection:

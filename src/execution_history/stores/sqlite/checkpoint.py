@@ -17,6 +17,8 @@ from execution_history.stores.sqlite.process_lock import ProcessLock
 _log = logging.getLogger("execution_history.stores.sqlite")
 
 _PAGES: Final = 4_000
+_FEW_PAGES: Final = 100
+_TRIES: Final = 5
 
 
 class Checkpointer:
@@ -58,7 +60,7 @@ class Checkpointer:
         Most is copied before writers have to wait. May be called from any thread.
         """
         with contextlib.closing(self._connect()) as connection:
-            _copy(connection)
+            _copy_most(connection)
             with self._turn:
                 if not self._lock.try_acquire():
                     return
@@ -96,7 +98,7 @@ class Checkpointer:
         return connection
 
     def _checkpoint(self, connection: apsw.Connection) -> None:
-        _copy(connection)
+        _copy_most(connection)
         with self._turn:
             if not self._lock.try_acquire():
                 return  # another process writes, and checks the log after its own commits
@@ -107,7 +109,17 @@ class Checkpointer:
                 self._lock.release()
 
 
-def _copy(connection: apsw.Connection) -> None:
-    """Copy what can be copied without waiting."""
+def _copy_most(connection: apsw.Connection) -> None:
+    """Copy until little is left: while much was copied, much has been committed."""
+    left = _copy(connection)
+    for _ in range(_TRIES):
+        before, left = left, _copy(connection)
+        if left - before < _FEW_PAGES:
+            return
+
+
+def _copy(connection: apsw.Connection) -> int:
+    """Copy what can be copied without waiting; return how many pages the log has had."""
     with contextlib.suppress(apsw.BusyError, apsw.LockedError):  # another process makes one
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)[0]
+    return 0

@@ -26,8 +26,9 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
 
 _STEP_SECONDS: Final = 0.005
-_LEAST_STEP: Final = 16
-_MOST_STEP: Final = 512
+_FIRST_STEP: Final = 16
+_MOST_STEP: Final = 256
+_MOST_FREE: Final = 512
 _MOST_TRIES: Final = 20
 _PAUSE: Final = 0.05
 
@@ -102,7 +103,7 @@ class Commits:
         self._presence = Presence(self._folder)
         self._reserve = Reserve(self._folder)
         self._reserve.make_early()
-        self._step = _LEAST_STEP
+        self._step = _FIRST_STEP
 
     def close(self) -> None:
         """Close the connection."""
@@ -186,10 +187,10 @@ class Commits:
         Returns:
             Whether there is more to do.
         """
-        return self._purge(_LEAST_STEP)
+        return self._purge(_FIRST_STEP)
 
     def _tidy_locked(self) -> bool:
-        more = self._purge(_MOST_STEP)
+        more = self._purge(_MOST_FREE)
         self._mirror.catch_up()
         is_untidy = more or self._mirror.is_behind
         if not is_untidy:
@@ -208,7 +209,7 @@ class Commits:
             more = True
         # Rows that are scattered over a large database, or a slow disk, take so much longer.
         is_quick = time.monotonic() - began < _STEP_SECONDS
-        self._step = min(2 * self._step, _MOST_STEP) if is_quick else max(self._step // 2, _LEAST_STEP)
+        self._step = min(2 * self._step, _MOST_STEP) if is_quick else max(self._step // 2, 1)
         self._transaction.forget()
         return more
 

@@ -19,6 +19,7 @@ from execution_history.errors import (
     StoreUnwritable,
     quoted,
 )
+from execution_history.stores.database_files import DATABASE
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 
@@ -31,6 +32,10 @@ _DAMAGED: Final = N_(
     "%(place)s has a damaged history.db: stop every program that uses it, then run execution-history doctor --repair, "
     "which brings back every run that can still be read."
 )
+_DISK: Final = N_(
+    "%(place)s cannot be read or written, because the disk reports an error (%(reason)s): check the disk and the log "
+    "of the system, then try again."
+)
 _FAILED: Final = N_("%(place)s failed: %(reason)s.")
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
@@ -39,6 +44,7 @@ _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
     ((apsw.BusyError, apsw.LockedError), StoreBusy, _HELD),
     ((apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.AuthError), StoreUnwritable, _WRITE),
     ((apsw.CorruptError, apsw.NotADBError), StoreDamaged, _DAMAGED),
+    (apsw.IOError, StoreError, _DISK),
     (apsw.Error, StoreError, _FAILED),
 )
 
@@ -66,7 +72,7 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
 
     An unknown one is a fault of this program: it is logged with its traceback.
     """
-    place = Message("The history in %(folder)s", folder=quoted(folder))
+    place = Message("The history in %(folder)s", folder=quoted(_named(folder)))
     if isinstance(error, StoreError):
         return error
     if is_full(error):
@@ -82,3 +88,9 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
         place=place,
         name=type(error).__name__,
     )
+
+
+def _named(folder: Path) -> Path:
+    """Return what people know of a folder: where its database is a link, as for an archive, what that leads to."""
+    database = folder / DATABASE
+    return database.resolve() if database.is_symlink() else folder

@@ -19,10 +19,13 @@ class Patrol:
     Args:
         reader: reads the history.
         path_of: returns the JSON file of a workflow, or ``None`` where no files are kept.
+        save_registry: writes the copy of the registry, at the beginning of each round.
     """
 
-    def __init__(self, reader: Reader, path_of: Callable[[str], Path | None]) -> None:
-        self._reader, self._path_of = reader, path_of
+    def __init__(
+        self, reader: Reader, path_of: Callable[[str], Path | None], save_registry: Callable[[], None]
+    ) -> None:
+        self._reader, self._path_of, self._save_registry = reader, path_of, save_registry
         self._waiting: list[str] | None = None
         self._workflow_id = ""
         self._comparison: FileComparison | None = None
@@ -38,6 +41,7 @@ class Patrol:
             OSError: a file cannot be read.
         """
         if self._waiting is None:
+            self._save_registry()
             with self._reader.snapshot() as records:
                 self._waiting = list(records.states())
             random.shuffle(self._waiting)  # a process that is started every day does not begin with the same ones

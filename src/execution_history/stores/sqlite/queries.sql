@@ -30,8 +30,12 @@ UPDATE workflows SET workflow_id = NULL WHERE id = ?;
 SELECT id FROM workflows WHERE workflow_id IS NULL LIMIT 1;
 
 -- name: purge_rows
--- Removes some rows of a cleared workflow.
-DELETE FROM executions WHERE seq IN (SELECT seq FROM executions WHERE workflow = ? LIMIT ?);
+-- Removes some rows of a cleared workflow: at most so many, and beyond the first one at most so many bytes of documents.
+DELETE FROM executions WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
+        FROM (SELECT seq, size FROM executions WHERE workflow = ?1 LIMIT ?2))
+    WHERE before < ?3);
 
 -- name: add_execution
 -- Adds a record.
@@ -62,6 +66,22 @@ WHERE seq = ?;
 -- name: drop_execution
 -- Removes one record.
 DELETE FROM executions WHERE seq = ?;
+
+-- name: executions_by_ids
+-- The rows of a JSON list of ids of one workflow, in its order; e is the row itself, i may be read from an index.
+SELECT e.seq, e.execute_id, e.create_time, e.update_time, e.status, e.size
+FROM json_each(?) k CROSS JOIN executions i ON i.execute_id = k.value AND i.workflow = ?
+CROSS JOIN executions e ON e.seq = i.seq
+ORDER BY k.key;
+
+-- name: drop_executions
+-- Removes the records of a JSON list of places.
+DELETE FROM executions WHERE seq IN (SELECT value FROM json_each(?));
+
+-- name: add_deletions
+-- Adds the deletions of records that are still there to the change feed, with the revisions after one.
+INSERT INTO deletions (revision, workflow_id, execute_id, create_time, deleted_at)
+SELECT ?1 + k.key + 1, ?2, e.execute_id, e.create_time, ?3 FROM json_each(?4) k JOIN executions e ON e.seq = k.value;
 
 -- name: add_deletion
 -- Adds a deletion to the change feed.
@@ -307,10 +327,10 @@ SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
 
 -- name: put_in_bin
--- Copies a record that is about to be deleted into the bin, if it has an update time.
+-- Copies records that are about to be deleted into the bin: those of a JSON list of places.
 INSERT OR REPLACE INTO bin
-SELECT w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2
-FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ?3 AND e.execute_id = ?4 AND (?5 IS NULL OR e.update_time = ?5);
+SELECT ?4, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2, ?3
+FROM json_each(?5) k JOIN executions e ON e.seq = k.value;
 
 -- name: binned_document
 -- A discarded record that has not expired.
@@ -319,9 +339,14 @@ FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
 
 -- name: binned
 -- The discarded records that have not expired, the last one first, after one of them.
-SELECT workflow_id, execute_id, size, deleted_at, ends
+SELECT workflow_id, execute_id, size, deleted_at, ends, rule
 FROM bin WHERE ends > ?1 AND deleted_at <= ?2 AND (deleted_at < ?2 OR (workflow_id, execute_id) > (?3, ?4))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
+
+-- name: replace_binned
+-- Replaces a discarded record of this update time that has not expired.
+UPDATE bin SET update_time = ?, size = ?, packing = ?, document = ?
+WHERE workflow_id = ? AND execute_id = ? AND status = ? AND update_time = ? AND ends > ? RETURNING 1;
 
 -- name: bin_size
 -- The number of the discarded records that have not expired, and their bytes.
@@ -342,8 +367,12 @@ SELECT coalesce(sum(size), 0) FROM workflows WHERE workflow_id IS NOT NULL;
 DELETE FROM bin WHERE workflow_id = ? AND execute_id = ?;
 
 -- name: purge_bin
--- Removes some discarded records that have expired.
-DELETE FROM bin WHERE rowid IN (SELECT rowid FROM bin WHERE ends <= ? LIMIT ?);
+-- Removes some discarded records that have expired: at most so many, and beyond the first one at most so many bytes.
+DELETE FROM bin WHERE rowid IN (
+    SELECT place FROM (
+        SELECT place, sum(size) OVER (ROWS UNBOUNDED PRECEDING) - size AS before
+        FROM (SELECT rowid AS place, size FROM bin WHERE ends <= ?1 LIMIT ?2))
+    WHERE before < ?3);
 
 -- name: counted_rows
 -- For each workflow what its counters should be, and the newest revision and time of its rows; next to what they are.
@@ -389,23 +418,37 @@ ORDER BY e.create_time DESC, e.seq DESC;
 SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
     + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
 
+-- name: newest_entry
+-- The version of the newest entry of the registry, removed or not; 0 without any.
+SELECT coalesce(max(version), 0) FROM registry;
+
+-- name: whole_registry
+-- Every entry of the registry that can be read, also those that were removed.
+SELECT kind, key, value, version, changed_at FROM registry
+WHERE value IS NULL OR json_valid(CAST(value AS TEXT)) ORDER BY kind, key;
+
 -- name: all_documents
 -- All records in the order in which they came, and whether the id upstream is in its column.
 SELECT {record}, e.document, e.upstream_id
 FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
+-- name: some_documents
+-- The same of the records at some places.
+SELECT {record}, e.document, e.upstream_id
+FROM json_each(?) j CROSS JOIN executions e ON e.seq = j.value JOIN workflows w ON w.id = e.workflow
+WHERE w.workflow_id IS NOT NULL;
+
+-- name: newest_place
+-- The place of the newest record; 0 without any.
+SELECT coalesce(max(seq), 0) FROM executions;
+
 -- name: ids_and_times
--- The ids and times of all records in the order in which they came.
-SELECT execute_id, create_time FROM executions ORDER BY seq;
+-- The ids and times of all records in the order in which they came, and whether they changed after they came.
+SELECT seq, execute_id, create_time, first_revision BETWEEN 1 AND revision - 1 FROM executions ORDER BY seq;
 
 -- name: binned_documents
 -- All discarded records.
 SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM bin;
-
--- name: indexed_columns
--- What the index has of each record too, in the order in which they came.
-SELECT e.execute_id, e.seq, e.revision, e.create_time, e.status
-FROM executions e CROSS JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id IS NOT NULL ORDER BY e.seq;
 
 -- name: count_workflows
 -- The number of workflows.

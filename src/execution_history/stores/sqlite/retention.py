@@ -1,19 +1,22 @@
 """Steps by which the writer removes the rows of cleared histories, and what has been kept long enough."""
 
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from execution_history.stores.administration import FEED_KEPT_MS
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
+_ROW_BYTES: Final = 32 * 1024
+"""Bytes of documents that are removed for each row of a step: a large one has thousands of pages to be freed."""
+
 
 def purge_cleared(transaction: WriteTransaction, limit: int) -> bool:
-    """Remove at most *limit* rows of a cleared workflow; return whether there may be more to do."""
+    """Remove at most *limit* rows of a cleared workflow, fewer of large ones; return whether there may be more."""
     found = transaction.run("cleared_workflow").fetchone()
     if found is None:
         return False
-    transaction.run("purge_rows", found[0], limit)
-    if transaction.connection.changes() < limit:
+    transaction.run("purge_rows", found[0], limit, limit * _ROW_BYTES)
+    if not transaction.connection.changes():
         transaction.run("drop_workflow", found[0])
     return True
 
@@ -31,5 +34,5 @@ def prune(transaction: WriteTransaction, limit: int) -> bool:
     if old:
         for name in ("drop_deletions", "drop_removed_entries", "save_feed_floor"):
             transaction.run(name, old[-1])
-    transaction.run("purge_bin", now, limit)
-    return limit in (len(old), transaction.connection.changes())
+    transaction.run("purge_bin", now, limit, limit * _ROW_BYTES)
+    return len(old) == limit or transaction.connection.changes() > 0

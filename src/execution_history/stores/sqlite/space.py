@@ -52,7 +52,8 @@ class SQLiteSpace(EmbeddedStore):
             has_more = await parts.writer.submit_alone(parts.writer.give_back)
             await asyncio.sleep(_BREATH)  # whoever writes meanwhile comes first
         await parts.mirror.give_back(workflow_ids, _LEAST_GAPS if is_thorough else _USUAL_GAPS)
-        await asyncio.to_thread(parts.writer.empty_log)
+        with faults(self._folder):
+            await asyncio.to_thread(parts.writer.empty_log)
         if self._folder.joinpath(INDEX_DATABASE).exists():
             with suppress(TimeoutError):  # an index that is behind gives back the next time
                 async with asyncio.timeout(_INDEX_SECONDS):

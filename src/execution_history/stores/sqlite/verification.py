@@ -11,13 +11,14 @@ import orjson
 from execution_history.errors import Message, quoted
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
+from execution_history.stores.capabilities import ExaminedRecords
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-from execution_history.stores.verification import Check, PatrolStep
+from execution_history.stores.verification import Check, Effort, PatrolStep
 
 if TYPE_CHECKING:
     from execution_history.stores.sqlite.checkup.checks import FolderCheckup
@@ -31,9 +32,15 @@ class SQLiteVerification(EmbeddedStore):
 
     _patrol: "tuple[Reader, Patrol] | None" = None
 
-    def checks(self) -> Sequence[Check]:
+    def checks(self, effort: Effort = "usual") -> Sequence[Check]:
         """See :meth:`Verifiable.checks`."""
-        return self._checkup().checks()
+        return self._checkup().checks(effort)
+
+    def record_source(self) -> ExaminedRecords:
+        """See :meth:`Verifiable.record_source`."""
+        from execution_history.stores.sqlite.checkup.view import HistoryView  # noqa: PLC0415 - for the doctor only
+
+        return HistoryView(self._folder, json_files=self._json_files)
 
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`."""
@@ -68,7 +75,7 @@ class SQLiteVerification(EmbeddedStore):
 
         parts = self._parts
         if self._patrol is None or self._patrol[0] is not parts.reader:
-            self._patrol = parts.reader, Patrol(parts.reader, parts.mirror.path_of)
+            self._patrol = parts.reader, Patrol(parts.reader, parts.mirror.path_of, parts.save_registry)
         patrol = self._patrol[1]
 
         def step() -> tuple[int, dict[str, Message]] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
+import orjson
 
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
@@ -195,23 +196,42 @@ class WriteTransaction:
         """Remove one record; return whether there was one."""
         return bool(self.delete_many(workflow_id, {execute_id: None}))
 
-    def delete_many(self, workflow_id: str, update_times: Mapping[str, int | None]) -> list[RecordKey]:
-        """Remove the records of a workflow that have these update times (``None`` for any); return those removed."""
+    def delete_many(
+        self,
+        workflow_id: str,
+        update_times: Mapping[str, int | None],
+        binned: tuple[int, int, str | None] | None = None,
+    ) -> list[RecordKey]:
+        """Remove the records of a workflow that have these update times (``None`` for any); return those removed.
+
+        It takes as many statements for all of them as for one: at each of them other threads take the interpreter.
+
+        Args:
+            workflow_id: the workflow.
+            update_times: by execute id.
+            binned: when they are deleted, until when they can be restored (ms) and by which rule they go; ``None``:
+                they cannot be restored.
+        """
         row = self._workflow(workflow_id)
-        deleted = []
-        for execute_id, update_time in update_times.items():
-            stored = None if row is None else self._stored(row, execute_id)
-            if row is None or stored is None or update_time not in (None, stored.update_time):
-                continue
-            self.run("drop_execution", stored.seq)
+        if row is None:
+            return []
+        found: list[Any] = self.run("executions_by_ids", orjson.dumps(list(update_times)).decode(), row.id).fetchall()
+        if any(each[1] not in update_times for each in found):
+            raise apsw.CorruptError("An index leads to another record.")
+        gone = [each for each in found if update_times[each[1]] in (None, each[3])]
+        if not gone:
+            return []
+        seqs = orjson.dumps([each[0] for each in gone]).decode()
+        if binned is not None:
+            self.run("put_in_bin", *binned, workflow_id, seqs)
+        self.run("add_deletions", self._revision, workflow_id, self.clock(), seqs)
+        self.run("drop_executions", seqs)
+        for _, execute_id, create_time, _, status, size in gone:
             self._documents.pop((row.id, execute_id), None)
-            update = self._touch(row, row.updated_at)
-            row.counts[stored.status] -= 1
-            row.size -= stored.size
-            self.run("add_deletion", row.revision, workflow_id, execute_id, stored.create_time, self.clock())
-            update.changes.append(FileChange(execute_id, stored.create_time, None))
-            deleted.append(RecordKey(workflow_id, execute_id))
-        return deleted
+            row.counts[status] -= 1
+            row.size -= size
+            self._touch(row, row.updated_at).changes.append(FileChange(execute_id, create_time, None))
+        return [RecordKey(workflow_id, each[1]) for each in gone]
 
     def clear(self, workflow_id: str) -> bool:
         """Remove a whole history at once; its rows are purged later. Return whether there was any."""
@@ -227,9 +247,9 @@ class WriteTransaction:
         self._workflows.pop(workflow_id, None)
         return True
 
-    def not_deleted(self, documents: list[Document], revision: int) -> list[Document]:
-        """Return those of *documents* that no change after *revision* has deleted; 0 stands for an unknown one."""
-        if not revision:
+    def not_deleted(self, documents: list[Document], revision: int | None) -> list[Document]:
+        """Return those of *documents* that no change after *revision* has deleted; ``None`` is an unknown one."""
+        if revision is None:
             return documents
         return [
             document

@@ -15,7 +15,15 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
 from execution_history.query.time_buckets import zone_of
 from execution_history.web.api.records import annotation_of
-from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, FINDING, READING, Responses, described
+from execution_history.web.api.schemas.executions import (
+    ANNOTATING,
+    CHANGING,
+    FINDING,
+    NAMING,
+    READING,
+    Responses,
+    described,
+)
 from execution_history.web.api.schemas.reports import (
     AnnotateRequest,
     AnnotationReportAnswer,
@@ -46,7 +54,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         "/history/annotate",
         summary="Tag, rate, pin or annotate several runs, or all that match",
         response_model=AnnotationReportAnswer | ChangeAnswer | MatchesAnswer,
-        responses=CHANGING | _GOES_ON,
+        responses=CHANGING | NAMING | _GOES_ON,
         tags=["history"],
     )
     async def annotate_several(request: AnnotateRequest) -> Response:
@@ -66,7 +74,7 @@ def add_bulk(router: APIRouter, service: ExecutionHistoryService) -> None:
         "/history/delete",
         summary="Delete several records, or all that match",
         response_model=DeleteReportAnswer | ChangeAnswer | MatchesAnswer,
-        responses=CHANGING | _GOES_ON,
+        responses=CHANGING | NAMING | _GOES_ON,
         tags=["history"],
     )
     async def delete_several(request: DeleteRequest) -> Response:
@@ -105,12 +113,14 @@ def add_changes(router: APIRouter, service: ExecutionHistoryService) -> None:
         await service.bulk.stop(change_id)
         return await _shown(service, change_id)
 
-    @router.post(f"{_CHANGE}/resume", **described("Carry on a change that was cut short", ChangeAnswer, ANNOTATING))
+    @router.post(
+        f"{_CHANGE}/resume", **described("Carry on a change that was cut short", ChangeAnswer, ANNOTATING | _GOES_ON)
+    )
     async def resume_change(change_id: ChangeId) -> Response:
         """Carry on a change that was stopped, or whose program ended; its id stays."""
         return await _waited(service, await service.bulk.resume(change_id), _UNDO_SECONDS)
 
-    @router.post(f"{_CHANGE}/undo", **described("Undo a deletion of many runs", ChangeAnswer, ANNOTATING))
+    @router.post(f"{_CHANGE}/undo", **described("Undo a deletion of many runs", ChangeAnswer, ANNOTATING | _GOES_ON))
     async def undo_change(change_id: ChangeId) -> Response:
         """Restore what a deletion has removed, byte for byte; that is a change too, with an id of its own."""
         return await _waited(service, await service.bulk.undo(change_id, "http"), _UNDO_SECONDS)

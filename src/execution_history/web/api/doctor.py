@@ -12,6 +12,7 @@ from execution_history.jobs.job import last_run
 from execution_history.maintenance.check_job import CHECK_JOB
 from execution_history.maintenance.doctor import Doctor
 from execution_history.settings import Settings
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import READING
 from execution_history.web.responses import answer, translator_for
@@ -54,7 +55,7 @@ def doctor_router(service: ExecutionHistoryService, settings: Settings) -> APIRo
 
     @router.get("/coze/doctor", summary="Quick checks of the history", response_model=DoctorAnswer, responses=READING)
     async def doctor(request: Request) -> Response:
-        """Check versions, permissions, space, what waits, who has the history open, and runs nobody records any more.
+        """Check versions, permissions, space, what waits, samples of the history, and runs nobody records any more.
 
         What reads the whole history is left to `execution-history doctor`, and to the server, which does it slowly.
         """
@@ -68,4 +69,5 @@ def doctor_router(service: ExecutionHistoryService, settings: Settings) -> APIRo
         }
         return answer(content)
 
+    add_refusals(router)
     return router

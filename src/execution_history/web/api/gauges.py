@@ -51,6 +51,8 @@ class Gauges:
         found += [Sample(metrics.PROBLEMS, count, labels) for labels, count in counts.items()]
         if disk := await disk_of(application):
             found += [Sample(metrics.DISK_FREE, disk.free), Sample(metrics.DISK_SIZE, disk.size)]
+        if application.certificate is not None:
+            found.append(Sample(metrics.TLS_EXPIRES, application.certificate.expires / 1000))
         of_store: list[Sample] = []
         with suppress(StoreError, TimeoutError):
             async with asyncio.timeout(_ANSWER_SECONDS):

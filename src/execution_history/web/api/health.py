@@ -11,6 +11,7 @@ from execution_history.application import Application, trouble_told
 from execution_history.errors import NotAllowed
 from execution_history.presentation.translator import Translator
 from execution_history.web.api.gauges import Gauges, exposition
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import (
     GUARDED,
@@ -74,6 +75,7 @@ def health_router(application: Application) -> APIRouter:
         body, media_type = exposition(await gauges.samples(), request.headers.get("accept", ""))
         return Response(body, media_type=media_type, headers={"cache-control": "no-store"})
 
+    add_refusals(router)
     return router
 
 

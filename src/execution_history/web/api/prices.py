@@ -10,7 +10,7 @@ from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.records.pricing import EVERY
 from execution_history.web.api.query_parameters import documented, parameters_of, truth
-from execution_history.web.api.schemas.executions import CHANGING, READING, DoneAnswer, described
+from execution_history.web.api.schemas.executions import CHANGING, NAMING, PRICING, READING, DoneAnswer, described
 from execution_history.web.api.schemas.prices import BudgetRequest, PriceRequest, PricesAnswer, RepriceAnswer
 from execution_history.web.responses import answer
 
@@ -30,7 +30,7 @@ def add_prices(router: APIRouter, service: ExecutionHistoryService) -> None:
         """Return all prices, the general ones first, with their earlier versions, and the budget of a month."""
         return await _listed(service)
 
-    @router.put("/prices", **described("Set a price", PricesAnswer, CHANGING))
+    @router.put("/prices", **described("Set a price", PricesAnswer, PRICING))
     async def set_price(request: PriceRequest) -> Response:
         """Set the price for the runs of a workflow, an account, both or all, and return all prices.
 
@@ -40,7 +40,7 @@ def add_prices(router: APIRouter, service: ExecutionHistoryService) -> None:
         await service.set_price(request.model_dump(exclude={"entry"}, exclude_none=True), expected=request.entry)
         return await _listed(service)
 
-    @router.delete("/prices", **described("Remove a price", DoneAnswer, CHANGING))
+    @router.delete("/prices", **described("Remove a price", DoneAnswer, PRICING))
     async def remove_price(workflow: OfWorkflow = EVERY, account: OfAccount = EVERY, entry: OfEntry = None) -> Response:
         """Remove a price; runs that have ended keep what they cost, and the call can be repeated."""
         await service.remove_price(workflow, account, expected=entry)
@@ -53,7 +53,9 @@ def add_prices(router: APIRouter, service: ExecutionHistoryService) -> None:
         return await _listed(service)
 
     @router.post(
-        "/history/reprice", **described("Recalculate costs", RepriceAnswer, CHANGING), openapi_extra=documented()
+        "/history/reprice",
+        **described("Recalculate costs", RepriceAnswer, CHANGING | NAMING),
+        openapi_extra=documented(),
     )
     async def reprice(request: Request, _dry_run: DryRun = "false") -> Response:
         """Compute again what the matching runs that have ended cost, with the prices that hold now.

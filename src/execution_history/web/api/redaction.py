@@ -10,7 +10,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.redaction import last_redaction, preview_redaction
 from execution_history.maintenance.redaction_runs import RedactionRuns
 from execution_history.web.api.query_parameters import truth
-from execution_history.web.api.schemas.executions import CHANGING, READING, described
+from execution_history.web.api.schemas.executions import CHANGING, NAMING, READING, described
 from execution_history.web.api.schemas.redaction import RedactionAnswer, RedactionRulesAnswer
 from execution_history.web.responses import answer
 
@@ -33,7 +33,7 @@ def add_redaction(router: APIRouter, service: ExecutionHistoryService) -> None:
         last = await last_redaction(service)
         return answer({"success": True, **service.rules.to_json(), "last": None if last is None else last.to_json()})
 
-    @router.post("/redaction", **described("Redact the history", RedactionAnswer, CHANGING))
+    @router.post("/redaction", **described("Redact the history", RedactionAnswer, CHANGING | NAMING))
     async def redact(workflows: OfWorkflows = None, dry_run: DryRun = "false") -> Response:
         """Redact what the history has already, by the rules in force; new runs are redacted before they are kept.
 

@@ -37,6 +37,8 @@ class HistoryRoute(APIRoute):
     """A route of the API, the same wherever it is mounted."""
 
     largest_body: int | None = LARGEST_BODY
+    is_scoped: bool = True
+    """Whether a key needs the scope of :mod:`~execution_history.web.route_scopes`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match *scope* by its undecoded path."""
@@ -55,7 +57,8 @@ class HistoryRoute(APIRoute):
 
         async def answer(request: Request) -> Response:
             try:
-                check_scope(request.scope, self.path_format)
+                if self.is_scoped:
+                    check_scope(request.scope, self.path_format)
                 if request.scope["query_string"].count(b"&") >= MOST_PARAMETERS:
                     raise InvalidInput(  # noqa: TRY301 - handled like all others
                         "An address has at most %(most_parameters)s parameters in its query.",

@@ -1,14 +1,8 @@
 """The routes under ``/coze`` as one router, for this application or for another."""
 
 import warnings
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Final
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from execution_history.coze import CozeRunner, Reconciler, UpstreamNames
 from execution_history.history.live_feed import LiveFeed
@@ -23,6 +17,7 @@ from execution_history.web.api.overview import add_overview
 from execution_history.web.api.prices import add_prices
 from execution_history.web.api.records import add_comparing, add_deleting, add_noting, add_reading, add_tracing
 from execution_history.web.api.redaction import add_redaction
+from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.retention import add_bin, add_retention
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.runs import add_fetching, add_resuming, add_running
@@ -31,8 +26,6 @@ from execution_history.web.api.transfer import add_export
 from execution_history.web.api.uploads import add_import
 from execution_history.web.api.views import add_views
 from execution_history.web.api.workflows import add_learning, add_workflows
-
-_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 def history_router(
@@ -94,34 +87,7 @@ def history_router(
     add_running(router, runner)
     add_resuming(router, runner)
     add_fetching(router, reconciler)
-    _add_refusals(router)
+    # A record whose id is empty must not be found: the application would redirect ``…/history/`` to ``…/history``, and
+    # a caller who deletes one record but leaves out its id would clear them all.
+    add_refusals(router, "/workflows/{workflow_id}/history/{rest:path}")
     return router
-
-
-def _add_refusals(router: APIRouter) -> None:
-    """Add routes for the methods that a path does not have: the application would answer in its own shape.
-
-    A record whose id is empty must not be found either: the application would redirect ``…/history/`` to
-    ``…/history``, and a caller who deletes one record but leaves out its id would clear them all.
-    """
-    allowed: dict[str, set[str]] = {}
-    for route in router.routes:
-        if isinstance(route, APIRoute):
-            allowed.setdefault(route.path.removeprefix(router.prefix), set()).update(route.methods or ())
-    allowed |= {"/workflows/{workflow_id}/history/{rest:path}": set()}
-    # Whole names first: a path with a parameter in their place matches them too.
-    for path, methods in sorted(allowed.items(), key=lambda each: "{" in each[0]):
-        router.add_api_route(
-            path, _refuse(methods), methods=sorted(_METHODS - methods), include_in_schema=False, response_model=None
-        )
-
-
-def _refuse(methods: set[str]) -> Callable[[], Awaitable[Response]]:
-    """Return an endpoint that raises 405 with the *methods* that exist, or 404 where there are none."""
-
-    async def refused() -> Response:
-        if methods:
-            raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": ", ".join(sorted(methods))})
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-
-    return refused

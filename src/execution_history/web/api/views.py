@@ -10,7 +10,7 @@ from starlette.responses import Response
 from execution_history.history.keyword_query import texts_of
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import Pairs
-from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, DELETING, READING, DoneAnswer, described
+from execution_history.web.api.schemas.executions import CHANGING, DELETING, READING, REVISING, DoneAnswer, described
 from execution_history.web.api.schemas.views import ViewAnswer, ViewChange, ViewRequest, ViewsAnswer
 from execution_history.web.responses import answer
 
@@ -42,7 +42,7 @@ def add_views(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         return answer({"success": True, "view": view.to_json()}, HTTPStatus.CREATED)
 
-    @router.patch("/views/{view_id}", **described("Change a view", ViewAnswer, ANNOTATING, "views"))
+    @router.patch("/views/{view_id}", **described("Change a view", ViewAnswer, REVISING, "views"))
     async def change_view(view_id: ViewId, request: ViewChange) -> Response:
         """Rename, rearrange or star a view, or give it other filters; a missing field stays as it is.
 

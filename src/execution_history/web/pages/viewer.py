@@ -7,11 +7,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from execution_history.errors import N_
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator
+from execution_history.query.time_buckets import LONGEST_ZONE
 
 THEMES: Final = {"auto": N_("Auto"), "light": N_("Light"), "dark": N_("Dark")}
 COOKIES: Final = ("language", "theme", "zone")
-
-_LONGEST_ZONE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,6 @@ def viewer_of(cookies: Mapping[str, str], accept_language: str, now: int, langua
 def zone_of(name: str) -> ZoneInfo:
     """Return the zone with this IANA *name*, UTC when there is none."""
     try:
-        return ZoneInfo(name if 0 < len(name) <= _LONGEST_ZONE else "UTC")
+        return ZoneInfo(name if 0 < len(name) <= LONGEST_ZONE else "UTC")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ZoneInfo("UTC")

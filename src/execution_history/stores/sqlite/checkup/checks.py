@@ -9,10 +9,13 @@ from typing import Final
 
 from execution_history.errors import N_, Message
 from execution_history.query.model import RecordKey
+from execution_history.stores.compression import StoredRecord
+from execution_history.stores.jsonfiles.file_names import file_of
 from execution_history.stores.sqlite.administration import remaining_ms
 from execution_history.stores.sqlite.checkup.database_check import (
     content_faults,
     log_faults,
+    misfit,
     page_faults,
     size_of,
     version_fault,
@@ -21,16 +24,63 @@ from execution_history.stores.sqlite.checkup.file_check import file_faults
 from execution_history.stores.sqlite.checkup.index_check import index_faults
 from execution_history.stores.sqlite.checkup.record_check import record_faults, wrong_counters
 from execution_history.stores.sqlite.checkup.repairs import Repairable, Repairs
-from execution_history.stores.sqlite.checkup.view import HistoryView
-from execution_history.stores.sqlite.connections import one_moment
+from execution_history.stores.sqlite.checkup.view import HistoryView, limited
+from execution_history.stores.sqlite.connections import applied_migrations, one_moment
 from execution_history.stores.sqlite.queries import migrations, query, rows
-from execution_history.stores.time_check import times_outcome
-from execution_history.stores.verification import Check, Finding, Outcome, Progress, counted, named
+from execution_history.stores.time_check import Timed, times_outcome
+from execution_history.stores.verification import Check, Effort, Fault, Finding, Outcome, Progress, counted, named
 
 _MOST_RUNNING: Final = 10_000
+_FIRST_REVISIONS: Final = 4
+"""The migration from which on rows say with which revision they came."""
+
+_HAS_CHANGED: Final = "first_revision BETWEEN 1 AND revision - 1"
 _NEW_DATABASE: Final = N_(
     "--repair builds a new history.db from every run that can be read in it or in the JSON files, and keeps the "
     "damaged one."
+)
+
+_COUNTERS: Final = Fault(
+    N_("The counters of 1 workflow are wrong: %(names)s."),
+    N_("The counters of %(count)s workflows are wrong: %(names)s."),
+    N_("--repair recounts the runs."),
+)
+_RECOVERED: Final = Fault(
+    N_("1 run is damaged in history.db, and sound in its JSON file: %(names)s."),
+    N_("%(count)s runs are damaged in history.db, and sound in their JSON files: %(names)s."),
+    N_("--repair rewrites them from there."),
+)
+_CONTRADICTED: Final = Fault(
+    N_("1 run has columns in history.db that contradict it: %(names)s."),
+    N_("%(count)s runs have columns in history.db that contradict them: %(names)s."),
+    _NEW_DATABASE,
+)
+_LOST: Final = Fault(
+    N_("1 run is damaged, and in no JSON file: %(names)s."),
+    N_("%(count)s runs are damaged, and in no JSON file: %(names)s."),
+    N_("Import them from a backup or an export, or delete them."),
+)
+_BINNED: Final = Fault(
+    N_("1 deleted run cannot be restored any more, as it is damaged: %(names)s."),
+    N_("%(count)s deleted runs cannot be restored any more, as they are damaged: %(names)s."),
+    is_problem=False,
+)
+_DIFFERING: Final = Fault(
+    N_("1 JSON file is not what the database says: %(names)s."),
+    N_("%(count)s JSON files are not what the database says: %(names)s."),
+    N_("--repair rewrites them from the database."),
+)
+_BEHIND: Final = Fault(
+    N_("1 JSON file was changed by others, or is behind: %(names)s."),
+    N_("%(count)s JSON files were changed by others, or are behind: %(names)s."),
+    N_("The next command that opens the history imports or completes them."),
+    is_problem=False,
+)
+_SET_ASIDE: Final = Fault(
+    N_("Set aside earlier: %(names)s."),
+    N_("Set aside earlier: %(names)s."),
+    N_("Delete them once you no longer need them."),
+    is_problem=False,
 )
 
 
@@ -57,20 +107,22 @@ class FolderCheckup:
         self._clock = clock
         self._repairs = Repairs(folder, opened, is_open)
 
-    def checks(self) -> list[Check]:
-        """Return the checks."""
-        files = ("files", N_("JSON files"), self._files)
-        long = (
-            ("counters", N_("Counters"), self._counters),
-            ("records", N_("Recorded runs"), self._records),
-            *([files] if self._view.json_files else []),
-            ("index", N_("Index"), self._index),
-            ("times", N_("Times"), self._times),
-        )
+    def checks(self, effort: Effort) -> list[Check]:
+        """Return the checks; a quick look at a history takes a few seconds, however large it is."""
+        is_quick = effort == "quick"
+        table: list[tuple[str, str, Callable[[Progress], Outcome], bool]] = [
+            ("processes", N_("Processes"), self._processes, True),
+            ("database", N_("Database"), partial(self._database, effort), True),
+            ("counters", N_("Counters"), partial(self._counters, effort), True),
+            ("records", N_("Recorded runs"), partial(self._records, effort), True),
+            ("files", N_("JSON files"), self._files, self._view.json_files and not is_quick),
+            ("index", N_("Index"), partial(self._index, effort), True),
+            ("times", N_("Times"), self._times, not is_quick),
+        ]
         return [
-            Check.in_thread("processes", N_("Processes"), self._processes),
-            Check.in_thread("database", N_("Database"), self._database, is_long=True, blocks=True),
-            *(Check.in_thread(*check, is_long=True) for check in long),
+            Check.in_thread(name, title, look, blocks=name == "database")
+            for name, title, look, is_made in table
+            if is_made
         ]
 
     def holders(self) -> list[Message]:
@@ -104,15 +156,21 @@ class FolderCheckup:
             [Finding(sentence, remedy, is_problem=False)],
         )
 
-    def _database(self, _: Progress) -> Outcome:
+    def _database(self, effort: Effort, _: Progress) -> Outcome:
+        if (finding := misfit(self._view)) is not None:
+            return Outcome(Message(), [finding])
         if not self._view.database.exists():
-            remedy = Message("--repair builds it from the JSON files, as the next command that opens the history does.")
             # A log without its database may still have much of it; SQLite would remove it.
-            repair = self._repairs.database if size_of(self._view) else self._repairs.folder
-            return Outcome(Message("none"), [Finding(Message("There is no history.db."), remedy, repair=repair)])
+            if size_of(self._view):
+                sentence = Message("There is no history.db, only its log history.db-wal.")
+                return Outcome(Message(), [Finding(sentence, Message(_NEW_DATABASE), repair=self._repairs.database)])
+            remedy = Message("--repair builds it from the JSON files, as the next command that opens the history does.")
+            sentence = Message("There is no history.db.")
+            return Outcome(Message(), [Finding(sentence, remedy, repair=self._repairs.folder)])
         if (error := version_fault(self._view)) is not None:
             raise error
-        found = [*log_faults(self._view), *page_faults(self._view)] or content_faults(self._view)
+        pages, is_whole = page_faults(self._view, effort)
+        found = [*log_faults(self._view), *pages] or content_faults(self._view, effort)
         repair = self._repairs.database
         remedy = Message(_NEW_DATABASE)
         if found and all(fault.is_of_indexes for fault in found):
@@ -120,123 +178,79 @@ class FolderCheckup:
         findings = [Finding(fault.sentence) for fault in found]
         if findings:  # one repair is enough for all
             findings[-1] = replace(findings[-1], remedy=remedy, repair=repair)
+        summary = N_("%(size)s MB, schema %(schema)s, sound")
+        if not is_whole:
+            summary = N_("%(size)s MB, schema %(schema)s, sound as far as it was read in a second")
         size = f"{size_of(self._view) / 1e6:,.1f}"
-        return Outcome(Message("%(size)s MB, schema %(schema)s, sound", size=size, schema=len(migrations())), findings)
+        return Outcome(Message(summary, size=size, schema=len(migrations())), findings)
 
-    def _counters(self, _: Progress) -> Outcome:
+    def _counters(self, effort: Effort, _: Progress) -> Outcome:
+        wrong = list[str]()
         with self._view.connection() as connection:
-            wrong = [name for name, _ in wrong_counters(connection)]
+            with limited(connection, effort) as limit:
+                wrong += [name for name, _ in wrong_counters(connection)]
             [(count,)] = rows(connection, "count_workflows")
-        findings = []
-        if wrong:
-            findings.append(
-                Finding(
-                    _of(wrong, N_("The counters of 1 workflow are wrong: %(names)s."),
-                        N_("The counters of %(count)s workflows are wrong: %(names)s.")),
-                    Message("--repair recounts the runs."),
-                    repair=self._repairs.counters,
-                )
-            )  # fmt: skip
+        findings = _COUNTERS.of(wrong, self._repairs.counters)
+        if limit.is_reached:
+            return Outcome(Message("too many to be counted quickly"), findings)
         summary = counted(count, N_("the counters of 1 workflow"), N_("the counters of %(count)s workflows"))
         return Outcome(summary, findings)
 
-    def _records(self, tell: Progress) -> Outcome:
-        found = record_faults(self._view, tell)
-        findings = []
-        if found.recovered:
-            findings.append(
-                Finding(
-                    _runs(found.recovered, N_("1 run is damaged in history.db, and sound in its JSON file: %(names)s."),
-                          N_("%(count)s runs are damaged in history.db, and sound in their JSON files: %(names)s.")),
-                    Message("--repair rewrites them from there."),
-                    repair=partial(self._repairs.records, found.recovered),
-                )
-            )  # fmt: skip
-        if found.contradicted:
-            findings.append(
-                Finding(
-                    _runs(found.contradicted, N_("1 run has columns in history.db that contradict it: %(names)s."),
-                          N_("%(count)s runs have columns in history.db that contradict them: %(names)s.")),
-                    Message(_NEW_DATABASE),
-                    repair=self._repairs.database,
-                )
-            )  # fmt: skip
-        if found.lost:
-            findings.append(
-                Finding(
-                    _runs(found.lost, N_("1 run is damaged, and in no JSON file: %(names)s."),
-                          N_("%(count)s runs are damaged, and in no JSON file: %(names)s.")),
-                    Message("Import them from a backup or an export, or delete them."),
-                )
-            )  # fmt: skip
-        if found.binned:
-            sentence = Message("%(count)s deleted runs cannot be restored any more: damaged.", count=found.binned)
-            findings.append(Finding(sentence, is_problem=False))
+    def _records(self, effort: Effort, tell: Progress) -> Outcome:
+        found = record_faults(self._view, effort, tell)
+        findings = [
+            *_RECOVERED.of(_named(found.recovered), partial(self._repairs.records, found.recovered)),
+            *_CONTRADICTED.of(_named(found.contradicted), self._repairs.database),
+            *_LOST.of(_named(found.lost)),
+            *_BINNED.of(_named(found.binned)),
+        ]
         return Outcome(counted(found.count, N_("1 run read"), N_("%(count)s runs read")), findings)
 
     def _files(self, tell: Progress) -> Outcome:
         found = file_faults(self._view, tell, are_in_use=self._repairs.is_in_use())
-        findings = []
-        if found.differing:
-            names = [
-                Message("%(file)s (%(where)s)", file=self._view.file_of(workflow_id).name, where=where)
-                for workflow_id, where in found.differing.items()
-            ]
-            findings.append(
-                Finding(
-                    _of(names, N_("1 JSON file is not what the database says: %(names)s."),
-                        N_("%(count)s JSON files are not what the database says: %(names)s.")),
-                    Message("--repair rewrites them from the database."),
-                    repair=partial(self._repairs.files, list(found.differing)),
-                )
-            )  # fmt: skip
-        if found.behind:
-            findings.append(
-                Finding(
-                    _of(found.behind, N_("1 JSON file was changed by others, or is behind: %(names)s."),
-                        N_("%(count)s JSON files were changed by others, or are behind: %(names)s.")),
-                    Message("The next command that opens the history imports or completes them."),
-                    is_problem=False,
-                )
-            )  # fmt: skip
-        if found.kept:
-            sentence = Message("Set aside earlier: %(names)s.", names=named(found.kept))
-            remedy = Message("Delete them once you no longer need them.")
-            findings.append(Finding(sentence, remedy, is_problem=False))
+        differing = [
+            Message("%(file)s (%(where)s)", file=file_of(self._view.folder, workflow_id).name, where=where)
+            for workflow_id, where in found.differing.items()
+        ]
+        findings = [
+            *_DIFFERING.of(differing, partial(self._repairs.files, list(found.differing))),
+            *_BEHIND.of(found.behind),
+            *_SET_ASIDE.of(found.kept),
+        ]
         one, several = N_("1 file compared with the database"), N_("%(count)s files compared with the database")
         return Outcome(counted(found.count, one, several), findings)
 
-    def _index(self, _: Progress) -> Outcome:
-        found = index_faults(self._view)
-        findings = []
-        if found.fault is not None:
-            remedy = Message("--repair rebuilds the index from the records.")
-            findings.append(Finding(found.fault, remedy, repair=self._repairs.index))
+    def _index(self, effort: Effort, tell: Progress) -> Outcome:
+        found = index_faults(self._view, effort, tell, self._repairs.index)
         if not found.exists:
             return Outcome(Message("none yet; the first query builds it"))
+        number, one, several = (
+            found.records,
+            N_("1 run, as in the database"),
+            N_("%(count)s runs, as in the database"),
+        )
         if found.behind:
-            return Outcome(
-                counted(
-                    found.behind,
-                    N_("1 change behind; the next query catches up"),
-                    N_("%(count)s changes behind; the next query catches up"),
-                ),
-                findings,
+            number, one, several = (
+                found.behind,
+                N_("1 change behind; the next query catches up"),
+                N_("%(count)s changes behind; the next query catches up"),
             )
-        summary = counted(found.records, N_("1 run, as in the database"), N_("%(count)s runs, as in the database"))
-        return Outcome(summary, findings)
+        return Outcome(counted(number, one, several), found.findings)
 
     def _times(self, tell: Progress) -> Outcome:
-        with self._view.connection() as connection, one_moment(connection):
+        with self._view.documents() as (connection, documents), one_moment(connection):
             [(total,)] = rows(connection, "total_of_all")
-            found = connection.execute(query("ids_and_times"))
-            return times_outcome(found, self._clock(), lambda count: tell(count, max(total, count)))
+
+            def body_of(seq: int) -> bytes | None:
+                found = [StoredRecord(*row) for *row, _ in rows(connection, "some_documents", f"[{seq}]")]
+                return documents.find(connection, found[0]) if found else None
+
+            timed = query("ids_and_times")
+            if applied_migrations(connection) < _FIRST_REVISIONS:
+                timed = timed.replace(_HAS_CHANGED, "0")
+            records = map(Timed._make, connection.execute(timed))
+            return times_outcome(records, body_of, self._clock(), lambda count: tell(count, max(total, count)))
 
 
-def _of(names: Sequence[str], one: str, several: str) -> Message:
-    """Return a sentence about what *names* name."""
-    return counted(len(names), one, several, names=named(names))
-
-
-def _runs(keys: Sequence[RecordKey], one: str, several: str) -> Message:
-    return _of([f"{workflow_id}/{execute_id}" for workflow_id, execute_id in keys], one, several)
+def _named(keys: Sequence[RecordKey]) -> list[str]:
+    return [f"{workflow_id}/{execute_id}" for workflow_id, execute_id in keys]

@@ -2,10 +2,13 @@
 
 import re
 import struct
+import time
 from collections import deque
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import apsw
 
 from execution_history.errors import (
     N_,
@@ -19,13 +22,15 @@ from execution_history.errors import (
     quoted,
 )
 from execution_history.stores.jsonfiles.comparison import newest_in_files
-from execution_history.stores.sqlite.checkup.view import HistoryView
+from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.sqlite.salvage.log import read_log
-from execution_history.stores.verification import counted
+from execution_history.stores.verification import Effort, Finding, counted
 
 _MOST: Final = 100
+_ATTEMPTS: Final = 10
+_PAUSE_SECONDS: Final = 0.05
 _SHOWN: Final = 3
 _INDEX_HEADER: Final = 96  # two copies of 48 bytes
 _ALL: Final = 1 << 32
@@ -41,18 +46,23 @@ class DatabaseFault(NamedTuple):
 
 def log_faults(view: HistoryView) -> list[DatabaseFault]:
     """Return what is wrong with the write-ahead log: SQLite reads it only up to what is damaged in it."""
-    path = Path(f"{view.database}-wal")
     try:
-        with suppress(StoreError), view.connection():
-            known = _frames_read(Path(f"{view.database}-shm"), path)  # SQLite has looked at all of them now
-            lost = read_log(path.read_bytes(), known).lost_commits
-            return _lost(lost)
-        return _lost(read_log(path.read_bytes()).lost_commits)
+        content = Path(f"{view.database}-wal").read_bytes()
     except FileNotFoundError:
         return []
+    for attempt in range(_ATTEMPTS):
+        known = None
+        with suppress(StoreError), view.connection():  # SQLite has looked at all frames now
+            known = _frames_read(Path(f"{view.database}-shm"), content)
+        lost = read_log(content, known).lost_commits
+        if not lost or known is None:
+            break
+        if attempt < _ATTEMPTS - 1:
+            time.sleep(_PAUSE_SECONDS)  # somebody may be writing just this commit
+    return _lost(lost)
 
 
-def _frames_read(index: Path, log: Path) -> int | None:
+def _frames_read(index: Path, log: bytes) -> int | None:
     """Return how many frames of the *log* SQLite reads (sqlite.org/walformat.html, section 2); ``None``: not known."""
     try:
         content = index.read_bytes()[:_INDEX_HEADER]
@@ -60,10 +70,8 @@ def _frames_read(index: Path, log: Path) -> int | None:
         return None
     if len(content) < _INDEX_HEADER or content[: _INDEX_HEADER // 2] != content[_INDEX_HEADER // 2 :]:
         return None
-    with log.open("rb") as file:
-        salts = file.read(24)[16:]
-    # Another salt: the log begins anew with the next commit, and what is in it was copied into the database.
-    return struct.unpack_from("=I", content, 16)[0] if content[32:40] == salts else _ALL
+    # Another salt: the log has begun anew, or does so with the next commit, and what was in it is in the database.
+    return struct.unpack_from("=I", content, 16)[0] if content[32:40] == log[16:24] else _ALL
 
 
 def _lost(commits: int) -> list[DatabaseFault]:
@@ -85,35 +93,62 @@ def version_fault(view: HistoryView) -> StoreTooNew | None:
     return None
 
 
-def page_faults(view: HistoryView) -> list[DatabaseFault]:
-    """Return what SQLite finds on the pages of the database.
+def misfit(view: HistoryView) -> Finding | None:
+    """Return that what is in the place of the history is none, and is left alone; ``None`` where it may be one."""
+    path = view.database
+    if view.folder.exists() and not view.folder.is_dir():
+        sentence = Message(
+            "%(folder)s is a file, where the folder of the history should be.", folder=quoted(view.folder)
+        )
+        return Finding(sentence, Message("Name another folder with --store, or move this file away."))
+    if path.is_dir():
+        sentence = Message("history.db is a folder, where the database should be a file.")
+        return Finding(sentence, Message("Move it away; then --repair builds the database from the JSON files."))
+    with suppress(apsw.Error), closing(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        names = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if names and not names & {"executions", "migrations", "feed"}:
+            sentence = Message("history.db is another program's database.")
+            return Finding(sentence, Message("Name another folder with --store, or move this file away."))
+    return None
+
+
+def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault], bool]:
+    """Return what SQLite finds on the pages of the database, and whether it has read all of them.
 
     Raises:
         StoreBusy: another process kept it locked.
         StoreUnwritable: it cannot be opened.
     """
+    if not view.database.stat().st_size:
+        return [DatabaseFault(Message("history.db is empty."))], False
     try:
         with view.connection() as connection:
-            said = [str(text) for (text,) in connection.execute(f"PRAGMA integrity_check({_MOST})")]
-            return [] if said == ["ok"] else [_integrity(said)]
+            said = []
+            with limited(connection, effort) as limit:
+                pragma = "quick_check" if effort == "quick" else "integrity_check"
+                said += [str(text) for (text,) in connection.execute(f"PRAGMA {pragma}({_MOST})")]
+            return [] if said in ([], ["ok"]) else [_integrity(said)], not limit.is_reached
     except (StoreBusy, StoreFull, StoreUnwritable):
         raise  # that is not about its pages
     except StoreError as error:
-        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))]
+        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))], False
 
 
-def content_faults(view: HistoryView) -> list[DatabaseFault]:
+def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:
     """Return what in the tables contradicts itself and cannot be counted anew."""
     found = []
-    in_files = newest_in_files(view.folder) if view.json_files else 0  # first: files follow the database
+    is_quick = effort == "quick"
+    in_files = newest_in_files(view.folder) if view.json_files and not is_quick else 0  # first: files follow
+    strays = broken = 0
     with view.connection() as connection:
-        try:
-            deque(connection.execute(query("all_texts")), 0)
-        except UnicodeDecodeError:
-            return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
-        [(strays,)] = rows(connection, "count_stray_rows")
         [(newest, revision)] = rows(connection, "newest_revisions")
-        [(broken,)] = rows(connection, "broken_entries")
+        if not is_quick:
+            try:
+                deque(connection.execute(query("all_texts")), 0)
+            except UnicodeDecodeError:
+                return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
+            [(strays,)] = rows(connection, "count_stray_rows")
+            [(broken,)] = rows(connection, "broken_entries")
     if strays:
         found.append(Message("%(count)s runs belong to a workflow that is not in history.db.", count=strays))
     if newest > revision:

@@ -1,20 +1,15 @@
 """Whether the JSON files say what the database says."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from execution_history.errors import Message
 from execution_history.stores.foreign_files import begins_like_history
-from execution_history.stores.jsonfiles.comparison import FileComparison
-from execution_history.stores.jsonfiles.file_names import SUFFIX
+from execution_history.stores.jsonfiles.comparison import FileComparison, compared
+from execution_history.stores.jsonfiles.file_names import SUFFIX, file_of
 from execution_history.stores.sqlite.checkup.view import HistoryView
-
-_ATTEMPTS: Final = 5
-_PAUSE_SECONDS: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -52,31 +47,18 @@ def file_faults(view: HistoryView, tell: Callable[[int, int], None], *, are_in_u
     done, total = 0, sum(number for _, number in workflows)
     expected = set()
     for workflow_id, number in workflows:
-        path = view.file_of(workflow_id)
+        path = file_of(view.folder, workflow_id)
         expected.add(path.name)
-        compared = compared_file(path, workflow_id, view, _ATTEMPTS if are_in_use else 1)
+        comparison = compared(FileComparison(path, workflow_id, view), are_in_use=are_in_use)
         faults.count += 1
-        if compared.is_behind:
+        if comparison.is_behind:
             faults.behind.append(path.name)
-        elif compared.difference is not None:
-            faults.differing[workflow_id] = compared.difference
+        elif comparison.difference is not None:
+            faults.differing[workflow_id] = comparison.difference
         done += number
         tell(done, total)
     faults.behind += sorted(_foreign(view.folder, expected))
     return faults
-
-
-def compared_file(path: Path, workflow_id: str, view: HistoryView, attempts: int) -> FileComparison:
-    """Return the outcome for one file; a part that differs is compared again, up to so many *attempts* in all."""
-    comparison = FileComparison(path, workflow_id, view)
-    for attempt in range(1, attempts + 1):
-        while not comparison.is_done:
-            comparison.step()
-        if (comparison.difference is None and not comparison.is_behind) or attempt == attempts:
-            break
-        time.sleep(_PAUSE_SECONDS)
-        comparison.again()
-    return comparison
 
 
 def _foreign(folder: Path, expected: set[str]) -> Iterator[str]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import apsw
+import orjson
 
 from execution_history.query.model import RecordKey
 from execution_history.records.metadata import COZE_EXECUTE_ID
@@ -15,6 +16,7 @@ from execution_history.stores.sqlite.checkup.view import HistoryView
 from execution_history.stores.sqlite.connections import applied_migrations
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import query, rows
+from execution_history.stores.verification import Effort, sample_of
 
 _TOLD_EVERY: Final = 1_000
 _MOST: Final = 1_000
@@ -31,18 +33,18 @@ class RecordFaults:
         recovered: damaged here and sound in a JSON file.
         lost: damaged here, and nowhere else.
         contradicted: whose columns say something else than their documents.
-        binned: how many discarded records are damaged.
+        binned: discarded ones that are damaged.
     """
 
     count: int = 0
     recovered: list[RecordKey] = field(default_factory=list)
     lost: list[RecordKey] = field(default_factory=list)
     contradicted: list[RecordKey] = field(default_factory=list)
-    binned: int = 0
+    binned: list[RecordKey] = field(default_factory=list)
 
 
-def record_faults(view: HistoryView, tell: Callable[[int, int], None]) -> RecordFaults:
-    """Return what is wrong with the records; *tell* gets how many were read, and of how many.
+def record_faults(view: HistoryView, effort: Effort, tell: Callable[[int, int], None]) -> RecordFaults:
+    """Return what is wrong with the records, or with the newest and some others; *tell* gets how many were read.
 
     Raises:
         StoreError: the database cannot be read.
@@ -50,12 +52,20 @@ def record_faults(view: HistoryView, tell: Callable[[int, int], None]) -> Record
     faults = RecordFaults()
     with view.documents() as (connection, documents):
         total = int(rows(connection, "total_of_all")[0][0])
-        for *row, upstream_id in connection.execute(query("all_documents")):
+        sample = (places_in_sample(connection),) if effort == "quick" else ()
+        for *row, upstream_id in connection.execute(query("some_documents" if sample else "all_documents"), sample):
             _examine(connection, documents, StoredRecord(*row), upstream_id, faults)
             if not faults.count % _TOLD_EVERY:
                 tell(faults.count, max(total, faults.count))
-        faults.binned = sum(_is_damaged(connection, documents, row) for row in rows(connection, "binned_documents"))
+        if not sample:
+            binned = [StoredRecord(*row) for row in rows(connection, "binned_documents")]
+            faults.binned = [stored.key for stored in binned if _is_damaged(connection, documents, stored)]
     return faults
+
+
+def places_in_sample(connection: apsw.Connection) -> str:
+    """Return the places of some records as a JSON list."""
+    return orjson.dumps(sample_of(int(rows(connection, "newest_place")[0][0]))).decode()
 
 
 def _examine(
@@ -80,12 +90,11 @@ def _upstream_of(body: bytes) -> str | None:
     return Document.of(outline_of(body), body).upstream_id
 
 
-def _is_damaged(connection: apsw.Connection, documents: Documents, row: tuple[Any, ...]) -> bool:
+def _is_damaged(connection: apsw.Connection, documents: Documents, stored: StoredRecord) -> bool:
     try:
-        documents.unpack(connection, StoredRecord(*row))
+        return not stored.is_of(documents.unpack(connection, stored))
     except Unreadable:
         return True
-    return False
 
 
 def wrong_counters(connection: apsw.Connection) -> Iterator[tuple[str, list[int]]]:

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import apsw
+
 from execution_history.errors import N_, Message, StoreBusy, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.database_files import DATABASE
@@ -106,9 +108,10 @@ class Repairs:
         return Message("history.db was built from the JSON files, with %(count)s runs.", count=f"{total:,}")
 
     async def database_indexes(self) -> Message:
-        """Make the indexes within the database anew."""
-        await asyncio.to_thread(self._with_nobody_else, self._reindex)
-        return Message("The indexes within history.db were rebuilt from its rows.")
+        """Make the indexes within the database anew; the database, where it has rows that no index can have."""
+        if await asyncio.to_thread(self._with_nobody_else, self._reindex):
+            return Message("The indexes within history.db were rebuilt from its rows.")
+        return await self.database()
 
     async def database(self) -> Message:
         """Make the database anew from what can be read of its pages and of the JSON files."""
@@ -118,9 +121,14 @@ class Repairs:
             total = sum(summary.total for summary in await store.workflows())
         return _told(report, total)
 
-    def _reindex(self) -> None:
+    def _reindex(self) -> bool:
+        """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
         with closing(open_file(self._folder / DATABASE, _MISPLACED)) as connection:
-            connection.execute("REINDEX")
+            try:
+                connection.execute("REINDEX")
+            except apsw.ConstraintError:
+                return False
+        return True
 
     def _with_nobody_else(self, work: Callable[[], _Result]) -> _Result:
         """Return the result of *work*, during which no process writes into the folder or has the database open."""
@@ -150,17 +158,29 @@ class Repairs:
 
 
 def _told(report: SalvageReport, total: int) -> Message:
-    from_files = max(0, total - report.records)
-    sentence = N_(
+    """Return what was done, and what is lost for good."""
+    sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
-        "The damaged one is in %(kept)s."
+        "The damaged one is in %(kept)s.",
+        records=f"{report.records:,}",
+        files=f"{max(0, total - report.records):,}",
+        kept=report.kept.name,
     )
-    missing = (report.expected or 0) - total
-    if missing > 0:
-        sentence = N_(
-            "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files; "
-            "%(missing)s are in neither. The damaged one is in %(kept)s."
-        )
-    return Message(
-        sentence, records=f"{report.records:,}", files=f"{from_files:,}", missing=f"{missing:,}", kept=report.kept.name
-    )
+    others, more = report.others, list[Message]()
+    if (missing := (report.expected or 0) - total) > 0:
+        more.append(counted(missing, N_("1 run could be read nowhere."), N_("%(count)s runs could be read nowhere.")))
+    if others.copied:
+        one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
+        several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
+        more.append(counted(others.copied, one, several))
+    if lost := [f"{kind} {quoted(key)}" for kind, key in others.entries]:
+        more.append(Message("Lost: %(names)s.", names=named(lost)))
+    if others.binned:
+        one = N_("1 deleted run that could be restored is lost.")
+        more.append(counted(others.binned, one, N_("%(count)s deleted runs that could be restored are lost.")))
+    if others.lines:
+        one = N_("1 line of the audit log is lost.")
+        more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
+    for each in more:
+        sentence = Message("%(first)s %(second)s", first=sentence, second=each)
+    return sentence

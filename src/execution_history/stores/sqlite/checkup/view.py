@@ -1,18 +1,46 @@
 """``history.db`` as checks read it: through connections that change nothing."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from execution_history.stores.database_files import DATABASE
-from execution_history.stores.jsonfiles.file_names import file_name
 from execution_history.stores.jsonfiles.recovery import recovered_from
 from execution_history.stores.sqlite.connections import load_dictionaries, one_moment, open_unchanged
 from execution_history.stores.sqlite.documents import Documents, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
+from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.reader import MirrorSnapshot
+from execution_history.stores.verification import Effort
+
+_QUICK_SECONDS: Final = 1.0
+_STEPS: Final = 10_000
+
+
+@dataclass(slots=True)
+class Limit:
+    """Whether what was done in a block of :func:`limited` was cut short."""
+
+    is_reached: bool = False
+
+
+@contextmanager
+def limited(connection: apsw.Connection, effort: Effort, seconds: float = _QUICK_SECONDS) -> Iterator[Limit]:
+    """End what the block does on *connection* after so many *seconds*, where that is to be quick."""
+    limit, until = Limit(), time.monotonic() + seconds
+    if effort == "quick":
+        connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        yield limit
+    except apsw.InterruptError:
+        limit.is_reached = True
+    finally:
+        connection.set_progress_handler(None)
 
 
 class HistoryView:
@@ -65,7 +93,7 @@ class HistoryView:
         with self.documents() as (connection, documents), one_moment(connection):
             yield MirrorSnapshot(documents, connection)
 
-    def file_of(self, workflow_id: str) -> Path:
-        """Return the JSON file of a workflow; its name depends on the file system."""
-        names = [file_name(workflow_id, case_sensitive=each) for each in (True, False)]
-        return next(filter(Path.exists, map(self.folder.joinpath, names)), self.folder / names[0])
+    def cursors(self) -> dict[str, int]:
+        """See :class:`~execution_history.stores.capabilities.ExaminedRecords`."""
+        with self.connection() as connection:
+            return dict(rows(connection, "cursors"))

@@ -246,7 +246,3 @@ WHERE e.seq IN (SELECT value FROM json_each(?)) AND w.workflow_id IS NOT NULL;
 SELECT coalesce(sum(running), 0), coalesce(sum(success), 0), coalesce(sum(failed), 0), coalesce(sum(interrupted), 0),
     coalesce(sum(other), 0)
 FROM workflows WHERE workflow_id IN (SELECT value FROM json_each(?));
-
--- name: all_facets
--- What history.db has of each record too, in the order in which they came.
-SELECT execute_id, seq, revision, create_time, status FROM facets ORDER BY seq;

@@ -11,11 +11,11 @@ import orjson
 
 from execution_history.query import steps
 from execution_history.query.fields import FINGERPRINT, WORKFLOW
-from execution_history.query.finder import count
 from execution_history.query.model import FailureGroup, IndexReach, RecordQuery, Statistics, StatisticsQuery
 from execution_history.query.predicates import In, Range
 from execution_history.query.rollups import Percentiles, is_rolled_up
 from execution_history.query.statistics import MOST_GROUPS
+from execution_history.query.statistics_plan import count
 from execution_history.query.time_buckets import bucket_number
 from execution_history.stores.sql_fragments import (
     Fragment,

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from execution_history.stores.sqlite.queries import Value
@@ -9,6 +10,8 @@ from execution_history.stores.sqlite.salvage.pages import Pages
 
 INTERIOR: Final = 0x05
 LEAF: Final = 0x0D
+INDEX_INTERIOR: Final = 0x02
+INDEX_LEAF: Final = 0x0A
 _LEAF_HEADER: Final = 8
 _INTERIOR_HEADER: Final = 12
 _FIRST_PAGE_OFFSET: Final = 100
@@ -65,6 +68,19 @@ def rows_on(pages: Pages, page: bytes, number: int, broken: Callable[[], None]) 
             yield rowid, _values(_payload(pages, page, at, size))
         except (BrokenCell, struct.error, IndexError, ValueError):
             broken()
+
+
+def keys_on(page: bytes, number: int) -> Iterator[Row]:
+    """Yield the keys on a page of an index, each followed by the number of its row; those that cannot be read are not.
+
+    A key that goes on in another page is none either: it would be larger than a quarter of a page.
+    """
+    is_interior = kind_of(page, number) == INDEX_INTERIOR
+    with suppress(struct.error, IndexError):
+        for place in _places(page, header_at(number), _INTERIOR_HEADER if is_interior else _LEAF_HEADER):
+            with suppress(BrokenCell, struct.error, IndexError, ValueError):
+                size, at = _varint(page, place + 4 * is_interior)
+                yield _values(_whole([page[at : at + size]], size))
 
 
 def _places(page: bytes, at: int, header: int) -> tuple[int, ...]:

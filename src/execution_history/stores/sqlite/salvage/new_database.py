@@ -19,9 +19,10 @@ from execution_history.stores.database_files import DATABASE, INDEX_DATABASE
 from execution_history.stores.jsonfiles.comparison import newest_in_files
 from execution_history.stores.jsonfiles.disk_sync import sync_file
 from execution_history.stores.sqlite.connections import open_writer
+from execution_history.stores.sqlite.registry_copy import read_copy
 from execution_history.stores.sqlite.salvage.log import read_log
 from execution_history.stores.sqlite.salvage.pages import FileBytes, Pages
-from execution_history.stores.sqlite.salvage.row_writer import RowWriter
+from execution_history.stores.sqlite.salvage.row_writer import OtherLosses, RowWriter
 from execution_history.stores.sqlite.salvage.tables import DamagedTables, tables_of
 
 _PARTS: Final = ("", "-wal", "-shm")
@@ -38,6 +39,7 @@ class SalvageReport:
         expected: how many its counters told of; ``None`` where these could not be read.
         unreadable: records whose row is there and whose document is not sound; the JSON files may have them.
         broken: how many pages and rows could not be read.
+        others: what became of everything but records.
         kept: the folder with the damaged files.
     """
 
@@ -45,6 +47,7 @@ class SalvageReport:
     expected: int | None
     unreadable: tuple[RecordKey, ...]
     broken: int
+    others: OtherLosses
     kept: Path
 
 
@@ -72,7 +75,7 @@ def salvage(folder: Path, progress: Callable[[int], None] = lambda _: None) -> S
         kept = _put_in_place(scratch / DATABASE, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return SalvageReport(writer.records, writer.expected, tuple(writer.unreadable), broken, kept)
+    return SalvageReport(writer.records, writer.expected, tuple(writer.unreadable), broken, writer.others, kept)
 
 
 def _fill(folder: Path, scratch: Path, progress: Callable[[int], None]) -> tuple[RowWriter, int]:
@@ -91,6 +94,8 @@ def _fill(folder: Path, scratch: Path, progress: Callable[[int], None]) -> tuple
             writer.add(row)
             if not number % _TOLD_EVERY:
                 progress(number)
+        writer.add_copied(read_copy(folder, writer.store))
+        writer.note_losses(found)
         writer.finish()
         return writer, found.broken + writer.broken
 

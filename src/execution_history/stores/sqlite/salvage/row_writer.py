@@ -1,6 +1,8 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -12,7 +14,8 @@ from execution_history.records.record import KEYS, Document
 from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, shipped_dictionary
 from execution_history.stores.jsonfiles.import_foreign_files import REPAIRED
 from execution_history.stores.sqlite.queries import Value, query, rows
-from execution_history.stores.sqlite.salvage.tables import RECORDS, Column, FoundRow
+from execution_history.stores.sqlite.registry_copy import CopiedEntry
+from execution_history.stores.sqlite.salvage.tables import RECORDS, Column, DamagedTables, FoundRow
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
 _LEFT_OUT: Final = frozenset({"migrations", "leases", "named_leases"})
@@ -20,6 +23,24 @@ _VERSIONS: Final = {"registry": "version", "bin": "deleted_at"}
 _JSON: Final = {"registry": "value", "audit": "details"}
 _MOST_NAMED: Final = 1_000
 _AT_ONCE: Final = 5_000
+_MOST_LINES: Final = 10_000_000
+
+
+@dataclass(slots=True)
+class OtherLosses:
+    """What became of what is not a record.
+
+    Attributes:
+        copied: entries of the registry that were taken from its copy.
+        entries: lost entries of the registry, by kind and key.
+        binned: how many deleted records were lost that could have been restored.
+        lines: how many lines of the audit log were lost.
+    """
+
+    copied: int = 0
+    entries: Sequence[tuple[str, str]] = ()
+    binned: int = 0
+    lines: int = 0
 
 
 class RowWriter:
@@ -35,6 +56,8 @@ class RowWriter:
         expected: how many records the damaged database counted; ``None`` where its counters were not found.
         unreadable: records of which only the row is left, at most a thousand.
         broken: how many rows were no use.
+        others: what became of everything but records.
+        store: the identity of the store; ``None`` as long as it was not found.
     """
 
     def __init__(self, connection: apsw.Connection, tables: Mapping[str, list[Column]], newest: int = 0) -> None:
@@ -42,6 +65,8 @@ class RowWriter:
         self.expected: int | None = None
         self.unreadable: list[RecordKey] = []
         self.broken = 0
+        self.others = OtherLosses()
+        self.store: str | None = None
         self._connection = connection
         self._names = {table: [column.name for column in columns] for table, columns in tables.items()}
         self._unpacker = Unpacker({CURRENT: shipped_dictionary()})
@@ -64,13 +89,37 @@ class RowWriter:
             case "feed":
                 self._feed = (max(self._feed[0], _int(values["revision"])), max(self._feed[1], _int(values["floor"])))
             case "identity":
-                self._connection.execute("UPDATE identity SET store = ?", (values["store"],))
+                self.store = str(values["store"])
+                self._connection.execute("UPDATE identity SET store = ?", (self.store,))
             case table if table not in _LEFT_OUT:
                 self._add_other(table, values)
         self._written += 1
         if not self._written % _AT_ONCE:
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
+
+    def add_copied(self, entries: Sequence[CopiedEntry]) -> None:
+        """Write entries of the copy of the registry that are missing, or that may be damaged: it has a checksum."""
+        before = self._connection.total_changes()
+        statement = self._insert["registry"].replace(" > ", " >= ") + " AND excluded.value IS NOT registry.value"
+        for entry in entries:
+            with suppress(apsw.ConstraintError):  # a damaged row has its version
+                self._connection.execute(statement, entry)
+        self.others.copied = self._connection.total_changes() - before
+
+    def note_losses(self, found: DamagedTables) -> None:
+        """Note what is lost besides records, as far as *found* tells what there was."""
+        connection = self._connection
+        there = set(connection.execute("SELECT kind, key FROM registry"))
+        self.others.entries = sorted((str(kind), str(key)) for kind, key in found.keys("registry") - there)
+        binned = set(connection.execute("SELECT workflow_id, execute_id FROM bin"))
+        self.others.binned = len(found.keys("bin") - binned)
+        numbers: Any = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchone()
+        last, noted = numbers[0], found.last_number("audit")
+        last = noted if last < noted < last + _MOST_LINES else last  # unless it is damaged
+        self.others.lines = last - numbers[1] if last - numbers[1] < _MOST_LINES else 0
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('audit', ?)", (last,))  # no number is used twice
 
     def finish(self) -> None:
         """Remove what was deleted later, count the rows, and have the JSON files read at the next opening."""

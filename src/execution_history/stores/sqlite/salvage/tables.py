@@ -7,7 +7,18 @@ from typing import Final, NamedTuple
 import apsw
 
 from execution_history.stores.sqlite.queries import Value
-from execution_history.stores.sqlite.salvage.cells import INTERIOR, LEAF, BrokenCell, Row, children, kind_of, rows_on
+from execution_history.stores.sqlite.salvage.cells import (
+    INDEX_INTERIOR,
+    INDEX_LEAF,
+    INTERIOR,
+    LEAF,
+    BrokenCell,
+    Row,
+    children,
+    keys_on,
+    kind_of,
+    rows_on,
+)
 from execution_history.stores.sqlite.salvage.log import Log
 from execution_history.stores.sqlite.salvage.pages import Pages
 
@@ -69,6 +80,8 @@ class DamagedTables:
         self._log, self._log_content = log, log_content
         self._tables = tables
         self._seen: set[int] = set()
+        self._numbers: dict[str, int] = {}
+        self._schema: dict[tuple[str, str], int] | None = None
         self.broken = 0
 
     def rows(self) -> Iterator[FoundRow]:
@@ -76,8 +89,10 @@ class DamagedTables:
 
         Of a row that changed several versions may be among them, and in the log rows that were removed later.
         """
-        roots = self._roots()
+        roots = self._roots("table")
         for table, root in roots.items():
+            if table not in self._tables:
+                continue
             for rowid, values in self._tree(root):
                 row = self._fitted(table, rowid, values)
                 if row is None:
@@ -90,13 +105,49 @@ class DamagedTables:
             page = self._log_content[frame.at : frame.at + self._pages.size]
             yield from self._guessed(page, frame.page)
 
-    def _roots(self) -> dict[str, int]:
-        """Return the first page of each table."""
-        found: dict[str, int] = {}
-        for _, values in self._tree(_SCHEMA_ROOT):
-            if len(values) == 5 and values[0] == "table" and values[1] in self._tables and isinstance(values[3], int):  # noqa: PLR2004 - the columns of sqlite_schema
-                found[str(values[1])] = values[3]
+    def keys(self, table: str) -> set[Row]:
+        """Return the keys of a table's rows as the index of its primary key has them, as far as that can be read.
+
+        So a row that is lost has a name.
+        """
+        found: set[Row] = set()
+        waiting, seen = [self._roots("index").get(f"sqlite_autoindex_{table}_1", 0)], set[int]()
+        while waiting:
+            number = waiting.pop()
+            page = self._pages.page(number)
+            if number in seen or kind_of(page, number) not in (INDEX_INTERIOR, INDEX_LEAF):
+                continue
+            seen.add(number)
+            found |= {key[:-1] for key in keys_on(page, number) if all(map(_is_text, key))}
+            if kind_of(page, number) == INDEX_INTERIOR:
+                with suppress(BrokenCell):
+                    waiting += children(page, number)
         return found
+
+    def last_number(self, table: str) -> int:
+        """Return the largest number that a row of *table* had, as SQLite notes it; 0 where that was not found."""
+        root = self._roots("table").get("sqlite_sequence", 0)
+        page = self._pages.page(root)
+        if kind_of(page, root) == LEAF:
+            for _, values in rows_on(self._pages, page, root, lambda: None):
+                self._is_sequence(values)
+        return self._numbers.get(table, 0)
+
+    def _is_sequence(self, values: Row) -> bool:
+        """Return whether a row says which number a table has come to, which is noted."""
+        if len(values) != 2 or values[0] not in self._tables or not isinstance(values[1], int):  # noqa: PLR2004 - as SQLite has it
+            return False
+        self._numbers[str(values[0])] = values[1]
+        return True
+
+    def _roots(self, kind: str) -> dict[str, int]:
+        """Return the first page of each table, or of each index."""
+        if self._schema is None:
+            self._schema = {}
+            for _, values in self._tree(_SCHEMA_ROOT):
+                if len(values) == 5 and isinstance(values[3], int):  # noqa: PLR2004 - the columns of sqlite_schema
+                    self._schema[str(values[0]), str(values[1])] = values[3]
+        return {name: root for (what, name), root in self._schema.items() if what == kind}
 
     def _tree(self, root: int) -> Iterator[tuple[int, Row]]:
         waiting = [root]
@@ -141,7 +192,11 @@ class DamagedTables:
         if kind_of(page, number) != LEAF or len(page) < self._pages.size:
             return
         for rowid, values in rows_on(self._pages, page, number, lambda: None):
+            if self._is_sequence(values):
+                continue
             fitting = [row for table in self._tables if (row := self._fitted(table, rowid, values)) is not None]
+            if len(fitting) > 1:  # not one that has had so few columns in an earlier version
+                fitting = [row for row in fitting if len(self._tables[row.table]) == len(values)]
             if len(fitting) == 1:
                 yield fitting[0]
 

@@ -3,13 +3,15 @@
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from execution_history.followers.mirror import MirrorStatus
+from execution_history.history.annotations import LONGEST_TAG
 from execution_history.history.names import ListedWorkflow
 from execution_history.history.service import MAX_PAGE_SIZE
-from execution_history.query.model import IndexReach
+from execution_history.query.model import ORDERS, SORTS, IndexReach
+from execution_history.query.retention import ACTIONS
 from execution_history.query.text import Snippet
 from execution_history.records.record import ExecutionRecord
 
@@ -25,7 +27,43 @@ def _utf8(value: str) -> str:
     return value
 
 
+def _no_flag(value: object) -> object:
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "true or false")
+    return value
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, (bool, str)):
+        raise PydanticCustomError("int_type", "true, false or a text")
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, (bool, str)):
+        raise PydanticCustomError("number_type", "true, false or a text")
+    return value
+
+
 Text = Annotated[str, AfterValidator(_utf8)]
+
+
+def _described(**constraints: object) -> WithJsonSchema:
+    """Describe what the history itself checks, and refuses in a sentence of its own."""
+    return WithJsonSchema({"type": "string", **constraints})
+
+
+Name = Annotated[Text, _described(minLength=1, maxLength=100)]
+Tag = Annotated[Text, _described(minLength=1, maxLength=LONGEST_TAG)]
+SortName = Annotated[Text, _described(enum=list(SORTS))]
+OrderName = Annotated[Text, _described(enum=list(ORDERS))]
+ActionName = Annotated[Text, _described(enum=list(ACTIONS))]
+# pydantic takes false for the number 0, which would be a rule that removes every run, and 0 for false.
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_number)]
+Amount = Annotated[float | int | Text, BeforeValidator(_no_flag)]
+Size = Annotated[int | Text, BeforeValidator(_no_flag)]
 
 WorkflowId = Annotated[str, Path(description="The workflow; any text, percent-encoded.")]
 ExecuteId = Annotated[str, Path(description="The execution's own id, as in the list.")]
@@ -156,8 +194,8 @@ class NamingRequest(BaseModel):
 
     name: Text | None = Field(None, description="At most 200 characters; without it the upstream's name is shown.")
     description: Text | None = Field(None, description="At most 2,000 characters.")
-    starred: bool | None = Field(None, description="Whether it stands first among the workflows of the page.")
-    hidden: bool | None = Field(None, description="Whether the page leaves it out of its lists of workflows.")
+    starred: Flag | None = Field(None, description="Whether it stands first among the workflows of the page.")
+    hidden: Flag | None = Field(None, description="Whether the page leaves it out of its lists of workflows.")
 
 
 class NamingAnswer(BaseModel):
@@ -280,17 +318,19 @@ READING: Final = (
         {422: "A parameter is wrong; the message names it.", 503: "The store cannot be used now; the message says why."}
     )
 )
-FINDING_HISTORY: Final = READING | _errors(
-    {
-        409: "Several workflows have the name in the filter; the message lists them.",
-        422: "A filter, the order, the cursor or another parameter is wrong; the message names it.",
-    }
+NAMING: Final = _errors({409: "Several workflows have the name; the message lists them."})
+FINDING_HISTORY: Final = (
+    READING
+    | NAMING
+    | _errors({422: "A filter, the order, the cursor or another parameter is wrong; the message names it."})
 )
 FINDING: Final = READING | _MISSING | _errors({500: "The record is damaged; the message says what to do."})
 IMPORTING: Final = READING | _CHANGES
 DELETING: Final = FINDING | _CHANGES
 CHANGING: Final = IMPORTING | _TAKES_BODY | _errors({422: "The body or a parameter is wrong; the message names what."})
 ANNOTATING: Final = CHANGING | _MISSING
+PRICING: Final = CHANGING | _errors({409: "It was changed meanwhile, or several workflows have the name."})
+REVISING: Final = ANNOTATING | _errors({409: "Somebody else has changed it since the version that was seen."})
 RUNNING: Final = CHANGING | _errors(
     {
         422: "The body or a parameter is wrong, or there is no such Coze account; the message names what.",

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from execution_history.access.principals import Scope
-from execution_history.web.api.schemas.executions import Text
+from execution_history.web.api.schemas.executions import Name, Text
 
 
 class KeyRequest(BaseModel):
@@ -13,7 +13,7 @@ class KeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Text = Field(description="What people call it; at most 100 characters, no two keys have the same.")
+    name: Name = Field(description="What people call it; at most 100 characters, no two keys have the same.")
     scopes: list[Scope] = Field(description="read, run, write (which reads too) or admin (everything).")
     workflows: list[Text] = Field(
         default_factory=list, description="Shell patterns of workflow ids such as order-*; none for all workflows."
@@ -21,6 +21,14 @@ class KeyRequest(BaseModel):
     expires: Text | None = Field(None, description="After how long it is not valid any more: 12h, 90d or 8w.")
     rate: Text | None = Field(None, description="How many requests it may send: 10/s, 60/m or 1000/h.")
     largest_body: Text | None = Field(None, description="How large a request may be: 1MB.")
+
+
+class KeyRenewal(BaseModel):
+    """How long a key is valid from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    expires: Text | None = Field(None, description="After how long it is not valid any more: 12h, 90d or 8w.")
 
 
 class KeyLine(BaseModel):
@@ -68,3 +76,4 @@ class AuditAnswer(BaseModel):
 
     success: bool
     lines: list[AuditLineAnswer] = Field(description="The newest first.")
+    next: int | None = Field(description="With `before` it has the lines that follow; null at the end.")

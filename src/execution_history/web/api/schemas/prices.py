@@ -2,9 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import Text
-
-Amount = float | int | Text
+from execution_history.web.api.schemas.executions import Amount, Count, Text
 
 
 class PriceRequest(BaseModel):
@@ -18,7 +16,7 @@ class PriceRequest(BaseModel):
     output: Amount = Field(description="Of 1,000 tokens that are written.")
     total: Amount | None = Field(None, description="Of 1,000 tokens of runs that do not tell them apart.")
     currency: Text | None = Field(None, description="Such as CNY; by default that of the budget.")
-    entry: int | None = Field(
+    entry: Count | None = Field(
         None, description="The entry that you have seen, 0 for none; another one is not replaced."
     )
 

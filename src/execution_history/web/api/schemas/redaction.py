@@ -35,6 +35,33 @@ class RedactionExampleAnswer(BaseModel):
     text: str
 
 
+class ArchiveRedactionAnswer(BaseModel):
+    """What was, or would be, redacted in an archive."""
+
+    file: str
+    records: int = Field(description="Records that were looked at.")
+    changed: int = Field(description="Records in which something was, or would be, redacted.")
+    values: dict[str, int] = Field(description="How many values by which rule.")
+    bytes: int = Field(description="Of JSON that the records have.")
+    is_there: bool = Field(description="Whether it is where it was written.")
+    trouble: str | None = Field(description="Why it was not redacted.")
+
+
+class SpoolRedactionAnswer(BaseModel):
+    """What was, or would be, redacted of steps of runs that wait for the store."""
+
+    steps: int
+    changed: int
+    missed: list[str] = Field(description="Files that were not looked at.")
+
+
+class EarlierBackupsAnswer(BaseModel):
+    """Backups that still hold what was redacted."""
+
+    place: str
+    count: int | None = Field(description="How many; null where the place cannot be read.")
+
+
 class RedactionReportAnswer(BaseModel):
     """What a redaction found and did."""
 
@@ -49,6 +76,9 @@ class RedactionReportAnswer(BaseModel):
     damaged: int
     missed: int = Field(description="Records that others changed all the time: redact again.")
     examples: list[RedactionExampleAnswer]
+    archives: list[ArchiveRedactionAnswer] = Field([], description="Of the archives of this history.")
+    spool: SpoolRedactionAnswer | None = None
+    backups: list[EarlierBackupsAnswer] = Field([], description="Where there are backups that were made before.")
     dry_run: bool
     continued: bool = Field(description="Whether it went on where an earlier one had stopped.")
     erased: bool | None = Field(description="Whether the store's files hold no earlier version; null: unknown.")

@@ -10,7 +10,16 @@ from execution_history.history.bulk_changes import BulkChange
 from execution_history.history.trace import TraceRun
 from execution_history.query.breakdown import Group
 from execution_history.query.model import Bucket, FailureGroup, Figures
-from execution_history.web.api.schemas.executions import DamagedRecord, ExecutionName, Reach, Text
+from execution_history.web.api.schemas.executions import (
+    Count,
+    DamagedRecord,
+    ExecutionName,
+    Flag,
+    Number,
+    Reach,
+    Tag,
+    Text,
+)
 
 FilterWords = Text | int | bool | list[Text | int]
 """The value of a filter: what the parameter of that name takes, several as a list."""
@@ -21,8 +30,8 @@ class TagChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    add: list[Text] = Field(default_factory=list, description="Tags of 1 to 64 characters.")
-    remove: list[Text] = Field(default_factory=list, description="A tag that the run does not have is ignored.")
+    add: list[Tag] = Field(default_factory=list, description="Tags of 1 to 64 characters.")
+    remove: list[Tag] = Field(default_factory=list, description="A tag that the run does not have is ignored.")
 
 
 class AnnotationRequest(BaseModel):
@@ -30,10 +39,12 @@ class AnnotationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tags: list[Text] | TagChange | None = Field(None, description="All tags as a list, or what to add and remove.")
+    tags: list[Tag] | TagChange | None = Field(None, description="All tags as a list, or what to add and remove.")
     note: Text | None = Field(None, description="At most 64 KiB.")
-    rating: int | None = Field(None, description="1 (bad) to 5 (very good).")
-    pinned: bool | None = None
+    rating: Count | None = Field(
+        None, description="1 (bad) to 5 (very good); 0 removes it.", json_schema_extra={"minimum": 0, "maximum": 5}
+    )
+    pinned: Flag | None = None
 
 
 class RunsRequest(BaseModel):
@@ -46,8 +57,8 @@ class RunsRequest(BaseModel):
         None, description='All runs that match, such as {"status": "failed", "since": "7d"}; at least one filter.'
     )
     zone: Text = Field("UTC", description="The time zone of times in filters that have none.")
-    dry_run: bool = Field(default=False, description="Change nothing, count the runs that match or exist.")
-    wait_seconds: float = Field(
+    dry_run: Flag = Field(default=False, description="Change nothing, count the runs that match or exist.")
+    wait_seconds: Number = Field(
         default=10.0, ge=0, le=60, description="With filters: how long to wait for the end; it goes on afterwards."
     )
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import ExecutionName, Text
+from execution_history.web.api.schemas.executions import ActionName, Count, ExecutionName, Flag, Size, Text
 
 
 class RuleRequest(BaseModel):
@@ -13,10 +13,10 @@ class RuleRequest(BaseModel):
     model_config = ConfigDict(extra="allow")  # the filters, which the rule itself checks
 
     name: Text | None = Field(None, description="Its name; by default what it says.")
-    action: Text = Field("remove", description="remove: the runs go; contents: only what went in and came out.")
+    action: ActionName = Field("remove", description="remove: the runs go; contents: only what went in and came out.")
     older_than: Text | None = Field(None, description="Runs that began later stay: 12h, 30d or 6w.")
-    keep_runs: int | None = Field(None, description="Of each workflow so many of the newest that match stay.")
-    keep_bytes: int | Text | None = Field(
+    keep_runs: Count | None = Field(None, description="Of each workflow so many of the newest that match stay.")
+    keep_bytes: Size | None = Field(
         None, description="Of each workflow the newest stay as long as it has no more: bytes, or a text such as 2GB."
     )
     workflow: Text | list[Text] | None = Field(None, description="A filter: these workflows, by id or name.")
@@ -125,6 +125,7 @@ class BinEntry(BaseModel):
     size: int = Field(description="Bytes of JSON.")
     deleted_at: int
     ends: int = Field(description="Until when it can be restored.")
+    rule: str | None = Field(description="The rule of retention that removed it; null where people did.")
 
 
 class BinAnswer(BaseModel):
@@ -146,7 +147,7 @@ class BinChoice(BaseModel):
 
     runs: list[ExecutionName] | None = Field(None, max_length=10_000)
     workflow: Text | None = Field(None, description="All that were of this workflow, by id or name.")
-    all: bool = False
+    all: Flag = False
 
 
 class RestoredAnswer(BaseModel):

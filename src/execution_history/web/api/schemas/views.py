@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from execution_history.web.api.schemas.executions import Text
+from execution_history.web.api.schemas.executions import Count, Flag, Name, OrderName, SortName, Text
 from execution_history.web.api.schemas.reports import FilterWords
 
 _FILTERS = 'Filters by name, such as {"status": "failed", "since": "24h"}; several values as a list.'
@@ -13,12 +13,12 @@ class ViewRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Text = Field(description="At most 100 characters; no two views have the same.")
+    name: Name = Field(description="At most 100 characters; no two views have the same.")
     filters: dict[str, FilterWords] = Field(default_factory=dict, description=_FILTERS)
-    sort: Text = Field("create_time", description="As of lists.")
-    order: Text = Field("desc", description="desc, or asc: the smallest or oldest first.")
+    sort: SortName = Field("create_time", description="As of lists.")
+    order: OrderName = Field("desc", description="desc, or asc: the smallest or oldest first.")
     columns: list[Text] = Field(default_factory=list, description="Of the list, in order; none: the usual ones.")
-    starred: bool = Field(default=False, description="Before those without a star.")
+    starred: Flag = Field(default=False, description="Before those without a star.")
 
 
 class ViewChange(BaseModel):
@@ -26,14 +26,14 @@ class ViewChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Text | None = None
+    name: Name | None = None
     filters: dict[str, FilterWords] | None = Field(None, description=_FILTERS)
-    sort: Text | None = None
-    order: Text | None = None
+    sort: SortName | None = None
+    order: OrderName | None = None
     columns: list[Text] | None = None
-    starred: bool | None = None
-    position: int | None = Field(None, ge=0, le=1_000_000, description="Its place; the smaller the sooner.")
-    version: int | None = Field(None, description="Refuse the change where the view has another version.")
+    starred: Flag | None = None
+    position: Count | None = Field(None, ge=0, le=1_000_000, description="Its place; the smaller the sooner.")
+    version: Count | None = Field(None, description="Refuse the change where the view has another version.")
 
 
 class ViewShape(ViewRequest):

@@ -1,0 +1,131 @@
+"""The worst case: a full disk, a kill in the middle of it, a power cut, flipped bits, and at last nothing at all.
+
+After the first three the history goes on; after the bits the doctor repairs it; after the loss of everything a backup
+is restored. Each time every run is there that was answered for.
+"""
+
+import asyncio
+import itertools
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of, some_json
+from bench.fault_kill import CALLERS, Writing, killed
+from bench.fault_load import Known
+from bench.fault_power import images_of, wrong_in
+from bench.fault_results import Row
+from execution_history import ExecutionHistoryService
+from execution_history.maintenance.backup.restoration import restore
+from execution_history.maintenance.backup.target import target_at
+from execution_history.maintenance.backup.writer import back_up
+from execution_history.settings import Settings
+
+_DISK_BYTES: Final = 12_000_000
+_BALLAST_BYTES: Final = 3_000_000
+_FULL_SECONDS: Final = 2.5
+_BITS: Final = 8
+_BITS_OF_FILE: Final = 2
+
+
+@contextmanager
+def small_disk(place: Path) -> Iterator[Path]:
+    """Yield a small disk at *place*.
+
+    Raises:
+        OSError: none can be made here.
+    """
+    place.mkdir(exist_ok=True)
+    _run("mount", "-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "tmpfs", str(place))
+    try:
+        yield place
+    finally:
+        _run("umount", str(place))
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        raise OSError(f"{command[0]} is not possible here")
+
+
+def filled(scratch: Path, folder: Path, name: str, chance: random.Random, seconds: float) -> Writing:
+    """Have a program fill a small disk, give some space back, and kill it; *folder* gets what it has left.
+
+    Raises:
+        OSError: no small disk can be made here.
+    """
+    with small_disk(scratch / "disk") as disk:
+        ballast = disk / "ballast"
+        ballast.write_bytes(bytes(_BALLAST_BYTES))
+
+        def give_space_back(refused: Path) -> None:
+            if refused.exists() and refused.read_bytes().count(b"\n") > CALLERS:
+                ballast.unlink(missing_ok=True)
+
+        written = killed(disk / "h", name, chance, at_least=seconds, log=scratch / f"{name}.log", look=give_space_back)
+        copy_folder(disk / "h", folder)
+    return written
+
+
+async def _repaired(folder: Path, known: Known, chance: random.Random) -> list[str]:
+    """Flip bits, have the doctor repair, and return what is wrong then with runs; entries are in the database only."""
+    flip(folder / "history.db", chance, _BITS)
+    flip(some_json(folder, chance), chance, _BITS_OF_FILE)
+    found = [f"not repaired: {each}" for each in problems_of(await examined(folder, repair=True))]
+    async with opened(folder) as store:
+        return found + [each for each in await known.compare(store) if "RecordKey" in each]
+
+
+async def _restored(folder: Path, backups: Path, known: Known, chance: random.Random) -> list[str]:
+    """Lose the database and a JSON file, restore the backup, and return what is wrong then."""
+    (folder / "history.db").write_bytes(b"")
+    some_json(folder, chance).unlink()
+    await restore(target_at(backups), Settings(store=str(folder)), replace=True)
+    async with opened(folder) as store:
+        found = await known.compare(store)
+    return found + await asyncio.to_thread(known.compare_files, folder)
+
+
+async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.Random, row: Row) -> list[str]:
+    """Go through the rest of the worst case; return what is wrong."""
+    known = Known()
+    async with opened(folder) as store:
+        found = await known.learn(store, written.program, written.answered)
+    load, images = await images_of(folder, "power", chance)
+    row.calls += written.calls + load.calls
+    row.add([], load.odd)
+    image = images[-1]
+    image.write(folder)
+    found += await wrong_in(folder, known, "power", image.answered)
+    async with ExecutionHistoryService(folder) as service:
+        await back_up(service, target_at(scratch / "backups"))
+    repaired = await _repaired(folder, known, chance)
+    # What is gone with a page of deletions comes back, from another page or from its JSON file.
+    row.returned += sum(each.endswith("not None") for each in repaired)
+    found += [f"after the doctor: {each}" for each in repaired if not each.endswith("not None")]
+    return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
+
+
+def rounds(folder: Path, seed: int, first: int, seconds: float = _FULL_SECONDS) -> Iterator[Row]:
+    """Yield a row for each round, in which the disk is written for so many seconds at least."""
+    for number in itertools.count(first):
+        row = Row("worst", "full disk, kill -9, power cut, flipped bits, loss of all", seed, number)
+        chance = chance_of(f"{seed} {number}")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        with row.timed():
+            try:
+                written = filled(folder, folder / "h", f"p{number}", chance, seconds)
+            except OSError as error:
+                row.remarks.append(f"left out: {error}")
+                yield row
+                return
+            row.add(asyncio.run(_go_on(folder, folder / "h", written, chance, row)))
+        if not written.refused:
+            row.remarks.append(f"round {number}: the disk was never full")
+        row.rounds, row.faults = 1, 5
+        yield row

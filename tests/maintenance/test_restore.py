@@ -1,0 +1,138 @@
+"""What a restore does with keys and the audit log, and what of them it gives back to a history that lost them."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from execution_history import ExecutionHistoryService
+from execution_history.access.audit import Action, note
+from execution_history.access.keys import Keys
+from execution_history.clock import now_ms
+from execution_history.errors import InvalidInput
+from execution_history.maintenance.backup import BackupTarget, back_up, restore, restore_missing, target_at
+from execution_history.settings import Settings
+from execution_history.stores.protocol import HistoryStore
+from tests.programs import begin
+from tests.sample_records import document
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> BackupTarget:
+    """A folder for backups."""
+    return target_at(tmp_path / "backups")
+
+
+async def _secrets(service: ExecutionHistoryService, *names: str) -> list[str]:
+    """The secrets of keys that are added."""
+    keys = Keys(service.store, now_ms)
+    return [(await keys.add(name, ["read"])).secret for name in names]
+
+
+async def _let_in(place: Path, secrets: list[str]) -> list[bool]:
+    """Which of the secrets let somebody in."""
+    async with ExecutionHistoryService(place) as service:
+        return [await Keys(service.store, now_ms).holder_of(each) is not None for each in secrets]
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_keys_come_back_expired_unless_they_are_kept(
+    store: HistoryStore, tmp_path: Path, target: BackupTarget, is_kept: bool
+) -> None:
+    """One may have been revoked since the backup; the server still asks everybody for a key."""
+    service = ExecutionHistoryService(store)
+    secrets = await _secrets(service, "team", "gone")
+    await back_up(service, target)
+    await Keys(store, now_ms).revoke("gone")
+    place = tmp_path / "restored"
+    report = await restore(target, Settings(store=str(place)), keep_keys=is_kept)
+    assert ("kept" if is_kept else "expired", ("gone", "team")) == (report.keys, report.key_names)
+    assert [is_kept, is_kept] == await _let_in(place, secrets)
+    async with ExecutionHistoryService(place) as restored:
+        assert await Keys(restored.store, now_ms).any()
+        line = (await restored.audit(0, 100))[-1]
+        details = orjson.loads(line.details)
+    assert ("restore", report.id, report.keys) == (line.action, details["id"], details["keys"])
+    assert details["moment"].startswith("20")
+
+
+async def test_keys_and_audit_log_of_the_history_that_is_replaced_stay(tmp_path: Path, target: BackupTarget) -> None:
+    """A key that was revoked since stays so, and one that was added is valid; no line of the log is lost."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        secrets = await _secrets(service, "team", "gone")
+        await note(service.store, Action.DELETE, runs=1)
+        await back_up(service, target)
+        await Keys(service.store, now_ms).revoke("gone")
+        secrets += await _secrets(service, "late")
+        before = [(line.at, line.action) for line in await service.audit(0, 100)]
+    report = await restore(target, Settings(store=str(place)), replace=True)
+    assert ("present", ("late", "team"), None) == (report.keys, report.key_names, report.unread)
+    assert [True, False, True] == await _let_in(place, secrets)
+    async with ExecutionHistoryService(place) as restored:
+        lines = [(line.at, line.action) for line in await restored.audit(0, 100)]
+    assert before == lines[:-1]
+    assert "restore" == lines[-1][1]
+
+
+async def test_a_history_that_cannot_be_read_is_replaced(tmp_path: Path, target: BackupTarget) -> None:
+    """Its keys and its log stay in its folder only, which is told."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        secrets = await _secrets(service, "team")
+        await back_up(service, target)
+    (place / "history.db").write_bytes(b"no database" * 1000)
+    report = await restore(target, Settings(store=str(place)), replace=True)
+    assert ("expired", True) == (report.keys, bool(report.unread))
+    assert [False] == await _let_in(place, secrets)
+
+
+async def test_a_history_in_use_is_not_moved_aside(tmp_path: Path, target: BackupTarget) -> None:
+    """The program that has it open is named."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        await service.create_execution_record("w", "e")
+        await back_up(service, target)
+    holds = """
+        import apsw
+        connection = apsw.Connection("history/history.db")
+        connection.execute("SELECT 1 FROM executions").fetchall()
+        print("open", flush=True)
+        input()
+    """
+    with begin(tmp_path, holds) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        with pytest.raises(InvalidInput, match=rf"is in use by process {program.pid} .*stop that first"):
+            await restore(target, Settings(store=str(place)), replace=True)
+        program.communicate("\n")
+    assert place.exists()
+
+
+async def test_what_a_repair_lost_comes_back_from_a_backup(
+    store: HistoryStore, tmp_path: Path, target: BackupTarget
+) -> None:
+    """Views, names and lines that are not there are added; what is there, and every run, stays as it is."""
+    service = ExecutionHistoryService(store)
+    await store.create(document("e", "w"))
+    await service.views.save("mine", [])
+    await service.name_workflow("w", name="Then")
+    await _secrets(service, "team", "again")
+    await back_up(service, target)
+    async with ExecutionHistoryService(tmp_path / "salvaged") as salvaged:
+        await salvaged.name_workflow("w", name="Now")
+        [secret] = await _secrets(salvaged, "again")
+        report = await restore_missing(target, salvaged)
+        assert ({"view": 1, "key": 1}, ("team",)) == (report.entries, report.key_names)
+        assert ["mine"] == [view.name for view in await salvaged.views.all()]
+        assert "Now" == (await salvaged.names())["w"].name
+        assert [] == await salvaged.get_all_workflows()
+        keys = Keys(salvaged.store, now_ms)
+        assert {"again": False, "team": True} == {key.name: key.has_expired(now_ms()) for key in await keys.all()}
+        assert await keys.holder_of(secret)
+        lines = [line.action for line in await salvaged.audit(0, 100)]
+        assert ["key_added", "key_added", "key_added", "restore"] == lines
+        again = await restore_missing(target, salvaged)
+        assert ({}, 0) == (again.entries, again.audit_lines)
