@@ -49,7 +49,7 @@ def test_a_key_is_added_listed_and_revoked(call: Call) -> None:
     [["keys", "add"], ["keys", "revoke"], ["keys", "list", "x"], ["keys", "add", "x", "--scope", "all"],
      ["keys", "add", "x", "--scope", "read", "--rate", "often"],
      ["keys", "add", "x", "--scope", "admin", "--workflow", "a"],
-     ["audit", "--since", "whenever"]],
+     ["audit", "--since", "whenever"], ["audit", "--action", "dance"], ["audit", "--format", "csv", "--limit", "1"]],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence(call: Call, arguments: list[str]) -> None:
     """And adds no key."""
@@ -68,6 +68,12 @@ def test_what_commands_do_to_runs_is_in_the_audit_log(call: Call, tmp_path: Path
     actions = [line["action"] for line in call("audit", "--json").json()["lines"]]
     assert ["import", "export"] == actions[:2]
     assert {"delete", "bulk_delete"} & set(actions[2:])
+    assert "run run-00000001 of workflow w" in call("audit", "--action", "delete", "--limit", "1").out
+    assert 0 == call("audit", "--format", "csv", "-o", "audit.csv").code
+    table = (tmp_path / "audit.csv").read_text("utf-8")
+    assert "import" in table
+    assert "audit.export" in table
+    assert "No entry matches." in call("audit", "--by", "nobody-like-this").err
 
 
 @pytest.mark.parametrize("arguments", [[], ["--demo"]])

@@ -81,7 +81,7 @@ def test_rules_of_the_settings_win(call: Call, history: History, monkeypatch: py
 
 
 def test_deleted_runs_are_listed_restored_and_removed(call: Call, history: History) -> None:
-    """By ids, by their beginnings, by workflow or all."""
+    """By ids, by their beginnings or ends, by workflow or all."""
     _some(history)
     call("delete", "run-1", "--store", "history")
     call("clear", "w", "--yes", "--store", "history")
@@ -90,7 +90,7 @@ def test_deleted_runs_are_listed_restored_and_removed(call: Call, history: Histo
     assert {"run-0", "run-1", "run-2"} == {
         entry["execute_id"] for entry in call("bin", "--json", "--store", "history").json()["entries"]
     }
-    assert "Restored 1 run." in call("bin", "restore", "run-1", "--store", "history").out
+    assert "Restored 1 run." in call("bin", "restore", "…-1", "--store", "history").out
     assert 2 == call("bin", "restore", "run-", "--store", "history").code
     assert 5 == call("bin", "restore", "run-1", "--store", "history").code
     assert 2 == call("bin", "empty", "--store", "history").code

@@ -235,6 +235,8 @@ async def test_a_browser_signs_in_with_a_key_and_out_again(keyed: Keyed) -> None
         assert "not_signed_in" == relayed.headers["x-execution-history-error"]
         await keys.revoke("browser")
         assert 303 == (await browser.get("/")).status_code
+        late = await browser.post("/runs/act", headers={"Referer": f"{own['Origin']}/runs?status=failed"})
+        assert (303, "/sign-in?back=%2Fruns%3Fstatus%3Dfailed") == (late.status_code, late.headers["location"])
     foreign = {"Origin": "http://evil.example"}
     assert 403 == (await keyed.web.client.post("/sign-in", data={"key": secret}, headers=foreign)).status_code
 
@@ -350,31 +352,65 @@ async def test_a_key_can_be_required_before_there_is_one(tmp_path: Path) -> None
             assert status == (await web.client.get("/coze/workflows")).status_code
 
 
-async def test_a_long_answer_ends_soon_after_its_key_was_revoked(keyed: Keyed) -> None:
-    """The feed is not read on for days with a key that has been taken back."""
-    gate = keyed.web.application.gate
-    secret = (await gate.keys.add("listener", ["read"])).secret
-    started, clock = asyncio.Event(), gate.seconds
-    service = keyed.web.application.service
+async def _listening(client: httpx.AsyncClient, address: str, **sent: Any) -> asyncio.Task[None]:
+    """Somebody who has begun to read an answer without end, and reads on."""
+    started = asyncio.Event()
 
     async def listen() -> None:
-        headers = {"Authorization": f"Bearer {secret}"}
-        async with keyed.web.client.stream("GET", "/coze/history/live?since=0", headers=headers) as answer:
+        async with client.stream(sent.pop("method", "GET"), address, **sent) as answer:
+            assert 200 == answer.status_code
             async for _ in answer.aiter_bytes():
                 started.set()
 
     listening = asyncio.create_task(listen())
-    await started.wait()
-    await gate.keys.revoke("listener")
-    gate.seconds = lambda: clock() + 60
-    try:
-        while not listening.done():  # each change makes the server send something
-            await service.create_execution_record(MINE)
-            await asyncio.wait((listening,), timeout=0.05)
-    finally:
-        gate.seconds = clock
+    await asyncio.wait((listening, asyncio.create_task(started.wait())), return_when=asyncio.FIRST_COMPLETED)
+    return listening
+
+
+@pytest.mark.parametrize("way", ["revoked", "expired", "signed out"])
+async def test_a_stream_ends_soon_after_its_key_or_its_session_did(keyed: Keyed, way: str) -> None:
+    """The feed, in which nothing happens meanwhile, is not open for days with a key that has been taken back."""
+    gate, client = keyed.web.application.gate, keyed.web.client
+    gate.checked_again_seconds = 0.05
+    lifetime = 700 if way == "expired" else None
+    made = await gate.keys.add(f"listener {way}", ["read"], lifetime_ms=lifetime)
+    sent = {"Authorization": f"Bearer {made.secret}"}
+    if way == "signed out":
+        sent = {"Cookie": f"execution_history={await gate.sessions.begin(made.key.id)}"}
+    listening = await _listening(client, "/coze/history/live?since=0", headers=sent)
+    if way == "revoked":
+        await gate.keys.revoke(made.key.id)
+    elif way == "signed out":
+        await gate.sessions.rotate(ends_all=True)
     with pytest.raises(httpx.RemoteProtocolError):
         await listening
+
+
+async def test_a_run_through_the_gateway_ends_for_its_caller_with_the_key_and_is_recorded(keyed: Keyed) -> None:
+    """As for any caller who hangs up."""
+    gate, sandbox = keyed.web.application.gate, keyed.web.application.sandbox
+    assert sandbox is not None
+    gate.checked_again_seconds = 0.05
+    made = await gate.keys.add("gateway", ["run"])
+    sent = {"Authorization": f"Bearer {sandbox.token}", "X-Execution-History-Key": made.secret}
+    slow = "7000000000000000002"
+    body = {"workflow_id": slow, "parameters": {"city": "Paris", "pace_ms": 2_000}}
+    listening = await _listening(keyed.web.client, "/v1/workflow/stream_run", method="POST", json=body, headers=sent)
+    await gate.keys.revoke("gateway")
+    with pytest.raises(httpx.RemoteProtocolError):
+        await listening
+    page = await keyed.web.application.service.get_execution_history(slow)
+    assert 1 == page["total"]
+
+
+async def test_who_listens_without_a_key_is_cut_off_when_the_first_one_is_added(tmp_path: Path) -> None:
+    """From then on everybody needs one."""
+    async with opened(tmp_path) as web:
+        web.application.gate.checked_again_seconds = 0.05
+        listening = await _listening(web.client, "/coze/history/live?since=0")
+        await web.application.gate.keys.add("first", ["admin"])
+        with pytest.raises(httpx.RemoteProtocolError):
+            await listening
 
 
 async def test_what_a_proxy_says_is_believed_of_trusted_proxies_alone() -> None:

@@ -60,7 +60,7 @@ async def test_every_route_is_described(shared_web: Served) -> None:
         ("post", f"{history}/{{execute_id}}/resume"), ("post", f"{history}/{{execute_id}}/fetch"),
         ("get", "/coze/keys"), ("post", "/coze/keys"), ("delete", "/coze/keys/{key}"),
         ("post", "/coze/keys/{key}/renew"),
-        ("post", "/coze/keys/sessions/end"), ("get", "/coze/audit"),
+        ("post", "/coze/keys/sessions/end"), ("get", "/coze/audit"), ("get", "/coze/audit/export"),
         ("get", "/healthz"), ("get", "/readyz"), ("get", "/metrics"),
         ("get", "/coze/overview"), ("patch", "/coze/workflows/{workflow_id}"), ("put", "/coze/workflows/{workflow_id}"),
         ("post", "/coze/workflows/names/learn"),

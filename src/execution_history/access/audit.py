@@ -1,18 +1,20 @@
-"""The audit log: one line for each deletion, export, import, redaction and change of keys; no line is ever changed.
+"""The audit log: what was deleted, taken out, brought in and redacted, and who may do so; no line is ever changed.
 
 A line is written before the act: what cannot be noted is not done. It has no contents of runs and no secrets.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Self
 
 import orjson
 
 from execution_history.access.principals import current_actor
-from execution_history.errors import N_
-from execution_history.presentation.formatting import as_text
+from execution_history.errors import N_, InvalidInput, quoted
+from execution_history.query.hints import hint
+from execution_history.query.values import read_time, read_until
 from execution_history.stores.administration import Administration, AuditEntry
 
 
@@ -40,6 +42,7 @@ class Action(StrEnum):
     KEY_REVOKED = "key_revoked"
     SESSIONS_ENDED = "sessions_ended"
     SIGN_IN_FAILED = "sign_in_failed"
+    AUDIT_EXPORTED = "audit.export"
 
 
 LABELS: Final[Mapping[str, str]] = {
@@ -64,10 +67,15 @@ LABELS: Final[Mapping[str, str]] = {
     Action.KEY_REVOKED: N_("Revoked a key"),
     Action.SESSIONS_ENDED: N_("Signed all browsers out"),
     Action.SIGN_IN_FAILED: N_("Refused an unknown key"),
+    Action.AUDIT_EXPORTED: N_("Exported the audit log"),
 }
 """What people read for each action, to be translated."""
 
+MOST_NOTED: Final = 20
+"""How many of many runs a line names."""
+
 _AT_ONCE: Final = 500
+_MOST_LOOKED_AT: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +93,68 @@ class AuditLine:
         """What people read for the action; of one that is not known, its name."""
         return LABELS.get(self.action, self.action)
 
-    @property
-    def details_text(self) -> str:
-        """The details on one line, as names and values."""
-        return ", ".join(f"{name}: {_words(value)}" for name, value in self.details.items())
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which lines are looked for.
+
+    Attributes:
+        actions: what was done; empty for anything.
+        by: a part of who did it, such as the name or the id of a key; case does not matter.
+        since: from when on (milliseconds).
+        until: before when (milliseconds); ``None`` for no end.
+    """
+
+    actions: frozenset[str] = frozenset()
+    by: str = ""
+    since: int = 0
+    until: int | None = None
+
+    @classmethod
+    def of(
+        cls, actions: Iterable[str] = (), by: str = "", since: str = "", until: str = "", *, now: int, zone: tzinfo
+    ) -> Self:
+        """Return the filter that people write: empty texts stand for everything, times are those of other filters.
+
+        Raises:
+            InvalidInput: there is no such action.
+            InvalidQuery: a time cannot be read.
+        """
+        named = frozenset(each for each in actions if each)
+        for name in sorted(named - set(Action)):
+            raise InvalidInput(
+                "%(name)s is not an action: %(hint)s.", name=quoted(name), hint=hint(name, sorted(Action))
+            )
+        return cls(
+            named,
+            by.strip(),
+            read_time("since", since, now=now, zone=zone) if since.strip() else 0,
+            read_until("until", until, now=now, zone=zone) if until.strip() else None,
+        )
+
+    def matches(self, entry: AuditEntry) -> bool:
+        """Return whether *entry* is looked for."""
+        return (
+            (not self.actions or entry.action in self.actions)
+            and self.since <= entry.at
+            and (self.until is None or entry.at < self.until)
+            and self.by.casefold() in entry.actor.casefold()
+        )
+
+    def words(self) -> dict[str, Any]:
+        """Return what is looked for, for the line of an export."""
+        given = {"actions": sorted(self.actions), "by": self.by, "since": self.since, "until": self.until}
+        return {name: value for name, value in given.items() if value}
+
+
+EVERYTHING: Final = AuditFilter()
+
+
+class AuditPage(NamedTuple):
+    """Lines, the newest first, and the number before which further ones may be; ``None`` at the end."""
+
+    lines: list[AuditLine]
+    next: int | None
 
 
 async def note(store: Administration, action: Action, **details: object) -> None:
@@ -98,11 +164,11 @@ async def note(store: Administration, action: Action, **details: object) -> None
         StoreError: it could not be written; then the act must not be done.
     """
     kept = {name: value for name, value in details.items() if value not in (None, (), {})}
-    await store.append_audit(current_actor(), action.value, orjson.dumps(kept, default=str))
+    await store.append_audit(current_actor(), action.value, orjson.dumps(kept, default=_as_json))
 
 
-async def lines(store: Administration, since: int = 0) -> AsyncGenerator[AuditLine]:
-    """Yield the lines of the audit log that were written at the time *since* (milliseconds) or later, oldest first.
+async def lines(store: Administration, chosen: AuditFilter = EVERYTHING) -> AsyncGenerator[AuditLine]:
+    """Yield the lines that are looked for, oldest first.
 
     Raises:
         StoreError: the store could not be read.
@@ -110,19 +176,35 @@ async def lines(store: Administration, since: int = 0) -> AsyncGenerator[AuditLi
     after = 0
     while page := await store.audit(after, _AT_ONCE):
         for entry in page:
-            if entry.at >= since:
+            if chosen.matches(entry):
                 yield _line(entry)
         after = page[-1].number
 
 
-async def newest_lines(store: Administration, limit: int) -> list[AuditLine]:
-    """Return the newest lines, at most *limit*, the newest first.
+async def newest_lines(
+    store: Administration, limit: int, chosen: AuditFilter = EVERYTHING, before: int | None = None
+) -> AuditPage:
+    """Return the newest lines that are looked for, at most *limit*, of those with a number below *before*.
+
+    At most 50,000 lines are looked at: a page can be empty and yet have a next one.
 
     Raises:
         StoreError: the store could not be read.
     """
-    newest = await _newest_number(store)
-    return [_line(entry) for entry in reversed(await store.audit(max(0, newest - limit), limit))]
+    end = await _newest_number(store) + 1 if before is None else before
+    found: list[AuditLine] = []
+    least = max(0, end - 1 - _MOST_LOOKED_AT)
+    while end - 1 > least:
+        start = max(least, end - 1 - _AT_ONCE)
+        page = [entry for entry in await store.audit(start, end - 1 - start) if entry.number < end]
+        for entry in reversed(page):
+            if not chosen.matches(entry):
+                continue
+            if len(found) == limit:
+                return AuditPage(found, entry.number + 1)
+            found.append(_line(entry))
+        end = start + 1
+    return AuditPage(found, end if end > 1 else None)
 
 
 async def _newest_number(store: Administration) -> int:
@@ -136,8 +218,9 @@ async def _newest_number(store: Administration) -> int:
     return least
 
 
-def _words(value: object) -> str:
-    return " ".join(map(_words, value)) if isinstance(value, list) else as_text(value)
+def _as_json(value: object) -> object:
+    """Return what orjson can write: named tuples, such as the key of a run, as lists."""
+    return list(value) if isinstance(value, tuple) else str(value)
 
 
 def _line(entry: AuditEntry) -> AuditLine:

@@ -9,12 +9,15 @@ from typing import Final
 from execution_history.access import audit
 from execution_history.access.keys import PATIENCE_SECONDS, Key, Keys
 from execution_history.access.limits import Buckets, Rate
+from execution_history.access.principals import NOBODY, acting
 from execution_history.access.sessions import Sessions
 from execution_history.errors import StoreError, StoreUnwritable
 from execution_history.stores.protocol import HistoryStore
 
 FRESH_SECONDS: Final = 1.0
 """How long a server may not notice that another process has added the first key, or revoked the last."""
+
+CHECKED_AGAIN_SECONDS: Final = 5.0
 
 _FAILURES_NOTED: Final = Rate(10, 60)
 _log = logging.getLogger("execution_history.access")
@@ -29,6 +32,7 @@ class Gate:
         is_required: whether a key is needed; ``None``: as soon as there is one.
         largest_body: how many bytes a request may have, whoever sends it; ``None`` for no limit of ours.
         seconds: seconds, from any beginning, that only rise.
+        checked_again_seconds: how often, while an answer goes on, its sender is looked for again.
     """
 
     def __init__(
@@ -39,11 +43,13 @@ class Gate:
         is_required: bool | None = None,
         largest_body: int | None = None,
         seconds: Callable[[], float] = time.monotonic,
+        checked_again_seconds: float = CHECKED_AGAIN_SECONDS,
     ) -> None:
         self.keys: Keys = Keys(store, clock, self._look_again)
         self.sessions: Sessions = Sessions(store, clock)
         self.buckets: Buckets = Buckets(seconds)
         self.largest_body: int | None = largest_body
+        self.checked_again_seconds: float = checked_again_seconds
         self._store = store
         self._is_required = is_required
         self.seconds: Callable[[], float] = seconds
@@ -94,6 +100,7 @@ class Gate:
         if self.buckets.take("failures", _FAILURES_NOTED):
             return
         try:
-            await audit.note(self._store, audit.Action.SIGN_IN_FAILED, client=client)
+            with acting(NOBODY):
+                await audit.note(self._store, audit.Action.SIGN_IN_FAILED, client=client)
         except StoreUnwritable as error:
             _log.warning("It could not be noted that %s came with an unknown key: %s", client, error)

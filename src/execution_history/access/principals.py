@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final, Literal, get_args
 
-from execution_history.errors import InvalidInput, NotAllowed, quoted
+from execution_history.errors import N_, InvalidInput, NotAllowed, quoted
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 
 Scope = Literal["read", "run", "write", "admin"]
 
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+SCOPE_WORDS: Final[dict[Scope, str]] = {
+    "read": N_("see runs, statistics and exports"),
+    "run": N_("start runs and answer their questions"),
+    "write": N_("change, tag, delete and restore runs, and read"),
+    "admin": N_("everything, including keys, prices, storage and the audit log"),
+}
+"""What people read that a scope allows, to be translated."""
 
 _CONTAINED: Final[dict[Scope, frozenset[Scope]]] = {
     "read": frozenset({"read"}),
@@ -58,8 +66,10 @@ class Principal:
 
     @property
     def actor(self) -> str:
-        """What the audit log calls them: the id and the name of the key, or ``local``."""
-        return "local" if self.key_id is None else f"{self.key_id} {self.name}"
+        """What the audit log calls them: the id and the name of the key, ``local``, or ``nobody``."""
+        if self.key_id is None:
+            return "local" if self.scopes else "nobody"
+        return f"{self.key_id} {self.name}"
 
 
 LOCAL: Final = Principal(None, "", frozenset({"admin"}))

@@ -1,19 +1,22 @@
 """The command ``bin``: deleted runs, restored or removed for good."""
 
+from collections import Counter
+from functools import partial
 from typing import Annotated, Final, Literal
 
 import typer
 
-from execution_history.access.principals import current_actor
 from execution_history.cli.completion import complete_workflow
 from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
+from execution_history.cli.run_pages import WHOLE_IDS
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import workflow_text
+from execution_history.clock import now_ms
 from execution_history.errors import N_
 from execution_history.history.bin import BinPage
-from execution_history.presentation.formatting import clock, size
+from execution_history.presentation.formatting import brief_clock, clock, short_id, size
 from execution_history.query.model import RecordKey
 
 _SHOWN: Final = 50
@@ -29,7 +32,9 @@ async def bin_(
     ] = None,
     execute_ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="EXECUTE_ID", help=N_("The deleted runs, by their ids or the beginnings of these.")),
+        typer.Argument(
+            metavar="EXECUTE_ID", help=N_("The deleted runs, by their ids, or the beginnings or ends of these.")
+        ),
     ] = None,
     workflow: Annotated[
         str | None,
@@ -58,7 +63,7 @@ async def bin_(
             done = len(await history.service.bin.restore(keys))
             told = session.translate.plural("Restored %(num)s run.", "Restored %(num)s runs.", done)
         else:
-            done = await history.service.bin.empty(keys, current_actor())
+            done = await history.service.bin.empty(keys)
             told = session.translate.plural("Removed %(num)s run for good.", "Removed %(num)s runs for good.", done)
     if session.as_json:
         session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})
@@ -82,7 +87,10 @@ async def _named(history: History, execute_ids: list[str], workflow: str | None)
     found: list[RecordKey] = []
     for part in execute_ids:
         matching = [entry.key for entry in entries if entry.key.execute_id == part]
-        matching = matching or [entry.key for entry in entries if entry.key.execute_id.startswith(part)]
+        # As they are listed, and as other commands take them: by the beginning or the end.
+        if (shown := part.strip("…")) and not matching:
+            ids = ((entry.key, entry.key.execute_id) for entry in entries)
+            matching = [key for key, known in ids if known.startswith(shown) or known.endswith(shown)]
         if len(matching) > 1:
             raise CommandFailed("'%(text)s' matches several deleted runs; write more of the id.", text=part)
         found += matching
@@ -96,20 +104,31 @@ async def _list(session: Session, history: History, limit: int) -> None:
         return
     _ = session.translate
     if page.entries:
-        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"))
+        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"), _("Rule"))
+        is_brief, now = session.output.width is not None and session.output.width < WHOLE_IDS, now_ms()
+        time = partial(brief_clock, now=now) if is_brief else clock
+        ids = _ids(page) if is_brief else {}
         rows = [[Cell(head.upper(), "dim", right=number == 2) for number, head in enumerate(heads)]]  # noqa: PLR2004 - the size
         rows += [
             [
-                Cell(clock(entry.deleted_at)),
-                Cell(clock(entry.ends), "dim"),
+                Cell(time(entry.deleted_at)),
+                Cell(time(entry.ends), "dim"),
                 Cell(size(entry.size), right=True),
-                Cell(entry.key.execute_id, "bold"),
+                Cell(ids.get(entry.key.execute_id, entry.key.execute_id), "bold"),
                 Cell(workflow_text(entry.key.workflow_id, names)),
+                Cell(entry.rule or "", "dim"),
             ]
             for entry in page.entries
         ]
         session.output.lines(aligned(rows), are_cut=True)
     session.output.remark(_summary(session, page))
+
+
+def _ids(page: BinPage) -> dict[str, str]:
+    """Return the ids of a page in short, those that would be the same in short left out."""
+    shown = {entry.key.execute_id: short_id(entry.key.execute_id) for entry in page.entries}
+    counts = Counter(shown.values())
+    return {whole: short for whole, short in shown.items() if counts[short] == 1}
 
 
 def _summary(session: Session, page: BinPage) -> str:

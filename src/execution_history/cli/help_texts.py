@@ -91,7 +91,13 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "do everything."
         ),
     ),
-    "audit": (N_("Show who deleted, restored, exported and imported runs, and who added and revoked keys."),),
+    "audit": (
+        N_(
+            "Show who deleted, restored, exported, imported, redacted, archived or backed up runs, changed keys or "
+            "retention rules, repaired the history or came with an unknown key."
+        ),
+        N_("No entry is ever changed or removed. --format exports the entries, which is an entry too."),
+    ),
     "bin": (
         N_("List the deleted runs that can be restored, restore some, or remove them for good."),
         N_("Deleted runs stay in the bin for 24 hours, or as long as the setting bin_hours says."),
@@ -292,7 +298,7 @@ _EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "keys revoke orders",
         "keys rotate-cookie --sign-out",
     ),
-    "audit": ("audit", "audit --since 7d", "audit --json"),
+    "audit": ("audit --since 7d", "audit --action delete --by ci", "audit --format csv -o audit.csv"),
     "overview": ("overview", "overview --window 7d", "overview --json | jq .failures"),
     "list": (
         "list",

@@ -33,7 +33,7 @@ _MOST_NAMED: Final = 10
 _FACTS: Final = ("status", "started", "duration", "tokens", "workflow")
 _NAME_COLUMNS: Final = 16
 _TOKENS: Final = 3
-_WHOLE_IDS: Final = 120
+WHOLE_IDS: Final = 120
 """Columns of a terminal from which on ids are shown in full."""
 
 
@@ -62,7 +62,7 @@ def run_lines(session: Session, documents: Sequence[bytes], names: Names, *, of_
         return []
     _, now = session.translate, now_ms()
     records = [outline_of(document) for document in documents]
-    if session.output.width is not None and session.output.width < _WHOLE_IDS:
+    if session.output.width is not None and session.output.width < WHOLE_IDS:
         return _brief_lines(session, records, now, names, of_all=of_all)
     facts = [_heads(_), *(_facts(session, record, now, names) for record in records)]
     ids = [Cell(_("Run id").upper(), "dim"), *(Cell(record["execute_id"]) for record in records)]

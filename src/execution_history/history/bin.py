@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.audit import MOST_NOTED, Action, note
 from execution_history.errors import InvalidCursor
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
@@ -43,7 +44,13 @@ class BinPage:
     def to_json(self) -> dict[str, Any]:
         """Return all fields, the entries as objects with their ids."""
         entries = [
-            {**entry.key._asdict(), "size": entry.size, "deleted_at": entry.deleted_at, "ends": entry.ends}
+            {
+                **entry.key._asdict(),
+                "size": entry.size,
+                "deleted_at": entry.deleted_at,
+                "ends": entry.ends,
+                "rule": entry.rule,
+            }
             for entry in self.entries
         ]
         return {**asdict(self), "entries": entries}
@@ -121,11 +128,13 @@ class RunBin:
         if not isinstance(self._store, Bin):
             return []
         named, restored = list(dict.fromkeys(keys)), []
+        if named:
+            await note(self._store, Action.UNDELETE, runs=len(named), first=named[:MOST_NOTED])
         for start in range(0, len(named), _BATCH):
             restored += await self._store.restore(named[start : start + _BATCH])
         return restored
 
-    async def empty(self, keys: Collection[RecordKey] | None = None, actor: str = "service") -> int:
+    async def empty(self, keys: Collection[RecordKey] | None = None) -> int:
         """Remove deleted runs for good, all of them unless *keys* names some; return how many.
 
         Raises:
@@ -137,11 +146,25 @@ class RunBin:
             return 0
         there = {entry.key for entry in await store.binned()}
         chosen = [key for key in (there if keys is None else dict.fromkeys(keys)) if key in there]
+        if chosen:
+            await note(store, Action.BIN_EMPTIED, runs=len(chosen), first=chosen[:MOST_NOTED])
         for start in range(0, len(chosen), _BATCH):
             await store.empty_bin(chosen[start : start + _BATCH])
-        if chosen:
-            await store.append_audit(actor, "bin.empty", orjson.dumps({"runs": len(chosen)}))
         return len(chosen)
+
+    async def find(self, execute_id: str, workflow_id: str | None = None) -> list[Binned]:
+        """Return the deleted runs with an id, or a beginning of it, in one workflow or in all.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self._store.open()
+        found = await self._store.binned() if isinstance(self._store, Bin) else []
+        return [
+            entry
+            for entry in found
+            if entry.key.execute_id.startswith(execute_id) and workflow_id in (None, entry.key.workflow_id)
+        ]
 
     async def of_workflow(self, workflow_id: str | None) -> list[RecordKey]:
         """Return the deleted runs of a workflow, or of all.

@@ -1,9 +1,9 @@
 """What writes a history: records begun, changed, removed, annotated and merged."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
-from execution_history.access.audit import Action, note
+from execution_history.access.audit import MOST_NOTED, Action, note
 from execution_history.errors import InvalidInput
 from execution_history.history.analysis import HistoryAnalysis
 from execution_history.history.bin import RunBin
@@ -25,9 +25,6 @@ from execution_history.stores.protocol import HistoryStore, MergeReport
 
 if TYPE_CHECKING:
     from execution_history.history.annotations import Annotation, AnnotationReport
-
-_MOST_NOTED: Final = 20
-"""How many of the runs that are named for deletion the audit log names."""
 
 
 class HistoryWriter(HistoryAnalysis):
@@ -197,7 +194,7 @@ class HistoryWriter(HistoryAnalysis):
             StoreError: the removal could not be written.
         """
         named = [key for key in pairs_of_ids(keys) if may_exist(**key._asdict())]
-        await self.note(Action.DELETE, runs=len(named), first=named[:_MOST_NOTED])
+        await self.note(Action.DELETE, runs=len(named), first=named[:MOST_NOTED])
         return await self.bin.delete(named, forever=forever)
 
     async def clear_workflow_history(self, workflow_id: str, *, forever: bool = False) -> bool:

@@ -83,7 +83,7 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     counts = dict.fromkeys(ACTIONS, 0)
     for part in report["parts"]:
         counts[part["action"]] += part["runs"]
-    tell = _would_go if report["dry_run"] else _went
+    tell = _would_go if report["dry_run"] else removed_text
     done = [tell(_, action, count) for action, count in counts.items() if count]
     reason = reason_text(_, report)
     if not done:
@@ -96,7 +96,8 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     return sentence if reason is None else f"{sentence} {reason}"
 
 
-def _went(_: Translator, action: str, count: int) -> str:
+def removed_text(_: Translator, action: str, count: int) -> str:
+    """Return how many runs, or their contents, were removed."""
     if action == "contents":
         return _.plural("contents of %(num)s run removed", "contents of %(num)s runs removed", count)
     if action == "bin":

@@ -86,6 +86,15 @@ def read_time(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
     return _time(name, value.strip(), Setting(now, zone))
 
 
+def read_until(name: str, value: str, *, now: int, zone: tzinfo = UTC) -> int:
+    """Return the time (ms) before which *value* ends, read like a value of ``until``: a date alone includes its day.
+
+    Raises:
+        InvalidQuery: it cannot be read as a time.
+    """
+    return _until(name, value.strip(), Setting(now, zone))
+
+
 def read_age(value: object) -> int:
     """Return the milliseconds of an age such as ``30d``, ``12h`` or ``6w``.
 

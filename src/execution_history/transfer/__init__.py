@@ -14,6 +14,7 @@ from execution_history.transfer.export import (
     export_of,
     export_to_path,
     export_to_stream,
+    note_export,
 )
 from execution_history.transfer.importer import ImportReport, import_history
 from execution_history.transfer.named_records import NamedRecords
@@ -41,4 +42,5 @@ __all__ = [
     "export_to_stream",
     "import_history",
     "import_studio",
+    "note_export",
 ]

@@ -168,6 +168,18 @@ async def check_whole(service: ExecutionHistoryService, record_filter: RecordFil
                 await service.detail_bytes(*key)  # raises, unless it has been repaired meanwhile
 
 
+async def note_export(service: ExecutionHistoryService, kind: str, **details: object) -> None:
+    """Note an export of a *kind*, such as ``csv``, in the audit log; it also works where nothing can be written.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    try:
+        await service.note(Action.EXPORT, format=kind, **details)
+    except (StoreUnwritable, StoreFull) as error:
+        _log.warning("An export is not in the audit log: %s", error)
+
+
 class _Exporter:
     """One export, with the counts of what it has written and left out so far."""
 
@@ -177,18 +189,10 @@ class _Exporter:
         self._records = self._size = 0
         self._damaged = NamedRecords()
 
-    async def _note(self) -> None:
-        """Note the export in the audit log; a history that cannot be written can still be taken out."""
-        words = words_of(self._export.record_filter)
-        try:
-            await self._service.note(Action.EXPORT, format=self._export.format, filters=words)
-        except (StoreUnwritable, StoreFull) as error:
-            _log.warning("An export is not in the audit log: %s", error)
-
     async def to_folder(self, path: Path) -> ExportReport:
         """Write the JSON file of every workflow into a new folder."""
         await self._find_workflows()
-        await self._note()
+        await note_export(self._service, self._export.format, filters=words_of(self._export.record_filter))
         with new_folder(path) as folder:
             for workflow_id in await self._workflows():
                 with contextlib.ExitStack() as opened:
@@ -211,7 +215,7 @@ class _Exporter:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """Yield everything, piece by piece."""
         await self._find_workflows()
-        await self._note()
+        await note_export(self._service, self._export.format, filters=words_of(self._export.record_filter))
         export = self._export
         if export.format == "json":
             pieces = self._zip() if export.zipped else self._history(await self._only_workflow(), even_empty=True)

@@ -9,10 +9,10 @@ Who sees some workflows only is answered by an application of their own, which h
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -30,6 +30,7 @@ from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.web.errors import Fault, fault_of
 from execution_history.web.route_scopes import NO_KEY, OPEN, PRINCIPAL
 from execution_history.web.security import refusal_of, refuse
+from execution_history.web.validity import CLOSED, REVOKED, answer_while
 
 COOKIE: Final = "execution_history"
 KEY_HEADER: Final = b"x-execution-history-key"
@@ -37,9 +38,6 @@ SIGN_IN: Final = "/sign-in"
 
 _IN_PATH: Final = re.compile(rb"/+k/(eh_[^/?%]{0,200})(?=/|\?|$)")
 _BEARER: Final = re.compile(rb"bearer +(eh_\S*)", re.IGNORECASE)
-CHECKED_AGAIN_SECONDS: Final = 5.0
-"""How often, while a long answer goes on, the key is looked for again."""
-
 _MOST_APPS: Final = 64
 _TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _SENT: Final = "execution_history.sent"
@@ -107,10 +105,13 @@ class AccessControl:
             is_relayed = gateway_path(scope) is not None
             # FastAPI takes any other error for a body that cannot be read.
             receive = _bounded(receive, limit, fault if is_relayed else HTTPException(_TOO_LARGE, fault.message))
-        if key is not None and gateway_path(scope) is None:
-            send = self._while_valid(key, send)
+        app, is_valid = self._app_of(principal.workflows), self._validity(scope, principal)
         with acting(principal):
-            await self._app_of(principal.workflows)(scope, receive, send)
+            if is_valid is None:
+                await app(scope, receive, send)
+            else:
+                reason = CLOSED if key is None else REVOKED
+                await answer_while(is_valid, self._gate.checked_again_seconds, reason, app, scope, receive, send)
 
     async def _sender(self, scope: Scope) -> tuple[Principal, Key | None] | Fault:
         """Return who sends a request, and with which key; or why it is refused.
@@ -166,19 +167,21 @@ class AccessControl:
             self._apps[workflows] = self._app_within(workflows)
         return self._apps[workflows]
 
-    def _while_valid(self, key: Key, send: Send) -> Send:
-        """Return *send* that ends a long answer soon after *key* was revoked, as if the caller had hung up."""
-        checked = self._gate.seconds()
+    def _validity(self, scope: Scope, principal: Principal) -> Callable[[], Awaitable[bool]] | None:
+        """Return what tells whether the sender of a long answer may still get it; ``None`` where that cannot change."""
+        sent: Sent | None = scope.get(_SENT)
+        is_run = scope["type"] == "http" and gateway_path(scope) is not None
 
-        async def sending(message: ASGIMessage) -> None:
-            nonlocal checked
-            if self._gate.seconds() - checked >= CHECKED_AGAIN_SECONDS:
-                checked = self._gate.seconds()
-                if await self._gate.keys.with_id(key.id) is None:
-                    raise OSError("The key was revoked.")
-            await send(message)
+        async def has_key() -> bool:
+            return sent is not None and await self._holder(scope, sent) is not None
 
-        return sending
+        async def is_open() -> bool:
+            return not await self._gate.is_closed()
+
+        if principal.key_id is not None:
+            return has_key
+        # A run that began before there was any key is its caller's to finish.
+        return None if principal is NOBODY or is_run else is_open
 
 
 def _taken_from(scope: Scope) -> Sent | None:
@@ -205,16 +208,23 @@ def _taken_from(scope: Scope) -> Sent | None:
 def _refusal(scope: Scope, fault: Fault) -> Response:
     """Return the page to sign in for a browser without a key, else what callers of the API or the gateway show."""
     if fault.status == HTTPStatus.UNAUTHORIZED and gateway_path(scope) is None and _is_of_browser(scope):
-        query = scope["query_string"].decode("latin-1")
-        path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
-        back = quote(f"{path}?{query}" if query else path, safe="")
-        return RedirectResponse(f"{SIGN_IN}?back={back}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{SIGN_IN}?back={quote(_page_of(scope), safe='')}", HTTPStatus.SEE_OTHER)
     return refusal_of(scope, fault)
 
 
 def _is_of_browser(scope: Scope) -> bool:
-    is_page = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and not scope["path"].startswith("/coze/")
+    is_page = scope["type"] == "http" and not scope["path"].startswith("/coze/")
     return is_page and "text/html" in Headers(scope=scope).get("accept", "")
+
+
+def _page_of(scope: Scope) -> str:
+    """Return the path and the query of the page that a browser shows or has sent a form from."""
+    if scope["method"] not in {"GET", "HEAD"}:
+        referer = urlsplit(Headers(scope=scope).get("referer", ""))
+        return f"{referer.path or '/'}?{referer.query}" if referer.query else referer.path or "/"
+    query = scope["query_string"].decode("latin-1")
+    path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+    return f"{path}?{query}" if query else path
 
 
 def _client_of(scope: Scope) -> str:

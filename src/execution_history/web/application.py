@@ -11,6 +11,7 @@ from execution_history.application import Application
 from execution_history.coze import Gateway
 from execution_history.web.access import AccessControl, TakenKeys
 from execution_history.web.api import doctor_router, health_router, history_router
+from execution_history.web.api.audit import audit_router
 from execution_history.web.api.keys import keys_router
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.cross_origin import CrossOrigin
@@ -82,7 +83,8 @@ def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
         history_router(
             *parts, limits=limits, names=application.names, backups=application.backups, retention=application.retention
         ),
-        keys_router(application.gate, application.service),
+        keys_router(application.gate),
+        audit_router(application.service),
         health_router(application),
         doctor_router(application.service, settings),
     ):

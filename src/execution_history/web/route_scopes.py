@@ -1,5 +1,9 @@
-"""The one table of scopes: what a key must allow for each address. A route that is not in it needs ``admin``."""
+"""The one table of scopes: what a key must allow for each address. A route that is not in it needs ``admin``.
 
+Routes look up what they need, and pages show a form or a link only to whoever may use it (:func:`may`).
+"""
+
+import re
 from typing import Final, cast
 
 from starlette.types import Scope as ASGIScope
@@ -73,6 +77,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "GET /workflows/{workflow_id}/run",
         "POST /demo",
         "POST /demo/leave",
+        "POST /runs/chosen",
     ),
     "run": (
         "POST /coze/workflows/stream_run",
@@ -105,6 +110,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "POST /coze/bin/empty",
         "POST /bin",
         "POST /views/{view_id}",
+        "POST /prices/recalculation",
         "POST /runs/act",
         "POST /runs/change/undo",
         "POST /runs/change/stop",
@@ -123,6 +129,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "POST /coze/keys/{key}/renew",
         "POST /coze/keys/sessions/end",
         "GET /coze/audit",
+        "GET /coze/audit/export",
         "GET /coze/backups",
         "GET /coze/doctor",
         "GET /coze/retention",
@@ -130,6 +137,7 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
         "DELETE /coze/retention/rules",
         "GET /coze/retention/preview",
         "POST /coze/retention/run",
+        "GET /system",
         "GET /storage",
         "POST /storage",
         "GET /coze/redaction",
@@ -143,11 +151,36 @@ _TABLE: Final[dict[Scope, tuple[str, ...]]] = {
 }
 
 _SCOPES: Final = {route: scope for scope, routes in _TABLE.items() for route in routes}
+_PATTERNS: Final = tuple(
+    (re.compile(re.sub(r"\\{\w+\\}", "[^/]*", re.escape(route))), scope)
+    for route, scope in _SCOPES.items()
+    if "{" in route
+)
 
 
 def scope_needed(method: str, path: str) -> Scope | None:
     """Return the scope that a route needs, by its method and declared path; ``None`` for one that is not known."""
     return _SCOPES.get(f"{'GET' if method == 'HEAD' else method} {path}")
+
+
+def may(principal: Principal | None, method: str, address: str) -> bool:
+    """Return whether *principal* may send a request to an *address* of this server, such as a form's or a link's.
+
+    Args:
+        principal: who looks at the page; ``None`` where no access is controlled.
+        method: ``GET`` or ``POST``.
+        address: a path as pages write it, with its ids encoded; a query or fragment behind it does not matter.
+
+    Raises:
+        LookupError: no route of the table has this address.
+    """
+    if principal is None or address.startswith(OPEN):
+        return True
+    route = f"{method} {re.split('[?#]', address, maxsplit=1)[0]}"
+    needed = _SCOPES.get(route) or next((scope for pattern, scope in _PATTERNS if pattern.fullmatch(route)), None)
+    if needed is None:
+        raise LookupError(f"No scope is known for {route}.")
+    return principal.may(needed)
 
 
 def principal_of(scope: ASGIScope) -> Principal | None:

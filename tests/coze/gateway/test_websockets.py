@@ -106,6 +106,25 @@ async def test_the_end_passes_with_its_code_and_reason(tmp_path: Path) -> None:
         assert 1000 == (await upstream.codes.get())[0]
 
 
+@pytest.mark.parametrize("had_key", [True, False])
+async def test_a_connection_ends_soon_after_its_caller_may_not_come_in(tmp_path: Path, had_key: bool) -> None:
+    """As the key is revoked, or as the first one is added: at both ends, with the reason."""
+    async with gateway_to_echo(tmp_path) as (gateway, upstream, base):
+        gate = gateway.application.gate
+        gate.checked_again_seconds = 0.05
+        headers = {"X-Execution-History-Key": (await gate.keys.add("mine", ["run"])).secret} if had_key else {}
+        async with connect(f"{base}/v1/chat", additional_headers=headers) as socket:
+            await socket.send("one")
+            assert "one" == await socket.recv()
+            await (gate.keys.revoke("mine") if had_key else gate.keys.add("first", ["admin"]))
+            with pytest.raises(ConnectionClosed) as closed:
+                await socket.recv()
+        assert closed.value.rcvd is not None
+        told = (1008, "The key was revoked or has expired." if had_key else "A key is needed now.")
+        assert told == (closed.value.rcvd.code, closed.value.rcvd.reason)
+        assert told == await upstream.codes.get()
+
+
 async def test_what_was_sent_before_the_end_arrives(tmp_path: Path) -> None:
     """Also when the upstream talks meanwhile, to nobody."""
     async with gateway_to_echo(tmp_path) as (_, upstream, base):

@@ -1,5 +1,6 @@
 """Rows read from the pages of a damaged database, and the new one that is made of them."""
 
+import asyncio
 import os
 from contextlib import closing
 from pathlib import Path
@@ -240,11 +241,12 @@ def _zero_table(folder: Path, name: str) -> None:
 async def _with_everything(folder: Path) -> None:
     """Make a history of runs, some of which are in the bin, with names and an audit log of several pages."""
     store = await _made(folder)
-    for number in range(120):
-        await store.put_entry("view", f"view-{number}", b'{"text":"%s"}' % (b"x" * 60))
-        await store.append_audit("me", "did", b'{"text":"%s"}' % (b"x" * 60))
-    for number in range(30):
-        await store.create(document(f"e{number}", "w", 1_000 + number))
+    value = b'{"text":"%s"}' % (b"x" * 60)
+    await asyncio.gather(
+        *(store.put_entry("view", f"view-{number}", value) for number in range(120)),
+        *(store.append_audit("me", "did", value) for _ in range(120)),
+        *(store.create(document(f"e{number}", "w", 1_000 + number)) for number in range(30)),
+    )
     await store.discard([RecordKey("w", f"e{number}") for number in range(10)], 10**12)
     await store.aclose()
 
@@ -268,8 +270,6 @@ async def test_what_is_lost_is_told_by_its_kind(tmp_path: Path) -> None:
     (tmp_path / ".registry").write_bytes((tmp_path / ".registry").read_bytes().replace(b"view-7", b"view-6"))
     for table in ("registry", "bin", "audit"):
         _zero_table(tmp_path, table)
-    store = await _made(tmp_path / "new")
-    await store.aclose()
     others = salvage(tmp_path).others
     assert (0, 120, 10) == (others.copied, len(others.entries), others.binned)
     assert ("view", "view-7") in others.entries

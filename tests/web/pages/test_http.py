@@ -358,7 +358,7 @@ async def test_all_that_match_are_changed_from_a_list(site: Site) -> None:
         answer = await site.client.post("/runs/act", data={**form, "do": action})
         assert f"{count} runs " in (await site.client.get(answer.headers["location"])).text
     assert await site.application.service.detail_bytes("many", "other") is not None
-    exported = await site.client.post("/runs/act", data={**form, "do": "export"})
+    exported = await site.client.post("/runs/chosen", data={**form, "do": "export"})
     assert exported.headers["location"].startswith("/coze/export?workflow=many&status=running&")
     assert "Undo" in (await site.client.get(answer.headers["location"])).text
 
@@ -368,7 +368,7 @@ async def test_chosen_runs_are_exported_and_tagged(site: Site) -> None:
     for name in ("one", "two"):
         await site.record("chosen", name, execute_status="success", output=name)
     runs = ["chosen/one", "chosen/two"]
-    exported = await site.client.post("/runs/act", data={"run": runs, "do": "export"})
+    exported = await site.client.post("/runs/chosen", data={"run": runs, "do": "export"})
     assert ["one", "two"] == [orjson.loads(line)["output"] for line in exported.content.splitlines()]
     await site.client.post("/runs/act", data={"run": runs, "do": "tag", "tag": "重要", "back": "/runs"})
     assert "重要" in (await site.client.get("/workflows/chosen/runs")).text

@@ -83,7 +83,7 @@ async def test_costs_are_computed_again_by_a_button(site: Site) -> None:
     await form(site, action="set", workflow="again", input="1", output="2", currency="cny")
     await site.indexed()
     answers = [
-        (await site.client.post("/prices", data={"action": action, "range": "24h"}, headers={"origin": site.base})).text
+        (await site.client.post("/prices/recalculation", data={"action": action}, headers={"origin": site.base})).text
         for action in ("try", "reprice", "try")
     ]
     assert re.search(r'role="status"><span>The cost of 1 of \d+ runs would change, from ', answers[0])

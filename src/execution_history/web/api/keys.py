@@ -1,31 +1,25 @@
-"""Keys and the audit log over HTTP, for keys with the scope ``admin``."""
+"""Keys and sessions over HTTP, for keys with the scope ``admin``."""
 
-from dataclasses import asdict
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
-from execution_history.access import audit
 from execution_history.access.gate import Gate
 from execution_history.access.limits import lifetime_of, rate_of, size_of
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.api.refusals import add_refusals
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.api.schemas.executions import ANNOTATING, CHANGING, READING, DoneAnswer, described
-from execution_history.web.api.schemas.keys import AuditAnswer, KeyAnswer, KeyRenewal, KeyRequest, KeysAnswer
+from execution_history.web.api.schemas.keys import KeyAnswer, KeyRenewal, KeyRequest, KeysAnswer
 from execution_history.web.responses import answer
 
-MOST_LINES: Final = 1_000
-
 KeyName = Annotated[str, Path(description="The id of the key, or its name, percent-encoded.")]
-MostLines = Annotated[int, Query(ge=1, le=MOST_LINES, description="How many at most.")]
 SignsOut = Annotated[bool, Query(description="End all sessions at once, rather than let them end within 12 hours.")]
 
 
-def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
-    """Return the router of keys, of sessions and of the audit log."""
+def keys_router(gate: Gate) -> APIRouter:
+    """Return the router of keys and of sessions."""
     router = APIRouter(prefix="/coze", route_class=HistoryRoute)
 
     @router.get("/keys", **described("List keys", KeysAnswer, READING, "access"))
@@ -67,13 +61,6 @@ def keys_router(gate: Gate, service: ExecutionHistoryService) -> APIRouter:
         """Sign cookies with a new key from now on; sessions signed with the one before it stay until they end."""
         await gate.sessions.rotate(ends_all=signs_out)
         return answer({"success": True})
-
-    @router.get("/audit", **described("The audit log", AuditAnswer, READING, "access"))
-    async def read_audit(limit: MostLines = 100) -> Response:
-        """Return what was deleted, restored, exported, imported and changed about keys, by whom, the newest first."""
-        await service.open()
-        lines = await audit.newest_lines(service.store, limit)
-        return answer({"success": True, "lines": [asdict(line) for line in lines]})
 
     add_refusals(router)
     return router

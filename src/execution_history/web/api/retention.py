@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from execution_history.access.principals import current_actor
 from execution_history.errors import InvalidInput
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.report import disk_json
@@ -25,7 +26,6 @@ from execution_history.web.responses import answer
 
 _PREVIEW_SECONDS = 10.0
 _RUN_SECONDS = 10.0
-_ACTOR = "http"
 
 RuleName = Annotated[str, Query(description="The rule.")]
 RuleNames = Annotated[list[str], Query(alias="rule", description="Only this rule; repeatable.")]
@@ -47,13 +47,13 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
 
         Besides the fields that are listed, a rule takes every filter but those for times, a text or a list of texts.
         """
-        await retention.rule_book.put(request.model_dump(exclude_none=True), _ACTOR)
+        await retention.rule_book.put(request.model_dump(exclude_none=True), current_actor())
         return await _state(retention)
 
     @router.delete("/retention/rules", **described("Remove a rule", DoneAnswer, CHANGING))
     async def remove_rule(name: RuleName) -> Response:
         """Remove a rule; the call can be repeated."""
-        await retention.rule_book.remove(name, _ACTOR)
+        await retention.rule_book.remove(name, current_actor())
         return answer({"success": True})
 
     @router.get("/retention/preview", **described("What would go, and what stays", RetentionPreview, READING))
@@ -72,7 +72,7 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
 
         It ends by itself then, and `GET …/retention` has its report.
         """
-        done = await retention.prune_within(_RUN_SECONDS, rule, _ACTOR)
+        done = await retention.prune_within(_RUN_SECONDS, rule)
         return answer({"success": True, "run": None if done is None else done.to_json()})
 
 
@@ -94,7 +94,7 @@ def add_bin(router: APIRouter, service: ExecutionHistoryService) -> None:
     @router.post("/bin/empty", **described("Remove deleted runs for good", EmptiedAnswer, CHANGING | NAMING))
     async def empty(request: BinChoice) -> Response:
         """Remove deleted runs so that they can never be restored."""
-        removed = await service.bin.empty(await _chosen(service, request), _ACTOR)
+        removed = await service.bin.empty(await _chosen(service, request))
         return answer({"success": True, "removed": removed})
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.responses import StreamingResponse
@@ -58,6 +59,24 @@ class ByteStream(StreamingResponse):
             await self._close()
         if not sending.cancelled():
             _raise_unless_hung_up(sending.exception())
+
+
+async def file_answer(pieces: AsyncGenerator[bytes, None], name: str, media_type: str) -> ByteStream:
+    """Return *pieces* as a file to keep; its name gets the time, so that no two have the same.
+
+    An error before the first piece is raised, and becomes an ordinary error answer.
+    """
+    first = await anext(pieces, b"")
+    stem, _, ending = name.partition(".")
+    dated = f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
+    headers = {"Content-Disposition": f'attachment; filename="{dated}"'}
+    return ByteStream(_with_first(first, pieces), media_type, headers, pieces.aclose)
+
+
+async def _with_first(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    yield first
+    async for piece in rest:
+        yield piece
 
 
 class EventStream(ByteStream):

@@ -1,7 +1,5 @@
 """The route that exports records."""
 
-from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Query
@@ -14,7 +12,7 @@ from execution_history.query.model import SORTS, order_of, sort_of
 from execution_history.transfer import DEFAULT_COLUMNS, EXPORT_FORMATS, Export, ExportFormat, check_whole, export_chunks
 from execution_history.web.api.query_parameters import documented, parameters_of
 from execution_history.web.api.schemas.executions import FINDING_HISTORY, Responses
-from execution_history.web.api.streaming import ByteStream
+from execution_history.web.api.streaming import file_answer
 
 _OTHERS: Final = frozenset({"format", "columns", "excel", "strict", "sort", "order", "zone", "account_id"})
 _NAMES: Final = {
@@ -92,21 +90,4 @@ def add_export(router: APIRouter, service: ExecutionHistoryService) -> None:
         )
         if strict:
             await check_whole(service, record_filter)
-        pieces = export_chunks(service, export)
-        # An error before the first piece is an ordinary error answer, not a stream.
-        first = await anext(pieces, b"")
-        name, media_type = _ZIP if zipped else _NAMES[export.format]
-        headers = {"Content-Disposition": f'attachment; filename="{_dated(name)}"'}
-        return ByteStream(_all(first, pieces), media_type, headers, pieces.aclose)
-
-
-async def _all(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    yield first
-    async for piece in rest:
-        yield piece
-
-
-def _dated(name: str) -> str:
-    """Return ``runs-20261101-080000.jsonl`` for ``runs.jsonl``, so that no two exports have the same name."""
-    stem, _, ending = name.partition(".")
-    return f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.{ending}"
+        return await file_answer(export_chunks(service, export), *(_ZIP if zipped else _NAMES[export.format]))

@@ -17,7 +17,6 @@ from execution_history.web.pages.forms import Form, form_of, query
 from execution_history.web.pages.templates import Renderer
 
 _SIZE: Final = 50
-_ACTOR: Final = "page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class BinPages:
                 raise InvalidInput("There is no action %(action)s.", action=quoted(form.get("action", "")))
             keys = await self.service.bin.of_workflow(None) if which == "all" else _chosen(form)
             if action == "empty":
-                await self.service.bin.empty(keys, _ACTOR)
+                await self.service.bin.empty(keys)
             else:
                 restored = await self.service.bin.restore(keys)
                 if len(restored) < len(keys):

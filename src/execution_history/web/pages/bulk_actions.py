@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from execution_history.access.audit import MOST_NOTED
 from execution_history.errors import InvalidInput
 from execution_history.history.annotations import RATINGS, Annotation
 from execution_history.history.bulk_changes import BulkChange
@@ -17,7 +18,7 @@ from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey
-from execution_history.transfer import DEFAULT_COLUMNS, Export, ExportFormat, export_of
+from execution_history.transfer import DEFAULT_COLUMNS, Export, ExportFormat, export_of, note_export
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query
 from execution_history.web.pages.list_state import list_state
@@ -48,6 +49,7 @@ class RunChoices:
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
         router.add_api_route(urls.ACT, self.act, methods=["POST"])
+        router.add_api_route(urls.CHOSEN, self.take, methods=["POST"])
         router.add_api_route(urls.CHANGE, self.change, methods=["GET"])
         router.add_api_route(urls.UNDO, self.undo, methods=["POST"])
         router.add_api_route(urls.STOP, self.stop, methods=["POST"])
@@ -56,18 +58,20 @@ class RunChoices:
         router.add_api_route(f"{RUN}/notes", self.annotate, methods=["POST"])
 
     async def act(self, request: Request) -> Response:
-        """Delete, tag, pin or export the runs that the form names, or all that its filters match."""
+        """Delete, tag or pin the runs that the form names, or all that its filters match."""
         form = await form_of(request)
         action, what = form.get("do", ""), _chosen(request, form)
-        if action == "compare":
-            return _comparison(what, form)
-        if action == "export" or "format" in form:
-            return await self._export(what, form)
         if action == "delete":
             change = await self.service.bulk.delete(what, "page")
         else:
             change = await self.service.bulk.annotate(what, _annotation(action, form), "page")
         return await self._shown(change, form)
+
+    async def take(self, request: Request) -> Response:
+        """Compare or export the runs that the form names, or export all that its filters match."""
+        form = await form_of(request)
+        what = _chosen(request, form)
+        return _comparison(what, form) if form.get("do") == "compare" else await self._export(what, form)
 
     async def change(self, request: Request) -> Response:
         """Render how far a change is, for the list that shows it."""
@@ -132,6 +136,7 @@ class RunChoices:
         export = Export(
             format=cast("ExportFormat", "csv" if is_excel else chosen), columns=names or DEFAULT_COLUMNS, excel=is_excel
         )
+        await note_export(self.service, export.format, runs=len(what), first=what[:MOST_NOTED])
         found = [await self.service.detail_bytes(*key) for key in what]
         content = await export_of(self.service, export, [body for body in found if body is not None])
         name = f"runs.{export.format}"

@@ -1,4 +1,4 @@
-"""The pages of keys and of the audit log, for whoever may do everything."""
+"""The page of keys, for whoever may do everything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,42 +9,36 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from execution_history.access import audit
 from execution_history.access.gate import Gate
 from execution_history.access.keys import Key, NewKey
 from execution_history.access.limits import lifetime_of, rate_of, size_of
 from execution_history.access.principals import SCOPES
 from execution_history.errors import ExecutionHistoryError, InvalidInput, quoted
-from execution_history.history.service import ExecutionHistoryService
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of
 from execution_history.web.pages.templates import Renderer, viewer_for
 
-_MOST_LINES: Final = 500
 _FIELDS: Final = ("name", "workflows", "expires", "rate", "largest_body")
 _EMPTY: Final[Mapping[str, str]] = dict.fromkeys(_FIELDS, "")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPages:
-    """Shows, adds, renews and revokes keys, and shows who did what.
+    """Shows, adds, renews and revokes keys.
 
     Args:
         gate: knows the keys.
-        service: the history.
         renderer: renders pages.
     """
 
     gate: Gate
-    service: ExecutionHistoryService
     renderer: Renderer
 
     def add_to(self, router: APIRouter) -> None:
         """Add the routes."""
         router.add_api_route(urls.KEYS, self.keys, methods=["GET", "HEAD"])
         router.add_api_route(urls.KEYS, self.change, methods=["POST"])
-        router.add_api_route(urls.AUDIT, self.lines, methods=["GET", "HEAD"])
 
     async def keys(self, request: Request) -> Response:
         """Render all keys, and a form for another one."""
@@ -72,12 +66,6 @@ class KeyPages:
             shown = _Shown(fault.message, given=given, scopes=tuple(form.getlist("scope")))
             status = HTTPStatus(fault.status)
         return await self._page(request, shown, status)
-
-    async def lines(self, request: Request) -> Response:
-        """Render the newest lines of the audit log."""
-        await self.service.open()
-        lines = await audit.newest_lines(self.service.store, _MOST_LINES)
-        return self.renderer.page(request, "audit.html", {"lines": lines, "most": _MOST_LINES})
 
     async def _add(self, form: Form) -> NewKey:
         text = {name: form.get(name, "").strip() for name in _FIELDS}

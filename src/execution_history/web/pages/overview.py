@@ -1,6 +1,7 @@
 """The first page: what failed lately, what is open now, and every workflow on a line of its own."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -80,7 +81,7 @@ class OverviewPages:
             "overview": found,
             "behind": found.reach.revision < await self.service.revision(),
             "is_whole": found.is_whole and not problems and unrecorded_at is None,
-            "problems": [*problems, *self._problems_of(backups, viewer)],
+            "problems": [*problems, *backup_problems(backups, self.planned, viewer)],
             "unrecorded_at": unrecorded_at,
             "unrecorded": self.recorder.unrecorded,
             "backups": [each for each in backups if each.last is not None],
@@ -145,16 +146,6 @@ class OverviewPages:
 
         return await self._known.answer((window, viewer.zone.key), revision, viewer.now, read)
 
-    def _problems_of(self, backups: list[BackupStatus], viewer: Viewer) -> list[Message]:
-        """Return a sentence for each place whose last backup failed or is late."""
-        found = (
-            backup_problem(
-                each, lambda moment: clock(moment, viewer.zone), is_late=each.is_late(self.planned, viewer.now)
-            )
-            for each in backups
-        )
-        return [problem for problem in found if problem is not None]
-
     def _unrecorded_lately(self, now: int) -> int | None:
         """Return when the last run passed without a record, where that is no longer ago than a day."""
         last = self.recorder.unrecorded_at
@@ -174,3 +165,12 @@ class OverviewPages:
         if health != self._health:
             self._health = health
             self._known.clear()
+
+
+def backup_problems(found: Iterable[BackupStatus], planned: PlannedBackups | None, viewer: Viewer) -> list[Message]:
+    """Return a sentence for each place whose last backup failed or is late."""
+    told = (
+        backup_problem(each, lambda moment: clock(moment, viewer.zone), is_late=each.is_late(planned, viewer.now))
+        for each in found
+    )
+    return [problem for problem in told if problem is not None]

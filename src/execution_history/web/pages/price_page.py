@@ -48,6 +48,7 @@ class PricePages:
         router.add_api_route(urls.PRICES, self.change, methods=["POST"])
         router.add_api_route(urls.PRICE_VERSIONS, self.versions, methods=["GET", "HEAD"])
         router.add_api_route(urls.RECALCULATION, self.recalculation, methods=["GET"])
+        router.add_api_route(urls.RECALCULATION, self.recalculate, methods=["POST"])
 
     async def prices(self, request: Request) -> Response:
         """Render the current prices, with a form that the address can fill in, and how far a recalculation is."""
@@ -70,27 +71,41 @@ class PricePages:
         return self.renderer.page(request, "recalculation.html", {"recalculation": found})
 
     async def change(self, request: Request) -> Response:
-        """Set or remove a price, set the budget, or compute costs again, as the form asks."""
+        """Set or remove a price, or set the budget, as the form asks."""
         form = await form_of(request)
         works: Mapping[str, Callable[[Form], Awaitable[None]]] = {
             "set": self._set,
             "remove": self._remove,
             "budget": self._budget,
-            "stop": self._stop,
         }
         action = form.get("action", "")
         given = {name: form.get(name, "") for name in _FIELDS} if action == "set" else dict.fromkeys(_FIELDS, "")
         try:
-            if action in ("try", "reprice"):
-                return await self._reprice(request, form, is_trial=action == "try")
             if action not in works:
                 raise InvalidInput("There is no action %(action)s.", action=quoted(action))
             await works[action](form)
         except ExecutionHistoryError as error:
-            fault = fault_of(error, request.url.path)
-            return await self._page(request, given, notice=fault.message, status=fault.status)
+            return await self._refused(request, given, error)
+        return RedirectResponse(urls.PRICES, HTTPStatus.SEE_OTHER)
+
+    async def recalculate(self, request: Request) -> Response:
+        """Compute costs again, only what they would be, or stop computing them, as the form asks."""
+        form = await form_of(request)
+        action = form.get("action", "")
+        try:
+            if action in ("try", "reprice"):
+                return await self._reprice(request, form, is_trial=action == "try")
+            if action != "stop":
+                raise InvalidInput("There is no action %(action)s.", action=quoted(action))
+            await self.service.recalculations.stop(form.get("recalculation", ""))
+        except ExecutionHistoryError as error:
+            return await self._refused(request, dict.fromkeys(_FIELDS, ""), error)
         shown = {"recalculation": form.get("recalculation", "")}
         return RedirectResponse(urls.with_query(urls.PRICES, shown), HTTPStatus.SEE_OTHER)
+
+    async def _refused(self, request: Request, given: Mapping[str, str], error: ExecutionHistoryError) -> Response:
+        fault = fault_of(error, request.url.path)
+        return await self._page(request, given, notice=fault.message, status=fault.status)
 
     async def _set(self, form: Form) -> None:
         values = {name: text for name in _FIELDS if (text := form.get(name, "").strip())}
@@ -102,9 +117,6 @@ class PricePages:
 
     async def _budget(self, form: Form) -> None:
         await self.service.set_budget(form.get("amount", "").strip(), form.get("currency", "").strip())
-
-    async def _stop(self, form: Form) -> None:
-        await self.service.recalculations.stop(form.get("recalculation", ""))
 
     async def _reprice(self, request: Request, form: Form, *, is_trial: bool) -> Response:
         """Compute costs again, or only what they would be; the page says so, or how far it is."""

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from execution_history.access.principals import current_actor
 from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.schedule import Schedule
@@ -22,7 +23,6 @@ from execution_history.web.pages.templates import Renderer
 _FIELDS: Final = ("name", "workflow", "status", "tag", "older_than", "keep_runs", "keep_bytes", "action_of_rule")
 _LARGEST_WORKFLOWS: Final = 10
 _SECONDS: Final = 3.0
-_ACTOR: Final = "page"
 _GOES_ON: Final = N_("This takes a while and goes on in the background; the report appears here when it has ended.")
 
 
@@ -62,7 +62,7 @@ class RetentionPages:
                 report = (await self.retention.preview(seconds=_SECONDS)).to_json()
                 return await self._page(request, given, preview=report)
             if action == "run":
-                done = await self.retention.prune_within(_SECONDS, (), _ACTOR)
+                done = await self.retention.prune_within(_SECONDS)
                 if done is None:
                     return await self._page(request, given, notice=_GOES_ON)
             elif action in works:
@@ -78,10 +78,10 @@ class RetentionPages:
         values: dict[str, Any] = {name: text for name in _FIELDS[:-1] if (text := form.get(name, "").strip())}
         if "workflow" in values:
             values["workflow"] = await self.service.workflow_named(values["workflow"])
-        await self.retention.rule_book.put({**values, "action": form.get("action_of_rule", "")}, _ACTOR)
+        await self.retention.rule_book.put({**values, "action": form.get("action_of_rule", "")}, current_actor())
 
     async def _remove(self, form: Form) -> None:
-        await self.retention.rule_book.remove(form.get("name", ""), _ACTOR)
+        await self.retention.rule_book.remove(form.get("name", ""), current_actor())
 
     async def _page(
         self,

@@ -16,6 +16,7 @@ from execution_history.request_id import current_request_id
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
+from execution_history.web.pages.audit_page import AuditPages
 from execution_history.web.pages.bin_page import BinPages
 from execution_history.web.pages.bulk_actions import RunChoices
 from execution_history.web.pages.compare_page import ComparePages
@@ -38,6 +39,7 @@ from execution_history.web.pages.run_starter import RunStarter
 from execution_history.web.pages.sign_in import SignInPages
 from execution_history.web.pages.start_page import TRIAL_INPUT, TRIAL_WORKFLOW, StartPages
 from execution_history.web.pages.statistics_page import FigurePages
+from execution_history.web.pages.system_page import SystemPages
 from execution_history.web.pages.templates import Renderer, viewer_for
 from execution_history.web.pages.view_pages import ViewPages
 from execution_history.web.pages.viewer import THEMES
@@ -80,6 +82,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     RedactionPages(service, renderer).add_to(router)
     RetentionPages(service, application.retention, application.schedule, renderer).add_to(router)
     BinPages(service, renderer).add_to(router)
+    SystemPages(application, renderer).add_to(router)
     NodePages(service, renderer).add_to(router)
     facets = FacetPages(service, renderer)
     facets.add_to(router)
@@ -92,7 +95,8 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     runs.add_to(router)
     NestedRuns(service, renderer).add_to(router)
     SignInPages(application.gate, renderer).add_to(router)
-    KeyPages(application.gate, service, renderer).add_to(router)
+    AuditPages(service, renderer).add_to(router)
+    KeyPages(application.gate, renderer).add_to(router)
     _add_starts(router, application, renderer, runs)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 

@@ -17,6 +17,7 @@ from execution_history.web.pages.forms import form_of, query
 from execution_history.web.pages.templates import Renderer
 
 _UNKNOWN = Message("This key is not known, has expired or was revoked.")
+_RUNS_ONLY = Message("This key only starts runs, for programs: sign in with one that has the scope read.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class SignInPages:
 
     async def form(self, request: Request) -> Response:
         """Render the form that takes a key."""
-        return self._page(request, urls.own(query(request, "back")))
+        return await self._page(request, urls.own(query(request, "back")))
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session of the key that was sent, and go to where the browser was going."""
@@ -48,7 +49,9 @@ class SignInPages:
         key = await self.gate.keys.holder_of(form.get("key", "").strip())
         if key is None:
             await self.gate.note_failure(request.client.host if request.client else "?")
-            return self._page(request, back, _UNKNOWN, HTTPStatus.UNAUTHORIZED)
+            return await self._page(request, back, _UNKNOWN, HTTPStatus.UNAUTHORIZED)
+        if not key.principal.may("read"):
+            return await self._page(request, back, _RUNS_ONLY, HTTPStatus.FORBIDDEN)
         answer = RedirectResponse(back, HTTPStatus.SEE_OTHER)
         answer.set_cookie(
             COOKIE,
@@ -68,7 +71,9 @@ class SignInPages:
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
         return answer
 
-    def _page(
+    async def _page(
         self, request: Request, back: str, notice: Message | None = None, status: int = HTTPStatus.OK
     ) -> Response:
-        return self.renderer.page(request, "sign_in.html", {"back": back, "notice": notice}, status)
+        is_closed, has_keys = await self.gate.is_closed(), await self.gate.keys.any()
+        view = {"back": back, "notice": notice, "is_closed": is_closed, "has_keys": has_keys}
+        return self.renderer.page(request, "sign_in.html", view, status)

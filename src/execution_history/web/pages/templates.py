@@ -13,6 +13,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
+from execution_history.access.principals import SCOPE_WORDS
 from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import change_sentence as change_words
@@ -30,7 +31,7 @@ from execution_history.web.pages.index_lag import index_line
 from execution_history.web.pages.list_columns import cell_class, linked_column
 from execution_history.web.pages.list_filters import PRESETS, chip_label, local_time, shown_value
 from execution_history.web.pages.viewer import COOKIES, THEMES, Viewer, viewer_of
-from execution_history.web.route_scopes import principal_of
+from execution_history.web.route_scopes import may, principal_of
 
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -94,7 +95,13 @@ class Renderer:
 
     def page(self, request: Request, template: str, view: Mapping[str, Any], status: int = HTTPStatus.OK) -> Response:
         """Render *template* with *view* as a page for the reader of the request."""
-        about = {"viewer": viewer_for(request), "here": _here(request), "principal": principal_of(request.scope)}
+        principal = principal_of(request.scope)
+        about = {
+            "viewer": viewer_for(request),
+            "here": _here(request),
+            "principal": principal,
+            "may": partial(may, principal),
+        }
         content = self.text(template, {**about, **view})
         return _packed(request, content.encode("utf-8", "replace"), status)
 
@@ -156,6 +163,7 @@ class Renderer:
             "annotation_words": partial(change_words.annotation_words, translate),
             "recalculation_sentence": partial(recalculation_sentence, translate),
             "retention_words": retention_text,
+            "scope_words": SCOPE_WORDS,
             "token_parts": partial(phrases.token_parts, translate),
             "all_filters": FILTERS,
             "modes": MODE_NAMES,

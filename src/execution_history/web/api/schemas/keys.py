@@ -76,3 +76,4 @@ class AuditAnswer(BaseModel):
 
     success: bool
     lines: list[AuditLineAnswer] = Field(description="The newest first.")
+    next: int | None = Field(description="With `before` it has the lines that follow; null at the end.")

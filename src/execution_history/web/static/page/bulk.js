@@ -49,7 +49,7 @@ async function look() {
     if (changed && line.isConnected) line.replaceWith(changed);
     if (!changed?.dataset.change) {
       const address = new URL(location.href);
-      address.searchParams.set("change", line.querySelector("[name=change]").value);
+      address.searchParams.set("change", new URL(line.dataset.change, location.href).searchParams.get("change"));
       history.replaceState(null, "", address);
       if (document.querySelector("[data-list]")) await showAgain();
       else location.reload();

@@ -14,9 +14,10 @@ export function startKeys() {
 }
 
 const ACTIONS = {
-  "/": () => document.querySelector(".search input").select(),
-  "?": () => document.querySelector("#keys").showModal(),
-  w: () => document.querySelector("[data-switcher]").click(),
+  // Whoever has not signed in has neither.
+  "/": () => document.querySelector(".search input")?.select(),
+  "?": () => document.querySelector("#keys")?.showModal(),
+  w: () => document.querySelector("[data-switcher]")?.click(),
   j: () => step(1),
   k: () => step(-1),
   x: () => {

@@ -15,7 +15,9 @@ export function tell(message) {
 /** A piece of a page as a fragment of the document; the server escapes what comes from runs. */
 export async function fetchPiece(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } });
-  if (!answer.ok) throw new Error(String(answer.status));
+  // The session has ended: the page leads to where one signs in, and from there back.
+  if (answer.redirected && new URL(answer.url).pathname === "/sign-in") location.reload();
+  if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
   const piece = document.createElement("template");
   piece.innerHTML = await answer.text();
   return piece.content;

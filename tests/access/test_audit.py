@@ -1,0 +1,132 @@
+"""The audit log: what is found in it, what is said of it, and how it is taken out."""
+
+from datetime import UTC
+from typing import Any
+
+import orjson
+import pytest
+
+from execution_history.access.audit import LABELS, Action, AuditFilter, newest_lines, note
+from execution_history.access.principals import NOBODY, Principal, acting
+from execution_history.errors import InvalidInput
+from execution_history.presentation.audit_sentences import actor_text, details_text
+from execution_history.presentation.translator import LANGUAGES
+from execution_history.query.model import RecordKey
+from execution_history.stores.protocol import HistoryStore
+from execution_history.transfer.audit_export import audit_chunks
+
+pytestmark = pytest.mark.anyio
+
+_CI = Principal("4f1c09ab", "ci", frozenset({"write"}))
+_ENGLISH, _CHINESE = LANGUAGES["en"], LANGUAGES["zh_CN"]
+
+
+async def test_lines_are_found_by_action_person_and_time_page_by_page(store: HistoryStore) -> None:
+    """The newest first; every page but the last says where the next one begins."""
+    await store.open()
+    with acting(_CI):
+        for number in range(7):
+            await note(store, Action.DELETE, workflow_id="w", execute_id=f"e{number}")
+    with acting(NOBODY):
+        await note(store, Action.SIGN_IN_FAILED, client="192.0.2.1")
+    deleted, found, before = AuditFilter(frozenset({"delete"}), by="CI"), list[Any](), None
+    for size in (3, 3, 1):
+        page = await newest_lines(store, 3, deleted, before)
+        assert size == len(page.lines)
+        found, before = found + page.lines, page.next
+    assert before is None
+    assert [f"e{number}" for number in range(6, -1, -1)] == [line.details["execute_id"] for line in found]
+    last = (await newest_lines(store, 1)).lines[0]
+    assert ("sign_in_failed", "nobody") == (last.action, last.actor)
+    for at in (1_000, 2_000, 3_000):
+        await store.append_audit("local", "clear", at=at)
+    within = await newest_lines(store, 9, AuditFilter(since=2_000, until=3_000))
+    assert ([2_000], None) == ([line.at for line in within.lines], within.next)
+
+
+async def test_an_export_of_the_log_is_a_line_of_it(store: HistoryStore) -> None:
+    """Written before it, with what was looked for; a table runs no formula of a spreadsheet."""
+    await store.open()
+    with acting(Principal("4f1c09ab", "=1+1", frozenset({"admin"}))):
+        await note(store, Action.DELETE, runs=2, first=[RecordKey("w", "e1"), RecordKey("w", "e2")])
+    with acting(_CI):
+        table = b"".join([each async for each in audit_chunks(store, AuditFilter(by="=1+1"), "csv")]).decode()
+        objects = b"".join([each async for each in audit_chunks(store, AuditFilter(), "jsonl")])
+    head, *rows = table.splitlines()
+    assert ("number,time,actor,action,details", 1) == (head, len(rows))
+    assert "4f1c09ab =1+1,delete" in rows[0]
+    lines = [orjson.loads(line) for line in objects.splitlines()]
+    assert ["delete", "audit.export", "audit.export"] == [line["action"] for line in lines]
+    assert {"format": "csv", "filters": {"by": "=1+1"}} == lines[1]["details"]
+    assert [["w", "e1"], ["w", "e2"]] == lines[0]["details"]["first"]
+
+
+def test_what_is_no_action_is_refused_with_the_one_that_may_be_meant() -> None:
+    """As every filter does it."""
+    with pytest.raises(InvalidInput, match="'deleted' is not an action: perhaps you meant delete"):
+        AuditFilter.of(["deleted"], now=0, zone=UTC)
+
+
+SAID: dict[str, tuple[dict[str, Any], str]] = {
+    "delete": ({"workflow_id": "w", "execute_id": "e"}, "run e of workflow w"),
+    "clear": ({"workflow_id": "w"}, "workflow w"),
+    "bulk_delete": ({"change": "c", "filters": {"status": ["failed"]}, "runs": 12}, "12 runs: status=failed"),
+    "undelete": ({"runs": 3, "first": [["w", "a"], ["w", "b"]]}, "3 runs: a, b …"),
+    "export": ({"format": "csv", "filters": {"since": ["1700000000000"]}}, "CSV, since=2023-11-14T22:13:20.000Z"),
+    "import": ({"sources": 1}, "1 source"),
+    "reprice": ({"filters": {}}, "all runs"),
+    "retention.prune": (
+        {"parts": [{"rule": "old", "action": "remove", "runs": 2, "bytes": 9}], "freed": 2_000_000},
+        "2 runs removed (old); 2.0 MB given back.",
+    ),
+    "retention.rule.set": (
+        {"name": "old", "status": ["failed"], "older_than": "30d", "keep_runs": None, "keep_bytes": None,
+         "action": "remove"},
+        "old: runs, status=failed, older than 30d",
+    ),
+    "retention.rule.remove": ({"name": "old"}, "old"),
+    "bin.empty": ({"runs": 1, "first": [["w", "a"]]}, "1 run: a"),
+    "archive": (
+        {"month": "2026-05", "file": "/a/2026-05.db", "records": 4, "size": 1, "removed": 3, "kept": 1},
+        "2026-05, 4 runs, /a/2026-05.db, 3 runs removed",
+    ),
+    "redact": ({"records": 2, "values": {"phone": 3, "secret": 1}, "workflows": 1}, "4 values in 2 runs"),
+    "backup": ({"place": "/b", "id": "x", "kind": "full", "records": 5}, "full backup, 5 runs, /b"),
+    "restore": ({"place": "/b", "id": "x", "records": 5}, "5 runs, /b"),
+    "doctor": ({"repaired": {"check": ["One.", "Two."]}}, "One. Two."),
+    "key_added": (
+        {"id": "4f1c09ab", "name": "ci", "scopes": ["read"], "workflows": ["order-*"]},
+        "ci (4f1c09ab): read, only workflows order-*",
+    ),
+    "key_renewed": (
+        {"id": "4f1c09ab", "name": "ci", "expires": 1_700_000_000_000},
+        "ci (4f1c09ab), expires 2023-11-14T22:13:20.000Z",
+    ),
+    "key_revoked": ({"id": "4f1c09ab", "name": "ci"}, "ci (4f1c09ab)"),
+    "sessions_ended": ({"signed_out": True}, "everyone has to sign in again"),
+    "sign_in_failed": ({"client": "192.0.2.1"}, "from 192.0.2.1"),
+    "audit.export": ({"format": "jsonl"}, "JSON Lines, everything"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("action", Action)
+def test_each_line_is_a_sentence_in_both_languages(action: Action) -> None:
+    """Whatever its details are: of another shape, names and values are shown."""
+    details, expected = SAID[action]
+    assert expected == details_text(_ENGLISH, action, details)
+    assert LABELS[action] != _CHINESE(LABELS[action])
+    chinese = details_text(_CHINESE, action, details)
+    assert chinese
+    assert "{" not in chinese
+    for odd in ({}, {"filters": 3, "runs": "many", "first": 7, "parts": [1]}, {"a": [1, {"b": None}]}):
+        assert isinstance(details_text(_ENGLISH, action, odd), str)
+
+
+@pytest.mark.parametrize(
+    ("actor", "expected"),
+    [("4f1c09ab ci", "key ci"), ("local", "somebody without a key"), ("local:root", "root, on this machine"),
+     ("serve", "the server by itself"), ("nobody", "somebody unknown"), ("other", "other")],
+)  # fmt: skip
+def test_who_did_it_is_said_as_people_say_it(actor: str, expected: str) -> None:
+    """Not as the log keeps it."""
+    assert expected == actor_text(_ENGLISH, actor)
