@@ -5,7 +5,7 @@ and days turn over and backups are made by schedule, while 20,000 runs and every
 :mod:`bench.load` sends, questions with their answers, chats, callers that leave, refusals of the upstream, WebSocket
 connections, browsers that sign in and keep a page open, restored runs, checks of health. Linux only, as ``/proc`` has the figures.
 
-The command ends with 1 where a figure has grown beyond its bound between the first and the last third, after a fifth of the
+The command ends with 1 where a figure has grown beyond its bound between the first and the last third, after a third of the
 time in which everything warms up, or where requests failed.
 """
 
@@ -33,7 +33,7 @@ from bench.soak import serving
 
 _DAY_MINUTES: Final = 24 * 60
 _ASKS, _REFUSED, _BREAKS = "7000000000000000005", "7000000000000000004", "7000000000000000007"
-_WARM: Final = 0.2
+_WARM: Final = 0.35
 _EVENT: Final = re.compile(r'"event_id": ?"([^"]+)"')
 _BOUNDS: Final[dict[str, tuple[float, float]]] = {
     "RSS (MB)": (12, 0.06),
@@ -263,7 +263,7 @@ async def _day(folder: Path, options: argparse.Namespace) -> tuple[list[str], bo
     hour = options.minutes / 24  # minutes of ours in an hour of the server's
     variables = {
         "TMPDIR": str(folder / "tmp"),
-        "EXECUTION_HISTORY_RETENTION": '[{"older_than":"6h"}]',
+        "EXECUTION_HISTORY_RETENTION": '[{"older_than":"2h"}]',
         "EXECUTION_HISTORY_BIN_HOURS": "1",
         "EXECUTION_HISTORY_BACKUP": orjson.dumps(
             {"to": str(folder / "backups"), "every_hours": 2, "full_every_days": 0.25, "keep": 1}

@@ -19,6 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery
 from execution_history.stores import MemoryStore, SQLiteStore
+from execution_history.stores.administration import Administration
 from execution_history.stores.protocol import HistoryStore
 
 PROGRAMS: Final = 3
@@ -61,7 +62,7 @@ async def lists(store: HistoryStore) -> list[Any]:
     return [*shown, sorted(figures, key=repr)]
 
 
-async def leases_hold(store: SQLiteStore, clock: JumpingClock) -> list[str]:
+async def leases_hold(store: Administration, clock: JumpingClock) -> list[str]:
     """Return what is wrong with leases that are taken before the clock goes back, and looked at afterwards."""
     await store.renew_lease("recorder", _LEASE_MS)
     await store.lease("job", "holder", _LEASE_MS)

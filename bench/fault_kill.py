@@ -57,8 +57,9 @@ async def _write_for_ever(place: Path | str, name: str, log: Path) -> None:
         refuse=lambda error: os.write(refusals, f"{error!r}\n".encode()),
     )
     callers = load.run(store, itertools.count(), CALLERS, 0.05)
-    is_disturbed = isinstance(store, SQLiteStore) and name[-1] in "02468"
-    await asyncio.gather(callers, *([disturb(store)] if is_disturbed else []))
+    if isinstance(store, SQLiteStore) and name[-1] in "02468":
+        await asyncio.gather(callers, disturb(store))
+    await callers
 
 
 def write_for_ever(place: Path | str, name: str, log: Path) -> None:

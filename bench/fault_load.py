@@ -143,8 +143,8 @@ class Load:
     answered: Answers = field(default_factory=dict)
     refused: int = 0
     odd: list[str] = field(default_factory=list)
-    note: Callable[[int, int], None] = lambda _number, _steps: None
-    refuse: Callable[[Exception], None] = lambda _: None
+    note: Callable[[int, int], object] = lambda _number, _steps: None
+    refuse: Callable[[Exception], object] = lambda _: None
     clock: Callable[[], int] = now_ms
 
     @property

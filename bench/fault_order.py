@@ -56,6 +56,8 @@ def after(state: State, call: Call) -> State:
             return state
         raise Impossible
     ending = _ENDS.get(call.kind)
+    answer: bool | None
+    made: State
     if call.kind == "create":
         answer, made = state is None, ("running", call.mark)
     elif state is None:

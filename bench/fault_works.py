@@ -36,6 +36,7 @@ from execution_history.transfer.importer import import_history
 _SUBJECTS: Final = 24
 _CALLERS: Final = 4
 _PATIENCE: Final = 30.0
+_BUSY_MS: Final = 10_000
 _SECRET: Final = "sk-proj-" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5hJ7kL9mN1pQ3"
 _NEXT_YEAR: Final = "2100-01"
 
@@ -50,6 +51,7 @@ class Doing:
         load: what was recorded in the round.
         done: how many parts of the work were answered for.
         refused: how many raised an error.
+        said: what the last error said.
         odd: the errors that are not clear.
     """
 
@@ -58,6 +60,7 @@ class Doing:
     load: Load = field(default_factory=lambda: Load("new"))
     done: int = 0
     refused: int = 0
+    said: str = ""
     odd: list[str] = field(default_factory=list)
 
     @property
@@ -71,6 +74,7 @@ class Doing:
             await asyncio.wait_for(work(), _PATIENCE)
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             self.refused += 1
+            self.said = repr(error)
             if not is_clear(error):
                 self.odd.append(f"{getattr(work, '__name__', work)}: {error!r}")
             return False
@@ -125,12 +129,13 @@ async def template(folder: Path, work: Work) -> Known:
 def _wait_for_leases(folder: Path) -> None:
     """Have it be later than every lease of work that one process does at a time, such as an archive, lasts."""
     with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.set_busy_timeout(_BUSY_MS)
         connection.execute("DELETE FROM named_leases")
 
 
 async def wrong(work: Work, doing: Doing) -> list[str]:
     """Return what is wrong after a round; the disk works again."""
-    if doing.refused and work.run is not _repair:
+    if work.run is not _repair:
         _wait_for_leases(doing.history)
     found = list(await work.look(doing))
     async with opened(doing.history) as store:
@@ -183,8 +188,10 @@ async def _without_index(base: Path) -> None:
 
 async def _with_secrets(base: Path) -> None:
     async with opened(base / "h") as store:
-        async for name in _names(store):
-            await store.update(*name, RecordChange.of(now_ms(), None, {"note": f"the key is {_SECRET}"}))
+        async for workflow_id, execute_id in _names(store):
+            await store.update(
+                workflow_id, execute_id, RecordChange.of(now_ms(), None, {"note": f"the key is {_SECRET}"})
+            )
 
 
 async def _names(store: SQLiteStore) -> Any:
@@ -358,7 +365,7 @@ async def _again(run: Run, doing: Doing) -> None:
     """
     again = Doing(doing.base, doing.known)
     await run(again)
-    assert not again.refused, f"the next call failed too: {again.odd or 'with a clear sentence'}"
+    assert not again.refused, f"the next call failed too: {again.said}"
 
 
 async def _compared(folder: Path, doing: Doing) -> list[str]:

@@ -72,7 +72,7 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random, second
 
 
 async def _repaired(folder: Path, known: Known, chance: random.Random) -> list[str]:
-    """Flip bits, have the doctor repair, and return what is wrong then."""
+    """Flip bits, have the doctor repair, and return what is wrong then with runs; entries are in the database only."""
     flip(folder / "history.db", chance, _BITS)
     flip(some_json(folder, chance), chance, _BITS_OF_FILE)
     found = [f"not repaired: {each}" for each in problems_of(await examined(folder, repair=True))]
@@ -103,7 +103,10 @@ async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.R
     found += await wrong_in(folder, known, "power", image.answered)
     async with ExecutionHistoryService(folder) as service:
         await back_up(service, target_at(scratch / "backups"))
-    found += [f"after the doctor: {each}" for each in await _repaired(folder, known, chance)]
+    repaired = await _repaired(folder, known, chance)
+    # What is gone with a page of deletions comes back, from another page or from its JSON file.
+    row.returned += sum(each.endswith("not None") for each in repaired)
+    found += [f"after the doctor: {each}" for each in repaired if not each.endswith("not None")]
     return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
 
 

@@ -84,12 +84,12 @@ class Holds:
             self.cpu.append(1000 * (time.thread_time() - cpu))
 
     def _checkpoint(self, run: Callable[..., Any], checkpointer: Any, *given: Any) -> Any:
-        turn = checkpointer._turn
-        checkpointer._turn = _TimedTurn(turn, self.checkpoints)
+        turn = vars(checkpointer)["_turn"]
+        vars(checkpointer)["_turn"] = _TimedTurn(turn, self.checkpoints)
         try:
             return run(checkpointer, *given)
         finally:
-            checkpointer._turn = turn
+            vars(checkpointer)["_turn"] = turn
 
 
 class _TimedTurn:

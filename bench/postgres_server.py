@@ -35,7 +35,7 @@ class Postgres:
 
     def kill_and_start(self) -> None:
         """Kill it with ``kill -9``, all of its processes, and start it again: it recovers what was committed."""
-        import psutil  # noqa: PLC0415 - comes with the server's package
+        import psutil  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 - comes with the server's package
 
         first = psutil.Process(int((Path(self.handle.pgdata) / "postmaster.pid").read_text().split()[0]))
         processes = [first, *first.children(recursive=True)]

@@ -226,7 +226,7 @@ TARGETS: Final = (
         "redacted values",
         _redacted,
         (_DOCUMENT, b"postgresql://u:p@h/d?password=x"),
-        (b"eyJ", b"sk-", b"@", b"password", b"138"),
+        (b"eyJ", b"sk-", b"key:", b"token=", b"Bearer ", b"@", b"password", b"138"),
     ),
     Target("workflow patterns", _patterns, (b"a*,b?[!c]\nab", b"*"), (b"*", b"[", b"]", b"!", b"?")),
 )

@@ -27,10 +27,10 @@ class _Waiting(MemoryStore):
         super().__init__()
         self.may_go_on = asyncio.Event()
 
-    async def discard(self, keys: Iterable[RecordKey], keep_ms: int) -> list[RecordKey]:
+    async def discard(self, keys: Iterable[RecordKey], keep_ms: int, rule: str | None = None) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         await self.may_go_on.wait()
-        return await super().discard(keys, keep_ms)
+        return await super().discard(keys, keep_ms, rule)
 
 
 def test_a_long_deletion_says_at_once_how_to_undo_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ from execution_history.maintenance.doctor import CheckReport
 from execution_history.records.metadata import RECORDER
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.checkup.view import limited
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.verification import Effort
 from tests.sample_records import change, changed, document
@@ -169,6 +170,27 @@ async def test_nothing_is_repaired_while_another_program_has_the_history_open(fo
     assert _named(await examined(folder, repair=True), "files").repaired
 
 
+async def test_a_history_that_others_write_meanwhile_is_sound(folder: Path) -> None:
+    """A commit that is just being written is no damage of the log, nor what the index has not followed yet."""
+    async with opened(folder) as store:
+        found = list[str]()
+
+        async def write(writer: int) -> None:
+            number = 0
+            while not is_over.is_set():
+                number += 1
+                await store.create(document(f"new-{writer}-{number}", f"w{number % 5}", BEGAN + number))
+
+        is_over = asyncio.Event()
+        writers = [asyncio.create_task(write(number)) for number in range(4)]
+        for _ in range(4):
+            for check in SQLiteStore(folder).checks():
+                found += [str(each.sentence) for each in (await check.look(lambda *_: None)).problems]
+        is_over.set()
+        await asyncio.gather(*writers)
+    assert [] == found
+
+
 async def test_a_history_that_is_open_in_this_program_is_not_replaced_under_it(folder: Path) -> None:
     """What an open store can repair itself is repaired."""
     async with opened(folder) as store:
@@ -212,6 +234,18 @@ async def test_a_quick_examination_reads_samples(folder: Path) -> None:
     assert {"files", "times"}.isdisjoint(report.name for report in reports)
     assert "sound in its JSON file: w2/run-00002" in _sentences(_named(reports, "records"))
     assert "wrong: w3" in _sentences(_named(reports, "counters"))
+
+
+async def test_a_quick_look_ends_what_takes_longer() -> None:
+    """However large a table is; the usual check reads all of it."""
+    with closing(apsw.Connection(":memory:")) as connection:
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+        with limited(connection, "quick", 0) as limit:
+            connection.execute(endless).fetchall()
+        assert limit.is_reached
+        with limited(connection, "usual", 0) as limit:
+            connection.execute(f"{endless} WHERE i = 1 LIMIT 1".replace("FROM n)", "FROM n LIMIT 90000)")).fetchall()
+        assert not limit.is_reached
 
 
 async def test_files_that_their_owner_cannot_write_are_opened_up(folder: Path) -> None:

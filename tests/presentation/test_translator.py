@@ -117,6 +117,11 @@ def test_an_error_is_shown_in_any_language() -> None:
     assert "100 % wrong" == str(ExecutionHistoryError("100 % wrong"))
 
 
+def test_an_empty_message_stays_empty() -> None:
+    """A catalogue has its own header in the place of an empty sentence."""
+    assert "" == CHINESE.message(Message())
+
+
 def test_a_message_survives_being_written_down() -> None:
     """As text, wherever it goes; pickled, with all it has."""
     message = Message("record %(number)s", number=3)

@@ -34,6 +34,8 @@ def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: b
         (r"\"token\": \"abc\" x", rf"\"token\": \"{GONE}\" x"),
         ("GET /x?access_token=abc&page=2", f"GET /x?access_token={GONE}&page=2"),
         ("the password: hunter2.", f"the password: {GONE}"),
+        ('monkey: "its password=hunter2x."', f'monkey: "its password={GONE}"'),
+        ("key=password:hunter2x", f"key=password:{GONE}"),
         ("密码：hunter2", f"密码：{GONE}"),
         ("Authorization: Bearer abc", f"Authorization: {GONE}"),
         (f"use {TOKEN} please", f"use {GONE} please"),
@@ -196,6 +198,12 @@ def test_a_path_leads_to_keys_and_indexes() -> None:
         assert matches(parse_path(text), place), text
     for text in ("output.items", "items[0]['a b']", "output.items[1].*", "output..b"):
         assert not matches(parse_path(text), place), text
+
+
+def test_a_token_is_one_by_what_stands_far_behind_its_beginning() -> None:
+    """Without a digit or a capital it is a word, and without a dot no web token."""
+    words = "sk-" + "only-words-" * 3, "eyJ" + "only-words-" * 3
+    assert [*words, GONE, GONE] == _redacted([*words, f"{words[0]}9", f"{words[1]}.payload-of-it"])
 
 
 def test_a_path_is_followed_every_way_at_once() -> None:

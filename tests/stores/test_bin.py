@@ -38,6 +38,7 @@ async def test_what_is_discarded_is_gone_and_can_be_restored(store: HistoryStore
     assert [None, 1] == [await store.get("w", "a"), len(await store.workflows())]
     assert [_V, _A] == [each.key for each in await bin_of.binned()]
     first, second = await bin_of.binned()
+    assert {None} == {first.rule, second.rule}
     assert [second] == await bin_of.binned(after=first, limit=5)
     assert (2, first.size + second.size) == await bin_of.bin_size()
     assert {(True, _DAY)} == {(each.size > 0, each.ends - each.deleted_at) for each in await bin_of.binned()}
@@ -106,3 +107,12 @@ async def test_what_is_discarded_at_once_can_be_restored(store: HistoryStore, bi
     assert {new, _A} == {each.key for each in await bin_of.binned()}
     assert {new, _A} == set(await bin_of.restore([new, _A]))
     assert {"new", "a", "b"} == set(ids((await page_of(store, "w", 10, 1)).documents))
+
+
+async def test_the_bin_knows_which_rule_removed_a_run(bin_of: Bin) -> None:
+    """Also of one that was restored and removed again, by somebody else."""
+    await bin_of.discard([_A, _B], _DAY, "old")
+    assert {"old"} == {each.rule for each in await bin_of.binned()}
+    await bin_of.restore([_A])
+    await bin_of.discard([_A], _DAY)
+    assert {_A: None, _B: "old"} == {each.key: each.rule for each in await bin_of.binned()}

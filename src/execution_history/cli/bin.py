@@ -104,7 +104,7 @@ async def _list(session: Session, history: History, limit: int) -> None:
         return
     _ = session.translate
     if page.entries:
-        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"))
+        heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"), _("Rule"))
         is_brief, now = session.output.width is not None and session.output.width < WHOLE_IDS, now_ms()
         time = partial(brief_clock, now=now) if is_brief else clock
         ids = _ids(page) if is_brief else {}
@@ -116,6 +116,7 @@ async def _list(session: Session, history: History, limit: int) -> None:
                 Cell(size(entry.size), right=True),
                 Cell(ids.get(entry.key.execute_id, entry.key.execute_id), "bold"),
                 Cell(workflow_text(entry.key.workflow_id, names)),
+                Cell(entry.rule or "", "dim"),
             ]
             for entry in page.entries
         ]

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import Names, workflow_text
-from execution_history.errors import N_, Message, StoreError
+from execution_history.errors import N_, Message, StoreError, quoted
 from execution_history.history.overview import Overview
 from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
@@ -20,6 +20,7 @@ from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
 from execution_history.records.redaction import shown_store
+from execution_history.stores.capabilities import Binned
 from execution_history.stores.factory import place_named, store_of
 from execution_history.stores.presence import holds_history
 
@@ -86,7 +87,7 @@ class History:
         key = await self.key_of_run(execute_id, workflow)
         record = await self.service.get_execution_detail(*key)
         if record is None:  # deleted meanwhile
-            raise self._not_found(execute_id, workflow)
+            raise await self._not_found(execute_id, workflow)
         return record
 
     async def key_of_run(self, execute_id: str, workflow: str | None) -> RecordKey:
@@ -94,7 +95,7 @@ class History:
         workflow_id = None if workflow is None else await self.workflow(workflow)
         found = await self.service.find_runs(execute_id, workflow_id)
         if not found.runs:
-            raise self._not_found(execute_id, workflow)
+            raise await self._not_found(execute_id, workflow, workflow_id)
         if len(found.runs) == 1 and (found.is_certain or found.runs[0].execute_id == execute_id):
             return found.runs[0].key
         if len(found.runs) == 1:
@@ -106,8 +107,10 @@ class History:
         names = await self.service.names()
         raise _ambiguous(execute_id, found, names)
 
-    def _not_found(self, execute_id: str, workflow_id: str | None) -> CommandFailed:
-        if workflow_id is not None:
+    async def _not_found(self, execute_id: str, workflow: str | None, workflow_id: str | None = None) -> CommandFailed:
+        if len(execute_id) >= SHORTEST_PART and len(gone := await self.service.bin.find(execute_id, workflow_id)) == 1:
+            return _removed(gone[0])
+        if workflow is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
         elif len(execute_id) < SHORTEST_PART:
             sentence = N_(
@@ -119,12 +122,29 @@ class History:
         return CommandFailed(
             sentence,
             code=ExitCode.NOT_FOUND,
-            workflow_id=workflow_id,
+            workflow_id=workflow,
             execute_id=execute_id,
             store=self.place,
             command=self._listing,
             least=SHORTEST_PART,
         )
+
+
+def _removed(entry: Binned) -> CommandFailed:
+    """Return the error for a run that is in the bin."""
+    by_people = N_("Run '%(run)s' was deleted at %(at)s; until %(until)s `%(command)s` restores it.")
+    by_rule = N_(
+        "The rule %(rule)s of retention removed run '%(run)s' at %(at)s; until %(until)s `%(command)s` restores it."
+    )
+    return CommandFailed(
+        by_people if entry.rule is None else by_rule,
+        code=ExitCode.NOT_FOUND,
+        rule=quoted(entry.rule),
+        run=entry.key.execute_id,
+        at=clock(entry.deleted_at),
+        until=clock(entry.ends),
+        command=f"execution-history bin restore {entry.key.execute_id}",
+    )
 
 
 @asynccontextmanager

@@ -44,7 +44,13 @@ class BinPage:
     def to_json(self) -> dict[str, Any]:
         """Return all fields, the entries as objects with their ids."""
         entries = [
-            {**entry.key._asdict(), "size": entry.size, "deleted_at": entry.deleted_at, "ends": entry.ends}
+            {
+                **entry.key._asdict(),
+                "size": entry.size,
+                "deleted_at": entry.deleted_at,
+                "ends": entry.ends,
+                "rule": entry.rule,
+            }
             for entry in self.entries
         ]
         return {**asdict(self), "entries": entries}
@@ -145,6 +151,20 @@ class RunBin:
         for start in range(0, len(chosen), _BATCH):
             await store.empty_bin(chosen[start : start + _BATCH])
         return len(chosen)
+
+    async def find(self, execute_id: str, workflow_id: str | None = None) -> list[Binned]:
+        """Return the deleted runs with an id, or a beginning of it, in one workflow or in all.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self._store.open()
+        found = await self._store.binned() if isinstance(self._store, Bin) else []
+        return [
+            entry
+            for entry in found
+            if entry.key.execute_id.startswith(execute_id) and workflow_id in (None, entry.key.workflow_id)
+        ]
 
     async def of_workflow(self, workflow_id: str | None) -> list[RecordKey]:
         """Return the deleted runs of a workflow, or of all.

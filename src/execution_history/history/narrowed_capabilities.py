@@ -61,9 +61,11 @@ class _NarrowedBin(NarrowedStore):
         """See :class:`Bin`."""
         return cast("Bin", self._store).bin_ms
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :class:`Bin`."""
-        return await cast("Bin", self._store).discard(self._seen_of(keys), keep_ms)
+        return await cast("Bin", self._store).discard(self._seen_of(keys), keep_ms, rule)
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :class:`Bin`."""

@@ -95,7 +95,7 @@ class Pruner:
         Args:
             candidates: the runs.
             action: what to do.
-            rule: the name of the rule, which a run without contents keeps.
+            rule: the name of the rule, which a run without contents keeps, and the bin of a removed one.
             keep_ms: how long removed runs can be restored.
 
         Raises:
@@ -107,7 +107,7 @@ class Pruner:
             if action == "contents":
                 pruned.extend(await self._without_contents(batch, rule))
             else:
-                gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms))
+                gone = set(await remove(self._store, {each.key: each.update_time for each in batch}, keep_ms, rule))
                 pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
 
         chosen = [each for each in candidates if each.protection is None]

@@ -75,8 +75,8 @@ class Translator:
             sentence: what to translate.
             longest: how many characters of each text argument are shown; ``None`` shows all.
         """
-        if not isinstance(sentence, Message):
-            return sentence
+        if not isinstance(sentence, Message) or not sentence.msgid:  # gettext has the header of its file for none
+            return str(sentence)
         translated = self.gettext(sentence.msgid)
         return translated % self._shown(sentence.arguments, longest) if sentence.arguments else translated
 

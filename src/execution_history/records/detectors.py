@@ -75,14 +75,19 @@ _CHECK_CHARACTERS: Final = "10X98765432"
 _BEFORE, _AFTER = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9_])"
 
 
-def _token(name: str, meaning: str, prefixes: tuple[str, ...], rest: str) -> Detector:
-    """Return the detector of tokens that begin with one of *prefixes*."""
+def _token(
+    name: str, meaning: str, prefixes: tuple[str, ...], rest: str, check: Callable[[str], bool] | None = None
+) -> Detector:
+    """Return the detector of tokens that begin with one of *prefixes*.
+
+    What has to stand far behind is for *check*: a pattern would look for it from every beginning that there is.
+    """
     prefix = f"{_BEFORE}(?:{'|'.join(map(re.escape, prefixes))})"
-    return Detector(
-        name, meaning, re.compile(prefix + rest), beginning=rf"{prefix}[A-Za-z0-9_.~+/=-]*+", prefixes=prefixes
-    )
+    pattern, beginning = re.compile(prefix + rest), rf"{prefix}[A-Za-z0-9_.~+/=-]*+"
+    return Detector(name, meaning, pattern, check=check, beginning=beginning, prefixes=prefixes)
 
 
+_SIGN_OF_KEY: Final = re.compile("[0-9A-Z]")
 _HTTP_LOGIN: Final = (
     _BEFORE + r"(?i:bearer|basic)\s{1,9}((?=[A-Za-z0-9._~+/-]*[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"
 )
@@ -100,7 +105,7 @@ _PHONE: Final = (
 DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
     _token("coze_token", N_("Tokens of Coze"), ("pat_", "sat_", "cztei_", "czu_", "czs_"), "[A-Za-z0-9]{16,}+"),
     _token("openai_key", N_("Keys of OpenAI, Anthropic, DeepSeek, Moonshot and others (sk-…)"),
-           ("sk-",), r"(?=[A-Za-z0-9_-]*[0-9A-Z])[A-Za-z0-9_-]{20,}+"),
+           ("sk-",), "[A-Za-z0-9_-]{20,}+", check=lambda text: _SIGN_OF_KEY.search(text, 3) is not None),
     _token("aws_key", N_("Access keys of AWS"), ("AKIA", "ASIA"), "[A-Z0-9]{16}" + _AFTER),
     _token("aliyun_key", N_("Access keys of Alibaba Cloud"), ("LTAI",), "[A-Za-z0-9]{14,26}" + _AFTER),
     _token("tencent_key", N_("Access keys of Tencent Cloud"), ("AKID",), "[A-Za-z0-9]{32,48}" + _AFTER),
@@ -113,7 +118,9 @@ DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
     _token("stripe_key", N_("Keys of Stripe"), ("sk_live_", "sk_test_", "rk_live_", "rk_test_"), "[A-Za-z0-9]{16,}+"),
     _token("huggingface_token", N_("Tokens of Hugging Face"), ("hf_",), "[A-Za-z0-9]{30,}+"),
     _token("package_token", N_("Tokens of npm and PyPI"), ("npm_", "pypi-"), "[A-Za-z0-9_-]{30,}+"),
-    _token("jwt", N_("JSON web tokens"), ("eyJ",), r"[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?"),
+    _token("jwt", N_("JSON web tokens"), ("eyJ",),
+           r"[A-Za-z0-9_-]{15,}+(?:\.[A-Za-z0-9_-]{8,}+(?:\.[A-Za-z0-9_-]*+)?)?",
+           check=lambda text: "." in text),
     Detector("http_login", N_("What follows Bearer or Basic"), re.compile(_HTTP_LOGIN),
              beginning=rf"{_BEFORE}(?i:bearer|basic)\s{{1,9}}[A-Za-z0-9_.~+/=-]*+"),
     Detector("url_login", N_("Passwords in addresses"), re.compile(_URL_LOGIN), needs="at",

@@ -55,10 +55,17 @@ _OVERLAP: Final = 100
 
 _ENTRY: Final = re.compile(
     r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
-    r"""(?:\\*["'])?\s{0,9}(?P<sign>[:=：])\s{0,9}"""
-    r"""(?:(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]+))""",
+    r"""(?:\\*["'])?\s{0,9}(?P<sign>[:=：])\s{0,9}""",
     re.IGNORECASE,
 )
+_VALUE: Final = re.compile(
+    r"""(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
+    r"""|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]+)""",
+    re.IGNORECASE,
+)
+_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
+"""So many letters are no secret, and are not looked through from every name in them."""
+
 _NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
 _LIKE_A_SECRET: Final = re.compile(r"(?=.*[0-9_!@#$%^*~+/])\S{4,}|(?i:bearer|basic|token)\s+\S+", re.DOTALL)
 
@@ -333,16 +340,16 @@ class _Walk:
     def _entries(self, text: str) -> str:
         """Return *text* without the values of secret names in it, such as ``api_key=…`` or ``"password": "…"``."""
         cuts: list[_Cut] = []
-        for found in _ENTRY.finditer(text):
+        at = 0
+        while (found := _ENTRY.search(text, at)) is not None:
+            at = found.end()  # what is no secret may hold one
             name = _NAME.search(text, max(0, found.start() - 80), _end_of_name(found))
             rule = None if name is None else self._redactor.rule_for_name(name[0].rpartition(".")[2])
-            value = found["bare"] if found["quoted"] is None else found["quoted"]
-            if rule is None or not value or value.startswith(MARK):
-                continue
-            if found["bare"] and (value.isdigit() if found["sign"] == "=" else _LIKE_A_SECRET.fullmatch(value) is None):
-                continue
-            self._remember(value, rule)
-            cuts.append((*found.span("bare" if found["quoted"] is None else "quoted"), rule))
+            span = None if rule is None else _secret_at(text, at, found["sign"])
+            if rule is not None and span is not None:
+                self._remember(text[span[0] : span[1]], rule)
+                cuts.append((*span, rule))
+                at = span[1]
         return self._without(text, cuts)
 
     def _without(self, text: str, cuts: list[_Cut]) -> str:
@@ -375,6 +382,21 @@ def _end_of_name(found: "re.Match[str]") -> int:
     """Return where the name ends that an entry begins with."""
     sign = found.start("sign")
     return found.start() + len(found.string[found.start() : sign].rstrip().rstrip("\\\"'"))
+
+
+def _secret_at(text: str, at: int, sign: str) -> tuple[int, int] | None:
+    """Return where the value begins and ends that a secret name has at this place; ``None`` where it is none."""
+    if _ENDLESS.match(text, at):
+        return None
+    found = _VALUE.match(text, at)
+    if found is None:
+        return None
+    kind = "bare" if found["quoted"] is None else "quoted"
+    value = found[kind]
+    if not value or value.startswith(MARK):
+        return None
+    is_word = value.isdigit() if sign == "=" else _LIKE_A_SECRET.fullmatch(value) is None
+    return None if kind == "bare" and is_word else found.span(kind)
 
 
 def tally_of(counts: Iterable[Tally]) -> Counter[str]:

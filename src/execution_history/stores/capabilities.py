@@ -107,13 +107,15 @@ class Prunable(Protocol):
 class Binned:
     """A deleted record that can be restored: its size in bytes of JSON, when it was deleted and when it expires.
 
-    Times are milliseconds since the epoch.
+    Times are milliseconds since the epoch. ``rule`` is the name of the rule of retention that removed it, ``None``
+    where people did.
     """
 
     key: RecordKey
     size: int
     deleted_at: int
     ends: int
+    rule: str | None = None
 
 
 Versions = Mapping[RecordKey, int | None]
@@ -130,10 +132,13 @@ class Bin(Protocol):
 
     bin_ms: int
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """Remove records, but keep them for *keep_ms* milliseconds to be restored; return those removed.
 
-        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them.
+        Of a mapping those are removed that still have the ``update_time`` (ms) that it has for them. *rule* is the name
+        of the rule of retention that removes them.
         """
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
@@ -283,8 +288,10 @@ def versions_of(keys: Iterable[RecordKey] | Versions) -> Versions:
     return keys if isinstance(keys, Mapping) else dict.fromkeys(keys)
 
 
-async def remove(store: HistoryStore, versions: Versions, keep_ms: int) -> list[RecordKey]:
+async def remove(store: HistoryStore, versions: Versions, keep_ms: int, rule: str | None = None) -> list[RecordKey]:
     """Remove records that still have the given versions, into the bin for *keep_ms* milliseconds where there is one.
+
+    The bin keeps the name of the *rule* of retention that removes them.
 
     Returns:
         Those that were removed.
@@ -293,7 +300,7 @@ async def remove(store: HistoryStore, versions: Versions, keep_ms: int) -> list[
         StoreError: they could not be removed.
     """
     if keep_ms > 0 and isinstance(store, Bin):
-        return await store.discard(versions, keep_ms)
+        return await store.discard(versions, keep_ms, rule)
     return await store.delete_many(versions, len(versions))
 
 

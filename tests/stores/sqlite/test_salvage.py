@@ -1,5 +1,6 @@
 """Rows read from the pages of a damaged database, and the new one that is made of them."""
 
+import asyncio
 import os
 from contextlib import closing
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import apsw
 import orjson
 import pytest
-from bench.fault_damage import chance_of, content, copy_folder, flip, make_folder, opened, zero
+from bench.fault_damage import chance_of, content, copy_folder, examined, flip, make_folder, opened, problems_of, zero
 
 from execution_history.errors import StoreFull
 from execution_history.query.model import RecordKey
@@ -200,6 +201,28 @@ async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> No
         assert known == await _records(folder)
 
 
+async def test_rows_that_damage_has_made_alike_are_told_apart_by_a_new_database(tmp_path: Path) -> None:
+    """No index can have both; the run whose row says that it is another one is read from its JSON file."""
+    folder = tmp_path / "h"
+    await make_folder(folder, 20)
+    async with opened(folder) as store:
+        await store.erase()
+    records, _ = await content(folder)
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.pragma("writable_schema", 1)
+        index: Any = connection.execute("SELECT * FROM sqlite_schema WHERE name = 'executions_by_id'").fetchone()
+        connection.execute("DELETE FROM sqlite_schema WHERE name = 'executions_by_id'")
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute(
+            "UPDATE executions SET (execute_id, workflow) = "
+            "(SELECT execute_id, workflow FROM executions WHERE seq = 3) WHERE seq = 4"
+        )
+        connection.pragma("writable_schema", 1)
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", index)
+    assert [] == list(problems_of(await examined(folder, repair=True)))
+    assert records == (await content(folder))[0]
+
+
 def _zero_table(folder: Path, name: str) -> None:
     """Overwrite the first page of a table, and those below it, with zeros."""
     with closing(apsw.Connection(str(folder / "history.db"))) as connection:
@@ -218,11 +241,12 @@ def _zero_table(folder: Path, name: str) -> None:
 async def _with_everything(folder: Path) -> None:
     """Make a history of runs, some of which are in the bin, with names and an audit log of several pages."""
     store = await _made(folder)
-    for number in range(120):
-        await store.put_entry("view", f"view-{number}", b'{"text":"%s"}' % (b"x" * 60))
-        await store.append_audit("me", "did", b'{"text":"%s"}' % (b"x" * 60))
-    for number in range(30):
-        await store.create(document(f"e{number}", "w", 1_000 + number))
+    value = b'{"text":"%s"}' % (b"x" * 60)
+    await asyncio.gather(
+        *(store.put_entry("view", f"view-{number}", value) for number in range(120)),
+        *(store.append_audit("me", "did", value) for _ in range(120)),
+        *(store.create(document(f"e{number}", "w", 1_000 + number)) for number in range(30)),
+    )
     await store.discard([RecordKey("w", f"e{number}") for number in range(10)], 10**12)
     await store.aclose()
 
@@ -246,8 +270,6 @@ async def test_what_is_lost_is_told_by_its_kind(tmp_path: Path) -> None:
     (tmp_path / ".registry").write_bytes((tmp_path / ".registry").read_bytes().replace(b"view-7", b"view-6"))
     for table in ("registry", "bin", "audit"):
         _zero_table(tmp_path, table)
-    store = await _made(tmp_path / "new")
-    await store.aclose()
     others = salvage(tmp_path).others
     assert (0, 120, 10) == (others.copied, len(others.entries), others.binned)
     assert ("view", "view-7") in others.entries

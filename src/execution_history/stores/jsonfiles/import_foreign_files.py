@@ -15,7 +15,7 @@ from execution_history.records.adoption import adopt_record, fault_of_times
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.record import Document
 from execution_history.stores.foreign_files import in_groups, open_regular
-from execution_history.stores.jsonfiles.cut_short import is_cut_short
+from execution_history.stores.jsonfiles.cut_short import LONGEST_EDIT_NS, is_cut_short
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile, identifier_of
@@ -85,7 +85,8 @@ class Adopter:
             elif modified == stamp(state) and not is_doubtful:
                 renew.discard(workflow_id)
             elif is_repaired or not is_cut_short(path, state, machine_went_down=is_doubtful):
-                may_be_torn = is_doubtful and not is_repaired and modified <= state.updated_at * 1_000_000
+                is_touched = modified > state.updated_at * 1_000_000 + LONGEST_EDIT_NS
+                may_be_torn = is_doubtful and not is_repaired and not is_touched
                 foreign.append((name, state, may_be_torn))
         for name, state, may_be_torn in foreign:
             path, hand_wins = self._folder / name, not (may_be_torn or is_repaired)

@@ -199,14 +199,16 @@ class MemoryStore(MemoryAdministration):
             keys = select.keys_of(what, self._all_records()) if isinstance(what, RecordFilter) else what
             return [key for key, version in islice(versions_of(keys).items(), limit) if self._delete(key, version)]
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         with self._opened():
             now, versions = self._clock(), versions_of(keys)
             there = {key: self._find(*key, version) for key, version in versions.items()}
             found = {key: stored.document for key, stored in there.items() if stored is not None}
             for key, document in found.items():
-                self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms), document)
+                self._bin[key] = (Binned(key, len(document.body), now, now + keep_ms, rule), document)
                 self._delete(key)
             return list(found)
 

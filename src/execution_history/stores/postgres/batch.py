@@ -39,11 +39,12 @@ class StoredState:
 
 
 class Binned(NamedTuple):
-    """The bytes of a deleted record, when it was deleted and until when it can be restored (ms)."""
+    """The bytes of a deleted record, when it was deleted, until when it can be restored (ms), and by which rule."""
 
     body: bytes
     deleted_at: int
     ends: int
+    rule: str | None = None
 
 
 @dataclass(slots=True)
@@ -166,20 +167,21 @@ class Batch:
         return MergeReport(added, replaced, unchanged, tuple(differing))
 
     def delete(
-        self, update_times: Mapping[RecordKey, int | None], bin_times: tuple[int, int] | None = None
+        self, update_times: Mapping[RecordKey, int | None], binned: tuple[int, int, str | None] | None = None
     ) -> list[RecordKey]:
         """Delete the records that have these update times, ``None`` for any; return those deleted.
 
         Args:
             update_times: the records.
-            bin_times: when they are deleted and until when they can be restored (ms); ``None``: they cannot be.
+            binned: when they are deleted, until when they can be restored (ms) and by which rule they go; ``None``:
+                they cannot be restored.
         """
         deleted = []
         for key, update_time in update_times.items():
             held = self._find(key)
             if held.is_there and update_time in (None, held.update_time):
                 body = held.body
-                held.binned = None if bin_times is None or body is None else Binned(body, *bin_times)
+                held.binned = None if binned is None or body is None else Binned(body, *binned)
                 held.current = None
                 self._touch(key, held)
                 deleted.append(key)

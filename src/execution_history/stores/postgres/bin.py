@@ -24,13 +24,17 @@ from execution_history.stores.status_numbers import STATUS_NUMBERS
 class PostgresBin(SharedStore):
     """The part of the shared store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         named = versions_of(keys)
         now = self._clock()
         if not named:
             return []
-        return await self._parts.writer.submit(lambda batch: batch.delete(named, (now, now + keep_ms)), list(named))
+        return await self._parts.writer.submit(
+            lambda batch: batch.delete(named, (now, now + keep_ms, rule)), list(named)
+        )
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""

@@ -194,7 +194,7 @@ def _binned(key: RecordKey, binned: Binned, packer: Packer) -> tuple[Any, ...]:
     record = outline_of(binned.body)
     status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
     times = binned.deleted_at, binned.ends, record["create_time"], record["update_time"]
-    return (*stored_key(*key), *times, status, len(binned.body), packing, packed)
+    return (*stored_key(*key), *times, status, len(binned.body), packing, packed, binned.rule)
 
 
 def _write_records(connection: Connection, statements: Statements, planned: Sequence[_Planned]) -> None:
@@ -245,7 +245,7 @@ _ADD_TO_BIN: Final = (
     "INSERT INTO execution_history.bin VALUES {} ON CONFLICT (workflow_id, execute_id) DO UPDATE SET "
     "deleted_at = excluded.deleted_at, ends = excluded.ends, create_time = excluded.create_time, "
     "update_time = excluded.update_time, status = excluded.status, size = excluded.size, packing = excluded.packing, "
-    "document = excluded.document"
+    "document = excluded.document, rule = excluded.rule"
 )
 _ADD_DELETIONS: Final = (
     "INSERT INTO execution_history.deletions AS t (workflow_id, execute_id, version, deleted_at) VALUES {} "

@@ -255,7 +255,7 @@ SELECT name, revision FROM execution_history.cursors;
 -- bin.py
 
 -- name: binned
-SELECT workflow_id, execute_id, size, deleted_at, ends FROM execution_history.bin
+SELECT workflow_id, execute_id, size, deleted_at, ends, rule FROM execution_history.bin
 WHERE ends > %(now)s AND deleted_at <= %(at)s
     AND (deleted_at < %(at)s OR (workflow_id, execute_id) > (%(workflow_id)s, %(execute_id)s))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT %(limit)s;

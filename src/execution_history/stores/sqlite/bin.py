@@ -22,13 +22,15 @@ from execution_history.stores.status_numbers import STATUS_NUMBERS
 class SQLiteBin(EmbeddedStore):
     """The part of the embedded store that keeps deleted records."""
 
-    async def discard(self, keys: Iterable[RecordKey] | Versions, keep_ms: int) -> list[RecordKey]:
+    async def discard(
+        self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
+    ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
         now, versions = self._clock(), versions_of(keys)
 
         def discard(t: WriteTransaction, workflow_id: str, group: list[RecordKey]) -> list[RecordKey]:
             times = {key.execute_id: versions[key] for key in group}
-            return t.delete_many(workflow_id, times, (now, now + keep_ms))
+            return t.delete_many(workflow_id, times, (now, now + keep_ms, rule))
 
         return await self._each(versions, discard)
 

@@ -329,8 +329,8 @@ SELECT count(*), coalesce(sum(size), 0) FROM (
 -- name: put_in_bin
 -- Copies records that are about to be deleted into the bin: those of a JSON list of places.
 INSERT OR REPLACE INTO bin
-SELECT ?3, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2
-FROM json_each(?4) k JOIN executions e ON e.seq = k.value;
+SELECT ?4, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2, ?3
+FROM json_each(?5) k JOIN executions e ON e.seq = k.value;
 
 -- name: binned_document
 -- A discarded record that has not expired.
@@ -339,7 +339,7 @@ FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
 
 -- name: binned
 -- The discarded records that have not expired, the last one first, after one of them.
-SELECT workflow_id, execute_id, size, deleted_at, ends
+SELECT workflow_id, execute_id, size, deleted_at, ends, rule
 FROM bin WHERE ends > ?1 AND deleted_at <= ?2 AND (deleted_at < ?2 OR (workflow_id, execute_id) > (?3, ?4))
 ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
 

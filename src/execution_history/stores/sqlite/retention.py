@@ -7,11 +7,11 @@ from execution_history.stores.administration import FEED_KEPT_MS
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _ROW_BYTES: Final = 32 * 1024
-"""Bytes of documents that are removed for each row of a step: a large one leaves thousands of pages, which are freed."""
+"""Bytes of documents that are removed for each row of a step: a large one has thousands of pages to be freed."""
 
 
 def purge_cleared(transaction: WriteTransaction, limit: int) -> bool:
-    """Remove at most *limit* rows of a cleared workflow, fewer of large ones; return whether there may be more to do."""
+    """Remove at most *limit* rows of a cleared workflow, fewer of large ones; return whether there may be more."""
     found = transaction.run("cleared_workflow").fetchone()
     if found is None:
         return False

@@ -197,7 +197,10 @@ class WriteTransaction:
         return bool(self.delete_many(workflow_id, {execute_id: None}))
 
     def delete_many(
-        self, workflow_id: str, update_times: Mapping[str, int | None], bin_times: tuple[int, int] | None = None
+        self,
+        workflow_id: str,
+        update_times: Mapping[str, int | None],
+        binned: tuple[int, int, str | None] | None = None,
     ) -> list[RecordKey]:
         """Remove the records of a workflow that have these update times (``None`` for any); return those removed.
 
@@ -206,20 +209,21 @@ class WriteTransaction:
         Args:
             workflow_id: the workflow.
             update_times: by execute id.
-            bin_times: when they are deleted and until when they can be restored (ms); ``None``: they cannot be.
+            binned: when they are deleted, until when they can be restored (ms) and by which rule they go; ``None``:
+                they cannot be restored.
         """
         row = self._workflow(workflow_id)
         if row is None:
             return []
-        found = self.run("executions_by_ids", orjson.dumps(list(update_times)).decode(), row.id).fetchall()
+        found: list[Any] = self.run("executions_by_ids", orjson.dumps(list(update_times)).decode(), row.id).fetchall()
         if any(each[1] not in update_times for each in found):
             raise apsw.CorruptError("An index leads to another record.")
         gone = [each for each in found if update_times[each[1]] in (None, each[3])]
         if not gone:
             return []
         seqs = orjson.dumps([each[0] for each in gone]).decode()
-        if bin_times is not None:
-            self.run("put_in_bin", *bin_times, workflow_id, seqs)
+        if binned is not None:
+            self.run("put_in_bin", *binned, workflow_id, seqs)
         self.run("add_deletions", self._revision, workflow_id, self.clock(), seqs)
         self.run("drop_executions", seqs)
         for _, execute_id, create_time, _, status, size in gone:

@@ -185,9 +185,10 @@ class FolderCheckup:
         return Outcome(Message(summary, size=size, schema=len(migrations())), findings)
 
     def _counters(self, effort: Effort, _: Progress) -> Outcome:
+        wrong = list[str]()
         with self._view.connection() as connection:
             with limited(connection, effort) as limit:
-                wrong = [name for name, _ in wrong_counters(connection)]
+                wrong += [name for name, _ in wrong_counters(connection)]
             [(count,)] = rows(connection, "count_workflows")
         findings = _COUNTERS.of(wrong, self._repairs.counters)
         if limit.is_reached:

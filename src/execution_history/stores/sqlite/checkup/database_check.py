@@ -2,6 +2,7 @@
 
 import re
 import struct
+import time
 from collections import deque
 from contextlib import closing, suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ from execution_history.stores.sqlite.salvage.log import read_log
 from execution_history.stores.verification import Effort, Finding, counted
 
 _MOST: Final = 100
+_ATTEMPTS: Final = 10
+_PAUSE_SECONDS: Final = 0.05
 _SHOWN: Final = 3
 _INDEX_HEADER: Final = 96  # two copies of 48 bytes
 _ALL: Final = 1 << 32
@@ -43,18 +46,23 @@ class DatabaseFault(NamedTuple):
 
 def log_faults(view: HistoryView) -> list[DatabaseFault]:
     """Return what is wrong with the write-ahead log: SQLite reads it only up to what is damaged in it."""
-    path = Path(f"{view.database}-wal")
     try:
-        with suppress(StoreError), view.connection():
-            known = _frames_read(Path(f"{view.database}-shm"), path)  # SQLite has looked at all of them now
-            lost = read_log(path.read_bytes(), known).lost_commits
-            return _lost(lost)
-        return _lost(read_log(path.read_bytes()).lost_commits)
+        content = Path(f"{view.database}-wal").read_bytes()
     except FileNotFoundError:
         return []
+    for attempt in range(_ATTEMPTS):
+        known = None
+        with suppress(StoreError), view.connection():  # SQLite has looked at all frames now
+            known = _frames_read(Path(f"{view.database}-shm"), content)
+        lost = read_log(content, known).lost_commits
+        if not lost or known is None:
+            break
+        if attempt < _ATTEMPTS - 1:
+            time.sleep(_PAUSE_SECONDS)  # somebody may be writing just this commit
+    return _lost(lost)
 
 
-def _frames_read(index: Path, log: Path) -> int | None:
+def _frames_read(index: Path, log: bytes) -> int | None:
     """Return how many frames of the *log* SQLite reads (sqlite.org/walformat.html, section 2); ``None``: not known."""
     try:
         content = index.read_bytes()[:_INDEX_HEADER]
@@ -62,10 +70,8 @@ def _frames_read(index: Path, log: Path) -> int | None:
         return None
     if len(content) < _INDEX_HEADER or content[: _INDEX_HEADER // 2] != content[_INDEX_HEADER // 2 :]:
         return None
-    with log.open("rb") as file:
-        salts = file.read(24)[16:]
-    # Another salt: the log begins anew with the next commit, and what is in it was copied into the database.
-    return struct.unpack_from("=I", content, 16)[0] if content[32:40] == salts else _ALL
+    # Another salt: the log has begun anew, or does so with the next commit, and what was in it is in the database.
+    return struct.unpack_from("=I", content, 16)[0] if content[32:40] == log[16:24] else _ALL
 
 
 def _lost(commits: int) -> list[DatabaseFault]:

@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+import apsw
+
 from execution_history.errors import N_, Message, StoreBusy, quoted
 from execution_history.query.model import RecordKey
 from execution_history.stores.database_files import DATABASE
@@ -106,9 +108,10 @@ class Repairs:
         return Message("history.db was built from the JSON files, with %(count)s runs.", count=f"{total:,}")
 
     async def database_indexes(self) -> Message:
-        """Make the indexes within the database anew."""
-        await asyncio.to_thread(self._with_nobody_else, self._reindex)
-        return Message("The indexes within history.db were rebuilt from its rows.")
+        """Make the indexes within the database anew; the database, where it has rows that no index can have."""
+        if await asyncio.to_thread(self._with_nobody_else, self._reindex):
+            return Message("The indexes within history.db were rebuilt from its rows.")
+        return await self.database()
 
     async def database(self) -> Message:
         """Make the database anew from what can be read of its pages and of the JSON files."""
@@ -118,9 +121,14 @@ class Repairs:
             total = sum(summary.total for summary in await store.workflows())
         return _told(report, total)
 
-    def _reindex(self) -> None:
+    def _reindex(self) -> bool:
+        """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
         with closing(open_file(self._folder / DATABASE, _MISPLACED)) as connection:
-            connection.execute("REINDEX")
+            try:
+                connection.execute("REINDEX")
+            except apsw.ConstraintError:
+                return False
+        return True
 
     def _with_nobody_else(self, work: Callable[[], _Result]) -> _Result:
         """Return the result of *work*, during which no process writes into the folder or has the database open."""

@@ -30,9 +30,9 @@ class Limit:
 
 
 @contextmanager
-def limited(connection: apsw.Connection, effort: Effort) -> Iterator[Limit]:
-    """End what the block does on *connection* after a second, where that is to be quick."""
-    limit, until = Limit(), time.monotonic() + _QUICK_SECONDS
+def limited(connection: apsw.Connection, effort: Effort, seconds: float = _QUICK_SECONDS) -> Iterator[Limit]:
+    """End what the block does on *connection* after so many *seconds*, where that is to be quick."""
+    limit, until = Limit(), time.monotonic() + seconds
     if effort == "quick":
         connection.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
     try:

@@ -1,6 +1,7 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ _VERSIONS: Final = {"registry": "version", "bin": "deleted_at"}
 _JSON: Final = {"registry": "value", "audit": "details"}
 _MOST_NAMED: Final = 1_000
 _AT_ONCE: Final = 5_000
+_MOST_LINES: Final = 10_000_000
 
 
 @dataclass(slots=True)
@@ -101,7 +103,8 @@ class RowWriter:
         before = self._connection.total_changes()
         statement = self._insert["registry"].replace(" > ", " >= ") + " AND excluded.value IS NOT registry.value"
         for entry in entries:
-            self._connection.execute(statement, entry)
+            with suppress(apsw.ConstraintError):  # a damaged row has its version
+                self._connection.execute(statement, entry)
         self.others.copied = self._connection.total_changes() - before
 
     def note_losses(self, found: DamagedTables) -> None:
@@ -112,8 +115,9 @@ class RowWriter:
         binned = set(connection.execute("SELECT workflow_id, execute_id FROM bin"))
         self.others.binned = len(found.keys("bin") - binned)
         numbers: Any = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchone()
-        last = max(numbers[0], found.last_number("audit"))
-        self.others.lines = last - numbers[1]
+        last, noted = numbers[0], found.last_number("audit")
+        last = noted if last < noted < last + _MOST_LINES else last  # unless it is damaged
+        self.others.lines = last - numbers[1] if last - numbers[1] < _MOST_LINES else 0
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('audit', ?)", (last,))  # no number is used twice
 

@@ -118,7 +118,7 @@ class DamagedTables:
             if number in seen or kind_of(page, number) not in (INDEX_INTERIOR, INDEX_LEAF):
                 continue
             seen.add(number)
-            found |= {key[:-1] for key in keys_on(page, number)}
+            found |= {key[:-1] for key in keys_on(page, number) if all(map(_is_text, key))}
             if kind_of(page, number) == INDEX_INTERIOR:
                 with suppress(BrokenCell):
                     waiting += children(page, number)

@@ -125,6 +125,7 @@ class BinEntry(BaseModel):
     size: int = Field(description="Bytes of JSON.")
     deleted_at: int
     ends: int = Field(description="Until when it can be restored.")
+    rule: str | None = Field(description="The rule of retention that removed it; null where people did.")
 
 
 class BinAnswer(BaseModel):
