@@ -193,7 +193,8 @@ async def newest_lines(
     Raises:
         StoreError: the store could not be read.
     """
-    end = await _newest_number(store) + 1 if before is None else before
+    end = await _newest_number(store) + 1
+    end = end if before is None else min(before, end)
     found: list[AuditLine] = []
     least = max(0, end - 1 - _MOST_LOOKED_AT)
     while end - 1 > least:
