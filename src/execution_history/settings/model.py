@@ -27,7 +27,7 @@ from execution_history.records.redaction import shown_store
 from execution_history.records.redaction_rules import needs_key, rules_of
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.settings.accounts import AccountSettings
-from execution_history.settings.backups import BackupSettings
+from execution_history.settings.backups import LONGEST_HOURS, BackupSettings
 from execution_history.settings.values import (
     Budget,
     Currency,
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
     """How often the progress of a stream is saved."""
     require_recording: bool = False
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
-    lease_seconds: float = Field(default=15, ge=1)
+    lease_seconds: float = Field(default=15, ge=1, le=86_400)
     """How long a recorder counts as alive after its last sign of life."""
     currency: Currency | None = None
     """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
@@ -134,7 +134,7 @@ class Settings(BaseSettings):
     """How many bytes the history may take, such as ``20GB``: contents of the oldest runs go first, then the runs."""
     keep_tags: list[str] = list(KEEP_TAGS)
     """The tags that keep a run from being removed by retention."""
-    bin_hours: float = Field(default=BIN_HOURS, ge=0)
+    bin_hours: float = Field(default=BIN_HOURS, ge=0, le=LONGEST_HOURS)
     """How long deleted runs can be restored; 0 removes them at once."""
     allowed_origins: Origins = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
