@@ -26,7 +26,8 @@ import apsw
 from bench.fault_damage import copy_folder
 from bench.fault_load import Known
 from bench.fault_results import Row
-from bench.fault_works import WORKS, Doing, Work, template, wrong
+from bench.fault_work import Doing, Work, template, wrong
+from bench.fault_works import WORKS
 
 _VFS: Final = "execution-history-faults"
 _MOST_CALLS: Final = 20_000

@@ -1,23 +1,15 @@
-"""Everything that is done with a history, while its disk fails; and what has to be there afterwards.
+"""Everything that is done with a history, while its disk fails; and what is looked at afterwards."""
 
-A work has a template, a folder that is copied for each round: ``h`` is the history. What it raises has to be clear;
-whatever it raises, afterwards nothing is lost, and the same work succeeds.
-"""
-
-import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
-from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import apsw
 import orjson
 
-from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of, zero
-from bench.fault_load import Known, Load, is_clear
+from bench.fault_damage import chance_of, examined, flip, opened, problems_of, zero
+from bench.fault_load import Load
+from bench.fault_work import Doing, Work, again, compared
 from execution_history import ExecutionHistoryService
 from execution_history.clock import now_ms
 from execution_history.maintenance.archive import archive
@@ -33,118 +25,8 @@ from execution_history.stores import SQLiteStore, store_at
 from execution_history.transfer.export import Export, export_to_path
 from execution_history.transfer.importer import import_history
 
-_SUBJECTS: Final = 24
-_CALLERS: Final = 4
-_PATIENCE: Final = 30.0
-_BUSY_MS: Final = 10_000
 _SECRET: Final = "sk-proj-" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5hJ7kL9mN1pQ3"
 _NEXT_YEAR: Final = "2100-01"
-
-
-@dataclass
-class Doing:
-    """One round of a work.
-
-    Attributes:
-        base: its folder.
-        known: what the history has.
-        load: what was recorded in the round.
-        done: how many parts of the work were answered for.
-        refused: how many raised an error.
-        said: what the last error said.
-        odd: the errors that are not clear.
-    """
-
-    base: Path
-    known: Known
-    load: Load = field(default_factory=lambda: Load("new"))
-    done: int = 0
-    refused: int = 0
-    said: str = ""
-    odd: list[str] = field(default_factory=list)
-
-    @property
-    def history(self) -> Path:
-        """The folder of the history."""
-        return self.base / "h"
-
-    async def part(self, work: Callable[[], Awaitable[object]]) -> bool:
-        """Do a part of the work; return whether it was answered for."""
-        try:
-            await asyncio.wait_for(work(), _PATIENCE)
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
-            self.refused += 1
-            self.said = repr(error)
-            if not is_clear(error):
-                self.odd.append(f"{getattr(work, '__name__', work)}: {error!r}")
-            return False
-        self.done += 1
-        return True
-
-
-Run = Callable[[Doing], Awaitable[None]]
-Look = Callable[[Doing], Awaitable[list[str]]]
-
-
-async def _nothing(_: Doing) -> list[str]:
-    return []
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """A work.
-
-    Attributes:
-        name: for people.
-        run: does it, part by part.
-        prepare: changes the template, which has a history of some runs.
-        look: returns what is wrong afterwards, beyond the history itself; the disk works again.
-    """
-
-    name: str
-    run: Run
-    prepare: Callable[[Path], Awaitable[None]] | None = None
-    look: Look = _nothing
-
-
-async def template(folder: Path, work: Work) -> Known:
-    """Make the template of a work in *folder*; return what its history has."""
-    await asyncio.to_thread(folder.mkdir, parents=True)
-    store, load, known = SQLiteStore(folder / "h"), Load("old"), Known()
-    await store.open()
-    await load.run(store, range(_SUBJECTS), _CALLERS)
-    assert not load.refused
-    await known.learn(store, "old", load.answered)
-    await store.follow_index()
-    await store.flush()
-    copy_folder(folder / "h", folder / "killed")
-    await store.aclose()
-    shutil.rmtree(folder / "h")
-    (folder / "killed").rename(folder / "h")
-    if work.prepare is not None:
-        await work.prepare(folder)
-    return known
-
-
-def _wait_for_leases(folder: Path) -> None:
-    """Have it be later than every lease of work that one process does at a time, such as an archive, lasts."""
-    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
-        connection.set_busy_timeout(_BUSY_MS)
-        connection.execute("DELETE FROM named_leases")
-
-
-async def wrong(work: Work, doing: Doing) -> list[str]:
-    """Return what is wrong after a round; the disk works again."""
-    if work.run is not _repair:
-        _wait_for_leases(doing.history)
-    found = list(await work.look(doing))
-    async with opened(doing.history) as store:
-        if doing.load.answered:
-            found += await doing.known.learn(store, "new", doing.load.answered)
-        found += await doing.known.compare(store)
-        found += (await store.health()).problems
-    found += await asyncio.to_thread(doing.known.compare_files, doing.history)
-    return found + list(problems_of(await examined(doing.history)))
 
 
 async def _record(doing: Doing) -> None:
@@ -210,7 +92,7 @@ async def _redact(doing: Doing) -> None:
 
 
 async def _no_secrets(doing: Doing) -> list[str]:
-    await _again(_redact, doing)
+    await again(_redact, doing)
     held = [path.name for path in doing.history.iterdir() if path.is_file() and _SECRET.encode() in path.read_bytes()]
     return [f"there are secrets in {name}" for name in held]
 
@@ -228,9 +110,9 @@ async def _can_be_restored(doing: Doing) -> list[str]:
     target = target_at(doing.base / "backups")
     if doing.done:
         await verify(target)  # what was answered for is there
-    await _again(_back_up, doing)
+    await again(_back_up, doing)
     await restore(target, Settings(store=str(doing.base / "r")))
-    return await _compared(doing.base / "r", doing)
+    return await compared(doing.base / "r", doing)
 
 
 async def _with_backup(base: Path) -> None:
@@ -249,8 +131,8 @@ async def _is_restored(doing: Doing) -> list[str]:
     if not (doing.base / "r" / "history.db").exists():
         if doing.done:
             return ["a restored history is not there"]
-        await _again(_restore, doing)
-    return await _compared(doing.base / "r", doing)
+        await again(_restore, doing)
+    return await compared(doing.base / "r", doing)
 
 
 async def _archive(doing: Doing) -> None:
@@ -262,7 +144,7 @@ async def _archive(doing: Doing) -> None:
 
 
 async def _is_archived(doing: Doing) -> list[str]:
-    await _again(_archive, doing)
+    await again(_archive, doing)
     found = {}
     for path in (doing.base / "archives").glob("*.db"):
         async with ExecutionHistoryService(store_at(path)) as service:
@@ -317,7 +199,7 @@ async def _import(doing: Doing) -> None:
 
 
 async def _is_imported(doing: Doing) -> list[str]:
-    await _again(_import, doing)
+    await again(_import, doing)
     doing.known.entries.clear()
     return []
 
@@ -357,22 +239,6 @@ async def _is_made_anew(doing: Doing) -> list[str]:
         return []  # what could not be read is reported once, by whoever opens it first
 
 
-async def _again(run: Run, doing: Doing) -> None:
-    """Do it once more on the disk that works.
-
-    Raises:
-        AssertionError: it did not succeed.
-    """
-    again = Doing(doing.base, doing.known)
-    await run(again)
-    assert not again.refused, f"the next call failed too: {again.said}"
-
-
-async def _compared(folder: Path, doing: Doing) -> list[str]:
-    async with opened(folder) as store:
-        return await doing.known.compare(store)
-
-
 WORKS: Final = (
     Work("record, change, delete, restore", _record),
     Work("prune, give back, erase, flush", _tidy),
@@ -382,7 +248,7 @@ WORKS: Final = (
     Work("back up", _back_up, None, _can_be_restored),
     Work("restore a backup", _restore, _with_backup, _is_restored),
     Work("archive and remove", _archive, None, _is_archived),
-    Work("doctor --repair", _repair, _damaged, _is_repaired),
+    Work("doctor --repair", _repair, _damaged, _is_repaired, is_damaged=True),
     Work("import", _import, _exported, _is_imported),
     Work("export", _export, None, _is_exported),
 )

@@ -14,7 +14,8 @@ from bench.fault_damage import chance_of, opened, some_json
 from bench.fault_load import Known, Load, Subject
 from bench.fault_order import Call, Impossible, Kind, after, is_explained
 from bench.fault_results import Row, ended_at, keep, kept, table
-from bench.fault_works import WORKS, Doing, Work, template
+from bench.fault_work import Doing, Work, template
+from bench.fault_works import WORKS
 from bench.faults import main
 
 from execution_history.errors import StoreFull

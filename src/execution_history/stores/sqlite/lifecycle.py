@@ -242,8 +242,8 @@ class EmbeddedStore(OpenedStore[StoreParts]):
                 )
             writer = Writer(folder, connection, transaction, lock, mirror)
             mirror.begin(writer)
+            lock.release()
         except BaseException:
             lock.close()
             raise
-        lock.release()
         return StoreParts(folder, writer, reader, mirror, lock, QueryIndex(folder, reader, has_texts=self._search))
