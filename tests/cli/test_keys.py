@@ -33,7 +33,7 @@ def test_a_key_is_added_listed_and_revoked(call: Call) -> None:
     for part in ("team", "write, run", "order-*", "60/m 1.0 MB", "not yet"):
         assert part in listed.out
     [key] = call("keys", "list", "--json").json()["keys"]
-    assert (["write", "run"], ["order-*"], 1_048_576) == (key["scopes"], key["workflows"], key["largest_body"])
+    assert (["write", "run"], ["order-*"], 1_000_000) == (key["scopes"], key["workflows"], key["largest_body"])
     assert secret.split("_", 2)[2] not in listed.out + str(key)
     assert (2, 2) == (call("keys", "add", "TEAM", "--scope", "read").code, call("keys", "add", "x").code)
     assert (0, 5) == (call("keys", "revoke", "team").code, call("keys", "revoke", "team").code)

@@ -110,3 +110,17 @@ def test_without_a_bin_runs_are_deleted_at_once(call: Call, history: History, mo
     monkeypatch.setenv("EXECUTION_HISTORY_BIN_HOURS", "0")
     call("delete", "run-1", "--store", "history")
     assert "The bin is empty." in call("bin", "--store", "history").err
+
+
+def test_show_says_which_rule_removed_a_run(call: Call, history: History) -> None:
+    """And how to restore it; of a run that people deleted, when that was."""
+    _some(history)
+    call("retention", "set", "few", "--keep-runs", "1", "--store", "history")
+    call("prune", "--store", "history")
+    by_rule = call("show", "run-1", "--store", "history")
+    assert 5 == by_rule.code
+    assert "The rule 'few' of retention removed run 'run-1' at 2" in by_rule.err
+    assert "`execution-history bin restore run-1` restores it" in " ".join(by_rule.err.split())
+    assert "few" in call("bin", "--store", "history").out
+    call("delete", "run-2", "--store", "history")
+    assert "Run 'run-2' was deleted at 2" in call("show", "run-2", "--store", "history").err

@@ -43,6 +43,14 @@ def test_a_record_says_what_was_taken_out_of_it() -> None:
     }  # fmt: skip
 
 
+def test_metadata_with_a_secret_name_are_taken_out() -> None:
+    """What stands under a key of metadata is judged by that key, too."""
+    kept = _contents().document(document("e", metadata={"api_key": "hunter2", "page": "hunter"}))
+    metadata = orjson.loads(kept.body)["metadata"]
+    assert (metadata["api_key"], metadata["page"]) == ("[redacted]", "hunter")
+    assert metadata["redacted"] == {"metadata.api_key": {"secret_names": 1}}
+
+
 def test_a_value_that_is_replaced_has_nothing_missing_any_more() -> None:
     """As with values that were cut."""
     contents = _contents()

@@ -1,9 +1,12 @@
 """What is taken out of values before they are kept, and what stays."""
 
-from typing import Any
+import json
+from typing import Any, Final
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from execution_history.errors import InvalidInput
 from execution_history.records.detectors import DETECTORS
@@ -37,6 +40,8 @@ def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: b
         ('monkey: "its password=hunter2x."', f'monkey: "its password={GONE}"'),
         ("key=password:hunter2x", f"key=password:{GONE}"),
         ("密码：hunter2", f"密码：{GONE}"),
+        ("'password' => 'hunter2'", f"'password' => '{GONE}'"),
+        ({"encryption_key": "x", "sessionKey": "y"}, {"encryption_key": GONE, "sessionKey": GONE}),
         ("Authorization: Bearer abc", f"Authorization: {GONE}"),
         (f"use {TOKEN} please", f"use {GONE} please"),
         ({TOKEN: 1}, {GONE: 1}),
@@ -45,6 +50,8 @@ def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: b
         ("sk-proj-" + "a1B2" * 6, GONE),
         ("AKIA" + "ABCD1234" * 2, GONE),
         ("LTAI5t" + "a1B2" * 5, GONE),
+        ("glpat-" + "a1B2" * 10 + ".01a2b3c4d", GONE),
+        ("xapp-1-A0B1C2D3E4F-1234567890-" + "a1b2" * 16, GONE),
         ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln", GONE),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEow" + "a1B2" * 8 + "\n-----END RSA PRIVATE KEY-----\n.", f"{GONE}\n."),
         ({"password": "hunter2", "said": "it is hunter2"}, {"password": GONE, "said": f"it is {GONE}"}),
@@ -62,6 +69,9 @@ def test_secrets_are_taken_out_of_any_value(value: Any, left: Any) -> None:
         {"max_tokens": 5, "token": 12, "tokens": "many", "keyword": "x", "key": "k", "password": None, "secret": ""},
         {"is_secret": True, "password": False, "page": "the token: a unit of text", "monkey": "m"},
         "token=7 and page_token=9",
+        "token = self.next() if token == '.' else None",
+        ["What is your 密码?", "x"],
+        {"monkey": "m", "key": "k", "list": ["the key", "x"]},
         "0199c8f2-1c5e-7cc1-b6a4-2a7d7d0a9f10",
         {"id": 7404830425073352713, "at": 1_700_000_000_123, "phone": "13812345678", "mail": "me@host.test"},
         "https://host/a@b?q=1",
@@ -85,6 +95,9 @@ def test_everything_else_stays(value: Any) -> None:
         ("110105194912310021", "110105194912310021"),
         ("card 4111 1111 1111 1111", f"card {GONE}"),
         ("card 4111 1111 1111 1112", "card 4111 1111 1111 1112"),
+        ("3782 822463 10005, 6222-0212-3456-7890-128", f"{GONE}, {GONE}"),
+        ("41 11 11 11 11 11 11 11, 4111 1111-1111 1111", "41 11 11 11 11 11 11 11, 4111 1111-1111 1111"),
+        ({"ean": "4006381333931", "order": 16103997365}, {"ean": "4006381333931", "order": 16103997365}),
         ({"id": "7404830425073352713", "at": 1.7e12}, {"id": "7404830425073352713", "at": 1.7e12}),
     ],
 )  # fmt: skip
@@ -166,6 +179,70 @@ def test_what_is_clean_is_found_so_without_being_read() -> None:
         assert DETECTORS[name].spans(text), name
         assert not redactor.is_clean(orjson.dumps({"x": text})), name
     assert redactor.is_clean(b'{"city":"Beijing"}')
+
+
+_SECRETS: Final = (
+    *(TOKEN, "eyJ" + "a1B2" * 4 + ".eyJzdWIiOiIx", "-----BEGIN PRIVATE KEY-----", "Bearer ", "a1B2" * 5),
+    *("://me:s3cret@host", "api-key", "密码", "13812345678", "4111 1111 1111 1111", "11010519491231002X"),
+)
+_BETWEEN: Final = ("\n", ": ", "=", "：", '"', "\\", "<", " ", "-", "[", ",", "n", "x1y2", "字")
+
+
+def _written(value: Any, how: str) -> str:
+    """Return JSON as other programs write it."""
+    match how:
+        case "python":
+            return json.dumps(value, indent=1)
+        case "php":
+            return json.dumps(value).replace("/", "\\/")
+        case "go":
+            return orjson.dumps(value).decode().replace("<", "\\u003c").replace(">", "\\u003E").replace("&", "\\u0026")
+        case "java":
+            return orjson.dumps(value).decode().replace("=", "\\u003d").replace("'", "\\u0027")
+        case _:
+            return orjson.dumps(value).decode()[:-1]
+
+
+_TEXTS: Final = st.tuples(*[st.sampled_from(("", *_BETWEEN)), st.sampled_from(("", *_SECRETS))] * 2).map("".join)
+_VALUES: Final = st.recursive(
+    _TEXTS | st.sampled_from([13812345678, 4111111111111111]),
+    lambda inner: (
+        st.builds(lambda one: [one], inner)
+        | st.builds(lambda one, two: [one, two], _TEXTS, inner)
+        | st.dictionaries(_TEXTS, inner, min_size=1, max_size=2)
+        | st.builds(_written, inner, st.sampled_from(["python", "php", "go", "java", "cut off"]))
+    ),
+    max_leaves=3,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(value=_VALUES, chosen=st.sampled_from([(), ({"detector": "personal"},)]), grows=st.booleans())
+def test_the_quick_look_overlooks_nothing(value: Any, chosen: tuple[dict[str, Any], ...], grows: bool) -> None:
+    """Whoever reads every value finds the same: a rule for a path that there is not makes the redactor do that."""
+    assert _redacted(value, *chosen, {"path": "nothing.is.here"}, grows=grows) == _redacted(value, *chosen, grows=grows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"first\n{TOKEN}",
+        f"first\r\n\t{TOKEN}",
+        json.dumps({"inner": f"first\n{TOKEN}"}),
+        json.dumps({"inner": json.dumps([f"\t{TOKEN}"])}),
+        f'{{"inner": "first\\n{TOKEN}',
+        f'{{"inner": "first\\npassword={TOKEN}',
+        f'{{"inner": "\\u003cb\\u003e{TOKEN}"}}',
+        json.dumps({"密码": TOKEN[4:]}),
+        json.dumps([["token", TOKEN[4:]]]),
+        '{"url": "https:\\/\\/me:' + TOKEN[4:] + '@host\\/x"}',
+        '{"query": "a=1\\u0026token\\u003d' + TOKEN[4:] + '"}',
+        f"-----BEGIN PRIVATE KEY-----{TOKEN[4:]}-----END PRIVATE KEY-----",
+    ],
+)
+def test_a_secret_is_found_wherever_a_line_begins_and_however_json_escapes_it(text: str) -> None:
+    """In text, in JSON in text by any writer, and in JSON that is cut off."""
+    assert TOKEN[4:] not in _redacted(text)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,9 @@ class History:
         raise _ambiguous(execute_id, found, names)
 
     async def _not_found(self, execute_id: str, workflow: str | None, workflow_id: str | None = None) -> CommandFailed:
-        if len(execute_id) >= SHORTEST_PART and len(gone := await self.service.bin.find(execute_id, workflow_id)) == 1:
+        gone = await self.service.bin.find(execute_id, workflow_id)
+        gone = [each for each in gone if len(execute_id) >= SHORTEST_PART or each.key.execute_id == execute_id]
+        if len(gone) == 1:
             return _removed(gone[0])
         if workflow is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")

@@ -24,7 +24,7 @@ from execution_history.records.encoding import encode
 from execution_history.records.metadata import RECORDING, RECORDING_IS_CUT, REDACTED_VALUES
 from execution_history.records.partial import members_of
 from execution_history.records.record import Document, RecordChange
-from execution_history.records.recording_rules import NOTHING, RecordingRule, rule_for
+from execution_history.records.recording_rules import EVERYTHING, NOTHING, RecordingRule, rule_for
 from execution_history.records.redaction_rules import BUILT_IN, SECRET_NAMES, RedactionRule
 from execution_history.records.redactor import Redactor, echoes_of
 from execution_history.records.replacement import Replacement
@@ -128,7 +128,7 @@ class RunContents:
         if isinstance(change, Replacement):
             return change
         fields, metadata, condition = change.fields, change.metadata, change.only_while
-        if condition is None and not grows and self._is_untouched(fields, metadata):
+        if condition is None and self._is_untouched(fields, metadata, grows=grows):
             return change
         values: Values = {}
         for name in CONTENT_KEYS:
@@ -154,17 +154,22 @@ class RunContents:
             only_while=condition,
         )
 
-    def _is_untouched(self, fields: Values, metadata: Mapping[str, Any]) -> bool:
+    def _is_untouched(self, fields: Values, metadata: Mapping[str, Any], *, grows: bool = False) -> bool:
         """Return whether it is certain, at little cost, that nothing of a step is kept otherwise than it is."""
-        if self.rule.is_limiting or any(map(is_looked_into, metadata)):
+        if (self.rule is not EVERYTHING and self.rule.is_limiting) or self._known:
             return False
-        return self._redactor.is_untouched([fields[name] for name in fields if name in _LOOKED_INTO], self._known)
+        if metadata and any(map(is_looked_into, metadata)):
+            return False
+        together = b",".join([fields[name] for name in fields if name in _LOOKED_INTO])
+        return self._redactor.is_clean(together, grows=grows)
 
     def redacted(self, document: Document, now: int) -> tuple[Document, dict[str, dict[str, int]]] | None:
         """Return the next version of a record that was stored before, redacted, and how many values by which rules.
 
         Each value is counted under the name of the value it was in. ``None`` where nothing is to be taken out.
         """
+        if not self._known and self._redactor.is_clean(document.body):
+            return None
         members = members_of(document.body)
         metadata = metadata_in(members)
         changed, notes = self._redact(content_values(members, metadata))
@@ -189,7 +194,7 @@ class RunContents:
 
     def _redact(self, values: Values, *, grows: bool = False) -> tuple[Values, Notes]:
         changed: Values = {}
-        if self._redactor.is_untouched(values.values(), self._known, grows=grows):
+        if self._redactor.is_untouched(values, self._known, grows=grows):
             return changed, {}
         counts: dict[str, dict[str, int]] = {}
         for name, value in values.items():

@@ -1,86 +1,71 @@
-"""A quick look at bytes: whether a detector, or a secret name, may find something in them. Pure.
+r"""A quick look at bytes: whether a detector, or a secret name, may find something in them. Pure.
 
-It may say so wrongly, and then the value is read; it never overlooks what a detector would find, nor a secret name.
+It may say so wrongly, and then the value is read; it never overlooks what a detector would find, nor a secret name. The
+bytes are a text, or JSON, in which a text may hold JSON again, by any writer: a line break is ``\n`` or ``\\n`` there,
+a slash ``\/``, and a letter or sign ``\u005f``.
+
+All that is looked for is one regular expression, matched in one call and in linear time by the engine of Rust, which
+comes with pydantic: one pass by Python's own engine takes ten times as long, and a pass of each detector more.
 """
 
-import re
-from itertools import repeat
+from collections.abc import Callable
+from functools import cache
 from typing import Final
 
 from execution_history.records.detectors import DETECTORS
+from execution_history.records.redaction import SECRET_ENDINGS
 
-# A name stands before a colon or an equals sign, whatever quotes and blanks are between.
-_WIDE_COLON: Final = "：".encode()
-_FOLD: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=", b"abcdefghijklmnopqrstuvwxyz:")
-_FOLD_PAIRS: Final = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ=,", b"abcdefghijklmnopqrstuvwxyz::")
-_DROPPED: Final = b"\\\"' \t"
-_NAMES: Final = tuple(
-    name.encode()
-    for name in ("token", "password", "passwd", "pwd", "passphrase", "secret", "key", "authorization", "credential",
-                 "credentials", "cookie", "cookies", "密码", "口令", "密钥", "令牌")
-)  # fmt: skip
-_ENDING: Final = 4
-_ENDS: Final = frozenset(
-    ending
-    for name in _NAMES
-    for ending in (
-        [name[-_ENDING:]] if len(name) >= _ENDING else [name, *(bytes([byte]) + name for byte in range(256))]
-    )
+_HEX: Final = "[0-9A-Fa-f]"
+_BEFORE: Final = rf"(?:\A|[^A-Za-z0-9_]|\\[bfnrt]|\\u{_HEX}{{4}})"
+_AFTER: Final = r"(?:[^A-Za-z0-9_-]|\z)"
+_BLANK: Final = rf"(?:[\s\x1c-\x1f]|\\+(?:[bfnrt]|u{_HEX}{{4}}))"
+_PREFIXES: Final = "|".join(prefix for each in DETECTORS.values() for prefix in each.prefixes)
+_NAMES: Final = f"(?i:{'|'.join(SECRET_ENDINGS).replace('_', '[_-]')})"
+_ESCAPED_NAMES: Final = "|".join(
+    r"\\+u".join(f"{ord(letter):04x}" for letter in name) for name in SECRET_ENDINGS if not name.isascii()
 )
-"""The last bytes of names before ``:``, ``=`` and ``,``, by which most of them are told from secret ones."""
 
-_LETTERS: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
-_RUNS: Final = bytes(ord("a") if byte in _LETTERS else ord(" ") for byte in range(256))
-_LONG_RUN: Final = b"a" * 18
-"""What every token has: no detector of secrets but that of passwords in addresses finds a shorter one."""
+_ESCAPES: Final = (
+    # Any sign of ASCII but &, < and >, which Go escapes, and which only end a word; the wide colon; secret names.
+    rf"\\u(?:00(?:[014-9A-Fa-f]{_HEX}|2[0-57-9A-Fa-f]|3[0-9ABDFabdf])|(?i:ff1a|{_ESCAPED_NAMES}))",
+)
+_SECRET_NAMES: Final = (
+    rf"""{_NAMES}(?:[\\"']|{_BLANK})*[:=：]""",
+    rf"""\[{_BLANK}*\\*"[^"\\\[\]\s]*{_NAMES}\\*"{_BLANK}*,""",
+)
+_SECRETS: Final = (
+    rf"{_BEFORE}(?:{_PREFIXES})[A-Za-z0-9_-]{{14}}",
+    rf"(?i:bearer|basic){_BLANK}+[A-Za-z0-9._~+/-]{{18}}",
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
+    r""":(?:\\*/){2}[^/?#\s@:"',]*:[^\s@/"']+@""",
+)
+_PHONE: Final = "1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})"
+_PERSONAL: Final = (
+    "@",
+    r"\+[1-9](?:[ -]?\(?[0-9]\)?){7}",
+    rf"(?:\A|[^0-9]|86|\\u{_HEX}{{4}})(?:{_PHONE}|[1-9][0-9]{{16}}[0-9Xx]|[2-6](?:[ -]?[0-9]){{12,18}}){_AFTER}",
+)
 
-_PREFIXES: Final = tuple(prefix.encode() for detector in DETECTORS.values() for prefix in detector.prefixes)
-_HERALDS: Final = (b"private key", b"bearer", b"basic")
-"""What stands not far before a token that has no prefix."""
-
-_HERALDED: Final = 120
-
-_URL_LOGIN: Final = re.compile(DETECTORS["url_login"].pattern.pattern.encode())
-
-_DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
-_FOUR_DIGITS: Final = b"0000"
-
-
-def may_have_logins(document: bytes) -> bool:
-    """Return whether *document* may have an address with a password."""
-    return _URL_LOGIN.search(document) is not None
-
-
-def may_have_numbers(document: bytes) -> bool:
-    """Return whether *document* may have a number of somebody's: it has four digits in a row."""
-    return _FOUR_DIGITS in document.translate(_DIGITS)
-
-
-def may_have_tokens(document: bytes) -> bool:
-    """Return whether one of the long runs of letters and digits in *document* begins as a token does, or follows it."""
-    shape = document.translate(_RUNS)
-    at = shape.find(_LONG_RUN)
-    while at >= 0:
-        end = shape.find(b" ", at)
-        run = document[at:end] if end >= 0 else document[at:]
-        dash = 0
-        while dash >= 0:
-            if run.startswith(_PREFIXES, dash and dash + 1):
-                return True
-            dash = run.find(b"-", dash + 1)
-        before = document[max(0, at - _HERALDED) : at].lower()
-        if any(map(before.__contains__, _HERALDS)):
-            return True
-        at = shape.find(_LONG_RUN, end) if end >= 0 else -1
-    return False
+_END: Final = r'\\*"'
+_SECRET_ENDS: Final = (
+    rf"{_BEFORE}(?:{_PREFIXES})[A-Za-z0-9_.~+/=-]*{_END}",
+    rf"(?i:bearer|basic){_BLANK}+[A-Za-z0-9_.~+/=-]*{_END}",
+    rf""":(?:\\*/){{2}}[^/?#\s@:"',]*:[^\s@/"']+{_END}""",
+)
+_PERSONAL_ENDS: Final = (rf"[0-9][0-9 -]{{2}}{_END}",)  # an @ is looked for anyway
 
 
-def may_have_secret_names(document: bytes) -> bool:
-    """Return whether a secret name may stand before a value, as a key of an object, in a pair, or in a text."""
-    if not document.isascii() and _WIDE_COLON in document:
-        document = document.replace(_WIDE_COLON, b":")
-    fold = _FOLD_PAIRS if b'["' in document else _FOLD
-    before = document.translate(fold, _DROPPED).split(b":")
-    if _ENDS.isdisjoint([piece[-_ENDING:] for piece in before]):
-        return False
-    return any(map(bytes.endswith, before, repeat(_NAMES)))
+@cache
+def quick_look(*, names: bool, secrets: bool, personal: bool, grows: bool = False) -> Callable[[bytes | str], bool]:
+    """Return what returns whether UTF-8 may hold a secret name, another secret, or personal data.
+
+    Where it *grows*, also whether a text ends in what may be the beginning of such.
+    """
+    # Loaded with the first value that is looked at: most programs that only read a history do without it.
+    from pydantic_core import SchemaValidator, core_schema  # noqa: PLC0415
+
+    chosen = {_ESCAPES: True, _SECRET_NAMES: names, _SECRETS: secrets, _PERSONAL: personal}
+    if grows:
+        chosen |= {_SECRET_ENDS: secrets, _PERSONAL_ENDS: personal}
+    pattern = "|".join(each for patterns, is_chosen in chosen.items() if is_chosen for each in patterns)
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")).isinstance_python

@@ -8,10 +8,17 @@ REDACTED: Final = "[redacted]"
 MARK: Final = "[redacted"
 """How every text begins that stands in the place of another: a hash of that may follow."""
 
-_SECRET: Final = re.compile(
-    r"(?:^|_)(?:token|(?:ssl)?password|passwd|pwd|passphrase|secret|secret_?key|api_?key|access_?key|private_?key"
-    r"|authorization|credentials?|cookies?)$|(?:密码|口令|密钥|令牌)$"
-)
+SECRET_ENDINGS: Final = (
+    "token", "password", "sslpassword", "passwd", "pwd", "passphrase", "secret", "secret_key", "secretkey", "api_key",
+    "apikey", "access_key", "accesskey", "private_key", "privatekey", "encryption_key", "encryptionkey", "signing_key",
+    "signingkey", "auth_key", "authkey", "session_key", "sessionkey", "authorization", "credential", "credentials",
+    "cookie", "cookies", "密码", "口令", "密钥", "令牌",
+)  # fmt: skip
+"""How names of secrets end; those in Latin letters as whole words."""
+
+_WORDS: Final = "|".join(filter(str.isascii, SECRET_ENDINGS))
+_SIGNS: Final = "|".join(name for name in SECRET_ENDINGS if not name.isascii())
+_SECRET: Final = re.compile(rf"(?:^|_)(?:{_WORDS})$|(?:{_SIGNS})$")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"})
 

@@ -1,47 +1,37 @@
 """Takes secrets and personal data out of values before they are kept. Pure.
 
 A value is looked at as JSON, and so is text that holds JSON, as Coze sends parameters and outputs. Text that is not, or
-not yet, whole JSON is searched as it is. Most values hold nothing that any rule looks for: :meth:`Redactor.is_clean`
-finds that out from the encoded bytes, without reading them.
+not yet, whole JSON is searched as it is. Most values hold nothing that any rule looks for: that is found out from the
+encoded bytes, without reading them (:mod:`execution_history.records.quick_look`).
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, MutableMapping
-from dataclasses import replace
-from functools import lru_cache
-from hashlib import blake2b
+from collections.abc import Collection, Iterable, Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
 
-from execution_history.records.detectors import DETECTORS, Detector
+from execution_history.records.applied_rules import AppliedRules
 from execution_history.records.encoding import encode
-from execution_history.records.json_path import Path, matches, parse_path
+from execution_history.records.json_path import matches
 from execution_history.records.json_text import OPENS, read_json
-from execution_history.records.quick_look import (
-    may_have_logins,
-    may_have_numbers,
-    may_have_secret_names,
-    may_have_tokens,
-)
-from execution_history.records.redaction import MARK, REDACTED, is_secret_name
-from execution_history.records.redaction_rules import GROUPS, SECRET_NAMES, RedactionRule, names_match
+from execution_history.records.redaction import MARK, REDACTED
+from execution_history.records.redaction_rules import RedactionRule
 
 Tally = MutableMapping[str, int]
 """How many values were replaced, by the names of the rules."""
 
 _Place = tuple[str | int, ...]
-_Found = Callable[[str], RedactionRule | None]
 _Cut = tuple[int, int, RedactionRule]
 """Where a piece of a text begins and ends, and the rule that takes it out."""
 
+_METADATA: Final = "metadata."
 _SHORTEST_ECHO: Final = 6
 _LONGEST_ECHO: Final = 10_000
 _MOST_KNOWN: Final = 1_000
 """So many secrets of a run are looked for wherever they may come back; each is looked for in every text."""
 
-_LONGEST_TAIL: Final = 400
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
 _GONE: Final = object()
 _NODE_FACTS: Final = frozenset(
@@ -49,104 +39,35 @@ _NODE_FACTS: Final = frozenset(
     | {"usage", "sub_execute_id"}
 )
 
-_WINDOW: Final = 64 * 1024
-_OVERLAP: Final = 100
-"""Huge values are looked at in windows, each with the beginning of the next one: a name or token may stand there."""
-
 _ENTRY: Final = re.compile(
     r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
-    r"""(?:\\*["'])?\s{0,9}(?P<sign>[:=：])\s{0,9}""",
+    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>=>|[:=：](?!=))\s{0,9}""",
     re.IGNORECASE,
 )
 _VALUE: Final = re.compile(
     r"""(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
-    r"""|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]+)""",
+    r"""|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]++(?!\())""",
     re.IGNORECASE,
 )
 _ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
 """So many letters are no secret, and are not looked through from every name in them."""
 
 _NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
+_LINE_BREAK: Final = re.compile(r"\\[nrt]")
 _LIKE_A_SECRET: Final = re.compile(r"(?=.*[0-9_!@#$%^*~+/])\S{4,}|(?i:bearer|basic|token)\s+\S+", re.DOTALL)
 
 
-class Redactor:
-    """Applies the rules of one workflow.
+class Redactor(AppliedRules):
+    """Applies the rules of one workflow to values."""
 
-    Args:
-        rules: the built-in ones first; of those that contradict each other the last one counts.
-        key: makes hashes, so that nobody else can compute which hash a phone number has.
-    """
-
-    def __init__(self, rules: Iterable[RedactionRule], key: bytes = b"") -> None:
-        self.rules: tuple[RedactionRule, ...] = tuple(rules)
-        self._key = key[:64]
-        self.paths: list[tuple[Path, RedactionRule]] = []
-        self.patterns: list[tuple[re.Pattern[str], RedactionRule]] = []
-        chosen: dict[str, RedactionRule] = {}
-        self._named: list[RedactionRule] = []
-        for rule in self.rules:
-            is_group = rule.value in GROUPS and rule.name == rule.value
-            chosen |= {name: replace(rule, name=name) if is_group else rule for name in rule.detectors}
-            if rule.kind == "path":
-                self.paths.append((parse_path(rule.value), rule))
-            elif rule.kind == "pattern":
-                self.patterns.append((re.compile(rule.value), rule))
-            elif rule.kind == "key":
-                self._named.append(rule)
-        self._secret_names = chosen.pop(SECRET_NAMES, None)
-        if self._secret_names is not None and self._secret_names.action == "keep":
-            self._secret_names = None
-        self.detectors: list[tuple[Detector, RedactionRule]] = [
-            (detector, chosen[name]) for name, detector in DETECTORS.items()
-            if name in chosen and chosen[name].action != "keep"
-        ]  # fmt: skip
-        self._detectors: dict[str, list[tuple[Detector, RedactionRule]]] = {"token": [], "at": [], "digits": []}
-        for each in self.detectors:
-            self._detectors[each[0].needs].append(each)
-        self.has_secret_names: bool = self._secret_names is not None
-        self.has_personal: bool = any(detector.is_personal for detector, _ in self.detectors)
-        self._walks_always = bool(self.patterns) or any(
-            rule.action != "keep" for rule in (*self._named, *(rule for _, rule in self.paths))
-        )
-        beginnings = "|".join(detector.beginning for detector, _ in self.detectors if detector.beginning)
-        self._growing = re.compile(rf"(?:{beginnings})\Z") if beginnings else None
-        self.rule_for_name: _Found = lru_cache(maxsize=4096)(self._rule_for_name)
-
-    def _rule_for_name(self, name: str) -> RedactionRule | None:
-        """Return the rule for whatever stands under *name*; ``None`` where it is looked at like everything else."""
-        for rule in reversed(self._named):
-            if names_match(rule.value, name):
-                return None if rule.action == "keep" else rule
-        return self._secret_names if self._secret_names is not None and is_secret_name(name) else None
-
-    def is_clean(self, document: bytes) -> bool:
-        """Return whether it is certain, without reading the JSON *document*, that no rule finds anything in it."""
-        if self._walks_always:
-            return False
-        if len(document) <= _WINDOW:
-            return self._is_clean(document)
-        windows = (document[begin : begin + _WINDOW + _OVERLAP] for begin in range(0, len(document), _WINDOW))
-        return all(map(self._is_clean, windows))
-
-    def is_untouched(self, documents: Collection[bytes], known: Collection[str], *, grows: bool = False) -> bool:
-        """Return whether it is certain that nothing is taken out of any of *documents*; see :meth:`value`."""
-        if not documents:
+    def is_untouched(self, values: Mapping[str, bytes], known: Collection[str], *, grows: bool = False) -> bool:
+        """Return whether it is certain that nothing is taken out of any of *values*; see :meth:`value`."""
+        if not values:
             return True
-        if (grows and self._growing is not None) or self._walks_always:
+        together = b",".join(values.values())
+        if not self.is_clean(together, grows=grows) or (known and _echoes(together, known)):
             return False
-        together = b",".join(documents)
-        return self.is_clean(together) and not (known and _echoes(together, known))
-
-    def _is_clean(self, document: bytes) -> bool:
-        if self.detectors:
-            if b"@" in document and (self.has_personal or may_have_logins(document)):
-                return False
-            if may_have_tokens(document):
-                return False
-            if self.has_personal and may_have_numbers(document):
-                return False
-        return self._secret_names is None or not may_have_secret_names(document)
+        return not any(name.startswith(_METADATA) and self.rule_for_name(name[len(_METADATA) :]) for name in values)
 
     def value(
         self, name: str, document: bytes, tally: Tally, known: MutableMapping[str, str], *, grows: bool = False
@@ -164,38 +85,11 @@ class Redactor:
         Returns:
             *document* itself where nothing is taken out.
         """
-        is_clean = self.is_untouched((document,), known)
-        if is_clean and not (grows and self._growing):
+        if self.is_untouched({name: document}, known, grows=grows):
             return document
-        walk = _Walk(self, tally, known, grows=grows, searches=not is_clean)
+        walk = _Walk(self, tally, known, grows=grows)
         made = walk.member(name, read_json(document))
         return encode(None if made is _GONE else made) if walk.has_changed else document
-
-    def detectors_for(self, text: bytes) -> list[tuple[Detector, RedactionRule]]:
-        """Return the detectors that may find something in *text*."""
-        found = self._detectors["token"] if self._detectors["token"] and may_have_tokens(text) else []
-        if b"@" in text:
-            found = found + self._detectors["at"]
-        if self._detectors["digits"] and may_have_numbers(text):
-            found = found + self._detectors["digits"]
-        return found
-
-    def replacement(self, rule: RedactionRule, value: object) -> str:
-        """Return the text that stands in the place of *value*."""
-        if rule.action == "remove":
-            return ""
-        if rule.action == "hash":
-            text = value if isinstance(value, str) else encode(value).decode()
-            return f"{MARK}:{blake2b(text.encode('utf-8', 'replace'), digest_size=6, key=self._key).hexdigest()}]"
-        return REDACTED
-
-    def without_growing_end(self, text: str) -> str:
-        """Return *text* without what may be the beginning of a secret at its end."""
-        if self._growing is None:
-            return text
-        start = max(0, len(text) - _LONGEST_TAIL)
-        found = self._growing.search(text, start)
-        return text if found is None else text[: found.start()]
 
 
 def _echoes(document: bytes, known: Iterable[str]) -> bool:
@@ -214,24 +108,21 @@ def echoes_of(secret: str) -> list[str]:
 class _Walk:
     """One walk over a value."""
 
-    def __init__(
-        self, redactor: Redactor, tally: Tally, known: MutableMapping[str, str], *, grows: bool, searches: bool
-    ) -> None:
-        self._redactor = redactor
+    def __init__(self, rules: AppliedRules, tally: Tally, known: MutableMapping[str, str], *, grows: bool) -> None:
+        self._rules = rules
         self._tally = tally
         self._known = known
         self._grows = grows
-        self._searches = searches
         self._texts = 0
         self.has_changed = False
 
     def member(self, name: str, value: Any) -> Any:  # noqa: ANN401 - any JSON value
         """Return what stands under a key of the record, or of its metadata."""
-        key = name.removeprefix("metadata.")
+        key = name.removeprefix(_METADATA)
         place: _Place = (name,) if key == name else ("metadata", key)
         if name == "node_execute_status" and isinstance(value, dict):
             return {self.text(node): self._node((name, node), inner) for node, inner in value.items()}
-        rule = None if key == name else self._redactor.rule_for_name(key)
+        rule = None if key == name else self._rules.rule_for_name(key)
         return self.value(value, place) if rule is None else self._hidden(rule, value)
 
     def _node(self, place: _Place, node: Any) -> Any:  # noqa: ANN401
@@ -243,7 +134,7 @@ class _Walk:
 
     def value(self, value: Any, place: _Place) -> Any:  # noqa: ANN401
         """Return any value."""
-        for path, rule in self._redactor.paths:
+        for path, rule in self._rules.paths:
             if matches(path, place):
                 return value if rule.action == "keep" else self._replaced(rule, value)
         if isinstance(value, str):
@@ -252,7 +143,7 @@ class _Walk:
             return self._object(value, place)
         if isinstance(value, list):
             return self._list(value, place)
-        if self._redactor.has_personal and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if self._rules.has_personal and isinstance(value, (int, float)) and not isinstance(value, bool):
             text = str(value)
             return value if (made := self._searched(text)) == text else made
         return value
@@ -260,7 +151,7 @@ class _Walk:
     def _object(self, value: dict[str, Any], place: _Place) -> dict[str, Any]:
         made: dict[str, Any] = {}
         for key, inner in value.items():
-            rule = self._redactor.rule_for_name(key)
+            rule = self._rules.rule_for_name(key)
             new = self.value(inner, (*place, key)) if rule is None else self._hidden(rule, inner)
             if new is not _GONE:
                 made[self.text(key)] = new
@@ -268,7 +159,7 @@ class _Walk:
 
     def _list(self, value: list[Any], place: _Place) -> list[Any]:
         match value:
-            case [str(name), inner] if (rule := self._redactor.rule_for_name(name)) is not None:  # a header, say
+            case [str(name), inner] if _NAME.match(name) and (rule := self._rules.rule_for_name(name)) is not None:
                 hidden = self._hidden(rule, inner)
                 return [name] if hidden is _GONE else [name, hidden]
         found = [self.value(inner, (*place, number)) for number, inner in enumerate(value)]
@@ -291,19 +182,19 @@ class _Walk:
             return value
         self._remember(value, rule)
         self._count(rule.name)
-        return _GONE if rule.action == "remove" else self._redactor.replacement(rule, value)
+        return _GONE if rule.action == "remove" else self._rules.replacement(rule, value)
 
     def text(self, text: str, place: _Place = ()) -> str:
         """Return a text, or the JSON in it."""
-        if self._searches and self._texts < _DEEPEST_TEXT and OPENS.match(text):
+        if self._texts < _DEEPEST_TEXT and OPENS.match(text):
             before = dict(self._tally)
             try:
                 return self._json_text(text, read_json(text), place)
             except (ValueError, RecursionError):  # it is none, or not whole yet, or nested more deeply than values are
                 self._tally.clear()
                 self._tally.update(before)
-        made = self._searched(text) if self._searches else text
-        if self._grows and (ended := self._redactor.without_growing_end(made)) != made:
+        made = self._searched(text)
+        if self._grows and (ended := self._rules.without_growing_end(made)) != made:
             self.has_changed = True
             return ended
         return made
@@ -320,17 +211,15 @@ class _Walk:
 
     def _searched(self, text: str) -> str:
         """Return *text* without what detectors, patterns and names find in it."""
-        redactor = self._redactor
-        for pattern, rule in redactor.patterns:
+        rules = self._rules
+        for pattern, rule in rules.patterns:
             group = min(1, pattern.groups)
             spans = [found.span(group) for found in pattern.finditer(text)]
             text = self._without(text, [(*span, rule) for span in spans if span[0] < span[1]])
-        shape = text.encode("utf-8", "replace")
-        if redactor.has_secret_names and may_have_secret_names(shape):
+        if rules.may_find(text):
             text = self._entries(text)
-        for detector, rule in redactor.detectors_for(shape):
-            if spans := detector.spans(text):
-                text = self._without(text, [(*span, rule) for span in spans])
+            for detector, rule in rules.detectors:
+                text = self._without(text, [(*span, rule) for span in detector.spans(text)])
         for secret in sorted((each for each in self._known if each in text), key=len, reverse=True):
             if secret in text:  # still, without the longer ones
                 text = text.replace(secret, REDACTED)
@@ -343,14 +232,24 @@ class _Walk:
         at = 0
         while (found := _ENTRY.search(text, at)) is not None:
             at = found.end()  # what is no secret may hold one
-            name = _NAME.search(text, max(0, found.start() - 80), _end_of_name(found))
-            rule = None if name is None else self._redactor.rule_for_name(name[0].rpartition(".")[2])
+            rule = self._rule_for_entry(text, found.start(), _end_of_name(found))
             span = None if rule is None else _secret_at(text, at, found["sign"])
             if rule is not None and span is not None:
                 self._remember(text[span[0] : span[1]], rule)
                 cuts.append((*span, rule))
                 at = span[1]
         return self._without(text, cuts)
+
+    def _rule_for_entry(self, text: str, start: int, end: int) -> RedactionRule | None:
+        """Return the rule for the name that ends at *end* and begins at *start*, or before."""
+        found = _NAME.search(text, max(0, start - 80), end)
+        if found is None:
+            return None
+        name = found[0].rpartition(".")[2]
+        rule = self._rules.rule_for_name(name)
+        if rule is None and _LINE_BREAK.match(text, found.start() - 1):  # of a text that was JSON, and is not whole
+            return self._rules.rule_for_name(name[1:])
+        return rule
 
     def _without(self, text: str, cuts: list[_Cut]) -> str:
         """Return *text* without the pieces *cuts*, which follow each other."""
@@ -360,7 +259,7 @@ class _Walk:
             found = text[start:end]
             if not _is_mark(found):
                 self._count(rule.name)
-                pieces += (text[at:start], self._redactor.replacement(rule, found))
+                pieces += (text[at:start], self._rules.replacement(rule, found))
                 at = end
         return "".join((*pieces, text[at:])) if pieces else text
 
@@ -395,7 +294,7 @@ def _secret_at(text: str, at: int, sign: str) -> tuple[int, int] | None:
     value = found[kind]
     if not value or value.startswith(MARK):
         return None
-    is_word = value.isdigit() if sign == "=" else _LIKE_A_SECRET.fullmatch(value) is None
+    is_word = value.isdigit() if sign.startswith("=") else _LIKE_A_SECRET.fullmatch(value) is None
     return None if kind == "bare" and is_word else found.span(kind)
 
 

@@ -220,7 +220,10 @@ def _is_of_browser(scope: Scope) -> bool:
 def _page_of(scope: Scope) -> str:
     """Return the path and the query of the page that a browser shows or has sent a form from."""
     if scope["method"] not in {"GET", "HEAD"}:
-        referer = urlsplit(Headers(scope=scope).get("referer", ""))
+        try:
+            referer = urlsplit(Headers(scope=scope).get("referer", ""))
+        except ValueError:
+            return "/"
         return f"{referer.path or '/'}?{referer.query}" if referer.query else referer.path or "/"
     query = scope["query_string"].decode("latin-1")
     path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]

@@ -19,6 +19,8 @@ from execution_history.errors import StoreError
 REVOKED: Final = "The key was revoked or has expired."
 CLOSED: Final = "A key is needed now."
 
+_PATIENCE_SECONDS: Final = 1.0
+
 
 class Connection:
     """The way to and from one caller, which can be cut.
@@ -63,10 +65,11 @@ class Connection:
         """End the connection."""
         self.is_cut = True
         if self._kind == "websocket":
-            with suppress(RuntimeError):  # it has been closed at the same moment
-                await self._send(
-                    {"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION, "reason": self._reason}
-                )
+            close = {"type": "websocket.close", "code": status.WS_1008_POLICY_VIOLATION, "reason": self._reason}
+            # It may have been closed at the same moment, and a caller who reads nothing does not hold it open.
+            with suppress(RuntimeError, TimeoutError):
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    await self._send(close)
         now = asyncio.get_running_loop().time()
         for waiting in list(self._waiting):
             waiting.reschedule(now)

@@ -78,7 +78,7 @@ async def test_deleted_runs_are_restored_or_removed(web: Served) -> None:
         await service.delete_execution_record("w", f"run-{each}")
     page = await _page(web, "/bin")
     assert 3 == len(re.findall(r'type="checkbox" name="run"', page))
-    assert "Deleted runs can be restored for 24 hours." in page
+    assert "Runs that are deleted from now on can be restored for 24 hours." in page
     assert 303 == (await _post(web, "/bin", action="restore", run="w/run-1"))[0]
     assert await service.get_execution_detail("w", "run-1") is not None
     assert 303 == (await _post(web, "/bin", action="empty", run="w/run-0"))[0]
