@@ -1,6 +1,7 @@
 """Whatever is raised between a call and its answer, by whatever type: the call is answered, and the store goes on."""
 
 import asyncio
+import fcntl
 import json
 import os
 import subprocess
@@ -155,6 +156,25 @@ async def test_a_disk_that_is_full_for_a_moment_keeps_no_lease_from_others(store
         assert not await store.lease("work", "holder", 0)
     assert 3 == len(injector.raised)
     assert await store.lease("work", "another", 60_000)
+
+
+async def test_an_opening_that_fails_at_its_very_end_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one succeeds, in the same process too."""
+    real, refused = fcntl.flock, [OSError(5, "Input/output error")]
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_UN and refused:
+            raise refused.pop()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreError):
+        await SQLiteStore(tmp_path / "h").open()
+    again = SQLiteStore(tmp_path / "h", lock_seconds=0.2)
+    await again.open()
+    await again.aclose()
 
 
 def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
