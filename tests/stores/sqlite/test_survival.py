@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 import apsw
 import pytest
+from bench.fault_damage import examined, opened, problems_of
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
@@ -590,3 +592,21 @@ async def test_an_edit_by_hand_wins_also_after_the_machine_was_started_again(tmp
     await again.open()
     assert b"Basel" in (await again.get("w", "first") or b"")
     await again.aclose()
+
+
+async def test_an_index_that_only_who_writes_can_recover_is_no_problem(tmp_path: Path) -> None:
+    """A full disk has left it in the middle of a transaction; the next question rolls that back, or makes it anew."""
+    folder = tmp_path / "h"
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.create(document("first"))
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "x.db"))) as connection:
+        connection.execute("PRAGMA cache_size = 1; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); BEGIN")
+        for _ in range(20):
+            connection.execute("UPDATE t SET x = randomblob(100000)")
+        for name in ("", "-journal"):
+            shutil.copyfile(tmp_path / f"x.db{name}", folder / f"index.db{name}")
+    assert [] == list(problems_of(await examined(folder)))
+    async with opened(folder) as again:
+        await again.follow_index()
