@@ -87,8 +87,8 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     "retention.rule.remove": ({"name": "old"}, "old"),
     "bin.empty": ({"runs": 1, "first": [["w", "a"]]}, "1 run: a"),
     "archive": (
-        {"month": "2026-05", "file": "/a/2026-05.db", "records": 4, "size": 1, "removed": 3, "kept": 1},
-        "2026-05, 4 runs, /a/2026-05.db, 3 runs removed",
+        {"month": "2026-05", "file": "/a/2026-05.db", "records": 4, "size": 1},
+        "2026-05, 4 runs, /a/2026-05.db",
     ),
     "redact": ({"records": 2, "values": {"phone": 3, "secret": 1}, "workflows": 1}, "4 values in 2 runs"),
     "backup": ({"place": "/b", "id": "x", "kind": "full", "records": 5}, "full backup, 5 runs, /b"),

@@ -1,6 +1,8 @@
 """The audit log: what was deleted, taken out, brought in and redacted, and who may do so; no line is ever changed.
 
-A line is written before the act: what cannot be noted is not done. It has no contents of runs and no secrets.
+A line is written before the act: what cannot be noted is not done. Lines about jobs that count what they did
+(retention, redaction, backups, restores, repairs) are written after it, one about an archive before its runs are
+removed from the history. No line has contents of runs or secrets.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping

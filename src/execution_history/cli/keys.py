@@ -57,6 +57,11 @@ async def keys(
     """Add, list, renew and revoke keys."""
     if (name is None) is (action in ("add", "renew", "revoke")):
         raise CommandFailed("Give a name with add, renew and revoke, and only there: keys add NAME --scope read.")
+    limits = (scope, workflow, rate, largest_body)
+    if (any(limits) and action != "add") or (expires and action not in ("add", "renew")):
+        raise CommandFailed("What a key may do is given when it is added: only --expires belongs to keys renew, too.")
+    if sign_out and action != "rotate-cookie":
+        raise CommandFailed("--sign-out belongs to keys rotate-cookie.")
     refuse_archive(
         session, N_("%(store)s is an archive, which has no keys: serve it with those of a history (--keys-store).")
     )

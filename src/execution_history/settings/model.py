@@ -53,6 +53,9 @@ BIN_HOURS: Final = 24
 NESTED: Final[dict[str, type[BaseModel]]] = {"accounts": AccountSettings, "backup": BackupSettings}
 """The settings that have settings of their own."""
 
+_STORES: Final = ("store", "keys_store")
+"""The settings that name a store, whose URL may have a password."""
+
 
 class Settings(BaseSettings):
     """All settings; make them with :func:`load_settings`, which raises a fault as one sentence."""
@@ -200,15 +203,15 @@ class Settings(BaseSettings):
         """The limits of reading files that others wrote."""
         return ReadingLimits(self.record_limit_bytes, self.import_memory_bytes, self.import_temporary_bytes)
 
-    @field_serializer("store")
+    @field_serializer(*_STORES)
     @staticmethod
-    def _is_shown_without_password(store: str) -> str:
-        return shown_store(store)
+    def _is_shown_without_password(store: str | None) -> str | None:
+        return None if store is None else shown_store(store)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the settings without credentials, as a log may show them."""
         for name, value in super().__repr_args__():
-            yield name, shown_store(value) if name == "store" else value
+            yield name, shown_store(value) if name in _STORES and value is not None else value
 
     @classmethod
     def settings_customise_sources(
