@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     backup: BackupSettings | None = None
     """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     retention: Objects = []
-    """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters; see README."""
+    """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters."""
     max_bytes: Size | None = Field(default=None, ge=LEAST_BUDGET)
     """How many bytes the history may take, such as ``20GB``: contents of the oldest runs go first, then the runs."""
     keep_tags: list[str] = list(KEEP_TAGS)
