@@ -254,6 +254,25 @@ async def test_a_budget_that_cannot_be_kept_says_so(history: _History) -> None:
     assert [] == await history.store.binned()
 
 
+async def test_a_preview_of_the_size_limit_begins_with_the_bin(history: _History) -> None:
+    """It names what goes in the order in which it goes, and changes nothing."""
+    for number in range(6):
+        await history.add(f"e{number}", 10 - number, pinned=number < 2)
+    assert isinstance(history.store, Bin)
+    await history.store.discard([RecordKey("w", "e5")], _DAY)
+    preview = await history.retention(max_bytes=1).preview()
+    listed = [(part.action, [each.execute_id for each in part.listed]) for part in preview.parts]
+    assert [("bin", ["e5"]), ("contents", ["e2", "e3", "e4"]), ("remove", ["e2", "e3", "e4"])] == listed
+    assert all(each.bytes > 0 for part in preview.parts for each in part.listed)
+    assert 5 == len(await history.names())
+    assert 1 == len(await history.store.binned())
+    assert [] == (await history.retention(max_bytes=1 << 40).preview()).parts
+    rules = {"name": "old", "older_than": "9d", "action": "remove", "workflow": "w"}
+    await history.add("e6", 20)
+    [rule, left, *_] = (await history.retention(rules, max_bytes=1).preview()).parts
+    assert (["e6"], ["e5", "e6"]) == tuple([each.execute_id for each in part.listed] for part in (rule, left))
+
+
 async def test_a_preview_ends_after_its_time(history: _History) -> None:
     """And says that it has not seen everything."""
     for number in range(3):

@@ -4,7 +4,9 @@ First the oldest of what was deleted before, then the contents of the oldest run
 runs. After each round space is given back and the store measured anew, so that no more goes than has to.
 """
 
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing
 from typing import Final
 
 from execution_history.maintenance.candidates import Candidate, Candidates, Page, up_to
@@ -12,6 +14,7 @@ from execution_history.maintenance.places import Places
 from execution_history.maintenance.pruner import Pruner
 from execution_history.maintenance.report import BUDGET, RulePart
 from execution_history.query.fields import RecordFilter
+from execution_history.query.model import RecordKey
 from execution_history.query.retention import Action
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
 from execution_history.stores.protocol import HistoryStore
@@ -40,6 +43,7 @@ class Budget:
         self._places = places
         self._touched: set[str] = set()
         self._rest: Page = []
+        self._discarded: Page = []
 
     async def shrink(self) -> list[RulePart]:
         """Remove what has to go; return what did.
@@ -51,11 +55,7 @@ class Budget:
         if not isinstance(self._store, Sized) or (await self._store.disk_use()).used <= self._limit:
             return parts
         await self._store.give_back()  # perhaps that is enough
-        for part, steps in (
-            (RulePart(BUDGET, "bin"), self._bin()),
-            (RulePart(BUDGET, "contents"), self._runs("contents")),
-            (RulePart(BUDGET, "remove"), self._runs("remove")),
-        ):
+        for part, steps in self._stages():
             self._rest = []
             is_enough = await self._take(part, steps, self._store)
             if part.runs or part.kept:
@@ -63,6 +63,59 @@ class Budget:
             if is_enough:
                 break
         return parts
+
+    async def preview(
+        self, freed: int, discarded: Page, gone: Collection[RecordKey], ends: float | None
+    ) -> list[RulePart]:
+        """Return what would have to go, about: how much of the disk it frees is known once it went.
+
+        Args:
+            freed: how many bytes of JSON the rules remove before, into the bin not counted.
+            discarded: the runs that the rules move into the bin before.
+            gone: the runs that the rules are about, which are not looked at again.
+            ends: the time of ``time.monotonic`` at which the preview ends; ``None``: when it is complete.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        parts: list[RulePart] = []
+        if not isinstance(self._store, Sized):
+            return parts
+        use = await self._store.disk_use()
+        if use.used - freed * use.used // max(1, use.documents) <= self._limit:
+            return parts
+        wanted = _documents_in(use.used - int(self._limit * _ROOM), use) - freed
+        shorter: dict[RecordKey, int] = {}
+        self._discarded = discarded
+        for part, steps in self._stages():
+            async with aclosing(steps):
+                async for page in steps:
+                    left = [
+                        each._replace(size=each.size - shorter.get(each.key, 0))
+                        for each in page
+                        if part.action == "bin" or each.key not in gone
+                    ]
+                    piece = up_to(left, wanted)
+                    for each in piece:
+                        part.keep(each)
+                    for each, size in await self._pruner.preview(piece, part.action):
+                        part.add(each, size)
+                        shorter[each.key] = size
+                        wanted -= size
+                    part.is_complete = ends is None or time.monotonic() <= ends
+                    if wanted <= 0 or not part.is_complete:
+                        break
+            if part.runs or part.kept or not part.is_complete:
+                parts.append(part)
+            if wanted <= 0 or not part.is_complete:
+                break
+        return parts
+
+    def _stages(self) -> Iterator[tuple[RulePart, AsyncGenerator[Page]]]:
+        """Yield in which order what goes."""
+        yield RulePart(BUDGET, "bin"), self._bin()
+        yield RulePart(BUDGET, "contents"), self._runs("contents")
+        yield RulePart(BUDGET, "remove"), self._runs("remove")
 
     async def _take(self, part: RulePart, steps: AsyncGenerator[Page], store: Sized) -> bool:
         """Remove what *steps* yield until the store is small enough; return whether it is."""
@@ -93,7 +146,7 @@ class Budget:
             for each in piece:
                 part.keep(each)
             for candidate, size in await self._removed(part, piece):
-                part.add(candidate.key.workflow_id, candidate.create_time, size)
+                part.add(candidate, size)
                 self._touched.add(candidate.key.workflow_id)
                 freed, count = freed + size, count + 1
         return count
@@ -114,6 +167,8 @@ class Budget:
             yield [
                 Candidate(each.key, each.deleted_at, 0, each.size, None) for each in entries[start : start + _ENTRIES]
             ]
+        if self._discarded:
+            yield self._discarded
 
     async def _runs(self, action: Action) -> AsyncGenerator[Page]:
         """Yield all runs, oldest first; of contents from where they are still there."""

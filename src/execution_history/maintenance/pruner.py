@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from execution_history.maintenance.candidates import Candidate
 from execution_history.query.model import RecordKey
@@ -114,6 +114,25 @@ class Pruner:
         # A record whose text becomes longer finds room in its JSON file where a newer one has become shorter.
         await self.pace.run(chosen[::-1] if action == "contents" else chosen, work)
         return pruned
+
+    async def preview(self, candidates: Sequence[Candidate], action: Action | Literal["bin"]) -> list[Pruned]:
+        """Return what :meth:`prune` would change, without changing anything.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        chosen = [each for each in candidates if each.protection is None]
+        if action != "contents":
+            return [Pruned(each, each.size) for each in chosen]
+        found: list[Pruned] = []
+
+        async def work(batch: Sequence[Candidate]) -> None:
+            documents = (await self._store.get_many([each.key for each in batch])).documents
+            made = await asyncio.to_thread(_shortened, batch, documents, self._clock(), "")
+            found.extend(Pruned(each, len(documents[each.key]) - len(document.body)) for each, document in made)
+
+        await self.pace.run(chosen, work)
+        return found
 
     async def _without_contents(self, batch: Sequence[Candidate], rule: str) -> list[Pruned]:
         found = await self._store.get_many([each.key for each in batch])

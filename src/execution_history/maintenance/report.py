@@ -13,6 +13,7 @@ Reason = Literal["no_rules", "no_match", "protected", "in_bin", "over_budget", "
 the bin until they expire, only protected runs are left, or each rule failed."""
 
 _MOST_WORKFLOWS: Final = 200
+_MOST_LISTED: Final = 200
 
 
 @dataclass(slots=True)
@@ -33,6 +34,16 @@ class WorkflowPart:
         self.newest = create_time if self.newest is None else max(self.newest, create_time)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedRun:
+    """A run that went: its ids, when it began (ms), and how many bytes of JSON it freed."""
+
+    workflow_id: str
+    execute_id: str
+    create_time: int
+    bytes: int
+
+
 @dataclass(slots=True)
 class RulePart:
     """What one rule did.
@@ -44,6 +55,7 @@ class RulePart:
         bytes: of how many bytes of JSON.
         kept: how many stayed, by what protects them.
         workflows: the same by workflow, at most 200 of them.
+        listed: the first 200 runs that went; ``runs`` is how many there are.
         is_complete: whether everything was looked at; a preview ends after its time.
         error: why the rule could not be carried out.
     """
@@ -54,6 +66,7 @@ class RulePart:
     bytes: int = 0
     kept: dict[str, int] = field(default_factory=dict)
     workflows: dict[str, WorkflowPart] = field(default_factory=dict)
+    listed: list[ListedRun] = field(default_factory=list)
     is_complete: bool = True
     error: str | None = None
 
@@ -62,10 +75,13 @@ class RulePart:
         if candidate.protection is not None:
             self.kept[candidate.protection] = self.kept.get(candidate.protection, 0) + 1
 
-    def add(self, workflow_id: str, create_time: int, freed: int) -> None:
+    def add(self, candidate: Candidate, freed: int) -> None:
         """Count a run that went."""
+        workflow_id, create_time = candidate.key.workflow_id, candidate.create_time
         self.runs += 1
         self.bytes += freed
+        if len(self.listed) < _MOST_LISTED:
+            self.listed.append(ListedRun(*candidate.key, create_time, freed))
         part = self.workflows.get(workflow_id)
         if part is None and len(self.workflows) < _MOST_WORKFLOWS:
             part = self.workflows[workflow_id] = WorkflowPart(workflow_id)

@@ -19,11 +19,12 @@ from execution_history.errors import InvalidInput, StoreError, message_of, quote
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
 from execution_history.maintenance.budget import Budget
-from execution_history.maintenance.candidates import Candidates
+from execution_history.maintenance.candidates import Candidates, Page
 from execution_history.maintenance.places import Places
 from execution_history.maintenance.pruner import Pruner
 from execution_history.maintenance.report import RetentionReport, RulePart
 from execution_history.maintenance.rules import RuleBook, rules_of_settings
+from execution_history.query.model import RecordKey
 from execution_history.query.retention import RetentionRule
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
@@ -100,10 +101,9 @@ class Retention:
         return await store.disk_use() if isinstance(store, Sized) else None
 
     async def preview(self, only: Collection[str] = (), *, seconds: float | None = None) -> RetentionReport:
-        """Return what :meth:`prune` would do now by the rules, without changing anything.
+        """Return what :meth:`prune` would do now, without changing anything.
 
-        What the budget would take is not known before the rules were carried out: the report has the limit, and what
-        the store takes.
+        What the size limit would take is an estimate: how much of the disk a run frees is known once it went.
 
         Args:
             only: the names of the rules; all of them unless given.
@@ -116,7 +116,8 @@ class Retention:
         ends = None if seconds is None else time.monotonic() + seconds
         report = await self._report(is_dry=True)
         candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=True)
-        seen: set[object] = set()
+        seen: set[RecordKey] = set()
+        discarded: Page = []
         for rule in await self._chosen(only):
             part = RulePart(rule.name, rule.action)
             report.parts.append(part)
@@ -124,7 +125,9 @@ class Retention:
                 async for page in candidates.of(rule):
                     for each in page:
                         if each.key not in seen and each.protection is None:
-                            part.add(each.key.workflow_id, each.create_time, each.size)
+                            part.add(each, each.size)
+                            if rule.action == "remove" and report.bin_ms:
+                                discarded.append(each)
                         part.keep(each)
                         seen.add(each.key)
                     if ends is not None and time.monotonic() > ends:
@@ -132,6 +135,12 @@ class Retention:
                         break
             except InvalidInput as error:
                 part.error = message_of(error)
+        if self.settings.max_bytes is not None and not only:
+            # What goes into the bin still takes its space; contents count as whole runs, which is a little more.
+            freed = sum(part.bytes for part in report.parts if part.action == "contents" or not report.bin_ms)
+            pruner, places = Pruner(self._service.store, self._clock), Places(self._service.store, self._clock)
+            budget = Budget(self._service.store, self.settings.max_bytes, candidates, pruner, places)
+            report.parts += await budget.preview(freed, discarded, seen, ends)
         report.ended = self._clock()
         return report
 
@@ -228,7 +237,7 @@ class Retention:
                 part.keep(each)
             for each_pruned in await pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):
                 candidate = each_pruned.candidate
-                part.add(candidate.key.workflow_id, candidate.create_time, each_pruned.freed)
+                part.add(candidate, each_pruned.freed)
                 yield candidate.key.workflow_id
             if has_place and page:
                 places.note(rule.name, page[-1].create_time)

@@ -108,6 +108,10 @@ def removed_text(_: Translator, action: str, count: int) -> str:
 def _would_go(_: Translator, action: str, count: int) -> str:
     if action == "contents":
         return _.plural("contents of %(num)s run would be removed", "contents of %(num)s runs would be removed", count)
+    if action == "bin":
+        return _.plural(
+            "%(num)s run would be removed from the bin", "%(num)s runs would be removed from the bin", count
+        )
     return _.plural("%(num)s run would be removed", "%(num)s runs would be removed", count)
 
 

@@ -58,10 +58,10 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
 
     @router.get("/retention/preview", **described("What would go, and what stays", RetentionPreview, READING))
     async def preview(rule: RuleNames = []) -> Response:  # noqa: B006 - FastAPI copies it
-        """Return what a run of retention would do now by the rules; nothing is changed.
+        """Return what a run of retention would do now; nothing is changed.
 
         A rule that takes longer than ten seconds to look at has `is_complete` false. What the limit of the size would
-        take is not known before the rules were carried out.
+        take is an estimate: how much of the disk a run frees is known once it went.
         """
         report = await retention.preview(rule, seconds=_PREVIEW_SECONDS)
         return answer({"success": True, "report": report.to_json()})

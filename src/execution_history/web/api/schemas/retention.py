@@ -48,6 +48,15 @@ class WorkflowPartAnswer(BaseModel):
     newest: int | None
 
 
+class ListedRunAnswer(BaseModel):
+    """A run that went."""
+
+    workflow_id: str
+    execute_id: str
+    create_time: int = Field(description="When it began (milliseconds); of the bin: when it was deleted.")
+    bytes: int = Field(description="Of JSON; with a preview of contents, those of the whole run.")
+
+
 class PartAnswer(BaseModel):
     """What one rule did, or would do."""
 
@@ -57,6 +66,7 @@ class PartAnswer(BaseModel):
     bytes: int = Field(description="Of JSON; with a preview of contents, those of the whole runs.")
     kept: dict[str, int] = Field(description="How many stayed, by what protects them.")
     workflows: list[WorkflowPartAnswer] = Field(description="The same by workflow; at most 200.")
+    listed: list[ListedRunAnswer] = Field([], description="The first of them; at most 200, of as many as runs.")
     is_complete: bool
     error: str | None = Field(description="Why it could not be carried out.")
 
