@@ -108,7 +108,7 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
         "ComparisonAnswer", "DamagedRecord", "DeleteReportAnswer", "DeleteRequest", "DoneAnswer", "Error",
         "ErrorAnswer", "Execution", "ExecutionAnswer", "ExecutionName", "FailureAnswer", "FiguresAnswer",
         "LearnedNamesAnswer", "NamingAnswer", "NamingRequest",
-        "FoundAnswer", "ImportAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
+        "FoundAnswer", "ImportAnswer", "ListedRunAnswer", "MirrorAnswer", "NotReadyAnswer", "Reach", "ReadyAnswer", "RefusalAnswer",
         "ResumeRequest",
         "RunAnswer", "RunRequest", "SeveralAnswer", "SnippetAnswer", "StatisticsAnswer", "StreamRunRequest",
         "TagChange", "TraceAnswer", "TracedRun", "Workflow", "WorkflowsAnswer",
