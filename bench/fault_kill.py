@@ -65,7 +65,8 @@ async def _write_for_ever(place: Path | str, name: str, log: Path) -> None:
 def write_for_ever(place: Path | str, name: str, log: Path) -> None:
     """Write into the history at *place* until the process is killed; *log* gets what was answered."""
     logging.disable()  # what is logged of each fault is expected
-    asyncio.run(_write_for_ever(place, name, log))
+    # Whoever was to kill it may have been killed.
+    asyncio.run(asyncio.wait_for(_write_for_ever(place, name, log), 2 * _PATIENCE))
 
 
 @dataclass

@@ -56,10 +56,11 @@ class _Alive(BaseHTTPRequestHandler):
 
 
 def test_the_health_check_asks_where_the_settings_make_the_server_listen() -> None:
-    """A container that listens on another port is not unhealthy; one that does not answer is."""
+    """A container that listens on another port, or has a proxy for Coze, is not unhealthy; one that is silent is."""
     check = [sys.executable, str(_DEPLOY / "healthcheck.py")]
     with HTTPServer(("127.0.0.1", 0), _Alive) as server:
         environment = os.environ | {"EXECUTION_HISTORY_HOST": "::", "EXECUTION_HISTORY_PORT": str(server.server_port)}
+        environment["HTTP_PROXY"] = environment["http_proxy"] = "http://127.0.0.1:9"
         threading.Thread(target=server.serve_forever, daemon=True).start()
         subprocess.run(check, env=environment, check=True)
         server.shutdown()

@@ -313,6 +313,10 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("ALLOWED_ORIGINS", '["localhost:5173"]', "it must hold origins such as http://localhost:5173, without a path"),
         ("ALLOWED_ORIGINS", '["http://a.test/page"]', "it must hold origins such as http://localhost:5173"),
         ("KEEP_ALIVE_SECONDS", "0", "is wrong: it must be at least 1"),
+        ("BIN_HOURS", "inf", "EXECUTION_HISTORY_BIN_HOURS) is wrong: it must be at most 960000"),
+        ("LEASE_SECONDS", "inf", "EXECUTION_HISTORY_LEASE_SECONDS) is wrong: it must be at most 86400"),
+        ("BACKUP", '{"to": "b", "every_hours": 1e300}', "BACKUP__EVERY_HOURS) is wrong: it must be at most 960000"),
+        ("BACKUP", '{"to": "b", "full_every_days": 1e300}', "it must be at most 40000"),
         ("LEASE_SECONDS", "nan", "The setting lease_seconds (variable EXECUTION_HISTORY_LEASE_SECONDS) is wrong"),
         ("BUDGET", "much", "The setting budget (variable EXECUTION_HISTORY_BUDGET) is wrong: it must be a number."),
         ("BUDGET", "1e-30", "is wrong: it must be 0 or from 0.000001 to 10¹²."),
@@ -439,7 +443,7 @@ def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch
     account = {"client_id": "c", "public_key_id": "p", "private_key": SECRET}
     store = f"postgresql://me:{SECRET}@db/history"
     account |= {"proxy": f"http://me:{SECRET}@proxy.test"}
-    settings = load_settings(store=store, accounts={"work": account, "home": {"token": SECRET}})
+    settings = load_settings(store=store, keys_store=store, accounts={"work": account, "home": {"token": SECRET}})
     assert (["default", "home", "work"], store) == (sorted(settings.accounts), settings.store)
     shown = (
         repr(settings), str(settings), f"{settings!r:}", repr(settings.model_dump()), settings.model_dump_json(),
@@ -447,7 +451,7 @@ def test_secrets_are_not_in_the_settings_as_text(monkeypatch: pytest.MonkeyPatch
     )  # fmt: skip
     for text in shown:
         assert SECRET not in text
-    assert "postgresql://me:…@db/history" in repr(settings)
+    assert 2 == repr(settings).count("postgresql://me:…@db/history")
 
 
 def test_what_pydantic_says_of_a_wrong_account_does_not_repeat_it() -> None:

@@ -50,7 +50,10 @@ def test_a_key_is_added_listed_and_revoked(call: Call) -> None:
     [["keys", "add"], ["keys", "revoke"], ["keys", "list", "x"], ["keys", "add", "x", "--scope", "all"],
      ["keys", "add", "x", "--scope", "read", "--rate", "often"],
      ["keys", "add", "x", "--scope", "admin", "--workflow", "a"],
-     ["audit", "--since", "whenever"], ["audit", "--action", "dance"], ["audit", "--format", "csv", "--limit", "1"]],
+     ["keys", "list", "--scope", "read"], ["keys", "revoke", "x", "--expires", "1d"],
+     ["keys", "renew", "x", "--rate", "1/s"], ["keys", "list", "--sign-out"],
+     ["audit", "--since", "whenever"], ["audit", "--action", "dance"], ["audit", "--format", "csv", "--limit", "1"],
+     ["audit", "-o", "audit.csv"]],
 )  # fmt: skip
 def test_what_cannot_be_is_one_sentence(call: Call, arguments: list[str]) -> None:
     """And adds no key."""

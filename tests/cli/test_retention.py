@@ -120,7 +120,7 @@ def test_show_says_which_rule_removed_a_run(call: Call, history: History) -> Non
     by_rule = call("show", "run-1", "--store", "history")
     assert 5 == by_rule.code
     assert "The rule 'few' of retention removed run 'run-1' at 2" in by_rule.err
-    assert "`execution-history bin restore run-1` restores it" in " ".join(by_rule.err.split())
+    assert "bin restore run-1 --store history` restores it" in " ".join(by_rule.err.split())
     assert "few" in call("bin", "--store", "history").out
     call("delete", "run-2", "--store", "history")
     assert "Run 'run-2' was deleted at 2" in call("show", "run-2", "--store", "history").err

@@ -13,19 +13,20 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.access.keys import Keys
 from execution_history.clock import now_ms
-from execution_history.errors import BackupFailed, InvalidInput, StoreError, StoreTooNew, StoreUnwritable
+from execution_history.errors import BackupFailed, InvalidInput, StoreBusy, StoreError, StoreTooNew, StoreUnwritable
 from execution_history.history.annotations import Annotation
-from execution_history.maintenance.archive import archive
+from execution_history.maintenance.archive import archive, archives_of
 from execution_history.maintenance.backup import back_up, target_at
 from execution_history.maintenance.retention import retention_of
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordQuery, StatisticsQuery
+from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
 from execution_history.settings import Settings
-from execution_history.stores import store_at
+from execution_history.stores import MemoryStore, store_at
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.sqlite.archive import seal
 from execution_history.transfer import import_history
 from tests.sample_records import change, document, ids
+from tests.stores.sqlite.damage import damage
 
 pytestmark = pytest.mark.anyio
 
@@ -98,6 +99,40 @@ async def test_only_what_is_in_an_archive_is_removed(months: HistoryStore, tmp_p
     assert ("2026-05", 4, 1) == (again.month, again.records, again.removed)
     async with ExecutionHistoryService(tmp_path / "2026-05.db") as old:
         assert {"m1", "m2", "kept", "late"} == set(ids((await old.page_bytes(None)).documents))
+
+
+async def test_an_archive_is_in_the_audit_log_before_anything_is_removed(months: HistoryStore, tmp_path: Path) -> None:
+    """Redaction finds archives by that line, so one must be there also where removing was cut short."""
+    done: list[str] = []
+
+    class CutShort(ExecutionHistoryService):
+        async def delete_execution_records(self, keys: object, *, forever: bool = False) -> list[RecordKey]:
+            del keys, forever
+            done.extend(line.action for line in await months.audit(0, 10))
+            raise StoreBusy("The store does not answer.")
+
+    with pytest.raises(StoreBusy):
+        await archive(CutShort(months), tmp_path, before="2026-06", remove=True)
+    assert ["archive"] == done
+    assert [tmp_path / "2026-04.db"] == await archives_of(ExecutionHistoryService(months))
+
+
+async def test_an_archive_with_a_damaged_run_is_not_replaced(tmp_path: Path) -> None:
+    """What cannot be read would not be in the one that takes its place; it may still be mended, or in a copy."""
+    store = MemoryStore()
+    for execute_id in ("m1", "m2"):
+        await run(store, execute_id, "2026-05-02", text="x" * 500)
+    service, file = ExecutionHistoryService(store), tmp_path / "old/2026-05.db"
+    await archive(service, file.parent, before="2026-06")
+    file.chmod(0o600)
+    file.rename(tmp_path / "history.db")
+    damage(tmp_path, "m1")
+    file.write_bytes((tmp_path / "history.db").read_bytes())
+    before = file.read_bytes()
+    with pytest.raises(BackupFailed, match="cannot be read"):
+        await archive(service, file.parent, before="2026-06", remove=True)
+    assert before == file.read_bytes()
+    assert ["m1", "m2"] == sorted(ids((await service.page_bytes(None)).documents))
 
 
 async def test_runs_with_a_tag_of_the_settings_stay_too(months: HistoryStore, tmp_path: Path) -> None:

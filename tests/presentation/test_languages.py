@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,7 @@ from execution_history.cli import main
 from execution_history.presentation.translator import Languages
 from execution_history.web.pages.templates import Renderer
 from execution_history.web.pages.viewer import viewer_of
+from execution_history.web.route_scopes import may
 
 pytest.importorskip("babel")
 
@@ -63,6 +65,8 @@ def test_a_language_is_added_in_four_steps(
     viewer = viewer_of({}, "eo", 0, languages)
     view = {
         "viewer": viewer,
+        "principal": None,
+        "may": partial(may, None),
         "here": "/",
         "has_demo": False,
         "base": "http://h",

@@ -1,6 +1,8 @@
 """The audit log: what was deleted, taken out, brought in and redacted, and who may do so; no line is ever changed.
 
-A line is written before the act: what cannot be noted is not done. It has no contents of runs and no secrets.
+A line is written before the act: what cannot be noted is not done. Lines about jobs that count what they did
+(retention, redaction, backups, restores, repairs) are written after it, one about an archive before its runs are
+removed from the history. No line has contents of runs or secrets.
 """
 
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -191,7 +193,8 @@ async def newest_lines(
     Raises:
         StoreError: the store could not be read.
     """
-    end = await _newest_number(store) + 1 if before is None else before
+    end = await _newest_number(store) + 1
+    end = end if before is None else min(before, end)
     found: list[AuditLine] = []
     least = max(0, end - 1 - _MOST_LOOKED_AT)
     while end - 1 > least:

@@ -69,7 +69,7 @@ class Certificate:
                 certificate=certificate,
                 reason=_reason(error),
             ) from None
-        self.context: ssl.SSLContext = _context(self._files)
+        self.context: ssl.SSLContext = self._loaded.context
         self.context.sni_callback = self._use_current
 
     @property

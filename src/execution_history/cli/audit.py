@@ -57,6 +57,8 @@ async def audit(
     """Show who did what with the history."""
     if kind is not None and limit is not None:
         raise CommandFailed("An export has all entries that match: leave out --limit, or use --since.")
+    if kind is None and target != "-":
+        raise CommandFailed("--output belongs to an export: add --format csv or --format jsonl.")
     chosen = AuditFilter.of(action or (), by, since, until, now=now_ms(), zone=local_zone())
     async with open_history(session) as history:
         if kind is not None:

@@ -55,8 +55,7 @@ async def keys(
     ] = False,
 ) -> None:
     """Add, list, renew and revoke keys."""
-    if (name is None) is (action in ("add", "renew", "revoke")):
-        raise CommandFailed("Give a name with add, renew and revoke, and only there: keys add NAME --scope read.")
+    _check_words(action, name, [scope, workflow, rate, largest_body], expires, sign_out=sign_out)
     refuse_archive(
         session, N_("%(store)s is an archive, which has no keys: serve it with those of a history (--keys-store).")
     )
@@ -84,6 +83,20 @@ async def keys(
             )
         else:
             _show(session, await known.all())
+
+
+def _check_words(action: str, name: str | None, limits: list[object], expires: str | None, *, sign_out: bool) -> None:
+    """Check that a call has what its *action* needs, and nothing else.
+
+    Raises:
+        CommandFailed: it has not.
+    """
+    if (name is None) is (action in ("add", "renew", "revoke")):
+        raise CommandFailed("Give a name with add, renew and revoke, and only there: keys add NAME --scope read.")
+    if (any(limits) and action != "add") or (expires and action not in ("add", "renew")):
+        raise CommandFailed("What a key may do is given when it is added: only --expires belongs to keys renew, too.")
+    if sign_out and action != "rotate-cookie":
+        raise CommandFailed("--sign-out belongs to keys rotate-cookie.")
 
 
 def _show_new(session: Session, key: Key, secret: str) -> None:

@@ -37,13 +37,13 @@ class History:
     Args:
         service: the history.
         place: its name, as it may be shown.
-        listing: the command that lists its runs.
+        command: returns a call of this program on the same store, to copy.
     """
 
-    def __init__(self, service: ExecutionHistoryService, place: str, listing: str) -> None:
+    def __init__(self, service: ExecutionHistoryService, place: str, command: Callable[..., str]) -> None:
         self.service = service
         self.place = place
-        self._listing = listing
+        self._command = command
 
     async def answer(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         """Return the answer of *ask*, after some time with the index where that is behind, if need be.
@@ -111,7 +111,7 @@ class History:
         gone = await self.service.bin.find(execute_id, workflow_id)
         gone = [each for each in gone if len(execute_id) >= SHORTEST_PART or each.key.execute_id == execute_id]
         if len(gone) == 1:
-            return _removed(gone[0])
+            return _removed(gone[0], self._command("bin", "restore", gone[0].key.execute_id))
         if workflow is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
         elif len(execute_id) < SHORTEST_PART:
@@ -127,13 +127,13 @@ class History:
             workflow_id=workflow,
             execute_id=execute_id,
             store=self.place,
-            command=self._listing,
+            command=self._command("list"),
             least=SHORTEST_PART,
         )
 
 
-def _removed(entry: Binned) -> CommandFailed:
-    """Return the error for a run that is in the bin."""
+def _removed(entry: Binned, command: str) -> CommandFailed:
+    """Return the error for a run that is in the bin, from which *command* restores it."""
     by_people = N_("Run '%(run)s' was deleted at %(at)s; until %(until)s `%(command)s` restores it.")
     by_rule = N_(
         "The rule %(rule)s of retention removed run '%(run)s' at %(at)s; until %(until)s `%(command)s` restores it."
@@ -145,7 +145,7 @@ def _removed(entry: Binned) -> CommandFailed:
         run=entry.key.execute_id,
         at=clock(entry.deleted_at),
         until=clock(entry.ends),
-        command=f"execution-history bin restore {entry.key.execute_id}",
+        command=command,
     )
 
 
@@ -164,7 +164,7 @@ async def open_history(session: Session) -> AsyncIterator[History]:
         settings if await holds_history(settings.store) else settings.model_copy(update={"store": "memory:"})
     )
     async with ExecutionHistoryService(store, rules=settings.content_rules) as service:
-        yield History(service, place_of(settings.store), session.command("list"))
+        yield History(service, place_of(settings.store), session.command)
 
 
 @asynccontextmanager

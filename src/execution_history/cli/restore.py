@@ -14,6 +14,7 @@ from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.errors import N_
 from execution_history.history import name_book, views
+from execution_history.maintenance import rules
 from execution_history.presentation.formatting import clock, grouped, one_line
 from execution_history.presentation.phrases import enumerated
 from execution_history.records import pricing
@@ -29,7 +30,7 @@ _KINDS: Final = {
     name_book.KIND: N_("Names of workflows"),
     views.KIND: N_("Views"),
     pricing.KIND: N_("Prices"),
-    "retention": N_("Rules of retention"),
+    rules.KIND: N_("Rules of retention"),
     KEY: N_("Keys"),
 }
 

@@ -40,6 +40,14 @@ _Mirror = Annotated[
         show_default=N_("EXECUTION_HISTORY_MIRROR_FOLDER, or none"),
     ),
 ]
+_KeysStore = Annotated[
+    str | None,
+    typer.Option(
+        metavar="STORE",
+        help=N_("The history whose keys let people in, for an archive, which has none."),
+        show_default=N_("EXECUTION_HISTORY_KEYS_STORE, or the store itself"),
+    ),
+]
 
 
 def _quickest_loop() -> asyncio.AbstractEventLoop:
@@ -76,14 +84,7 @@ async def serve(
         ),
     ] = None,
     mirror: _Mirror = None,
-    keys_store: Annotated[
-        str | None,
-        typer.Option(
-            metavar="STORE",
-            help=N_("The history whose keys let people in, for an archive, which has none."),
-            show_default=N_("EXECUTION_HISTORY_KEYS_STORE, or the store itself"),
-        ),
-    ] = None,
+    keys_store: _KeysStore = None,
     access_log: Annotated[
         bool, typer.Option("--access-log", help=N_("Log every request to the standard error."))
     ] = False,

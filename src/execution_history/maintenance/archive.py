@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.access.audit import lines
+from execution_history.access.audit import Action, lines
 from execution_history.access.principals import current_actor
 from execution_history.errors import BackupFailed, InvalidInput, Message, quoted
 from execution_history.history import name_book, views
@@ -32,8 +32,6 @@ from execution_history.stores import DATABASE, store_at
 from execution_history.stores.sqlite.archive import is_archive, seal
 from execution_history.transfer.atomic_output import sync_folder
 from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, read_ahead, to_its_end
-
-ARCHIVE_ACTION: Final = "archive"
 
 _ENDED: Final = ("success", "failed", "other")
 _SUFFIX: Final = ".db"
@@ -124,12 +122,14 @@ async def archive(
             start, since = month_start(month, zone), min(end, month_start(_next(month), zone))
             chosen = RecordFilter(created_from=start, created_before=since, statuses=_ENDED)
             made = await _archive_month(service, folder, month, chosen, on_progress)
+            # Before anything is removed: this line is how a redaction finds the archive.
+            details = {name: getattr(made, name) for name in ("month", "file", "records", "size")}
+            await service.append_audit(actor or current_actor(), Action.ARCHIVE.value, orjson.dumps(details))
             if remove:
                 with _faults(Path(made.file)):
                     removed, kept = await _remove(service, Path(made.file), chosen, keep_tags)
                 made = replace(made, removed=removed, kept=kept)
             found.append(made)
-            await service.append_audit(actor or current_actor(), ARCHIVE_ACTION, orjson.dumps(found[-1].to_json()))
     return found
 
 
@@ -157,6 +157,12 @@ async def _archive_month(
         if is_archive(file):
             async with ExecutionHistoryService(store_at(file)) as earlier:
                 async for batch in read_ahead(earlier.batches(RecordFilter())):
+                    if batch.damaged:
+                        raise BackupFailed(
+                            "The archive %(file)s has runs that cannot be read, which a new one would not have: bring "
+                            "it back from a copy, or move it and archive the month again.",
+                            file=quoted(file),
+                        )
                     await to_its_end(made.take_over(_documents(batch.documents)))
                 await copy_audit(earlier, made)
         async for batch in read_ahead(service.batches(chosen)):
@@ -232,7 +238,7 @@ async def archives_of(service: ExecutionHistoryService) -> list[Path]:
         StoreError: the store could not be read.
     """
     await service.open()
-    found = [line.details.get("file") async for line in lines(service.store) if line.action == ARCHIVE_ACTION]
+    found = [line.details.get("file") async for line in lines(service.store) if line.action == Action.ARCHIVE]
     files = dict.fromkeys(each for each in found if isinstance(each, str))
     return [Path(os.path.abspath(each)) for each in files]  # noqa: ASYNC240, PTH100 - asks no disk
 
@@ -251,7 +257,7 @@ async def _remove(
                 for outline, body in zip(outlines, batch.documents, strict=True)
                 if there.get(_key(outline)) == body and protection_of(outline, keep_tags) is None
             ]
-            removed += len(await to_its_end(service.delete_execution_records(gone)))
+            removed += len(await to_its_end(service.delete_execution_records(gone))) if gone else 0
             kept += len(outlines) - len(gone)
     return removed, kept
 

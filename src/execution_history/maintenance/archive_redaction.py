@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
-from typing import Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.principals import current_actor
 from execution_history.errors import N_, ExecutionHistoryError, Message, message_of
 from execution_history.history.service import ExecutionHistoryService
@@ -19,8 +19,6 @@ from execution_history.records.record import Document
 from execution_history.stores import store_at
 from execution_history.stores.sqlite.archive import is_archive
 from execution_history.transfer.progress import in_thread, read_ahead, to_its_end
-
-REDACT_ACTION: Final = "redact"
 
 
 async def redact_archive(
@@ -64,7 +62,7 @@ async def _write_anew(old: ExecutionHistoryService, walk: "_Walk", found: Archiv
         await copy_entries(old, made)
         await copy_audit(old, made)
         details = {"records": found.changed, "values": found.values}
-        await made.append_audit(actor, REDACT_ACTION, orjson.dumps(details))
+        await made.append_audit(actor, Action.REDACT.value, orjson.dumps(details))
 
     await write_archive(walk.file, fill)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, Report
 from execution_history.stores.capabilities import Patrolled
@@ -16,9 +17,6 @@ _log = logging.getLogger("execution_history.maintenance")
 
 CHECK_JOB: Final = "check"
 """The name of the job."""
-
-AUDIT_ACTION: Final = "doctor"
-"""The action of a repair in the audit log."""
 
 BYTES_PER_SECOND: Final = 512 * 1024
 """How quickly a history is read; half a megabyte takes about 10 ms of a processor."""
@@ -47,5 +45,5 @@ async def check_all(store: HistoryStore, bytes_per_second: float = BYTES_PER_SEC
             _log.warning("%s", sentence)
         await asyncio.sleep(max(_LEAST_PAUSE, step.size / bytes_per_second))
     if repaired:
-        await store.append_audit("serve", AUDIT_ACTION, orjson.dumps({"repaired": {CHECK_JOB: repaired}}))
+        await store.append_audit("serve", Action.REPAIR.value, orjson.dumps({"repaired": {CHECK_JOB: repaired}}))
     return {"bytes": size, "repaired": repaired}

@@ -12,10 +12,10 @@ from typing import Any, Final, Literal
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
-from execution_history.maintenance.check_job import AUDIT_ACTION
 from execution_history.maintenance.mirror_check import mirror_check
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
@@ -159,7 +159,7 @@ class Doctor:
         """Add a line to the audit log; where the history cannot be opened even so, the log has it."""
         try:
             await self._store.open()
-            await self._store.append_audit(current_actor(), AUDIT_ACTION, orjson.dumps({"repaired": done}))
+            await self._store.append_audit(current_actor(), Action.REPAIR.value, orjson.dumps({"repaired": done}))
         except StoreError as error:
             _log.warning("What was repaired could not be noted in the audit log: %s", error)
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError
@@ -21,7 +22,7 @@ from execution_history.history.registry import change_entry
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
 from execution_history.maintenance.archive import archives_of
-from execution_history.maintenance.archive_redaction import REDACT_ACTION, redact_archive
+from execution_history.maintenance.archive_redaction import redact_archive
 from execution_history.maintenance.backup.status import statuses
 from execution_history.maintenance.backup.target import read_backups, target_at
 from execution_history.maintenance.redaction_report import EarlierBackups, OnProgress, RedactionExample, RedactionReport
@@ -219,7 +220,7 @@ class _Redaction:
             details["workflows"] = len(report.workflows)
             if archived := {each.file: each.changed for each in report.archives if each.changed}:
                 details["archives"] = archived
-            await self._store.append_audit(actor or current_actor(), REDACT_ACTION, orjson.dumps(details))
+            await self._store.append_audit(actor or current_actor(), Action.REDACT.value, orjson.dumps(details))
 
     def _is_meant(self, body: bytes) -> bool:
         if not self._workflow_ids:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
@@ -211,7 +212,7 @@ class Retention:
         report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
         report.ended = self._clock()
         if any(part.runs for part in report.parts):
-            await store.append_audit(actor or current_actor(), "retention.prune", orjson.dumps(_audited(report)))
+            await store.append_audit(actor or current_actor(), Action.PRUNE.value, orjson.dumps(_audited(report)))
         return report
 
     async def _apply(

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.errors import InvalidInput, Message, SettingsError
 from execution_history.history.registry import change_entry
 from execution_history.history.service import ExecutionHistoryService
@@ -13,7 +14,9 @@ from execution_history.query.retention import RetentionRule
 from execution_history.stores.administration import Entry, EntryName
 from execution_history.stores.protocol import HistoryStore
 
-_KIND: Final = "retention"
+KIND: Final = "retention"
+"""The entries of the registry that have a rule."""
+
 _FIXED: Final = Message("The rules of retention are in the settings: change them there.")
 
 
@@ -70,7 +73,7 @@ class RuleBook:
         if self._fixed:
             return RuleList(self._fixed, is_fixed=True)
         await self._service.store.open()
-        found = [_rule(entry) for entry in await self._service.store.entries(_KIND)]
+        found = [_rule(entry) for entry in await self._service.store.entries(KIND)]
         return RuleList(tuple(each for each in found if each is not None), is_fixed=False)
 
     async def put(self, values: Mapping[str, Any], actor: str) -> RetentionRule:
@@ -87,8 +90,8 @@ class RuleBook:
         rule = RetentionRule.of(values)
         store = await self._changeable()
         body = orjson.dumps(rule.to_json())
-        await change_entry(store, EntryName(_KIND, rule.name), lambda _: body)
-        await store.append_audit(actor, "retention.rule.set", body)
+        await store.append_audit(actor, Action.RULE_SET.value, body)
+        await change_entry(store, EntryName(KIND, rule.name), lambda _: body)
         return rule
 
     async def remove(self, name: str, actor: str) -> bool:
@@ -99,10 +102,10 @@ class RuleBook:
             StoreError: it could not be written.
         """
         store = await self._changeable()
-        is_removed = await store.drop_entry(_KIND, name)
-        if is_removed:
-            await store.append_audit(actor, "retention.rule.remove", orjson.dumps({"name": name}))
-        return is_removed
+        if await store.entry(KIND, name) is None:
+            return False
+        await store.append_audit(actor, Action.RULE_REMOVED.value, orjson.dumps({"name": name}))
+        return await store.drop_entry(KIND, name)
 
     async def _changeable(self) -> HistoryStore:
         if self._fixed:

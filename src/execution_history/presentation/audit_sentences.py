@@ -116,8 +116,7 @@ def _rule(_: Translator, rule: Details) -> str:
 
 
 def _archived(_: Translator, details: Details) -> str:
-    told = f"{details['month']}{_(', ')}{_runs(_, details['records'])}{_(', ')}{details['file']}"
-    return told + _(", ") + removed_text(_, "remove", details["removed"]) if details.get("removed") else told
+    return f"{details['month']}{_(', ')}{_runs(_, details['records'])}{_(', ')}{details['file']}"
 
 
 def _redacted(_: Translator, details: Details) -> str:

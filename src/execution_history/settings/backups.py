@@ -1,10 +1,14 @@
 """The backups that a server makes by itself, in the settings."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from execution_history.errors import InvalidInput
+from execution_history.records.time_units import DAY_MS
+
+LONGEST_HOURS: Final = 960_000
+"""The longest time of a setting, a good hundred years: what is added to a time stays one."""
 
 
 class BackupSettings(BaseModel):
@@ -14,9 +18,9 @@ class BackupSettings(BaseModel):
 
     to: str
     """A folder, or ``s3://bucket/prefix``; what it needs to get in stands in the variables of S3's clients."""
-    every_hours: float = Field(default=24, gt=0)
+    every_hours: float = Field(default=24, gt=0, le=LONGEST_HOURS)
     """How often a backup is made: what has changed since the last one."""
-    full_every_days: float = Field(default=7, gt=0)
+    full_every_days: float = Field(default=7, gt=0, le=LONGEST_HOURS // 24)
     """How old the last full backup may be before the next one is full again."""
     keep: int = Field(default=4, ge=1)
     """How many full backups stay, each with those that need it."""
@@ -36,4 +40,4 @@ class BackupSettings(BaseModel):
     @property
     def full_every_ms(self) -> int:
         """How old the last full backup may be, in milliseconds."""
-        return int(self.full_every_days * 86_400_000)
+        return int(self.full_every_days * DAY_MS)

@@ -27,7 +27,7 @@ from execution_history.records.redaction import shown_store
 from execution_history.records.redaction_rules import needs_key, rules_of
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.settings.accounts import AccountSettings
-from execution_history.settings.backups import BackupSettings
+from execution_history.settings.backups import LONGEST_HOURS, BackupSettings
 from execution_history.settings.values import (
     Budget,
     Currency,
@@ -52,6 +52,9 @@ BIN_HOURS: Final = 24
 
 NESTED: Final[dict[str, type[BaseModel]]] = {"accounts": AccountSettings, "backup": BackupSettings}
 """The settings that have settings of their own."""
+
+_STORES: Final = ("store", "keys_store")
+"""The settings that name a store, whose URL may have a password."""
 
 
 class Settings(BaseSettings):
@@ -104,7 +107,7 @@ class Settings(BaseSettings):
     """How often the progress of a stream is saved."""
     require_recording: bool = False
     """Whether a run is refused when its record cannot be written; otherwise the run goes on unrecorded."""
-    lease_seconds: float = Field(default=15, ge=1)
+    lease_seconds: float = Field(default=15, ge=1, le=86_400)
     """How long a recorder counts as alive after its last sign of life."""
     currency: Currency | None = None
     """The currency of prices that name none, and of the budget: ``CNY`` unless it is chosen here or on the page."""
@@ -126,12 +129,12 @@ class Settings(BaseSettings):
     backup: BackupSettings | None = None
     """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
     retention: Objects = []
-    """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters; see README."""
+    """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters."""
     max_bytes: Size | None = Field(default=None, ge=LEAST_BUDGET)
     """How many bytes the history may take, such as ``20GB``: contents of the oldest runs go first, then the runs."""
     keep_tags: list[str] = list(KEEP_TAGS)
     """The tags that keep a run from being removed by retention."""
-    bin_hours: float = Field(default=BIN_HOURS, ge=0)
+    bin_hours: float = Field(default=BIN_HOURS, ge=0, le=LONGEST_HOURS)
     """How long deleted runs can be restored; 0 removes them at once."""
     allowed_origins: Origins = []
     """Origins of pages that may call the gateway, such as ``http://localhost:5173``; ``null`` and ``*`` let in any."""
@@ -200,15 +203,15 @@ class Settings(BaseSettings):
         """The limits of reading files that others wrote."""
         return ReadingLimits(self.record_limit_bytes, self.import_memory_bytes, self.import_temporary_bytes)
 
-    @field_serializer("store")
+    @field_serializer(*_STORES)
     @staticmethod
-    def _is_shown_without_password(store: str) -> str:
-        return shown_store(store)
+    def _is_shown_without_password(store: str | None) -> str | None:
+        return None if store is None else shown_store(store)
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield the settings without credentials, as a log may show them."""
         for name, value in super().__repr_args__():
-            yield name, shown_store(value) if name == "store" else value
+            yield name, shown_store(value) if name in _STORES and value is not None else value
 
     @classmethod
     def settings_customise_sources(

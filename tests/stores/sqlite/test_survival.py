@@ -1,8 +1,10 @@
 """Whatever is raised between a call and its answer, by whatever type: the call is answered, and the store goes on."""
 
 import asyncio
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from typing import Any
 
 import apsw
 import pytest
+from bench.fault_damage import examined, opened, problems_of
 
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError, StoreUnwritable
@@ -155,6 +158,25 @@ async def test_a_disk_that_is_full_for_a_moment_keeps_no_lease_from_others(store
         assert not await store.lease("work", "holder", 0)
     assert 3 == len(injector.raised)
     assert await store.lease("work", "another", 60_000)
+
+
+async def test_an_opening_that_fails_at_its_very_end_leaves_no_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one succeeds, in the same process too."""
+    real, refused = fcntl.flock, [OSError(5, "Input/output error")]
+
+    def flock(descriptor: int, operation: int) -> None:
+        if operation == fcntl.LOCK_UN and refused:
+            raise refused.pop()
+        real(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(StoreError):
+        await SQLiteStore(tmp_path / "h").open()
+    again = SQLiteStore(tmp_path / "h", lock_seconds=0.2)
+    await again.open()
+    await again.aclose()
 
 
 def test_an_error_of_an_archive_names_the_archive(tmp_path: Path) -> None:
@@ -570,3 +592,21 @@ async def test_an_edit_by_hand_wins_also_after_the_machine_was_started_again(tmp
     await again.open()
     assert b"Basel" in (await again.get("w", "first") or b"")
     await again.aclose()
+
+
+async def test_an_index_that_only_who_writes_can_recover_is_no_problem(tmp_path: Path) -> None:
+    """A full disk has left it in the middle of a transaction; the next question rolls that back, or makes it anew."""
+    folder = tmp_path / "h"
+    store = SQLiteStore(folder)
+    await store.open()
+    await store.create(document("first"))
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "x.db"))) as connection:
+        connection.execute("PRAGMA cache_size = 1; CREATE TABLE t (x); INSERT INTO t VALUES (zeroblob(100000)); BEGIN")
+        for _ in range(20):
+            connection.execute("UPDATE t SET x = randomblob(100000)")
+        for name in ("", "-journal"):
+            shutil.copyfile(tmp_path / f"x.db{name}", folder / f"index.db{name}")
+    assert [] == list(problems_of(await examined(folder)))
+    async with opened(folder) as again:
+        await again.follow_index()

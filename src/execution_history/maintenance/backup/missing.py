@@ -10,13 +10,14 @@ from typing import Any
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.keys import expired_at, key_in
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Manifest
 from execution_history.maintenance.backup.present import add_lines
-from execution_history.maintenance.backup.restoration import RESTORE_ACTION, temporary_folder
+from execution_history.maintenance.backup.restoration import temporary_folder
 from execution_history.maintenance.backup.state import ChainState
 from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
@@ -106,7 +107,7 @@ async def _noted(
     if not added and not lines:
         return MissingReport(id=manifest.id, moment=manifest.moment, entries={}, key_names=(), audit_lines=0)
     details = {"place": target.name, "id": manifest.id, "missing": dict(added), "audit_lines": lines}
-    await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
+    await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
     return MissingReport(
         id=manifest.id, moment=manifest.moment, entries=dict(added), key_names=tuple(sorted(names)), audit_lines=lines
     )

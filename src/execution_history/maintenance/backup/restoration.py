@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from execution_history.access.audit import Action
 from execution_history.access.keys import key_in
 from execution_history.access.principals import current_actor
 from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, Message, StoreFull, quoted
@@ -46,9 +47,6 @@ from execution_history.transfer.progress import (
     read_ahead,
     to_its_end,
 )
-
-RESTORE_ACTION: Final = "restore"
-"""The line of the audit log that a restored history has at the end."""
 
 _AT_ONCE: Final = 500
 _BYTES_AT_ONCE: Final = 1024 * 1024
@@ -155,7 +153,7 @@ async def _settled(
         "records": report.records,
         "keys": keys,
     }
-    await service.append_audit(current_actor(), RESTORE_ACTION, orjson.dumps(details))
+    await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
     return dataclasses.replace(
         report, keys=keys, key_names=tuple(sorted(names)), later_lines=later, unread=present.trouble
     )

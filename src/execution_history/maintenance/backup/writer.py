@@ -16,6 +16,7 @@ from uuid import uuid4
 import orjson
 from msgspec import structs
 
+from execution_history.access.audit import Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, FeedExpired, Message, quoted
@@ -39,8 +40,6 @@ from execution_history.query.model import RecordKey
 from execution_history.stores.protocol import LARGEST_ANSWER, Change
 from execution_history.transfer.named_records import NamedRecords
 from execution_history.transfer.progress import OnProgress, Progress, in_thread, no_progress, read_ahead
-
-AUDIT_ACTION: Final = "backup"
 
 _CHANGES_AT_ONCE: Final = 1_000
 _LINES_AT_ONCE: Final = 5_000
@@ -130,7 +129,7 @@ async def back_up(
         await save_status(service, status)
         details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
         await service.append_audit(
-            actor or current_actor(), AUDIT_ACTION, orjson.dumps({**details, "removed": removed})
+            actor or current_actor(), Action.BACKUP.value, orjson.dumps({**details, "removed": removed})
         )
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
 

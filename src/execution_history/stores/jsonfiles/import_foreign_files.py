@@ -151,6 +151,7 @@ class Adopter:
         hand_wins: bool,
         may_be_torn: bool,
     ) -> None:
+        """Take the records of a file into the store, and add the workflows that they are of to *touched*."""
         found = FoundFile(partial(open_regular, path, follow=False), self._limits)
         faults: list[str] = []
         repeated = _Repeated()
@@ -172,6 +173,19 @@ class Adopter:
                 lambda t, group=group, since=since, ties=ties: t.merge(t.not_deleted(group, since), ties=ties)  # type: ignore[misc]
             )
             touched.update(document.workflow_id for document in group)
+        self._settle(path, found, touched, faults, repeated, is_needed=is_needed)
+
+    def _settle(
+        self,
+        path: Path,
+        found: FoundFile,
+        touched: set[str],
+        faults: list[str],
+        repeated: "_Repeated",
+        *,
+        is_needed: bool,
+    ) -> None:
+        """Set aside a file that was read, or remove it, where it does not stay; note what was wrong with it."""
         if not found.is_history:
             if is_needed:
                 _set_aside(path, "foreign")

@@ -114,8 +114,8 @@ def index_faults(view: HistoryView, effort: Effort, tell: Progress, repair: Repa
             else:
                 sentence = Message("SQLite finds faults in index.db: %(shown)s.", shown="; ".join(said[:_SHOWN]))
     except _Unreadable as error:
-        if isinstance(error.__cause__, apsw.SQLError):
-            found.behind = 1  # another version's, with other tables
+        if isinstance(error.__cause__, (apsw.SQLError, apsw.ReadOnlyError)):
+            found.behind = 1  # another version's, with other tables; or only who writes can recover it
         else:
             sentence = Message("SQLite cannot read index.db: %(reason)s.", reason=str(error.__cause__))
     if sentence is not None:
