@@ -567,8 +567,9 @@ async def test_a_file_without_an_end_is_not_read(tmp_path: Path, forge: Callable
     await fill(store)
     await back_up(ExecutionHistoryService(store), target)
     forge(next(tmp_path.rglob(kind)))
-    errors = {_endless: BackupDamaged, _pipe: BackupNotFound, _device: BackupNotFound}  # which are no manifest
-    with pytest.raises(errors[forge] if kind == "manifest.json" or forge is _endless else BackupFailed):
+    manifest = BackupDamaged if forge is _endless else BackupNotFound  # neither a pipe nor a device is looked at
+    errors = manifest if kind == "manifest.json" else BackupDamaged if forge is _endless else BackupFailed
+    with pytest.raises(errors):
         await verify(target)
 
 
