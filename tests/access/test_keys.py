@@ -172,7 +172,8 @@ async def test_an_entry_that_is_no_key_lets_nobody_in(store: HistoryStore, clock
     made = await keys.add("team", ["read"])
     kept = await store.entry("key", made.key.id)
     assert kept is not None
-    for value in (b"{}", b"[]", orjson.dumps(orjson.loads(kept.value) | {"scopes": ["all"]})):
+    odd = ({"scopes": ["all"]}, {"rate": {"requests": 1, "seconds": 0}}, {"rate": {"requests": 0, "seconds": 60}})
+    for value in (b"{}", b"[]", *(orjson.dumps(orjson.loads(kept.value) | each) for each in odd)):
         await store.put_entry("key", made.key.id, value)
         assert None is await keys.holder_of(made.secret)
         assert [] == await keys.all()

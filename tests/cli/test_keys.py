@@ -2,6 +2,7 @@
 
 import datetime as dt
 import getpass
+import os
 import ssl
 import urllib.error
 import urllib.request
@@ -138,6 +139,9 @@ def test_a_renewed_certificate_is_used_by_the_next_connection(tmp_path: Path) ->
         renewed = tmp_path / "renewed"
         renewed.mkdir()
         _certificate(renewed, days=3, ago=8)
+        os.mkfifo(tmp_path / "pipe")  # which nobody ever writes
+        (tmp_path / "pipe").replace(tmp_path / "cert.pem")
+        until(process, lambda: "not a file" in " ".join(_warnings(url, first) or []))
         (renewed / "cert.pem").replace(tmp_path / "cert.pem")
         until(process, lambda: "cannot be used" in " ".join(_warnings(url, first) or []))
         (renewed / "key.pem").replace(tmp_path / "key.pem")

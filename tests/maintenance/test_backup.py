@@ -433,7 +433,7 @@ async def test_records_can_be_read_without_this_program(target: BackupTarget) ->
     store = MemoryStore()
     await fill(store)
     manifest = (await back_up(ExecutionHistoryService(store), target)).manifest
-    packed = target.read(f"{manifest.id}/{manifest.segments[0].name}")
+    packed = target.read(f"{manifest.id}/{manifest.segments[0].name}", manifest.size)
     lines = zstandard.ZstdDecompressor().decompress(packed).splitlines()
     assert await everything(store) == lines
 
@@ -544,6 +544,35 @@ async def test_a_forged_backup_is_damaged(
     assert most < 32 * 2**20
 
 
+def _endless(path: Path) -> None:
+    os.truncate(path, 2**40)
+
+
+def _pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def _device(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("forge", [_endless, _pipe, _device])
+@pytest.mark.parametrize("kind", ["records-*", "manifest.json"])
+async def test_a_file_without_an_end_is_not_read(tmp_path: Path, forge: Callable[[Path], None], kind: str) -> None:
+    """Nobody waits for a pipe in the place of a file, and none takes more memory than the manifest says."""
+    target = FolderTarget(tmp_path)
+    store = MemoryStore()
+    await fill(store)
+    await back_up(ExecutionHistoryService(store), target)
+    forge(next(tmp_path.rglob(kind)))
+    manifest = BackupDamaged if forge is _endless else BackupNotFound  # neither a pipe nor a device is looked at
+    errors = manifest if kind == "manifest.json" else BackupDamaged if forge is _endless else BackupFailed
+    with pytest.raises(errors):
+        await verify(target)
+
+
 async def test_the_secret_that_signs_cookies_is_in_no_backup(tmp_path: Path, target: BackupTarget) -> None:
     """Who reads a backup cannot sign in with it, and a restored history signs with a secret of its own."""
     store = MemoryStore()
@@ -556,7 +585,7 @@ async def test_the_secret_that_signs_cookies_is_in_no_backup(tmp_path: Path, tar
     await back_up(ExecutionHistoryService(store), target)
     for name in target.list():
         if not name.endswith("manifest.json"):
-            assert b"session_key" not in zstandard.ZstdDecompressor().decompress(target.read(name))
+            assert b"session_key" not in zstandard.ZstdDecompressor().decompress(target.read(name, 2**20))
     place = str(tmp_path / "restored")
     await restore(target, Settings(store=place))
     copy = store_at(place)

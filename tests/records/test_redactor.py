@@ -27,6 +27,8 @@ def _redacted(value: Any, *rules: dict[str, Any], name: str = "output", grows: b
     ("value", "left"),
     [
         ({"api_key": "k", "n": 5, "apiKey": 123456}, {"api_key": GONE, "n": 5, "apiKey": GONE}),
+        ({"db.password": "k", "x/api_key": "k"}, {"db.password": GONE, "x/api_key": GONE}),
+        ({"用户token": "k"}, {"用户token": GONE}),
         ({"a": [{"Authorization": "Bearer x"}]}, {"a": [{"Authorization": GONE}]}),
         ({"credentials": {"user": "u", "none": None}}, {"credentials": {"user": GONE, "none": None}}),
         ([["cookie", "a=b"], ["accept", "json"]], [["cookie", GONE], ["accept", "json"]]),

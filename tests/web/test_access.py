@@ -19,6 +19,7 @@ from starlette.routing import Route
 from execution_history.access.limits import Rate
 from execution_history.access.principals import SCOPES
 from execution_history.web import create_app
+from execution_history.web.access import TakenKeys
 from execution_history.web.proxies import TrustedProxies
 from execution_history.web.route_scopes import OPEN, scope_needed
 from tests.web.conftest import Served, opened, served
@@ -265,6 +266,42 @@ async def test_the_gateway_needs_a_key_beside_the_callers_own_token(keyed: Keyed
     page = await keyed.web.application.service.get_execution_history("7000000000000000001")
     assert 2 == page["total"]
     assert keyed.keys["run"].split("_", 2)[2] not in orjson.dumps(page).decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/workflow/run", "/v1/workflow/%72un", "/v1/workflow/./run", "/v1/a/%2e%2E/workflow/run"]
+)
+@pytest.mark.parametrize("passes", [{}, {"X-Execution-History": "off"}])
+@pytest.mark.parametrize(
+    "body", ['{"workflow_id": "%s"}', '{"workflow_id": "order-1", "WorKflow_Id": "%s"}', '{"WORKFLOW_ID": "%s"}']
+)
+async def test_no_spelling_of_a_run_passes_a_keys_patterns(
+    keyed: Keyed, path: str, passes: dict[str, str], body: str
+) -> None:
+    """Neither an unrecorded one, nor one whose address or keys are written as other servers read them too."""
+    sandbox = keyed.web.application.sandbox
+    assert sandbox is not None
+    answer = await keyed.web.client.post(
+        f"/k/{keyed.keys['mine']}{path}",
+        content=body % "7000000000000000001",
+        headers={"Authorization": f"Bearer {sandbox.token}", "Content-Type": "application/json", **passes},
+    )
+    assert "not_allowed" == answer.headers.get("x-execution-history-error")
+
+
+async def test_a_key_goes_no_further_than_the_door_however_it_is_written() -> None:
+    """Also one in a header that has none for us, beside the one that lets in, and the session of a browser."""
+    secret, seen = f"eh_0123abcd_{'k' * 43}", []
+
+    async def app(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.extend(scope["headers"])
+
+    logins = [b"Bearer\t%s", b"%s", b"Basic %s", b"bearer %s", b"Token  %s"]
+    sent = [(b"authorization", each % secret.encode()) for each in logins]
+    sent += [(b"cookie", b"a=1; execution_history=0123abcd.1.x; b=2"), (b"cookie", b"execution_history=0123abcd.1.x")]
+    scope = {"type": "http", "path": "/v1/workflow/run", "headers": [*sent, (b"authorization", b"Bearer pat_1")]}
+    await TakenKeys(app)(scope, None, None)  # type: ignore[arg-type]
+    assert [(b"cookie", b"a=1; b=2"), (b"authorization", b"Bearer pat_1")] == seen
 
 
 async def test_a_key_has_its_rate_and_its_largest_request(keyed: Keyed) -> None:

@@ -15,10 +15,12 @@ from typing import Final, NamedTuple
 
 from execution_history.errors import N_, Message, SettingsError, quoted
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.foreign_files import open_regular
 
 _log = logging.getLogger("execution_history.access")
 
 _LOOKED_AT_SECONDS: Final = 0.1
+_LARGEST: Final = 1_000_000
 _WARNED_MS: Final = 14 * DAY_MS
 _WARNED_SHARE: Final = 1 / 3
 """How much of its life a certificate has left when that is worth a warning: less than both."""
@@ -123,8 +125,9 @@ class Certificate:
         """
         from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415 - for servers that speak TLS only
 
+        texts = [_text_of(each) for each in self._files]
         context = _context(self._files)
-        found = load_pem_x509_certificates(self._files[0].read_bytes())[0]
+        found = load_pem_x509_certificates(texts[0])[0]
         begins, expires = found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
         return _Loaded(context, int(begins * 1000), int(expires * 1000))
 
@@ -138,6 +141,20 @@ def _context(files: list[Path]) -> ssl.SSLContext:
     # Without a password: asking for one would wait for a terminal.
     context.load_cert_chain(files[0], files[-1], password="")
     return context
+
+
+def _text_of(file: Path) -> bytes:
+    """Return what is in a file; a pipe, which may never be written, or a huge file would make all callers wait.
+
+    Raises:
+        OSError: it cannot be read, or is no file.
+        ValueError: it is too large.
+    """
+    with open_regular(file) as content:
+        text = content.read(_LARGEST + 1)
+    if len(text) > _LARGEST:
+        raise ValueError(f"it has more than {_LARGEST:,} bytes")
+    return text
 
 
 def _state_of(file: Path) -> tuple[int, ...] | None:

@@ -20,10 +20,18 @@ _AGES_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """So many requests in so many seconds; that is also how many may come at once."""
+    """So many requests in so many seconds; that is also how many may come at once.
+
+    Raises:
+        ValueError: it is none that :func:`rate_of` returns.
+    """
 
     requests: int
     seconds: int
+
+    def __post_init__(self) -> None:
+        if self.requests < 1 or self.seconds not in _SECONDS.values():
+            raise ValueError("A rate is of one request at least, a second, a minute or an hour.")
 
     def __str__(self) -> str:
         units = {seconds: unit for unit, seconds in _SECONDS.items()}

@@ -30,7 +30,7 @@ from execution_history.coze.forwarded_headers import passed_on, without_length
 from execution_history.coze.gateway_exchange import Answer, CallerLeftError, Upload
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, plain_path, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.coze.protocol.run_history import history_request
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
@@ -117,7 +117,7 @@ class Gateway:
     async def _forward(self, scope: Scope, path: bytes, kind: str, upload: Upload, answer: Answer) -> None:
         try:
             request = await self._request(scope, path, upload)
-            call = history_request(scope["method"], path.decode("latin-1"), "")
+            call = history_request(scope["method"], plain_path(request.url.raw_path), "")
             if call is not None:
                 check_workflow(self._workflows, call.workflow_id)
                 found = await self._histories.answer(call, request)
@@ -198,19 +198,20 @@ class Gateway:
         is_exempt = _asks_to_pass(scope)
         context = RunContext(account, redirect_hosts=self._upstream.origins, is_exempt=is_exempt)
         content: bytes | AsyncIterator[bytes] | None = None
-        kind = None if is_exempt else run_kind(scope["method"], path.decode("latin-1"))
-        if kind is not None:
+        kind = run_kind(scope["method"], plain_path(target.raw_path))
+        if kind is not None and not (is_exempt and self._workflows.are_all):
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
                 found = dict(headers)
                 content_type, encoding = (
                     found.get(name, b"").decode("latin-1") for name in (b"content-type", b"content-encoding")
                 )
-                context.run = parse_run_request(kind, content, content_type, encoding)
-                check_workflow(self._workflows, context.run.workflow_id)
+                run = parse_run_request(kind, content, content_type, encoding)
+                check_workflow(self._workflows, run.workflow_id)
+                context.run = None if is_exempt else run
             else:
                 check_workflow(self._workflows, UNKNOWN_WORKFLOW)
-                context.is_unrecorded = True
+                context.is_unrecorded = not is_exempt
         elif _has_body(headers):
             content = upload.rest()
         else:

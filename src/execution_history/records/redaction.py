@@ -18,7 +18,7 @@ SECRET_ENDINGS: Final = (
 
 _WORDS: Final = "|".join(filter(str.isascii, SECRET_ENDINGS))
 _SIGNS: Final = "|".join(name for name in SECRET_ENDINGS if not name.isascii())
-_SECRET: Final = re.compile(rf"(?:^|_)(?:{_WORDS})$|(?:{_SIGNS})$")
+_SECRET: Final = re.compile(rf"(?:^|[^a-z0-9])(?:{_WORDS})$|(?:{_SIGNS})$")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"})
 

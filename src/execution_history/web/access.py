@@ -37,7 +37,11 @@ KEY_HEADER: Final = b"x-execution-history-key"
 SIGN_IN: Final = "/sign-in"
 
 _IN_PATH: Final = re.compile(rb"/+k/(eh_[^/?%]{0,200})(?=/|\?|$)")
-_BEARER: Final = re.compile(rb"bearer +(eh_\S*)", re.IGNORECASE)
+_BEARER: Final = re.compile(rb"bearer\s+(eh_\S*)", re.IGNORECASE)
+_LOGIN: Final = re.compile(rb"(?:\S+\s+)?eh_[0-9a-f]{8}_\S*", re.IGNORECASE)
+"""A login that has a key of ours, in whatever way: it is nothing to Coze."""
+
+_SESSION: Final = re.compile(rb"(?:^|;)\s*execution_history=[^;]*")
 _MOST_APPS: Final = 64
 _TOO_LARGE: Final = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 _SENT: Final = "execution_history.sent"
@@ -193,16 +197,20 @@ def _taken_from(scope: Scope) -> Sent | None:
         # The prefix has nothing encoded in it, and is as long in the decoded path.
         scope["raw_path"] = raw[in_path.end() :] or b"/"
         scope["path"] = scope["path"][in_path.end() :] or "/"
+    if found is None and scope["type"] == "http" and (cookie := Request(scope).cookies.get(COOKIE)):
+        found = Sent(cookie, is_cookie=True)
     kept = []
     for name, value in scope["headers"]:
         bearer = _BEARER.fullmatch(value.strip()) if name == b"authorization" else None
         if name == KEY_HEADER or bearer is not None:
             found = Sent((value.strip() if bearer is None else bearer[1]).decode("latin-1"))
-        else:
+        elif name == b"cookie":
+            others = _SESSION.sub(b"", value).lstrip(b"; ")
+            kept += [(name, others)] if others else []
+        elif name != b"authorization" or not _LOGIN.fullmatch(value.strip()):
             kept.append((name, value))
     scope["headers"] = kept
-    cookie = Request(scope).cookies.get(COOKIE) if found is None and scope["type"] == "http" else None
-    return Sent(cookie, is_cookie=True) if cookie else found
+    return found
 
 
 def _refusal(scope: Scope, fault: Fault) -> Response:

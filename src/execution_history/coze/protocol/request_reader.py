@@ -17,7 +17,8 @@ from execution_history.coze.protocol.messages import (
 from execution_history.records.charset import decode_text
 from execution_history.records.record import is_identifier
 
-_IDS: Final = ("workflow_id", "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
+_ID: Final = "workflow_id"
+_IDS: Final = (_ID, "bot_id", "app_id", "conversation_id", "connector_id", "event_id")
 _LARGEST_REQUEST: Final = 64 * 1024 * 1024  # Coze takes 20 MB (coze-protocol 4.6)
 _NO_OBJECT: Final = "The request is no JSON object, so its input is the text of it."
 
@@ -51,8 +52,9 @@ def parse_run_request(
         return _unread(kind, body, content_type)
     ext, interrupt_type = content.get("ext"), content.get("interrupt_type")
     ids = {name: text(content.get(name)) for name in _IDS}
-    workflow_id = ids.pop("workflow_id")
-    is_known = is_identifier(workflow_id)
+    workflow_id = ids.pop(_ID)
+    # Servers written in Go take any spelling of a key: which workflow then runs is their choice.
+    is_known = is_identifier(workflow_id) and not any(key != _ID and key.casefold() == _ID for key in content)
     return RunRequest(
         kind,
         workflow_id if is_known else UNKNOWN_WORKFLOW,

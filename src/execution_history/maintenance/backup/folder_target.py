@@ -8,6 +8,7 @@ from typing import Final
 
 from execution_history.errors import NO_SPACE, BackupFailed, quoted
 from execution_history.maintenance.backup.manifest import missing_file
+from execution_history.stores.foreign_files import open_regular
 from execution_history.transfer.atomic_output import sync_folder
 
 _PARTIAL: Final = ".partial"
@@ -34,11 +35,12 @@ class FolderTarget:
             found = [path for path in self._folder.rglob("*") if path.is_file()]
             return sorted(path.relative_to(self._folder).as_posix() for path in found)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         """See :meth:`BackupTarget.read`."""
         with self._faults():
             try:
-                return (self._folder / name).read_bytes()
+                with open_regular(self._folder / name) as file:
+                    return file.read(min(os.fstat(file.fileno()).st_size, most) + 1)
             except FileNotFoundError:
                 raise missing_file(name, self._folder) from None
 

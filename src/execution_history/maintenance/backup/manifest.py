@@ -21,6 +21,9 @@ FORMAT: Final = 1
 
 MANIFEST: Final = "manifest.json"
 
+LARGEST_MANIFEST: Final = 64 * 1024 * 1024
+"""No manifest has more bytes: so many name a million segments, of terabytes."""
+
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 Kind = Literal["full", "incremental"]

@@ -71,11 +71,14 @@ class S3Target:
         with self._faults():
             return sorted(found["path"] for found in obstore.list(self._store).collect())
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, most: int) -> bytes:
         """See :meth:`BackupTarget.read`."""
         with self._faults():
             try:
-                return bytes(obstore.get(self._store, name).bytes())
+                found = obstore.get(self._store, name)
+                if found.meta["size"] > most:
+                    return bytes(obstore.get_range(self._store, name, start=0, length=most + 1))
+                return bytes(found.bytes())
             except (NotFoundError, FileNotFoundError):
                 raise missing_file(name, self._name) from None
 

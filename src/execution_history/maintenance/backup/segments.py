@@ -89,7 +89,7 @@ def read_segments(target: BackupTarget, manifest: Manifest, kind: SegmentKind) -
 
 def _read(target: BackupTarget, manifest: Manifest, segment: Segment) -> list[bytes]:
     name = f"{manifest.id}/{segment.name}"
-    packed = target.read(name)
+    packed = target.read(name, min(segment.size, _LARGEST_TEXT))
     found = sha256(packed).hexdigest()
     if found != segment.sha256:
         raise damaged(

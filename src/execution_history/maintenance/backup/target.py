@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from execution_history.errors import BackupDamaged, SettingsError, quoted
 from execution_history.maintenance.backup.folder_target import FolderTarget
-from execution_history.maintenance.backup.manifest import MANIFEST, Backups, moment_of, opened
+from execution_history.maintenance.backup.manifest import LARGEST_MANIFEST, MANIFEST, Backups, moment_of, opened
 from execution_history.records.redaction import without_credentials
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -28,8 +28,8 @@ class BackupTarget(Protocol):
             BackupFailed: the place cannot be read.
         """
 
-    def read(self, name: str) -> bytes:
-        """Return a whole file.
+    def read(self, name: str, most: int) -> bytes:
+        """Return a whole file; of one that has more than *most* bytes, one more than that.
 
         Raises:
             BackupDamaged: it is not there.
@@ -96,7 +96,7 @@ def read_backups(target: BackupTarget) -> Backups:
             continue
         ended.add(folder)
         try:
-            backup = opened(target.read(name), name)
+            backup = opened(target.read(name, LARGEST_MANIFEST), name)
             if backup.manifest.id == folder:
                 found.append(backup)
         except BackupDamaged as error:
