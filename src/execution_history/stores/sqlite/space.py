@@ -52,12 +52,13 @@ class SQLiteSpace(EmbeddedStore):
             has_more = await parts.writer.submit_alone(parts.writer.give_back)
             await asyncio.sleep(_BREATH)  # whoever writes meanwhile comes first
         await parts.mirror.give_back(workflow_ids, _LEAST_GAPS if is_thorough else _USUAL_GAPS)
-        with faults(self._folder):
-            await asyncio.to_thread(parts.writer.empty_log)
         if self._folder.joinpath(INDEX_DATABASE).exists():
             with suppress(TimeoutError):  # an index that is behind gives back the next time
                 async with asyncio.timeout(_INDEX_SECONDS):
                     await parts.index.give_back()
+        # Last: whoever follows for the index reads the log, which cannot be emptied meanwhile.
+        with faults(self._folder):
+            await asyncio.to_thread(parts.writer.empty_log)
 
     def _sizes_of_files(self) -> dict[str, int]:
         """Return the bytes of the files in the folder, by the fields of :class:`DiskUse`."""
