@@ -1,6 +1,7 @@
 """What retention does to whoever writes meanwhile: the pauses of a writer alone and beside it, and what it frees."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Iterator
 from statistics import median
@@ -73,7 +74,9 @@ def retention(setup: Setup) -> Iterator[Sample]:
 async def program(folder: str, *, stored: int, kind: str, seconds: float) -> dict[str, Any]:
     """Remove the oldest half of a workflow while four callers create runs in it; the pauses of these callers in ms."""
     from bench.programs import service_at  # noqa: PLC0415 - a program of its own
+    from execution_history.cli.server import SWITCH_SECONDS  # noqa: PLC0415 - as above
 
+    sys.setswitchinterval(SWITCH_SECONDS)  # as in a server, in which retention runs
     async with service_at(folder) as service:
         await service.merge(_documents(stored))
         await service.follow_index()
