@@ -279,6 +279,15 @@ def test_a_path_leads_to_keys_and_indexes() -> None:
         assert not matches(parse_path(text), place), text
 
 
+def test_input_is_a_short_name_of_the_input_parameters() -> None:
+    """As in conditions: a rule written so would otherwise find nothing, and nobody would know."""
+    place = ("input_parameters", "input", "phone")
+    for text in ("input.input.phone", "$.input.*.phone", "$['input'].input.phone", "input_parameters.input.phone"):
+        assert matches(parse_path(text), place), text
+    assert matches(parse_path("..input.phone"), place)
+    assert not matches(parse_path("input.phone"), place)
+
+
 def test_a_token_is_one_by_what_stands_far_behind_its_beginning() -> None:
     """Without a digit or a capital it is a word, and without a dot no web token."""
     words = "sk-" + "only-words-" * 3, "eyJ" + "only-words-" * 3

@@ -1,7 +1,8 @@
 """Paths into a record, such as ``input_parameters.user.phone`` or ``$.output.items[*]["id"]``. Pure.
 
 A step is ``.name``, ``["name"]``, ``[0]``, ``.*`` or ``[*]`` for every key or index, and ``..name`` for a key at any
-depth. The first names a key of the record; ``$.`` before it may be left out.
+depth. The first names a key of the record; ``$.`` before it may be left out. ``input`` is short for ``input_parameters``, as
+it is in conditions.
 """
 
 import re
@@ -46,6 +47,8 @@ def parse_path(text: str) -> Path:
         except ValueError:  # an escape that JSON does not have
             raise _no_path(text) from None
         at = found.end()
+    if steps[0] == (False, "input"):
+        steps[0] = (False, "input_parameters")
     return tuple(steps)
 
 
