@@ -52,6 +52,7 @@ def test_a_trial_reports_and_the_command_redacts(call: Call, filled: History) ->
     assert "2 values were redacted" in shown
     assert "hunter2x" not in shown
     assert call("redact", "--store", "history").out.startswith("Nothing to redact in 2 records.")
+    assert call("redact", "v", "--store", "history").out.startswith("Nothing to redact in 1 record.")
 
 
 def test_a_rule_that_is_none_is_said_before_anything_is_done(

@@ -59,7 +59,7 @@ class ProgressBar:
     def of_redaction(self, records: int, changed: int, bytes_read: int) -> None:
         """Show how many records were searched, and in how many something was found."""
         description = self._session.translate(
-            "Searched: %(records)s records, %(size)s; to be redacted: %(changed)s",
+            "Records searched: %(records)s, %(size)s; to be redacted: %(changed)s",
             records=grouped(records), size=size(bytes_read), changed=grouped(changed),
         )  # fmt: skip
         self._update(description, None, records)

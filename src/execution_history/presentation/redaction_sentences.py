@@ -70,16 +70,28 @@ def recorded_by(_: Translator, rule: RecordingRule) -> str:
 
 def outcome(_: Translator, report: Mapping[str, Any], number: Callable[[int], str]) -> str:
     """Return what a redaction found and did, from its report as JSON; *number* writes a count."""
-    counts = {
-        "values": number(sum(report["values"].values())),
-        "changed": number(report["changed"]),
-        "records": number(report["records"]),
-    }
+    values, records = sum(report["values"].values()), report["records"]
     if not report["changed"]:
-        return _("Nothing to redact in %(records)s records.", records=counts["records"])
+        return _.plural(
+            "Nothing to redact in %(num)s record.",
+            "Nothing to redact in %(num)s records.",
+            records,
+            num=number(records),
+        )
+    counts = {"num": number(values), "changed": number(report["changed"]), "records": number(records)}
     if report["dry_run"]:
-        return _("To be redacted: %(values)s values in %(changed)s of %(records)s records.", **counts)
-    return _("Redacted: %(values)s values in %(changed)s of %(records)s records.", **counts)
+        return _.plural(
+            "To be redacted: %(num)s value in %(changed)s of %(records)s records.",
+            "To be redacted: %(num)s values in %(changed)s of %(records)s records.",
+            values,
+            **counts,
+        )
+    return _.plural(
+        "Redacted: %(num)s value in %(changed)s of %(records)s records.",
+        "Redacted: %(num)s values in %(changed)s of %(records)s records.",
+        values,
+        **counts,
+    )
 
 
 def remarks(_: Translator, report: Mapping[str, Any]) -> list[str]:

@@ -1,8 +1,8 @@
 """Paths into a record, such as ``input_parameters.user.phone`` or ``$.output.items[*]["id"]``. Pure.
 
 A step is ``.name``, ``["name"]``, ``[0]``, ``.*`` or ``[*]`` for every key or index, and ``..name`` for a key at any
-depth. The first names a key of the record; ``$.`` before it may be left out. ``input`` is short for ``input_parameters``, as
-it is in conditions.
+depth. The first names a key of the record; ``$.`` before it may be left out. ``input`` is short for
+``input_parameters``, as it is in conditions.
 """
 
 import re
