@@ -279,6 +279,24 @@ def test_a_path_leads_to_keys_and_indexes() -> None:
         assert not matches(parse_path(text), place), text
 
 
+def test_the_docs_name_what_is_left_as_it_is() -> None:
+    """As in the table of docs/redaction.md, beside which stands what is found."""
+    left = [
+        {"name": "password", "value": "hunter2x"},
+        "--password hunter2x",
+        "-phunter2x",
+        "<password>hunter2x</password>",
+        "the password is hunter2x, login me password hunter2x",
+        "password: required",
+    ]
+    assert left == _redacted(left)
+    found = ["--password=hunter2x", ["--password", "hunter2x"], '<user password="hunter2x"/>', "password=required"]
+    assert "hunter2x" not in str(_redacted(found))
+    rules = {"path": "output[*].value"}, {"pattern": r"--password\s+(\S+)"}, {"pattern": "<password>([^<]*)</password>"}
+    for rule, value in zip(rules, (left[:1], left[1], left[3]), strict=True):
+        assert "hunter2x" not in str(_redacted(value, rule)), rule
+
+
 def test_input_is_a_short_name_of_the_input_parameters() -> None:
     """As in conditions: a rule written so would otherwise find nothing, and nobody would know."""
     place = ("input_parameters", "input", "phone")
