@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from execution_history.access.audit import LABELS, Action, AuditFilter, newest_lines, note
-from execution_history.access.principals import NOBODY, Principal, acting
+from execution_history.access.principals import NOBODY, Principal, acting, current_actor
 from execution_history.errors import InvalidInput
 from execution_history.presentation.audit_sentences import actor_text, details_text
 from execution_history.presentation.translator import LANGUAGES
@@ -46,20 +46,22 @@ async def test_lines_are_found_by_action_person_and_time_page_by_page(store: His
 
 
 async def test_an_export_of_the_log_is_a_line_of_it(store: HistoryStore) -> None:
-    """Written before it, with what was looked for; a table runs no formula of a spreadsheet."""
+    """Written before it, with what was looked for; no spreadsheet or terminal obeys a table."""
     await store.open()
     with acting(Principal("4f1c09ab", "=1+1", frozenset({"admin"}))):
+        await store.append_audit(current_actor(), "gone\x1b[2J", b'{"\x9b1m":1}'.decode("latin-1").encode())
         await note(store, Action.DELETE, runs=2, first=[RecordKey("w", "e1"), RecordKey("w", "e2")])
     with acting(_CI):
         table = b"".join([each async for each in audit_chunks(store, AuditFilter(by="=1+1"), "csv")]).decode()
         objects = b"".join([each async for each in audit_chunks(store, AuditFilter(), "jsonl")])
     head, *rows = table.splitlines()
-    assert ("number,time,actor,action,details", 1) == (head, len(rows))
-    assert "4f1c09ab =1+1,delete" in rows[0]
+    assert ("number,time,actor,action,details", 2) == (head, len(rows))
+    assert rows[0].endswith('4f1c09ab =1+1,gone␛[2J,"{""\\u009b1m"":1}"')
+    assert "4f1c09ab =1+1,delete" in rows[1]
     lines = [orjson.loads(line) for line in objects.splitlines()]
-    assert ["delete", "audit.export", "audit.export"] == [line["action"] for line in lines]
-    assert {"format": "csv", "filters": {"by": "=1+1"}} == lines[1]["details"]
-    assert [["w", "e1"], ["w", "e2"]] == lines[0]["details"]["first"]
+    assert ["gone\x1b[2J", "delete", "audit.export", "audit.export"] == [line["action"] for line in lines]
+    assert {"format": "csv", "filters": {"by": "=1+1"}} == lines[2]["details"]
+    assert [["w", "e1"], ["w", "e2"]] == lines[1]["details"]["first"]
 
 
 def test_what_is_no_action_is_refused_with_the_one_that_may_be_meant() -> None:

@@ -182,11 +182,17 @@ class Backups:
         found: all of them.
         damaged: what is wrong with the manifests that cannot be read.
         unfinished: the ids of backups without a manifest: under way, or left by a process that was killed.
+        place: the name of the target.
     """
 
     def __init__(
-        self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = (), unfinished: Iterable[str] = ()
+        self,
+        found: Iterable[KnownBackup],
+        damaged: Sequence[BackupDamaged] = (),
+        unfinished: Iterable[str] = (),
+        place: str = "",
     ) -> None:
+        self.place = place
         self.all: tuple[KnownBackup, ...] = tuple(
             sorted(found, key=lambda each: (each.manifest.created_at, each.manifest.id))
         )
@@ -213,10 +219,11 @@ class Backups:
         if self.damaged:
             raise self.damaged[0]
         if not at:
-            raise BackupNotFound("There is no whole backup there.")
+            raise BackupNotFound("There is no whole backup in %(place)s.", place=quoted(self.place))
         raise BackupNotFound(
-            "There is no whole backup whose id begins with %(at)s, nor one by that time; backup list shows those that "
-            "there are.",
+            "There is no whole backup in %(place)s whose id begins with %(at)s, nor one by that time; backup list "
+            "shows those that there are.",
+            place=quoted(self.place),
             at=quoted(at),
         )
 

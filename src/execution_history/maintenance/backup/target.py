@@ -101,4 +101,5 @@ def read_backups(target: BackupTarget) -> Backups:
                 found.append(backup)
         except BackupDamaged as error:
             damaged.append(error)
-    return Backups(found, damaged, (each for each in begun - ended if moment_of(each) is not None))
+    unfinished = (each for each in begun - ended if moment_of(each) is not None)
+    return Backups(found, damaged, unfinished, target.name)
