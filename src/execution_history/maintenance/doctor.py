@@ -21,7 +21,7 @@ from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
 from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
-from execution_history.stores.factory import folder_named
+from execution_history.stores.factory import folder_named, location_shown
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.verification import Check, Effort, Finding, Outcome, Progress
 
@@ -103,7 +103,8 @@ class Doctor:
             checks += self._store.checks(effort)
             checks.append(runs_check(self._store, self._settings, self._clock))
         if self._settings.mirror_folder and effort != "quick":
-            checks.append(mirror_check(self._store, folder_named(self._settings.mirror_folder)))
+            folder = folder_named(self._settings.mirror_folder)
+            checks.append(mirror_check(self._store, folder, location_shown(self._settings.store)))
         return checks
 
     async def examine(
