@@ -30,6 +30,8 @@ from execution_history.maintenance.backup.status import (
     BackupStatus,
     Failure,
     LastBackup,
+    Verification,
+    last_verification,
     save_status,
     status_of,
 )
@@ -120,7 +122,14 @@ async def back_up(
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
             backup = _Backup(service, target, plan, on_progress, clock, backup_id, created_at)
             manifest = await _write(backup, target, backup_id)
-            status = BackupStatus(place=target.name, last=_last(manifest, clock()))
+            known = (
+                status
+                if plan.verified is None
+                else structs.replace(status, verified=plan.verified, unverified=plan.unverified)
+            )
+            status = structs.replace(
+                known, last=_last(manifest, clock()), failure=None, begun=None, unverified=known.unverified + 1
+            )
             removed = await in_thread(remove_old, target, manifest.source, keep, clock())
         except Exception as error:
             begun = None if status.last is not None and status.last.id == backup_id else backup_id
@@ -164,10 +173,16 @@ def _last(manifest: Manifest, ended_at: int) -> LastBackup:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The backup that is continued, or why a new chain begins where there is one."""
+    """The backup that is continued, or why a new chain begins where there is one.
+
+    The last backup that was verified, by whatever machine, and how many came after it, are known where the backups had
+    to be read.
+    """
 
     parent: KnownBackup | None = None
     reason: Message | None = None
+    verified: Verification | None = None
+    unverified: int = 0
 
 
 async def _planned(
@@ -199,7 +214,7 @@ async def _planned(
         return _Plan(
             reason=Message("The last backup, %(id)s, is so old that later deletions are forgotten.", id=status.last.id)
         )
-    return _Plan(parent)
+    return _Plan(parent, None, *last_verification(backups, service.location or "memory:"))
 
 
 class _Backup:
