@@ -204,11 +204,15 @@ def test_keys_that_are_restored_have_expired_unless_they_stay(call: Call, histor
     assert "These keys are valid as they were in the backup" in said.err
     said = call("restore", "kept", "--store", "history", "--replace")
     assert "The keys are those of the history that was there: team." in said.err
-    assert "1 line of its audit log, which the backup does not have, was added." in said.err
+    assert "2 lines of its audit log, which the backup does not have, were added." in said.err
     said = call("restore", "kept", "--store", "history", "--missing")
-    assert (0, True) == (said.code, "lacks nothing of the backup" in said.out)
+    assert (0, True) == (said.code, "Nothing to add to history from the backup" in said.out)
     call("keys", "revoke", "team", "--store", "history")
     said = call("restore", "kept", "--store", "history", "--missing")
+    assert "Nothing to add" in said.out
+    assert "has removed them since the backup: Keys (1). To add them, too: execution-history restore" in said.err
+    assert (2, True) == ((said := call("restore", "kept", "--removed")).code, "belongs to --missing" in said.err)
+    said = call("restore", "kept", "--store", "history", "--missing", "--removed")
     assert ["Keys", "1"] == said.out.splitlines()[1].split()
     assert (2, True) == ((said := call("restore", "kept", "--replace", "--missing")).code, "choose one" in said.err)
 

@@ -409,7 +409,9 @@ async def test_the_next_backup_removes_what_a_killed_one_left(tmp_path: Path) ->
     await fill(store, 3)
     with pytest.raises(_Killed):
         await back_up(service, target)
-    assert len(target.list()) == 1
+    assert len(target.list()) == 2
+    lines = [orjson.loads(line.details) for line in (await store.audit(0, 10))[-2:]]
+    assert [True, "It was stopped before its end."] == [lines[0].get("begun"), lines[1].get("failed")]
     assert {path.name for path in tmp_path.iterdir()} == {*(await known_backups(target)).unfinished}
     made = await back_up(service, target_at(tmp_path))
     assert {made.manifest.id} == {path.name for path in tmp_path.iterdir()}

@@ -36,7 +36,7 @@ async def test_a_server_makes_incremental_backups_and_full_ones_in_between(tmp_p
         kinds.append((run.outcome, run.report["kind"], len(run.report["removed"])))
     assert [("done", "full", 0), ("done", "incremental", 0), ("done", "full", 2)] == kinds
     assert 1 == len((await known_backups(target_at(tmp_path))).all)
-    assert ["backup"] * 3 == [line.actor for line in await store.audit(0, 10)]
+    assert ["backup"] * 6 == [line.actor for line in await store.audit(0, 10)]
     [status] = await statuses(service)
     assert status.last is not None
     ended, planned = status.last.ended_at, planned_by(settings)

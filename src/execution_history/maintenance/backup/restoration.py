@@ -10,11 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
-from execution_history.access.audit import Action
+from execution_history.access.audit import Act, Action
 from execution_history.access.keys import key_in
-from execution_history.access.principals import current_actor
 from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
@@ -23,6 +20,7 @@ from execution_history.maintenance.backup.present import (
     RestoredKeys,
     add_lines,
     check_replaceable,
+    noted_in,
     present_in,
     settle_keys,
 )
@@ -130,32 +128,33 @@ async def restore(
     folder = place_named(settings.store).folder if replace else None
     if folder is not None:
         await in_thread(check_replaceable, folder)
+    about = {"place": target.name, "id": chain[-1].id}
     with place_for(settings, replace=replace) as place:
-        async with ExecutionHistoryService(store_of(place.settings)) as service:
+        async with noted_in(folder, about), ExecutionHistoryService(store_of(place.settings)) as service:
             await _check_empty(service, settings.store)
-            report = await restore_into(service, target, chain, on_progress)
-            report = await _settled(service, report, await present_in(folder), target, keep_keys=keep_keys)
+            async with Act(service, Action.RESTORE, **about) as act:
+                if place.is_filled_in_place:
+                    await act.begin()
+                report = await restore_into(service, target, chain, on_progress)
+                report = await _settled(service, report, await present_in(folder), keep_keys=keep_keys)
+                act.found = {"moment": _written(report.moment), "records": report.records, "keys": report.keys}
         if folder is not None:
             await in_thread(check_replaceable, folder)
         aside = await in_thread(place.take_name)
         return dataclasses.replace(report, replaced=None if aside is None else str(aside))
 
 
+def _written(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
+
+
 async def _settled(
-    service: ExecutionHistoryService, report: RestoreReport, present: Present, target: BackupTarget, *, keep_keys: bool
+    service: ExecutionHistoryService, report: RestoreReport, present: Present, *, keep_keys: bool
 ) -> RestoreReport:
-    """Decide whose keys count, add what the audit log lacks and a line about the restore, and return the report."""
+    """Decide whose keys count, add what the audit log lacks, and return the report."""
     keys: RestoredKeys = "kept" if keep_keys else await settle_keys(service, present)
     names = [key.name for key in map(key_in, await service.entries(KEY)) if key is not None]
     later = await add_lines(service, present.lines)
-    details = {
-        "place": target.name,
-        "id": report.id,
-        "moment": datetime.fromtimestamp(report.moment / 1000, UTC).isoformat(timespec="seconds"),
-        "records": report.records,
-        "keys": keys,
-    }
-    await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
     return dataclasses.replace(
         report, keys=keys, key_names=tuple(sorted(names)), later_lines=later, unread=present.trouble
     )
