@@ -18,7 +18,7 @@ from execution_history.stores.sqlite.salvage import salvage
 from execution_history.stores.sqlite.salvage.cells import children
 from execution_history.stores.sqlite.salvage.log import read_log
 from tests.sample_records import change, document
-from tests.stores.sqlite.damage import make_old
+from tests.stores.sqlite.damage import damage, flipped, make_old, put, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -135,10 +135,7 @@ async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> N
     await store.create(document("e2", "w", 2_000, parameters={"n": "bbbb"}))
     known = await _records_of(store)
     await store.aclose()
-    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
-        packed: Any = connection.execute("SELECT document FROM executions WHERE execute_id = 'e1'").get
-        flipped = bytes([*packed[:-1], packed[-1] ^ 1])
-        connection.execute("UPDATE executions SET document = ? WHERE execute_id = 'e1'", (flipped,))
+    damage(tmp_path, "e1")
     file = tmp_path / "w.json"
     status = file.stat()
     file.write_bytes(file.read_bytes().replace(b"bbbb", b"bbbc"))
@@ -147,6 +144,26 @@ async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> N
     async with opened(tmp_path) as store:
         assert known == await _records_of(store)
         assert b"bbbb" in file.read_bytes()
+
+
+@pytest.mark.parametrize("file", ["none", "damaged too"])
+async def test_a_flipped_bit_of_a_document_is_turned_back(tmp_path: Path, file: str) -> None:
+    """Its checksum proves it, and that what a damaged file has is not the run."""
+    store = await _made(tmp_path, json_files=file != "none")
+    await store.create(document("e1", "w", parameters={"n": "aaaa", "text": "words of a run " * 40}))
+    known = await _records_of(store)
+    await store.aclose()
+    whole = stored(tmp_path, "e1")
+    path = tmp_path / "w.json"
+    for bit in range(3, 8 * len(whole), 61):
+        put(tmp_path, flipped(whole, bit), "e1")
+        if file != "none":
+            text, status = path.read_bytes().replace(b"aaaa", b"aaab"), path.stat()
+            path.write_bytes(text)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        salvage(tmp_path)
+        async with opened(tmp_path) as store:
+            assert known == await _records_of(store), bit
 
 
 async def test_without_json_files_no_more_is_lost_than_was_damaged(tmp_path: Path) -> None:

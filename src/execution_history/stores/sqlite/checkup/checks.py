@@ -46,9 +46,9 @@ _COUNTERS: Final = Fault(
     N_("--repair recounts the runs."),
 )
 _RECOVERED: Final = Fault(
-    N_("1 run is damaged in history.db, and sound in its JSON file: %(names)s."),
-    N_("%(count)s runs are damaged in history.db, and sound in their JSON files: %(names)s."),
-    N_("--repair rewrites them from there."),
+    N_("1 run is damaged in history.db, and can be recovered: %(names)s."),
+    N_("%(count)s runs are damaged in history.db, and can be recovered: %(names)s."),
+    N_("--repair writes them anew: from their JSON files, or without the bit that was flipped."),
 )
 _CONTRADICTED: Final = Fault(
     N_("1 run has columns in history.db that contradict it: %(names)s."),

@@ -32,7 +32,7 @@ class Repairable(Protocol):
         """Have the counters say how many rows there are; return of how many workflows they were wrong."""
 
     async def rewrite(self, keys: Iterable[RecordKey]) -> int:
-        """Write damaged records anew from their JSON files; return how many were."""
+        """Write damaged records anew, as they can be recovered; return how many were."""
 
     async def renew_files(self, workflow_ids: Collection[str]) -> None:
         """Make JSON files anew."""
@@ -79,12 +79,12 @@ class Repairs:
         return counted(count, one, several)
 
     async def records(self, keys: Collection[RecordKey]) -> Message:
-        """Write damaged records anew from their JSON files."""
+        """Write damaged records anew, as they can be recovered."""
         self._check_alone()
         async with self._opened() as store:
             count = await store.rewrite(keys)
-        one = N_("1 run was rewritten from its JSON file.")
-        return counted(count, one, N_("%(count)s runs were rewritten from the JSON files."))
+        one = N_("1 damaged run was recovered.")
+        return counted(count, one, N_("%(count)s damaged runs were recovered."))
 
     async def files(self, workflow_ids: Collection[str]) -> Message:
         """Make JSON files anew from the database."""

@@ -11,7 +11,7 @@ import orjson
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.records.record import KEYS, Document
-from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, shipped_dictionary
+from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, packed, shipped_dictionary
 from execution_history.stores.jsonfiles.import_foreign_files import REPAIRED
 from execution_history.stores.sqlite.queries import Value, query, rows
 from execution_history.stores.sqlite.registry_copy import CopiedEntry
@@ -191,7 +191,7 @@ class RowWriter:
         columns = ("execute_id", "create_time", "update_time", "status", "size", "packing", "document")
         row: tuple[Any, ...] = (name, *(values[column] for column in columns))
         try:
-            body = self._unpacker.unpack(StoredRecord(*row))
+            body = self._unpacked(StoredRecord(*row), values)
             record = outline_of(body)
             if tuple(record) == KEYS:
                 return Document.of(record, body)
@@ -201,6 +201,18 @@ class RowWriter:
         if name is not None and len(self.unreadable) < _MOST_NAMED:
             self.unreadable.append(RecordKey(name, str(values["execute_id"])))
         return None
+
+    def _unpacked(self, stored: StoredRecord, values: dict[str, Value]) -> bytes:
+        """Return the JSON bytes of a row; where these had to be mended, *values* become those of a sound one."""
+        try:
+            return self._unpacker.unpack(stored)
+        except Unreadable:
+            body = self._unpacker.mend(stored)
+            if body is None:
+                raise
+        packing, document = packed(body)
+        values |= {"size": len(body), "packing": packing, "document": document}
+        return body
 
     def _workflow(self, name: str) -> int:
         """Return the number that a workflow has in the new database."""
