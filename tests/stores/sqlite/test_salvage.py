@@ -128,7 +128,11 @@ async def test_documents_of_earlier_versions_are_read(tmp_path: Path) -> None:
         assert known == await _records(folder)
 
 
-async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"bbbb", b"bbbc"), (b'"update_time": 2000', b'"update_time": 6000'), (b'time": 2000', b'time": 6000')],
+)
+async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path, old: bytes, new: bytes) -> None:
     """And not what a hand, or a disk, has put into the file of a sound one."""
     store = await _made(tmp_path, json_files=True)
     await store.create(document("e1", "w", parameters={"n": "aaaa"}))
@@ -138,7 +142,8 @@ async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> N
     damage(tmp_path, "e1")
     file = tmp_path / "w.json"
     status = file.stat()
-    file.write_bytes(file.read_bytes().replace(b"bbbb", b"bbbc"))
+    assert old in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(old, new))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert [("w", "e1")] == list(salvage(tmp_path).unreadable)
     async with opened(tmp_path) as store:

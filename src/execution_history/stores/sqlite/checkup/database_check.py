@@ -175,7 +175,8 @@ def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:
             )
         )
     if broken:
-        found.append(Message("%(count)s entries of the registry or the audit log are not readable.", count=broken))
+        one = N_("1 entry of the registry or the audit log is damaged.")
+        found.append(counted(broken, one, N_("%(count)s entries of the registry or the audit log are damaged.")))
     return list(map(DatabaseFault, found))
 
 

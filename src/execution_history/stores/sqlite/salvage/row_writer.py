@@ -1,7 +1,6 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -103,8 +102,8 @@ class RowWriter:
         before = self._connection.total_changes()
         statement = self._insert["registry"].replace(" > ", " >= ") + " AND excluded.value IS NOT registry.value"
         for entry in entries:
-            with suppress(apsw.ConstraintError):  # a damaged row has its version
-                self._connection.execute(statement, entry)
+            self._connection.execute(query("drop_altered_entry"), entry)
+            self._connection.execute(statement, entry)
         self.others.copied = self._connection.total_changes() - before
 
     def note_losses(self, found: DamagedTables) -> None:
