@@ -55,7 +55,7 @@ async def test_rows_of_every_size_are_read_as_they_were(tmp_path: Path, header: 
     if header == "zeroed":
         zero(tmp_path / "history.db", chance_of(0), 1, 0)
     report = salvage(tmp_path)
-    assert (6, ()) == (report.records, report.unreadable)
+    assert (6, ()) == (report.records, report.lost)
     assert known == await _records(tmp_path)
     store = await _made(tmp_path)
     assert [b'{"n":2}'] == [entry.value for entry in await store.entries("view")]
@@ -145,7 +145,7 @@ async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path, old:
     assert old in file.read_bytes()
     file.write_bytes(file.read_bytes().replace(old, new))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert [("w", "e1")] == list(salvage(tmp_path).unreadable)
+    assert [("w", "e1")] == list(salvage(tmp_path).lost)
     async with opened(tmp_path) as store:
         assert known == await _records_of(store)
         assert b"bbbb" in file.read_bytes()
@@ -201,6 +201,23 @@ async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkey
         salvage(tmp_path)
     assert before == (tmp_path / "history.db").read_bytes()
     assert not list(tmp_path.glob("history.db.*"))
+
+
+async def test_runs_that_are_lost_are_named(tmp_path: Path) -> None:
+    """Where the index still has their ids, though no row is left of them."""
+    store = await _made(tmp_path)
+    for number in range(60):
+        await store.create(document(f"e{number}", "w", 1_000 + number, parameters={"t": "x" * 900 + str(number)}))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+    page = (tmp_path / "history.db").read_bytes()[(root - 1) * 4096 : root * 4096]
+    zero(tmp_path / "history.db", chance_of(0), 1, children(page, root)[1] - 1)
+    report = salvage(tmp_path)
+    left = await _records(tmp_path)
+    assert 0 < len(report.lost) < 60
+    assert {key.execute_id for key in report.lost} == known.keys() - left.keys()
 
 
 async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> None:

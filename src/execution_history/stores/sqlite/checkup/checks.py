@@ -58,7 +58,7 @@ _CONTRADICTED: Final = Fault(
 _LOST: Final = Fault(
     N_("1 run is damaged, and in no JSON file: %(names)s."),
     N_("%(count)s runs are damaged, and in no JSON file: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    N_("Take them from a backup with execution-history restore --missing, import an export, or delete them."),
 )
 _BINNED: Final = Fault(
     N_("1 deleted run cannot be restored any more, as it is damaged: %(names)s."),

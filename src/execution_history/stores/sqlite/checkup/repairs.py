@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -39,6 +39,9 @@ class Repairable(Protocol):
 
     async def rebuild_index(self) -> None:
         """Make the index anew."""
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """Return a record."""
 
     async def workflows(self) -> list[WorkflowSummary]:
         """Return the workflows that have history."""
@@ -119,7 +122,8 @@ class Repairs:
         async with self._opened() as store:
             await store.renew_files(())
             total = sum(summary.total for summary in await store.workflows())
-        return _told(report, total)
+            lost = [key for key in report.lost if await store.get(*key) is None]
+        return _told(report, total, lost)
 
     def _reindex(self) -> bool:
         """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
@@ -157,8 +161,8 @@ class Repairs:
             )
 
 
-def _told(report: SalvageReport, total: int) -> Message:
-    """Return what was done, and what is lost for good."""
+def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> Message:
+    """Return what was done, and what is lost unless there is a backup."""
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
@@ -167,8 +171,12 @@ def _told(report: SalvageReport, total: int) -> Message:
         kept=report.kept.name,
     )
     others, more = report.others, list[Message]()
-    if (missing := (report.expected or 0) - total) > 0:
-        more.append(counted(missing, N_("1 run could be read nowhere."), N_("%(count)s runs could be read nowhere.")))
+    if lost_runs:
+        names = named(["/".join(key) for key in lost_runs])
+        one = N_("1 run is lost: %(names)s.")
+        more.append(counted(len(lost_runs), one, N_("%(count)s runs are lost: %(names)s."), names=names))
+    elif (missing := (report.expected or 0) - total) > 0:
+        more.append(counted(missing, N_("1 run is lost."), N_("%(count)s runs are lost.")))
     if others.copied:
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
@@ -181,6 +189,8 @@ def _told(report: SalvageReport, total: int) -> Message:
     if others.lines:
         one = N_("1 line of the audit log is lost.")
         more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
+    if len(more) > (others.copied > 0):
+        more.append(Message("execution-history restore --missing takes what is lost from a backup, if there is one."))
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
     return sentence
