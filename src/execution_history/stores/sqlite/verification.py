@@ -21,6 +21,7 @@ from execution_history.stores.sqlite.write_transaction import WriteTransaction
 from execution_history.stores.verification import Check, Effort, PatrolStep, counted
 
 if TYPE_CHECKING:
+    from execution_history.stores.administration import Administration
     from execution_history.stores.sqlite.checkup.checks import FolderCheckup
     from execution_history.stores.sqlite.checkup.repairs import Repairable
     from execution_history.stores.sqlite.patrol import Patrol
@@ -45,6 +46,11 @@ class SQLiteVerification(EmbeddedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`."""
         return self._checkup().holders()
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """See :meth:`Verifiable.note`."""
+        async with self._for_repair() as store:
+            await cast("Administration", store).append_audit(actor, action, details)
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """See :meth:`Verifiable.running`."""
