@@ -39,6 +39,8 @@ _DISK: Final = N_(
 )
 _FAILED: Final = N_("%(place)s failed: %(reason)s.")
 
+_LACKING: Final = ("no such ", "malformed ")
+
 _Errors = type[Exception] | tuple[type[Exception], ...]
 _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
     (OSError, StoreUnwritable, _USE),
@@ -78,6 +80,8 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
         return error
     if is_full(error):
         return StoreFull("%(place)s has no space left on its disk: free some, then try again.", place=place)
+    if isinstance(error, apsw.SQLError) and str(error).startswith(_LACKING):
+        error = apsw.CorruptError(str(error))  # all statements are ours: the schema has been damaged
     reason = getattr(error, "strerror", None) or error
     for errors, kind, sentence in _MEANINGS:
         if isinstance(error, errors):

@@ -418,6 +418,14 @@ ORDER BY e.create_time DESC, e.seq DESC;
 SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
     + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
 
+-- name: has_execution
+-- Whether there is a row of this record.
+SELECT 1 FROM executions WHERE execute_id = ? AND workflow = ?;
+
+-- name: drop_altered_entry
+-- Remove the entry that has the version of another one: a version is given once.
+DELETE FROM registry WHERE version = ?4 AND (kind, key, value, changed_at) IS NOT (?1, ?2, ?3, ?5);
+
 -- name: newest_entry
 -- The version of the newest entry of the registry, removed or not; 0 without any.
 SELECT coalesce(max(version), 0) FROM registry;

@@ -1,8 +1,8 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import apsw
@@ -11,7 +11,7 @@ import orjson
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.records.record import KEYS, Document
-from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, shipped_dictionary
+from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker, Unreadable, packed, shipped_dictionary
 from execution_history.stores.jsonfiles.import_foreign_files import REPAIRED
 from execution_history.stores.sqlite.queries import Value, query, rows
 from execution_history.stores.sqlite.registry_copy import CopiedEntry
@@ -21,6 +21,9 @@ from execution_history.stores.status_numbers import STATUS_NUMBERS
 _LEFT_OUT: Final = frozenset({"migrations", "leases", "named_leases"})
 _VERSIONS: Final = {"registry": "version", "bin": "deleted_at"}
 _JSON: Final = {"registry": "value", "audit": "details"}
+_KEYS_OF_RECORDS: Final = "executions_by_id"
+_KEYS_OF_REGISTRY: Final = "sqlite_autoindex_registry_1"
+_KEYS_OF_BIN: Final = "sqlite_autoindex_bin_1"
 _MOST_NAMED: Final = 1_000
 _AT_ONCE: Final = 5_000
 _MOST_LINES: Final = 10_000_000
@@ -54,7 +57,7 @@ class RowWriter:
     Attributes:
         records: how many records were written, once it has finished.
         expected: how many records the damaged database counted; ``None`` where its counters were not found.
-        unreadable: records of which only the row is left, at most a thousand.
+        lost: records that are known to have been there, at most a thousand.
         broken: how many rows were no use.
         others: what became of everything but records.
         store: the identity of the store; ``None`` as long as it was not found.
@@ -63,7 +66,7 @@ class RowWriter:
     def __init__(self, connection: apsw.Connection, tables: Mapping[str, list[Column]], newest: int = 0) -> None:
         self.records = 0
         self.expected: int | None = None
-        self.unreadable: list[RecordKey] = []
+        self.lost: list[RecordKey] = []
         self.broken = 0
         self.others = OtherLosses()
         self.store: str | None = None
@@ -103,23 +106,33 @@ class RowWriter:
         before = self._connection.total_changes()
         statement = self._insert["registry"].replace(" > ", " >= ") + " AND excluded.value IS NOT registry.value"
         for entry in entries:
-            with suppress(apsw.ConstraintError):  # a damaged row has its version
-                self._connection.execute(statement, entry)
+            self._connection.execute(query("drop_altered_entry"), entry)
+            self._connection.execute(statement, entry)
         self.others.copied = self._connection.total_changes() - before
 
     def note_losses(self, found: DamagedTables) -> None:
-        """Note what is lost besides records, as far as *found* tells what there was."""
+        """Note what is lost, as far as *found* tells what there was."""
         connection = self._connection
+        self.lost = list(islice(self._lost_records(found), _MOST_NAMED))
         there = set(connection.execute("SELECT kind, key FROM registry"))
-        self.others.entries = sorted((str(kind), str(key)) for kind, key in found.keys("registry") - there)
+        self.others.entries = sorted((str(kind), str(key)) for kind, key in {*found.keys(_KEYS_OF_REGISTRY)} - there)
         binned = set(connection.execute("SELECT workflow_id, execute_id FROM bin"))
-        self.others.binned = len(found.keys("bin") - binned)
+        self.others.binned = len({*found.keys(_KEYS_OF_BIN)} - binned)
         numbers: Any = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchone()
         last, noted = numbers[0], found.last_number("audit")
         last = noted if last < noted < last + _MOST_LINES else last  # unless it is damaged
         self.others.lines = last - numbers[1] if last - numbers[1] < _MOST_LINES else 0
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('audit', ?)", (last,))  # no number is used twice
+
+    def _lost_records(self, found: DamagedTables) -> Iterator[RecordKey]:
+        if not (self.broken or found.broken):
+            return
+        for execute_id, number in found.keys(_KEYS_OF_RECORDS):
+            name = self._old_names.get(_int(number))
+            key = (execute_id, self._workflows.get(name or ""))
+            if name is not None and not self._connection.execute(query("has_execution"), key).fetchall():
+                yield RecordKey(name, str(execute_id))
 
     def finish(self) -> None:
         """Remove what was deleted later, count the rows, and have the JSON files read at the next opening."""
@@ -191,16 +204,26 @@ class RowWriter:
         columns = ("execute_id", "create_time", "update_time", "status", "size", "packing", "document")
         row: tuple[Any, ...] = (name, *(values[column] for column in columns))
         try:
-            body = self._unpacker.unpack(StoredRecord(*row))
+            body = self._unpacked(StoredRecord(*row), values)
             record = outline_of(body)
             if tuple(record) == KEYS:
                 return Document.of(record, body)
         except (Unreadable, ValueError, KeyError):
             pass
         self.broken += 1
-        if name is not None and len(self.unreadable) < _MOST_NAMED:
-            self.unreadable.append(RecordKey(name, str(values["execute_id"])))
         return None
+
+    def _unpacked(self, stored: StoredRecord, values: dict[str, Value]) -> bytes:
+        """Return the JSON bytes of a row; where these had to be mended, *values* become those of a sound one."""
+        try:
+            return self._unpacker.unpack(stored)
+        except Unreadable:
+            body = self._unpacker.mend(stored)
+            if body is None:
+                raise
+        packing, document = packed(body)
+        values |= {"size": len(body), "packing": packing, "document": document}
+        return body
 
     def _workflow(self, name: str) -> int:
         """Return the number that a workflow has in the new database."""

@@ -105,24 +105,19 @@ class DamagedTables:
             page = self._log_content[frame.at : frame.at + self._pages.size]
             yield from self._guessed(page, frame.page)
 
-    def keys(self, table: str) -> set[Row]:
-        """Return the keys of a table's rows as the index of its primary key has them, as far as that can be read.
-
-        So a row that is lost has a name.
-        """
-        found: set[Row] = set()
-        waiting, seen = [self._roots("index").get(f"sqlite_autoindex_{table}_1", 0)], set[int]()
+    def keys(self, index: str) -> Iterator[Row]:
+        """Yield the keys of rows as an index has them, as far as that can be read: so a row that is lost has a name."""
+        waiting, seen = [self._roots("index").get(index, 0)], set[int]()
         while waiting:
             number = waiting.pop()
             page = self._pages.page(number)
             if number in seen or kind_of(page, number) not in (INDEX_INTERIOR, INDEX_LEAF):
                 continue
             seen.add(number)
-            found |= {key[:-1] for key in keys_on(page, number) if all(map(_is_text, key))}
+            yield from (key[:-1] for key in keys_on(page, number) if all(map(_is_text, key)))
             if kind_of(page, number) == INDEX_INTERIOR:
                 with suppress(BrokenCell):
                     waiting += children(page, number)
-        return found
 
     def last_number(self, table: str) -> int:
         """Return the largest number that a row of *table* had, as SQLite notes it; 0 where that was not found."""
