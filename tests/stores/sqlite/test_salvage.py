@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,50 @@ async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkey
         salvage(tmp_path)
     assert before == (tmp_path / "history.db").read_bytes()
     assert not list(tmp_path.glob("history.db.*"))
+
+
+@pytest.mark.parametrize("offset", [0, 2, 4, 8, 14])
+async def test_a_run_is_found_by_its_document_where_its_row_is_damaged(tmp_path: Path, offset: int) -> None:
+    """Whichever bit of the row is flipped before it; what was deleted before stays so."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.delete("w", "e1")
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+        revision: Any = connection.execute("SELECT revision FROM feed").get
+    content = bytearray((tmp_path / "history.db").read_bytes())
+    page = (root - 1) * 4096
+    [cell] = struct.unpack_from(">H", content, page + 8)
+    for bit in range(8):
+        content[page + cell + offset] ^= 1 << bit
+        (tmp_path / "history.db").write_bytes(content)
+        salvage(tmp_path)
+        assert known == await _records(tmp_path)
+        store = await _made(tmp_path)
+        assert revision == await store.revision()
+        await store.aclose()
+        content[page + cell + offset] ^= 1 << bit
+
+
+@pytest.mark.parametrize("place", [0, -7, 1 << 62])
+async def test_a_run_whose_place_is_damaged_gets_another_one(tmp_path: Path, place: int) -> None:
+    """No list would come to it there, or no other run would find a place after it."""
+    store = await _made(tmp_path)
+    for number in range(3):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE executions SET seq = ? WHERE execute_id = 'e1'", (place,))
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        assert [(1, "e0"), (3, "e2"), (4, "e1")] == connection.execute(
+            "SELECT seq, execute_id FROM executions ORDER BY seq"
+        ).fetchall()
 
 
 async def test_runs_that_are_lost_are_named(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 import apsw
@@ -15,6 +16,7 @@ from execution_history.stores.compression import CURRENT, StoredRecord, Unpacker
 from execution_history.stores.jsonfiles.import_foreign_files import REPAIRED
 from execution_history.stores.sqlite.queries import Value, query, rows
 from execution_history.stores.sqlite.registry_copy import CopiedEntry
+from execution_history.stores.sqlite.salvage.cells import Row
 from execution_history.stores.sqlite.salvage.tables import RECORDS, Column, DamagedTables, FoundRow
 from execution_history.stores.status_numbers import STATUS_NUMBERS
 
@@ -101,6 +103,22 @@ class RowWriter:
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
 
+    def add_found(self, frames: Iterable[bytes]) -> None:
+        """Write the records among *frames* of which no row was found, and which were not deleted."""
+        found: dict[RecordKey, Document] = {}
+        for frame in frames:
+            body = self._unpacker.unpack_beginning(frame)
+            document = None if body is None else _document_of(body)
+            if document is not None:
+                key = RecordKey(document.workflow_id, document.execute_id)
+                found[key] = max(found.get(key, document), document, key=attrgetter("update_time"))
+        for key, document in found.items():
+            known = (key.execute_id, self._workflow(key.workflow_id))
+            if not any(rows(self._connection, "has_execution", *known) + rows(self._connection, "has_deletion", *key)):
+                packing, content = packed(document.body)
+                values = {"seq": None, "revision": self._feed[0], "first_revision": 0, "size": len(document.body)}
+                self._insert_record(values | {"packing": packing, "document": content}, document)
+
     def add_copied(self, entries: Sequence[CopiedEntry]) -> None:
         """Write entries of the copy of the registry that are missing, or that may be damaged: it has a checksum."""
         before = self._connection.total_changes()
@@ -148,7 +166,10 @@ class RowWriter:
             connection.execute(query("save_counted"), values)
             self.records += sum(counts)
         [(newest, _)] = rows(connection, "newest_revisions")
-        connection.execute(query("save_feed_revision"), (max(newest, self._feed[0]),))
+        newest = max(newest, self._feed[0])
+        for (place,) in rows(connection, "impossible_places", newest):
+            connection.execute(query("move_execution"), (newest, place))
+        connection.execute(query("save_feed_revision"), (newest,))
         connection.execute(query("save_feed_floor"), (self._feed[1],))
         connection.execute(query("save_feed_safety"), (REPAIRED, 0))
         connection.execute("COMMIT")
@@ -168,6 +189,9 @@ class RowWriter:
         document = self._document(values)
         if document is None:
             return
+        self._insert_record(values, document)
+
+    def _insert_record(self, values: dict[str, Value], document: Document) -> None:
         number = self._workflow(document.workflow_id)
         status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
         values |= {
@@ -178,9 +202,8 @@ class RowWriter:
             "status": status,
             "upstream_id": document.upstream_id,
         }
-        row = tuple(values.values())
         try:
-            self._connection.execute(self._insert[RECORDS], row)
+            self._connection.execute(self._insert[RECORDS], self._row_of(values))
         except apsw.ConstraintError:
             self._add_version(values)
 
@@ -196,7 +219,10 @@ class RowWriter:
         for seq, _ in found:
             connection.execute(query("drop_execution"), (seq,))
         values["seq"] = found[0][0] if found else None
-        connection.execute(self._insert[RECORDS], tuple(values.values()))
+        connection.execute(self._insert[RECORDS], self._row_of(values))
+
+    def _row_of(self, values: dict[str, Value]) -> Row:
+        return tuple(values[name] for name in self._names[RECORDS])
 
     def _document(self, values: dict[str, Value]) -> Document | None:
         """Return the record of a row; ``None`` where its document is damaged."""
@@ -204,14 +230,11 @@ class RowWriter:
         columns = ("execute_id", "create_time", "update_time", "status", "size", "packing", "document")
         row: tuple[Any, ...] = (name, *(values[column] for column in columns))
         try:
-            body = self._unpacked(StoredRecord(*row), values)
-            record = outline_of(body)
-            if tuple(record) == KEYS:
-                return Document.of(record, body)
-        except (Unreadable, ValueError, KeyError):
-            pass
-        self.broken += 1
-        return None
+            document = _document_of(self._unpacked(StoredRecord(*row), values))
+        except Unreadable:
+            document = None
+        self.broken += document is None
+        return document
 
     def _unpacked(self, stored: StoredRecord, values: dict[str, Value]) -> bytes:
         """Return the JSON bytes of a row; where these had to be mended, *values* become those of a sound one."""
@@ -257,6 +280,14 @@ def _insertion(table: str, names: list[str]) -> str:
         f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks}) "  # noqa: S608 - as above
         f"ON CONFLICT DO UPDATE SET {changes} WHERE excluded.{version} > {table}.{version}"
     )
+
+
+def _document_of(body: bytes) -> Document | None:
+    try:
+        record = outline_of(body)
+        return Document.of(record, body) if tuple(record) == KEYS else None
+    except (ValueError, KeyError):
+        return None
 
 
 def _int(value: Value) -> int:
