@@ -92,6 +92,23 @@ async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:
         assert known == await _records(folder)
 
 
+async def test_a_deletion_that_contradicts_a_run_is_damaged(tmp_path: Path) -> None:
+    """Both are in the database at once only where a bit of the deletion was flipped: of its number, or of its id."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
+    await store.delete("w", "e2")
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE deletions SET revision = revision + 512 WHERE execute_id = 'e0'")
+        connection.execute("UPDATE deletions SET execute_id = 'e3' WHERE execute_id = 'e2'")
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
+
+
 async def test_commits_behind_a_damaged_place_of_the_log_are_read(tmp_path: Path) -> None:
     """SQLite gives up everything from there on."""
     store = await _made(tmp_path / "h")

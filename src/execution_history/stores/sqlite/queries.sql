@@ -399,12 +399,15 @@ SELECT count(*) FROM executions WHERE workflow NOT IN (SELECT id FROM workflows)
 SELECT max((SELECT coalesce(max(revision), 0) FROM executions), (SELECT coalesce(max(revision), 0) FROM deletions),
     (SELECT coalesce(max(version), 0) FROM registry)), revision FROM feed;
 
--- name: drop_deleted_rows
--- Removes rows that the change feed calls deleted later than they were last changed.
-DELETE FROM executions WHERE seq IN (
-    SELECT e.seq FROM deletions d JOIN workflows w ON w.workflow_id = d.workflow_id
-    JOIN executions e ON e.workflow = w.id AND (d.execute_id IS NULL OR d.execute_id = e.execute_id)
-    WHERE e.revision < d.revision);
+-- name: deleted_rows
+-- The places of records that the change feed calls deleted later than they were last changed, each with the deletion.
+SELECT e.seq, d.revision FROM deletions d JOIN workflows w ON w.workflow_id = d.workflow_id
+JOIN executions e ON e.workflow = w.id AND (d.execute_id IS NULL OR d.execute_id = e.execute_id)
+WHERE e.revision < d.revision;
+
+-- name: drop_deletion
+-- Forgets one deletion.
+DELETE FROM deletions WHERE revision = ?;
 
 -- name: workflow_part
 -- The records of a workflow that began before a time, newest first.

@@ -81,6 +81,8 @@ class RowWriter:
         self._feed = (newest, 0)
         self._insert = {table: _insertion(table, names) for table, names in self._names.items()}
         self._written = 0
+        self._older: set[int] = set()  # places of records that were not found in their tree
+        self._later: set[int] = set()  # and revisions of such deletions
         self._connection.execute("BEGIN IMMEDIATE")
 
     def add(self, row: FoundRow) -> None:
@@ -88,7 +90,11 @@ class RowWriter:
         values = dict(zip(self._names[row.table], row.values, strict=True))
         match row.table:
             case table if table == RECORDS:
-                self._add_record(values)
+                self._add_record(values, is_current=row.is_current)
+            case "deletions":
+                self._add_other(row.table, values)
+                if not row.is_current:
+                    self._later.add(_int(values["revision"]))
             case "workflows":
                 self._note_workflow(values)
             case "feed":
@@ -116,8 +122,9 @@ class RowWriter:
             known = (key.execute_id, self._workflow(key.workflow_id))
             if not any(rows(self._connection, "has_execution", *known) + rows(self._connection, "has_deletion", *key)):
                 packing, content = packed(document.body)
-                values = {"seq": None, "revision": self._feed[0], "first_revision": 0, "size": len(document.body)}
-                self._insert_record(values | {"packing": packing, "document": content}, document)
+                values: dict[str, Value] = {"seq": None, "revision": self._feed[0], "first_revision": 0}
+                values |= {"size": len(document.body), "packing": packing, "document": content}
+                self._insert_record(values, document)
 
     def add_copied(self, entries: Sequence[CopiedEntry]) -> None:
         """Write entries of the copy of the registry that are missing, or that may be damaged: it has a checksum."""
@@ -155,7 +162,7 @@ class RowWriter:
     def finish(self) -> None:
         """Remove what was deleted later, count the rows, and have the JSON files read at the next opening."""
         connection = self._connection
-        connection.execute(query("drop_deleted_rows"))
+        self._drop_deleted()
         for name, *found in rows(connection, "counted_rows"):
             counts, size, newest, updated_at, number = found[:5], found[5], found[6] or 0, found[7] or 0, found[-1]
             if not any(counts):
@@ -175,6 +182,17 @@ class RowWriter:
         connection.execute("COMMIT")
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
+    def _drop_deleted(self) -> None:
+        """Remove records that were deleted later.
+
+        Where both are in their trees, something in the row of the deletion is damaged, and the record stays.
+        """
+        for place, revision in rows(self._connection, "deleted_rows"):
+            if place in self._older or revision in self._later:
+                self._connection.execute(query("drop_execution"), (place,))
+            else:
+                self._connection.execute(query("drop_deletion"), (revision,))
+
     def _note_workflow(self, values: dict[str, Value]) -> None:
         name, number = values["workflow_id"], _int(values["id"])
         self._old_names[number] = None if name is None else str(name)
@@ -185,11 +203,15 @@ class RowWriter:
                 self.expected = (self.expected or 0) + sum(_int(values[counter]) for counter in counters)
             self._states[str(name)] = max(state, self._states.get(str(name), state))
 
-    def _add_record(self, values: dict[str, Value]) -> None:
+    def _add_record(self, values: dict[str, Value], *, is_current: bool) -> None:
+        if is_current and self._old_names.get(_int(values["workflow"]), "") is None:
+            return  # of a workflow that was cleared, whose rows go in small steps
         document = self._document(values)
         if document is None:
             return
         self._insert_record(values, document)
+        if not is_current:
+            self._older.add(_int(values["seq"]))
 
     def _insert_record(self, values: dict[str, Value], document: Document) -> None:
         number = self._workflow(document.workflow_id)
@@ -220,6 +242,7 @@ class RowWriter:
             connection.execute(query("drop_execution"), (seq,))
         values["seq"] = found[0][0] if found else None
         connection.execute(self._insert[RECORDS], self._row_of(values))
+        values["seq"] = connection.last_insert_rowid()
 
     def _row_of(self, values: dict[str, Value]) -> Row:
         return tuple(values[name] for name in self._names[RECORDS])

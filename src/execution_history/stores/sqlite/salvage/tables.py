@@ -42,10 +42,14 @@ class Column(NamedTuple):
 
 
 class FoundRow(NamedTuple):
-    """A row of a table, with as many values as the table has columns now."""
+    """A row of a table, with as many values as the table has columns now.
+
+    ``is_current`` is whether the tree of the table has it: others may be older, or removed.
+    """
 
     table: str
     values: Row
+    is_current: bool
 
 
 def tables_of(connection: apsw.Connection) -> dict[str, list[Column]]:
@@ -101,7 +105,7 @@ class DamagedTables:
             for page, found in self._leaves(root):
                 before = self.broken
                 for rowid, values in found:
-                    row = self._fitted(table, rowid, values)
+                    row = self._fitted(table, rowid, values, is_current=True)
                     if row is None:
                         self.broken += 1
                     else:
@@ -209,7 +213,7 @@ class DamagedTables:
             if len(fitting) == 1:
                 yield fitting[0]
 
-    def _fitted(self, table: str, rowid: int, values: Row) -> FoundRow | None:
+    def _fitted(self, table: str, rowid: int, values: Row, *, is_current: bool = False) -> FoundRow | None:
         """Return a row as one of *table*, with defaults for columns that it had not yet; ``None`` if it is none."""
         columns = self._tables[table]
         fewest = sum(column.default is None and not column.may_be_null for column in columns)
@@ -224,7 +228,7 @@ class DamagedTables:
                     return None
             elif not isinstance(value, column.types) or not (table == RECORDS or _is_text(value)):
                 return None  # the texts of a record are read from its document, which has a checksum
-        return FoundRow(table, tuple(full))
+        return FoundRow(table, tuple(full), is_current)
 
 
 def _is_text(value: Value) -> bool:
