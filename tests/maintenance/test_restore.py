@@ -1,7 +1,9 @@
 """What a restore does with keys and the audit log, and what of them it gives back to a history that lost them."""
 
+import contextlib
 from pathlib import Path
 
+import apsw
 import orjson
 import pytest
 
@@ -12,8 +14,9 @@ from execution_history.clock import now_ms
 from execution_history.errors import BackupDamaged, InvalidInput
 from execution_history.maintenance.backup import BackupTarget, back_up, restore, restore_missing, target_at
 from execution_history.maintenance.rules import RuleBook
+from execution_history.query.model import RecordKey
 from execution_history.settings import Settings
-from execution_history.stores import MemoryStore
+from execution_history.stores import MemoryStore, store_at
 from execution_history.stores.protocol import HistoryStore
 from tests.programs import begin
 from tests.sample_records import document
@@ -117,7 +120,10 @@ async def test_a_history_in_use_is_not_moved_aside(tmp_path: Path, target: Backu
 async def test_what_a_repair_lost_comes_back_from_a_backup(
     store: HistoryStore, tmp_path: Path, target: BackupTarget
 ) -> None:
-    """Views, names and lines that are not there are added; what is there, and every run, stays as it is."""
+    """Views, names and lines that are not there are added; what is there stays as it is.
+
+    A history that does not know what it has removed since the backup gets no runs.
+    """
     service = ExecutionHistoryService(store)
     await store.create(document("e", "w"))
     await service.views.save("mine", [])
@@ -129,6 +135,7 @@ async def test_what_a_repair_lost_comes_back_from_a_backup(
         [secret] = await _secrets(salvaged, "again")
         report = await restore_missing(target, salvaged)
         assert ({"view": 1, "key": 1}, ("team",)) == (report.entries, report.key_names)
+        assert (0, 1, True) == (report.records, report.removed_records, report.are_forgotten)
         assert ["mine"] == [view.name for view in await salvaged.views.all()]
         assert "Now" == (await salvaged.names())["w"].name
         assert [] == await salvaged.get_all_workflows()
@@ -139,6 +146,32 @@ async def test_what_a_repair_lost_comes_back_from_a_backup(
         assert ["key_added", "restore", "key_added", "key_added", "backup", "restore"] == lines
         again = await restore_missing(target, salvaged)
         assert ({}, 0) == (again.entries, again.audit_lines)
+
+
+async def test_runs_that_are_lost_come_back_and_removed_ones_do_not(tmp_path: Path, target: BackupTarget) -> None:
+    """A run whose row is gone or cannot be read was not removed here; one that was deleted, cleared or binned was."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        for name in ("kept", "lost", "damaged", "deleted", "binned"):
+            await service.store.create(document(name, "w"))
+        await service.store.create(document("one", "cleared"))
+        await back_up(service, target)
+        await service.delete_execution_record("w", "deleted", forever=True)
+        await service.delete_execution_record("w", "binned")
+        await service.store.clear("cleared")
+    with contextlib.closing(apsw.Connection(str(place / "history.db"))) as database:
+        database.execute("DELETE FROM executions WHERE execute_id = 'lost'")
+        database.execute("UPDATE executions SET document = zeroblob(9) WHERE execute_id = 'damaged'")
+    async with ExecutionHistoryService(store_at(place, json_files=False)) as service:
+        report = await restore_missing(target, service)
+        assert (2, 3, False) == (report.records, report.removed_records, report.are_forgotten)
+        found = await service.get_many(
+            [RecordKey("w", name) for name in ("kept", "lost", "damaged", "deleted", "binned")]
+        )
+        assert {"kept", "lost", "damaged"} == {key.execute_id for key in found.documents}
+        assert 0 == (await restore_missing(target, service)).records
+        report = await restore_missing(target, service, with_removed=True)
+        assert (3, 0) == (report.records, report.removed_records)
 
 
 async def test_what_was_removed_since_a_backup_stays_removed(

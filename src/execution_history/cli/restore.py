@@ -50,7 +50,9 @@ async def restore(
         bool,
         typer.Option(
             "--missing",
-            help=N_("Only add what the history lacks of names, views, prices, rules, keys and lines of the audit log."),
+            help=N_(
+                "Only add what the history lacks of runs, names, views, prices, rules, keys, lines of the audit log."
+            ),
         ),
     ] = False,
     removed: Annotated[
@@ -147,39 +149,46 @@ async def _add_missing(session: Session, place: str, at: str, *, keep_keys: bool
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
     async with open_history(session) as history:
-        report = await restore_missing(
-            target_at(place), history.service, at=at, keep_keys=keep_keys, with_removed=with_removed
-        )
+        with progress_bar(session) as bar:
+            report = await restore_missing(
+                target_at(place),
+                history.service,
+                at=at,
+                keep_keys=keep_keys,
+                with_removed=with_removed,
+                on_progress=bar.of_runs,
+            )
     if session.as_json:
         session.output.document({**report.to_json(), "store": store})
         return ExitCode.SUCCESS
     _show_missing(session, report, store, keep_keys=keep_keys)
-    if report.removed:
+    if left := _by_label(session, report.removed_records, report.removed):
         session.notice(
-            "Not added, as the history has removed them since the backup: %(what)s. To add them, too: %(command)s",
-            what=enumerated(f"{label} ({count})" for label, count in _by_label(session, report.removed).items()),
+            "Not added, as the history has removed them since the backup, or may have: %(what)s. To add them, too: "
+            "%(command)s",
+            what=enumerated(f"{label} ({count})" for label, count in left.items()),
             command=session.command("restore", place, "--missing", "--removed", "--at", report.id),
         )
     if report.are_forgotten:
         session.notice(
-            "The history no longer knows everything that it has removed since the backup, so some of it may be back.",
+            "The history does not know all that it has removed since the backup. So no run was added, and some of the "
+            "rest may have been removed on purpose.",
             style="yellow",
         )
     return ExitCode.SUCCESS
 
 
-def _by_label(session: Session, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return how many entries of a registry there are, by what people call their kind."""
+def _by_label(session: Session, records: int, entries: Mapping[str, int]) -> dict[str, int]:
+    """Return how many runs and entries of a registry there are, if any, by what people call their kind."""
     _ = session.translate
-    found = {_(_KINDS[kind]): count for kind, count in counts.items() if kind in _KINDS}
-    if others := sum(counts.values()) - sum(found.values()):
-        found[_("Other entries")] = others
-    return found
+    known = {_(_KINDS[kind]): count for kind, count in entries.items() if kind in _KINDS}
+    found = {_("Runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
+    return {label: count for label, count in found.items() if count}
 
 
 def _show_missing(session: Session, report: "MissingReport", store: str, *, keep_keys: bool) -> None:
     _ = session.translate
-    counts = _by_label(session, report.entries) | {_("Lines of the audit log"): report.audit_lines}
+    counts = _by_label(session, report.records, report.entries) | {_("Lines of the audit log"): report.audit_lines}
     rows = [[Cell(label), Cell(grouped(count), right=True)] for label, count in counts.items() if count]
     facts = {"store": store, "id": report.id, "time": clock(report.moment)}
     if rows:
@@ -187,5 +196,4 @@ def _show_missing(session: Session, report: "MissingReport", store: str, *, keep
         session.output.lines(aligned(rows))
     else:
         session.output.answer(_("Nothing to add to %(store)s from the backup %(id)s of %(time)s.", **facts))
-    session.notice("Runs were neither added nor changed.", style="dim")
     _tell_of_keys(session, "kept" if keep_keys else "expired", report.key_names)

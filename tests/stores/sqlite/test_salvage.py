@@ -15,6 +15,7 @@ from bench.fault_damage import chance_of, content, copy_folder, examined, flip, 
 from execution_history.errors import StoreFull
 from execution_history.query.model import RecordKey
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.registry_copy import read_copy
 from execution_history.stores.sqlite.salvage import salvage
 from execution_history.stores.sqlite.salvage.cells import children
 from execution_history.stores.sqlite.salvage.log import read_log
@@ -363,6 +364,30 @@ async def test_names_and_keys_come_back_from_their_copy(tmp_path: Path) -> None:
     assert 120 == len(await store.entries("view"))
     assert 120 == len(await store.audit(0, 1_000))
     await store.aclose()
+
+
+async def test_the_copy_follows_while_the_store_is_open(tmp_path: Path) -> None:
+    """Keys are in it before they are answered for; everything else a moment later, several changes at once."""
+    store = await _made(tmp_path)
+
+    def copied() -> set[tuple[str, str]]:
+        return {(each.kind, each.key) for each in read_copy(tmp_path, None) if each.value is not None}
+
+    await store.put_entry("view", "v", b"1")
+    await store.put_entry("key", "k", b"1")
+    assert {("view", "v"), ("key", "k")} == copied()
+    await store.drop_entry("key", "k")
+    assert {("view", "v")} == copied()
+    await store.put_entry("view", "w", b"1")
+    async with asyncio.timeout(20):
+        while {("view", "v"), ("view", "w")} != copied():
+            await asyncio.sleep(0.01)
+    (tmp_path / ".registry").unlink()
+    (tmp_path / ".registry").mkdir()
+    assert await store.put_entry("key", "k", b"2") is not None
+    (tmp_path / ".registry").rmdir()
+    await store.aclose()
+    assert ("key", "k") in copied()
 
 
 async def test_what_is_lost_is_told_by_its_kind(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ async def restore_into(
     with temporary_folder() as folder, contextlib.closing(ChainState(target, chain, folder)) as state:
         await in_thread(state.fold)
         async with flushed(service):
-            async for group in read_ahead(_groups(state)):
+            async for group in read_ahead(groups_of(state)):
                 await to_its_end(service.take_over(group))
                 for document in group:
                     expected.add(*key_of(document), document.body)
@@ -232,7 +232,8 @@ async def restore_into(
     )
 
 
-async def _groups(state: ChainState) -> AsyncGenerator[list[Document]]:
+async def groups_of(state: ChainState) -> AsyncGenerator[list[Document]]:
+    """Yield the records of *state* in their order, as many at once as are written at once."""
     groups = in_groups(state.records(), _AT_ONCE, _BYTES_AT_ONCE, lambda each: len(each.body))
     while (group := await in_thread(next, groups, None)) is not None:
         yield group
