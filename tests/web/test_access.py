@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -268,25 +269,30 @@ async def test_the_gateway_needs_a_key_beside_the_callers_own_token(keyed: Keyed
     assert keyed.keys["run"].split("_", 2)[2] not in orjson.dumps(page).decode()
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/workflow/run", "/v1/workflow/%72un", "/v1/workflow/./run", "/v1/a/%2e%2E/workflow/run"]
-)
-@pytest.mark.parametrize("passes", [{}, {"X-Execution-History": "off"}])
-@pytest.mark.parametrize(
-    "body", ['{"workflow_id": "%s"}', '{"workflow_id": "order-1", "WorKflow_Id": "%s"}', '{"WORKFLOW_ID": "%s"}']
-)
-async def test_no_spelling_of_a_run_passes_a_keys_patterns(
-    keyed: Keyed, path: str, passes: dict[str, str], body: str
-) -> None:
+async def test_no_spelling_of_a_run_or_its_history_passes_a_keys_patterns(keyed: Keyed) -> None:
     """Neither an unrecorded one, nor one whose address or keys are written as other servers read them too."""
     sandbox = keyed.web.application.sandbox
     assert sandbox is not None
-    answer = await keyed.web.client.post(
-        f"/k/{keyed.keys['mine']}{path}",
-        content=body % "7000000000000000001",
-        headers={"Authorization": f"Bearer {sandbox.token}", "Content-Type": "application/json", **passes},
-    )
-    assert "not_allowed" == answer.headers.get("x-execution-history-error")
+    token = {"Authorization": f"Bearer {sandbox.token}", "Content-Type": "application/json"}
+    paths = (
+        "/v1/workflow/run", "/v1/workflow/%72un", "/v1/workflow/./run", "/v1/a/%2e%2E/workflow/run",
+        "/v1/workflow%2Frun", "/v1/a%2F..%2fworkflow/run",
+    )  # fmt: skip
+    bodies = ('{"workflow_id": "%s"}', '{"workflow_id": "order-1", "WorKflow_Id": "%s"}', '{"WORKFLOW_ID": "%s"}')
+    for path, body, passes in product(paths, bodies, ({}, {"X-Execution-History": "off"})):
+        answer = await keyed.web.client.post(
+            f"/k/{keyed.keys['mine']}{path}", content=body % "7000000000000000001", headers=token | passes
+        )
+        assert "not_allowed" == answer.headers.get("x-execution-history-error"), (path, body, passes)
+    histories = (
+        "/v1/workflows/7000000000000000001/run_histories/1", "/v1/workflows%2F7000000000000000001%2Frun_histories%2F1",
+        "/v1/a%2F../workflows/7000000000000000001/run_histories/1",
+        "/v1/workflow/get_run_history?workflow_id=7000000000000000001&execute_id=1",
+        "/v1/workflow%2Fget_run_history?workflow_id=order-1&workflow_id=7000000000000000001&execute_id=1",
+    )  # fmt: skip
+    for path in histories:
+        answer = await keyed.web.client.get(f"/k/{keyed.keys['mine']}{path}", headers=token)
+        assert "not_allowed" == answer.headers.get("x-execution-history-error"), path
 
 
 async def test_a_key_goes_no_further_than_the_door_however_it_is_written() -> None:

@@ -76,8 +76,10 @@ class Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._has_begun = False
+        self.kind: str = "other"
+        """What the metrics call the request; one that goes to no known address is of no kind of its own."""
         self.outcome: str = "caller_left"
-        """What the metrics call it; a caller who leaves is what is left when nothing else has happened."""
+        """What the metrics call the answer; a caller who leaves is what is left when nothing else has happened."""
         self.size: int = 0
         """Bytes that were sent on."""
 
