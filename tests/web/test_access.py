@@ -224,7 +224,7 @@ async def test_a_browser_signs_in_with_a_key_and_out_again(keyed: Keyed) -> None
         entered = await browser.post("/sign-in", data={"key": f" {secret} ", "back": "//evil.example/"})
         assert (303, "/") == (entered.status_code, entered.headers["location"])
         cookie = entered.headers["set-cookie"]
-        assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Max-Age=43200", "Path=/"))
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Max-Age=86400", "Path=/"))
         assert secret.split("_", 2)[2] not in cookie
         assert "Secure" not in cookie
         assert [200, 200, 200] == [(await browser.get(path)).status_code for path in ("/", "/keys", "/audit")]
@@ -239,8 +239,34 @@ async def test_a_browser_signs_in_with_a_key_and_out_again(keyed: Keyed) -> None
         assert 303 == (await browser.get("/")).status_code
         late = await browser.post("/runs/act", headers={"Referer": f"{own['Origin']}/runs?status=failed"})
         assert (303, "/sign-in?back=%2Fruns%3Fstatus%3Dfailed") == (late.status_code, late.headers["location"])
+        assert "Your key was revoked" in (await browser.get("/", follow_redirects=True)).text
     foreign = {"Origin": "http://evil.example"}
     assert 403 == (await keyed.web.client.post("/sign-in", data={"key": secret}, headers=foreign)).status_code
+
+
+async def test_the_page_to_sign_in_has_the_reason_to_do_it_again(keyed: Keyed) -> None:
+    """The key has expired, or the session has ended; there is none before the first time, nor after signing out."""
+    gate = keyed.web.application.gate
+    secret = (await gate.keys.add("short", ["read"])).secret
+    own = {"Origin": str(keyed.web.client.base_url).rstrip("/"), **_BROWSER}
+    async with httpx.AsyncClient(base_url=keyed.web.client.base_url, headers=own, follow_redirects=True) as browser:
+
+        async def notice(path: str = "/") -> str | None:
+            found = re.search(r'role="alert">([^<]*)', (await browser.get(path)).text)
+            return None if found is None else found[1]
+
+        assert await notice() is None
+        await browser.post("/sign-in", data={"key": secret})
+        assert await notice("/sign-in") is None
+        await gate.keys.renew("short", lifetime_ms=0)
+        assert "Your key has expired: have it renewed, or sign in with another one." == await notice()
+        await gate.keys.renew("short")
+        await gate.sessions.rotate(ends_all=True)
+        assert "Your session has ended: sign in again." == await notice()
+        await browser.post("/sign-in", data={"key": secret})
+        await browser.post("/sign-out")
+        assert await notice() is None
+    await gate.keys.revoke("short")
 
 
 async def test_the_gateway_needs_a_key_beside_the_callers_own_token(keyed: Keyed) -> None:

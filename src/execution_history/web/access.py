@@ -188,6 +188,12 @@ class AccessControl:
         return None if principal is NOBODY or is_run else is_open
 
 
+def cookie_of(scope: Scope) -> str | None:
+    """Return the session that a browser sent, valid or not."""
+    sent: Sent | None = scope.get(_SENT)
+    return sent.secret if sent is not None and sent.is_cookie else None
+
+
 def _taken_from(scope: Scope) -> Sent | None:
     """Return the key of a request, and remove it from its path and its headers."""
     found: Sent | None = None
