@@ -16,7 +16,7 @@ from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreEr
 from execution_history.metrics import RUNS_BEGUN
 from execution_history.recording.attempts import attempt
 from execution_history.recording.chat_questions import ChatQuestions
-from execution_history.recording.name_learning import NameLearning
+from execution_history.recording.name_learner import NameLearner
 from execution_history.recording.open_record import Recording
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
@@ -71,7 +71,7 @@ class Recorder:
         self.record_limit: int = record_limit_of(store)
         self.rules: ContentRules = rules or ContentRules()
         self.records: StoredRecords = StoredRecords(store, self.record_limit, self.rules)
-        self.names: NameLearning = NameLearning(store, clock)
+        self.names: NameLearner = NameLearner(store, clock)
         self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)

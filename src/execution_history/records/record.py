@@ -23,7 +23,7 @@ from execution_history.records.metadata import (
     metadata_of,
 )
 from execution_history.records.partial import parts_of, read_record
-from execution_history.records.pricing import Costs, keep_cost, priced
+from execution_history.records.price_book import Costs, keep_cost, priced
 from execution_history.records.size_limit import fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from execution_history.records.partial import members_of
-from execution_history.records.pricing import Costs
+from execution_history.records.price_book import Costs
 from execution_history.records.record import Document, RecordChange
 
 

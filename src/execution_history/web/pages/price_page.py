@@ -13,7 +13,7 @@ from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, qu
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.parameters import filter_of
-from execution_history.records.pricing import EVERY
+from execution_history.records.price_book import EVERY
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query, whole_number
