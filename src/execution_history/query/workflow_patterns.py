@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 
 if TYPE_CHECKING:
     from execution_history.query.fields import RecordFilter

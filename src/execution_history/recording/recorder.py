@@ -24,8 +24,9 @@ from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
 from execution_history.recording.stored_records import StoredRecords
 from execution_history.records.content_rules import ContentRules
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.metadata import RECORDER, TAKEN_OVER
-from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, new_document
+from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, new_document
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
 

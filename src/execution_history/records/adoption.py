@@ -9,8 +9,9 @@ import orjson
 from execution_history.errors import InvalidIdentifier, Message, quoted, shortened
 from execution_history.records.depth import LEVELS, cut
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import check_identifier, is_identifier
 from execution_history.records.metadata import ADOPTED_FIELDS, ENDED_AT, IMPORTED_FROM
-from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
+from execution_history.records.record import DEFAULTS, KEYS, Document
 from execution_history.records.status_words import status_of
 from execution_history.records.values import SECONDS_BEGIN, identifier, moment, time
 

@@ -7,13 +7,14 @@ ids are passed in.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 import orjson
 
-from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
+from execution_history.errors import IllegalTransition, InvalidStatus
 from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import is_identifier
 from execution_history.records.metadata import (
     COST,
     COZE_EXECUTE_ID,
@@ -73,8 +74,6 @@ DEFAULTS: Final[dict[str, Any]] = {
 }
 """What the keys of a record are when nobody says it."""
 
-_MAX_ID_CHARACTERS: Final = 1_000
-
 RESTATED: Final = frozenset({RECORDING_IS_CUT.name, REDACTED_VALUES.name})
 """Keys of metadata that say what is missing of other values, by their names; a value that is replaced has no entry."""
 
@@ -133,50 +132,6 @@ class Document:
         if largest is None or len(self.body) <= largest:
             return self
         return replace(self, body=fit(self.body, largest), parts=None, given=None, _plain=None)
-
-
-def check_identifier(what: str, value: object) -> str:
-    """Return *value* as an id, when it is a string of 1 to 1 000 characters that UTF-8 can hold.
-
-    Raises:
-        InvalidIdentifier: it is not; the message names *what* it should have been.
-    """
-    if not isinstance(value, str) or not value:
-        raise InvalidIdentifier(
-            "The %(what)s is a string of at least one character, not %(value)s.", what=what, value=quoted(value)
-        )
-    if len(value) > _MAX_ID_CHARACTERS:
-        raise InvalidIdentifier(
-            "The %(what)s has at most 1000 characters; this one has %(count)s.", what=what, count=len(value)
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidIdentifier(
-            "The %(what)s %(value)s holds half of a surrogate pair.", what=what, value=quoted(value)
-        ) from None
-    return str(value)
-
-
-def is_identifier(value: object) -> TypeGuard[str]:
-    """Return whether :func:`check_identifier` takes *value*."""
-    try:
-        check_identifier("id", value)
-    except InvalidIdentifier:
-        return False
-    return True
-
-
-def may_exist(**ids: object) -> bool:
-    """Return whether all of *ids*, by what they name, can be ids; a text that cannot is just the id of nothing.
-
-    Raises:
-        InvalidIdentifier: one is no text: nothing is found by the number that looks like an id.
-    """
-    for name, value in ids.items():
-        if not isinstance(value, str):
-            check_identifier(name.replace("_", " "), value)
-    return all(map(is_identifier, ids.values()))
 
 
 def check_status(status: object) -> ExecutionStatus:
