@@ -177,7 +177,7 @@ async def _verify(session: Session, target: "BackupTarget", at: str) -> ExitCode
 
 
 def facts(report: "RestoreReport", began: float) -> dict[str, str]:
-    """Return what is said of a backup that was restored, for real or to verify it, since *began*."""
+    """Return the sentences on a backup that was restored, for real or to verify it, since *began*."""
     return {
         "id": report.id,
         "time": clock(report.moment),

@@ -38,7 +38,7 @@ class Upstream:
         drain_limit_seconds: how long an upstream is read after its caller has left.
         largest_recorded: the most bytes of one run's answer that are kept.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
-        connect: returns a transport that reaches upstreams as settings say; an event loop keeps it for all its calls.
+        connect: returns a transport to upstreams by their settings; an event loop keeps it for all its calls.
 
     Raises:
         SettingsError: a file of certificates cannot be read.
@@ -139,7 +139,7 @@ class Upstream:
         address is known, the account acts that began the run, or else ``default``.
 
         Raises:
-            AccountError: none can; the message says what to set.
+            AccountError: none can; the message names what to set.
         """
         kept, origin = acting_account(record), UPSTREAM.of(record)
         if origin is None:

@@ -99,7 +99,7 @@ def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncB
     )
     base_url = account.oauth_base_url or account.base_url
     app = AsyncJWTOAuthApp(account.client_id or "", key, account.public_key_id or "", base_url)
-    # It makes its client itself, one that knows nothing of the account's proxy and certificates.
+    # It makes its client itself, without the account's proxy and certificates.
     app._requester = Requester(async_client=AsyncHTTPClient(transport=transport))  # type: ignore[no-untyped-call] # noqa: SLF001
     return AsyncJWTAuth(oauth_app=app)
 

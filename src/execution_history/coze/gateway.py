@@ -2,7 +2,7 @@
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
 out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as
-one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us ask for. WebSocket
+one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us require. WebSocket
 connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
 Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
 ``x-execution-history-account`` chooses among the configured accounts' addresses; who calls proves that to the upstream
@@ -246,7 +246,7 @@ def _address(base_url: str, raw_path: bytes) -> httpx.URL:
 def _whole_request(
     method: str, target: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes, extensions: dict[str, Any]
 ) -> httpx.Request:
-    """Return a request whose body is here; httpx itself looks five times for the headers that it adds to one."""
+    """Return a request whose body is here; httpx itself searches five times for the headers that it adds to one."""
     headers = [(b"Host", target.netloc), *headers]
     if not _has_body(headers):
         headers.append((b"Content-Length", b"%d" % len(content)))

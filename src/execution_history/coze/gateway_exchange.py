@@ -88,7 +88,7 @@ class Answer:
 
         Args:
             response: the upstream's.
-            is_stream: whether a stream was asked for; also where the content type names none.
+            is_stream: whether a stream was requested; also where the content type names none.
 
         Raises:
             httpx.TransportError: the upstream broke off before the answer began here.
@@ -110,7 +110,7 @@ class Answer:
         except httpx.TransportError:
             if not self._has_begun:
                 raise
-            # The server closes a connection whose answer is not whole: the caller sees what we saw.
+            # The server closes a connection whose answer is not whole: it ends for the caller as it did for us.
             self.outcome = "broken_off"
             return
         finally:

@@ -300,7 +300,7 @@ class _PreparedRun:
             await close_recording(self.recorder, recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """Yield the upstream's events; a stream that breaks just ends, its record says how."""
+        """Yield the upstream's events; a stream that breaks just ends, and its record has the reason."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)

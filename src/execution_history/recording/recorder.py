@@ -1,6 +1,6 @@
 """One run, from before it leaves to a proven ending, whatever happens to the store in between.
 
-Recording never breaks the workflow: a record that cannot be written waits in the outbox. A recorder says through a
+Recording never breaks the workflow: a record that cannot be written waits in the outbox. A recorder shows by a
 lease in the store that it is alive; the runs of one that is not are ended truthfully by whoever looks next.
 """
 
@@ -40,7 +40,7 @@ _LONGEST_TENDING: Final = 60.0
 
 
 class Recorder:
-    """Opens and closes records in a store, and looks after those of recorders that died.
+    """Opens and closes records in a store, and ends those of recorders that died.
 
     Args:
         store: where records go; opened when needed.
@@ -119,7 +119,7 @@ class Recorder:
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
-        """Count a run that passes without a record, and say in the log why.
+        """Count a run that passes without a record, and log the reason.
 
         ``unrecorded`` has how many did, and ``unrecorded_at`` when the last one did, in milliseconds.
 

@@ -22,7 +22,7 @@ _UNKNOWN_END: Final = "The record that was taken in does not say how the run end
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
     """Return the document of a record that is exactly as we write it, with *body* as its bytes; ``None`` if it is not.
 
-    *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
+    *record* is *body* as values. Nothing is mended here: :func:`adopt_record` does that.
     """
     if (
         tuple(record) != KEYS

@@ -72,10 +72,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "metadata": {},
     "is_output_trimmed": False,
 }
-"""What the keys of a record are when nobody says it."""
+"""The keys of a record where nothing else is given."""
 
 RESTATED: Final = frozenset({RECORDING_IS_CUT.name, REDACTED_VALUES.name})
-"""Keys of metadata that say what is missing of other values, by their names; a value that is replaced has no entry."""
+"""Keys of metadata that list what is missing of other values, by their names; a value that is replaced has no entry."""
 
 
 @dataclass(slots=True)
@@ -197,7 +197,7 @@ def _read_metadata(document: bytes, largest: int | None) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class RecordChange:
-    """What an update asks for. Only what is given changes; ``metadata`` is merged key by key.
+    """What an update changes. Only what is given changes; ``metadata`` is merged key by key.
 
     ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes.
     ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
@@ -260,7 +260,7 @@ class RecordChange:
         is known. A change that ends the run, and one that brings its tokens afterwards, keeps what it cost by *costs*.
 
         Raises:
-            IllegalTransition: the record has ended and another status was asked for.
+            IllegalTransition: the record has ended and the change has another status.
         """
         record = parts_of(body) if parts is None else {**parts}
         current = record["execute_status"]
@@ -292,7 +292,7 @@ class RecordChange:
         return made
 
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return the metadata with what the change brings; of what is replaced nothing is said to be missing."""
+        """Return the metadata with what the change brings; of what is replaced nothing is listed as missing."""
         merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
         for key in RESTATED & kept.keys():
             replaced = {*self.fields, *map(named, self.metadata)}
@@ -302,7 +302,7 @@ class RecordChange:
         return merged
 
     def _written(self, record: dict[str, Any], body: bytes, *, is_ours: bool) -> bytes:
-        """Return the JSON of *record*, made of what *body* says.
+        """Return the JSON of *record*, made from *body*.
 
         One that an earlier version wrote may be nested more deeply than any today, and is changed with it.
         """

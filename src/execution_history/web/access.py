@@ -59,7 +59,7 @@ class Sent(NamedTuple):
 
 
 class TakenKeys:
-    """The outermost middleware: takes the key out of a request, so that nothing behind it sees or logs it.
+    """The outermost middleware: takes the key out of a request, so that it reaches nothing behind it, and no log.
 
     Args:
         app: gets the request.
@@ -80,7 +80,7 @@ class AccessControl:
 
     Args:
         app: answers whoever sees every workflow.
-        gate: knows the keys.
+        gate: has the keys.
         app_within: returns the application for whoever sees some workflows only.
     """
 
@@ -172,7 +172,7 @@ class AccessControl:
         return self._apps[workflows]
 
     def _validity(self, scope: Scope, principal: Principal) -> Callable[[], Awaitable[bool]] | None:
-        """Return what tells whether the sender of a long answer may still get it; ``None`` where that cannot change."""
+        """Return a function for whether a sender may still get a long answer; ``None`` where that cannot change."""
         sent: Sent | None = scope.get(_SENT)
         is_run = scope["type"] == "http" and gateway_path(scope) is not None
 

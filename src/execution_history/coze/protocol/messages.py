@@ -65,7 +65,7 @@ class RunRequest:
     """A request to run a workflow, or to resume a run; what its body leaves out is ``None``.
 
     ``connector_uid`` is the body's ``ext.user_id`` (coze-protocol 1.2). ``charset`` is the one in which the body was
-    read, ``None`` for UTF-8. ``unread`` is the sentence that says why it could not be read: ``parameters`` are then as
+    read, ``None`` for UTF-8. ``unread`` is the sentence on why it could not be read: ``parameters`` are then as
     much as could be, and the workflow may be :data:`UNKNOWN_WORKFLOW`.
     """
 
@@ -93,7 +93,7 @@ class RunRequest:
 
     @property
     def is_streamed(self) -> bool:
-        """Return whether the request asks for a stream of events."""
+        """Return whether the answer to the request is a stream of events."""
         return self.kind in _STREAMED
 
     @property
@@ -107,7 +107,7 @@ class RunRequest:
         return _PATHS[self.kind]
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata keys that the request itself fills, without those that have nothing to say."""
+        """Return the metadata keys that the request itself fills, without those that would be empty."""
         known = {REQUEST_CHARSET.name: self.charset, UNREAD.name: self.unread}
         return {key: value for key, value in known.items() if value is not None}
 
@@ -255,7 +255,7 @@ def claims_stream(content_type: str | None, *, is_streamed: bool) -> bool:
 
     Args:
         content_type: the header of that name.
-        is_streamed: whether a stream was asked for, which is there under every type but JSON's.
+        is_streamed: whether a stream was requested, which is there under every type but JSON's.
     """
     return claims_events(content_type) or (is_streamed and not claims_json(content_type))
 

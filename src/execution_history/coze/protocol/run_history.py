@@ -76,7 +76,7 @@ def is_studio_history(path: str) -> bool:
 
 
 def history_request(method: str, path: str, query: str) -> HistoryRequest | None:
-    """Return the history that a request asks for, by its method, undecoded path and query; ``None`` for any other."""
+    """Return the history that is requested by a method, undecoded path and query; ``None`` where none is."""
     if method.upper() != "GET":
         return None
     path = _NEEDLESS.sub(lambda found: chr(int(found[1], 16)), path)
@@ -128,7 +128,7 @@ def read_history(
         status_code: the HTTP status.
         body: the whole body.
         content_type: the header of that name, for the charset.
-        execute_id: the run that was asked for; the history of another one is none of it.
+        execute_id: the run that was requested; the history of another one is none of it.
     """
     try:
         content, charset = read_body(body, content_type)

@@ -51,7 +51,7 @@ def history_router(
         prefix: the beginning of every path.
         live: the change feed, where it is not the service's own; deprecated.
         limits: the limits of an import.
-        names: asks upstreams for the names of workflows; without it that route answers with an error.
+        names: requests the names of workflows from upstreams; without it that route answers with an error.
         backups: the backups that this process makes by itself.
         retention: the rules of retention, where the settings have some; without it those of the history hold.
     """

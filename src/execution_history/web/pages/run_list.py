@@ -151,7 +151,7 @@ class ListPages:
     async def _bar(
         self, state: ListState, workflow_id: str | None, record_filter: RecordFilter, selection: Selection | None
     ) -> dict[str, Any]:
-        """Return what the filter bar shows; numbers that take a while to count are asked for by the page itself."""
+        """Return what the filter bar shows; numbers that take a while to count are requested by the page itself."""
         counts: dict[str, Count] = {}
         if selection is not None and is_counted(state):
             counts = await self.facets.counts(record_filter)

@@ -25,7 +25,7 @@ class SignInPages:
     """Gives a browser a session for a key, and ends it.
 
     Args:
-        gate: knows the keys.
+        gate: has the keys.
         renderer: renders pages.
     """
 
