@@ -67,9 +67,20 @@ async def test_an_expired_key_is_renewed(store: HistoryStore, clock: Clock) -> N
     assert None is (await keys.renew(made.key.id)).expires
     clock.go_on(days=2)
     assert await elsewhere.holder_of(made.secret)
-    with pytest.raises(KeyNotFound):
+    with pytest.raises(KeyNotFound, match="There is no key 'nobody'"):
         await keys.renew("nobody")
     assert [Action.KEY_RENEWED] * 2 == [line.action for line in (await newest_lines(store, 2)).lines]
+
+
+async def test_what_was_revoked_is_not_renewed(store: HistoryStore, clock: Clock) -> None:
+    """Whoever tries, by its name or its id, reads that it was, and what to do; a new key may have the name."""
+    keys = Keys(store, clock)
+    made = await keys.add("team", ["read"])
+    await keys.revoke("team")
+    for name in ("team", made.key.id):
+        with pytest.raises(KeyNotFound, match="was revoked, and stays so: add a new one"):
+            await keys.renew(name)
+    assert "team" == (await keys.add("team", ["read"])).key.name
 
 
 async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: Clock) -> None:
@@ -94,12 +105,13 @@ async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: C
 
 @pytest.mark.parametrize(
     ("name", "scopes", "workflows"),
-    [("", ["read"], []), ("n", [], []), ("n", ["all"], []), ("n", ["admin"], ["a*"]), ("TEAM", ["read"], [])],
-)
+    [("", ["read"], []), ("n", [], []), ("n", ["all"], []), ("n", ["admin"], ["a*"]), ("TEAM", ["read"], []),
+     ("a\nb", ["read"], []), ("a\u2028b", ["read"], []), ("a\x1bb", ["read"], []), ("a\u202eb", ["read"], [])],
+)  # fmt: skip
 async def test_what_cannot_be_a_key_is_refused(
     store: HistoryStore, clock: Clock, name: str, scopes: list[str], workflows: list[str]
 ) -> None:
-    """No name or another key's, no scope, and everything for some workflows only."""
+    """No name, another key's or one that reads differently, no scope, and everything for some workflows only."""
     keys = Keys(store, clock)
     await keys.add("team", ["read"])
     with pytest.raises(InvalidInput):

@@ -1,7 +1,7 @@
 """The command ``restore``."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -22,7 +22,7 @@ from execution_history.stores.administration import KEY
 from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
-    from execution_history.maintenance.backup import BackupTarget, MissingReport, RestoreReport
+    from execution_history.maintenance.backup import MissingReport, RestoreReport
 
 _MOST_NAMES: Final = 10
 _LONGEST_NAME: Final = 40
@@ -53,6 +53,9 @@ async def restore(
             help=N_("Only add what the history lacks of names, views, prices, rules, keys and lines of the audit log."),
         ),
     ] = False,
+    removed: Annotated[
+        bool, typer.Option("--removed", help=N_("With --missing: also add what the history has removed since."))
+    ] = False,
     keep_keys: Annotated[
         bool, typer.Option("--keep-keys", help=N_("Let the keys of the backup in, also those that were revoked since."))
     ] = False,
@@ -65,7 +68,9 @@ async def restore(
     if missing:
         if replace:
             raise CommandFailed("--missing adds to a history, and --replace moves it aside: choose one of them.")
-        return await _add_missing(session, target_at(place), at, keep_keys=keep_keys)
+        return await _add_missing(session, place, at, keep_keys=keep_keys, with_removed=removed)
+    if removed:
+        raise CommandFailed("--removed belongs to --missing: a whole restore has what the backup has.")
     began, settings = time.monotonic(), session.settings()
     with progress_bar(session) as bar:
         report = await restored(
@@ -134,33 +139,53 @@ def _tell_of_keys(session: Session, keys: str, names: Sequence[str]) -> None:
         )
 
 
-async def _add_missing(session: Session, target: "BackupTarget", at: str, *, keep_keys: bool) -> ExitCode:
-    from execution_history.maintenance.backup import restore_missing  # noqa: PLC0415 - as above
+async def _add_missing(session: Session, place: str, at: str, *, keep_keys: bool, with_removed: bool) -> ExitCode:
+    from execution_history.maintenance.backup import restore_missing, target_at  # noqa: PLC0415 - as above
 
     settings = session.settings()
     store = place_of(settings.store)
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
     async with open_history(session) as history:
-        report = await restore_missing(target, history.service, at=at, keep_keys=keep_keys)
+        report = await restore_missing(
+            target_at(place), history.service, at=at, keep_keys=keep_keys, with_removed=with_removed
+        )
     if session.as_json:
         session.output.document({**report.to_json(), "store": store})
-    else:
-        _show_missing(session, report, store, keep_keys=keep_keys)
+        return ExitCode.SUCCESS
+    _show_missing(session, report, store, keep_keys=keep_keys)
+    if report.removed:
+        session.notice(
+            "Not added, as the history has removed them since the backup: %(what)s. To add them, too: %(command)s",
+            what=enumerated(f"{label} ({count})" for label, count in _by_label(session, report.removed).items()),
+            command=session.command("restore", place, "--missing", "--removed", "--at", report.id),
+        )
+    if report.are_forgotten:
+        session.notice(
+            "The history no longer knows everything that it has removed since the backup, so some of it may be back.",
+            style="yellow",
+        )
     return ExitCode.SUCCESS
+
+
+def _by_label(session: Session, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many entries of a registry there are, by what people call their kind."""
+    _ = session.translate
+    found = {_(_KINDS[kind]): count for kind, count in counts.items() if kind in _KINDS}
+    if others := sum(counts.values()) - sum(found.values()):
+        found[_("Other entries")] = others
+    return found
 
 
 def _show_missing(session: Session, report: "MissingReport", store: str, *, keep_keys: bool) -> None:
     _ = session.translate
-    counts = {_(_KINDS[kind]): count for kind, count in report.entries.items() if kind in _KINDS}
-    counts[_("Other entries")] = sum(report.entries.values()) - sum(counts.values())
-    counts[_("Lines of the audit log")] = report.audit_lines
+    counts = _by_label(session, report.entries) | {_("Lines of the audit log"): report.audit_lines}
     rows = [[Cell(label), Cell(grouped(count), right=True)] for label, count in counts.items() if count]
     facts = {"store": store, "id": report.id, "time": clock(report.moment)}
-    if not rows:
-        session.output.answer(_("%(store)s lacks nothing of the backup %(id)s of %(time)s but runs, if any.", **facts))
-        return
-    session.output.answer(_("Added to %(store)s from the backup %(id)s of %(time)s:", **facts))
-    session.output.lines(aligned(rows))
+    if rows:
+        session.output.answer(_("Added to %(store)s from the backup %(id)s of %(time)s:", **facts))
+        session.output.lines(aligned(rows))
+    else:
+        session.output.answer(_("Nothing to add to %(store)s from the backup %(id)s of %(time)s.", **facts))
     session.notice("Runs were neither added nor changed.", style="dim")
     _tell_of_keys(session, "kept" if keep_keys else "expired", report.key_names)

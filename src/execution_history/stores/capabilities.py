@@ -245,6 +245,13 @@ class Verifiable(Protocol):
     def holders(self) -> list[Message]:
         """Return a phrase for each other process that has the store open, where that keeps it from being repaired."""
 
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """Add a line to the audit log; a store that has to be closed for repairs is open for that only.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """Return the running records, of very many only the oldest, and the milliseconds that remain of each lease.
 

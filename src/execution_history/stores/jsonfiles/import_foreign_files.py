@@ -170,7 +170,9 @@ class Adopter:
             since = None if not found.revision else 0 if may_be_torn else found.revision
             ties = hand_wins and not (state is not None and 0 < found.revision < state.revision)
             self._writer.run_now(
-                lambda t, group=group, since=since, ties=ties: t.merge(t.not_deleted(group, since), ties=ties)  # type: ignore[misc]
+                lambda t, group=group, since=since, ties=ties: t.merge(  # type: ignore[misc]
+                    t.not_deleted(group, since), ties=ties, are_copies=bool(found.revision) and not hand_wins
+                )
             )
             touched.update(document.workflow_id for document in group)
         self._settle(path, found, touched, faults, repeated, is_needed=is_needed)

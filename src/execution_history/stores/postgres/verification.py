@@ -7,7 +7,7 @@ they differ by does not change while others write: it is found in one moment, an
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
@@ -16,6 +16,7 @@ from psycopg import sql
 from execution_history.errors import N_, Message
 from execution_history.query.model import RecordKey
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Administration
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection
@@ -95,6 +96,11 @@ class PostgresVerification(SharedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`: nobody has to stop for a repair."""
         return []
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """See :meth:`Verifiable.note`."""
+        await self.open()
+        await cast("Administration", self).append_audit(actor, action, details)
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """See :meth:`Verifiable.running`."""

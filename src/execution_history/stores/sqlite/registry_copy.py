@@ -80,6 +80,17 @@ def read_copy(folder: Path, store: str | None) -> list[CopiedEntry]:
         return []
 
 
+def altered_entries(connection: apsw.Connection, folder: Path) -> list[CopiedEntry]:
+    """Return the entries of the copy that are not the same in the registry, although their version is.
+
+    Raises:
+        apsw.Error: the registry cannot be read.
+    """
+    [(store,)] = rows(connection, "store_identity")
+    there = {entry.version: entry for entry in (CopiedEntry(*row) for row in rows(connection, "whole_registry"))}
+    return [entry for entry in read_copy(folder, store) if there.get(entry.version, entry) != entry]
+
+
 def _newest_of(path: Path) -> int | None:
     try:
         with path.open("rb") as file:

@@ -1,5 +1,6 @@
 """Health checks: whether the server is alive, and whether it can do its work."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.application import Application, trouble_told
-from execution_history.errors import NotAllowed
+from execution_history.errors import NotAllowed, StoreError
+from execution_history.maintenance.backup.status import current, statuses
 from execution_history.presentation.translator import Translator
 from execution_history.web.api.gauges import Gauges, exposition
 from execution_history.web.api.refusals import add_refusals
@@ -95,8 +97,24 @@ async def _readiness(application: Application, translate: Translator) -> Respons
     }
     if application.mirror is not None:
         found["mirror"] = (await application.mirror.status()).to_json()
+    if backups := await _backups(application):
+        found["backups"] = backups
     if not found["problems"]:
         return answer({"status": "ok", **found})
     error = error_content("not_ready", " ".join(found["problems"]))
     content = {"success": False, "status": "not ready", **found, "error": error}
     return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _backups(application: Application) -> list[dict[str, Any]]:
+    """Return when backups were made and verified, by place, as far as the store can be read."""
+    with suppress(StoreError):  # which is a problem by itself
+        return [
+            {
+                "place": each.place,
+                "last": None if each.last is None else each.last.ended_at,
+                "verified": None if each.verified is None else each.verified.at,
+            }
+            for each in current(await statuses(application.service), application.backups)
+        ]
+    return []

@@ -1,6 +1,7 @@
 """All pages on one application, with errors as pages, the reader's preferences, and the pages' own files."""
 
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -11,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.application import Application, trouble_told
 from execution_history.errors import N_, StoreError
+from execution_history.presentation.command_line import command_line
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.request_id import current_request_id
+from execution_history.stores.factory import location_shown
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
@@ -143,6 +146,7 @@ def _about(application: Application, *, is_beside: bool) -> dict[str, object]:
     """Return what every template may say about this server."""
     sandbox = application.sandbox
     return {
+        "command": partial(command_line, store=location_shown(application.settings.store)),
         "demo": ("beside" if is_beside else "alone") if application.is_demo else None,
         "has_demo": application.demo is not None,
         "trial": None if sandbox is None else TRIAL_WORKFLOW,

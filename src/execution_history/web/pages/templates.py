@@ -18,6 +18,7 @@ from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import change_sentence as change_words
 from execution_history.presentation import formatting, phrases, retention_text, run_columns
+from execution_history.presentation.command_line import command_line
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.reprice_sentence import recalculation_sentence
@@ -116,7 +117,7 @@ class Renderer:
         self,
         languages: Languages = LANGUAGES,
         names: Callable[[], Mapping[str, WorkflowName]] = dict,
-        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None}),
+        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None, "command": command_line}),
     ) -> None:
         self.assets = Assets()
         self._names = names

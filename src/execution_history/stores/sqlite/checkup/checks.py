@@ -46,9 +46,9 @@ _COUNTERS: Final = Fault(
     N_("--repair recounts the runs."),
 )
 _RECOVERED: Final = Fault(
-    N_("1 run is damaged in history.db, and sound in its JSON file: %(names)s."),
-    N_("%(count)s runs are damaged in history.db, and sound in their JSON files: %(names)s."),
-    N_("--repair rewrites them from there."),
+    N_("1 run is damaged in history.db, and can be recovered: %(names)s."),
+    N_("%(count)s runs are damaged in history.db, and can be recovered: %(names)s."),
+    N_("--repair writes them anew: from their JSON files, or without the bit that was flipped."),
 )
 _CONTRADICTED: Final = Fault(
     N_("1 run has columns in history.db that contradict it: %(names)s."),
@@ -58,7 +58,7 @@ _CONTRADICTED: Final = Fault(
 _LOST: Final = Fault(
     N_("1 run is damaged, and in no JSON file: %(names)s."),
     N_("%(count)s runs are damaged, and in no JSON file: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    N_("Take them from a backup with execution-history restore --missing, import an export, or delete them."),
 )
 _BINNED: Final = Fault(
     N_("1 deleted run cannot be restored any more, as it is damaged: %(names)s."),
