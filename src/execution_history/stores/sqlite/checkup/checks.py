@@ -77,8 +77,8 @@ _BEHIND: Final = Fault(
     is_problem=False,
 )
 _SET_ASIDE: Final = Fault(
-    N_("Set aside earlier: %(names)s."),
-    N_("Set aside earlier: %(names)s."),
+    N_("Set aside, and not in use: %(names)s."),
+    N_("Set aside, and not in use: %(names)s."),
     N_("Delete them once you no longer need them."),
     is_problem=False,
 )
