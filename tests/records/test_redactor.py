@@ -214,6 +214,25 @@ def test_rules_find_by_key_path_pattern_and_detector(rule: dict[str, Any], value
     assert left == _redacted(value, rule)
 
 
+_STALLS: Final = "a" * 5_000 + "!"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "left"),
+    [
+        ("(a|aa)+$", _STALLS, _STALLS),
+        ("(?:a|aa)+b", f"{_STALLS}\nx aab x\r\nb", f"{_STALLS}\n{GONE}\r\nb"),
+        (r"(a|aa)+!\nb", f"{_STALLS}\n{_STALLS}\nb", GONE),
+        ("(?<!b)(a|aa)+$", _STALLS, GONE),
+        ("(?:a|aa)+b", [_STALLS] * 2_000 + ["aab x"], [_STALLS] * 2_000 + [GONE]),
+        ("(?:a|aa)+b", ["aab x"], [f"{GONE} x"]),
+    ],
+)
+def test_a_pattern_that_takes_too_long_takes_out_whole_lines(pattern: str, value: Any, left: Any) -> None:
+    """Those in which it matches; all of a text where nothing finds that out in time. It does not stall a write."""
+    assert left == _redacted(value, {"pattern": pattern})
+
+
 def test_equal_values_have_equal_hashes_that_nobody_else_can_compute() -> None:
     """A hash tells whether two runs had the same value; it depends on the key."""
     rule = {"key": "user", "action": "hash"}
@@ -322,7 +341,9 @@ _VALUES: Final = st.recursive(
 @given(value=_VALUES, chosen=st.sampled_from([(), ({"detector": "personal"},)]), grows=st.booleans())
 def test_the_quick_look_overlooks_nothing(value: Any, chosen: tuple[dict[str, Any], ...], grows: bool) -> None:
     """Whoever reads every value finds the same: a rule for a path that there is not makes the redactor do that."""
-    assert _redacted(value, *chosen, {"path": "output.nothing.is.here"}, grows=grows) == _redacted(value, *chosen, grows=grows)
+    assert _redacted(value, *chosen, {"path": "output.nothing.is.here"}, grows=grows) == _redacted(
+        value, *chosen, grows=grows
+    )
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, cast, get_args
 
 from execution_history.errors import N_, InvalidInput, quoted, shortened
+from execution_history.records.bounded_pattern import BoundedPattern
 from execution_history.records.contents import CONTENT_KEYS
 from execution_history.records.detectors import DETECTORS
 from execution_history.records.json_path import ANY, parse_path
@@ -139,9 +140,11 @@ def _check_path(path: str) -> None:
     words = {"path": quoted(path), "name": quoted(first), "names": ", ".join(known)}
     if near := get_close_matches(shortened(str(first)), known, 1):
         raise InvalidInput(
-            "The path %(path)s begins with %(name)s, but only these are looked at: %(names)s. Perhaps you meant %(near)s.",
-            near=near[0], **words,
-        )  # fmt: skip
+            "The path %(path)s begins with %(name)s, but only these are looked at: %(names)s. "
+            "Perhaps you meant %(near)s.",
+            near=near[0],
+            **words,
+        )
     raise InvalidInput("The path %(path)s begins with %(name)s, but only these are looked at: %(names)s.", **words)
 
 
@@ -156,7 +159,8 @@ def _check(kind: Kind, value: str) -> None:
         try:
             with warnings.catch_warnings(action="error"):  # of what will mean something else one day
                 found = re.compile(value)
-        except (re.error, RecursionError, OverflowError, Warning) as error:
+            BoundedPattern(value)
+        except (re.error, ValueError, RecursionError, OverflowError, Warning) as error:
             raise InvalidInput(
                 "The pattern %(value)s is no regular expression: %(reason)s.", value=quoted(value), reason=error
             ) from None

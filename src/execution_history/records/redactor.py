@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.records.applied_rules import AppliedRules
+from execution_history.records.bounded_pattern import BoundedPattern
 from execution_history.records.detectors import COMMAND_LOGIN
 from execution_history.records.encoding import encode
 from execution_history.records.json_path import matches
@@ -34,6 +35,9 @@ _SHORTEST_ECHO: Final = 6
 _LONGEST_ECHO: Final = 10_000
 _MOST_KNOWN: Final = 1_000
 """So many secrets of a run are looked for wherever they may come back; each is looked for in every text."""
+
+_MOST_OVERRUNS: Final = 2
+"""How many searches of a pattern may take too long in one value, which may hold thousands of texts."""
 
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
 _GONE: Final = object()
@@ -99,6 +103,7 @@ class _Walk:
         self._tally = tally
         self._known = known
         self._grows = grows
+        self._overruns: Counter[BoundedPattern] = Counter()
         self._texts = 0
         self.has_changed = False
 
@@ -218,9 +223,7 @@ class _Walk:
         """Return *text* without what detectors, patterns and names find in it."""
         rules = self._rules
         for pattern, rule in rules.patterns:
-            group = min(1, pattern.groups)
-            spans = [found.span(group) for found in pattern.finditer(text)]
-            text = self._without(text, [(*span, rule) for span in spans if span[0] < span[1]])
+            text = self._without(text, [(*span, rule) for span in self._spans(pattern, text)])
         if rules.may_find(text):
             text = self._named(text)
             for detector, rule in rules.detectors:
@@ -230,6 +233,15 @@ class _Walk:
                 text = text.replace(secret, REDACTED)
                 self._count(self._known[secret])
         return text
+
+    def _spans(self, pattern: BoundedPattern, text: str) -> list[tuple[int, int]]:
+        """Return where *pattern* matches; once it has taken too long for this value, the lines in which it does."""
+        if self._overruns[pattern] < _MOST_OVERRUNS:
+            try:
+                return pattern.spans(text)
+            except TimeoutError:
+                self._overruns[pattern] += 1
+        return pattern.lines(text)
 
     def _named(self, text: str) -> str:
         """Return *text* without the values of secret names in it."""
