@@ -101,7 +101,7 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     def answer_http_error(request: Request, error: Exception) -> Response:
         return _error_page(renderer, request, error) if _takes_page(request) else answer_error(request, error)
 
-    app.include_router(router)
+    app.routes.extend(router.routes)
     app.add_exception_handler(HTTPException, answer_http_error)
 
 
