@@ -342,7 +342,8 @@ class RecordDamaged(StoreDamaged):
         super().__init__(
             N_(
                 "Run %(run)s of workflow %(workflow)s cannot be read, because its data in %(place)s is damaged: "
-                "import the run from a backup or an export, or delete it."
+                "take the run from a backup with execution-history restore --missing, import an export of it, or "
+                "delete it."
             ),
             run=quoted(execute_id),
             workflow=quoted(workflow_id),
