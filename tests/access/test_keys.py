@@ -259,7 +259,7 @@ def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
     assert [0.0, 30.0] == [buckets.take("a", rate) for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
+@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m", "0d", "999999999w"])
 def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
     """With a sentence that shows one."""
     for read in (rate_of, lifetime_of, size_of):
@@ -272,7 +272,7 @@ def test_rates_sizes_and_lifetimes_are_read_as_people_write_them() -> None:
     """Small and capital letters alike."""
     assert (Rate(60, 60), "60/m") == (rate_of(" 60 / M "), str(rate_of("60/m")))
     assert (1_000_000, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kib"))
-    assert 90 * _DAY_MS == lifetime_of("90d")
+    assert (90 * _DAY_MS, _DAY_MS // 2) == (lifetime_of("90d"), lifetime_of("0.5 D"))
 
 
 async def test_where_nothing_can_be_written_a_server_signs_by_itself() -> None:

@@ -195,7 +195,7 @@ async def _note_in_history(session: Session, target: "BackupTarget") -> None:
 
 
 def facts(report: "RestoreReport", began: float) -> dict[str, str]:
-    """Return what is said of a backup that was restored, for real or to verify it, since *began*."""
+    """Return the sentences on a backup that was restored, for real or to verify it, since *began*."""
     return {
         "id": report.id,
         "time": clock(report.moment),

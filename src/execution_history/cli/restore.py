@@ -17,7 +17,7 @@ from execution_history.history import name_book, views
 from execution_history.maintenance import rules
 from execution_history.presentation.formatting import clock, grouped, one_line
 from execution_history.presentation.phrases import enumerated
-from execution_history.records import pricing
+from execution_history.records import price_book
 from execution_history.stores.administration import KEY
 from execution_history.stores.presence import holds_history
 
@@ -29,7 +29,7 @@ _LONGEST_NAME: Final = 40
 _KINDS: Final = {
     name_book.KIND: N_("Names of workflows"),
     views.KIND: N_("Views"),
-    pricing.KIND: N_("Prices"),
+    price_book.KIND: N_("Prices"),
     rules.KIND: N_("Rules of retention"),
     KEY: N_("Keys"),
 }

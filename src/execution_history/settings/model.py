@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from execution_history.errors import InvalidInput
 from execution_history.records.content_rules import ContentRules
-from execution_history.records.pricing import DEFAULT_CURRENCY, Price
+from execution_history.records.price_book import DEFAULT_CURRENCY, Price
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.recording_rules import recording_rules_of

@@ -6,7 +6,7 @@ from typing import Final, Protocol, runtime_checkable
 
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.records.record import Document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS

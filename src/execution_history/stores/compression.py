@@ -137,6 +137,18 @@ class Unpacker:
             raise Unreadable
         return body
 
+    def unpack_beginning(self, content: bytes) -> bytes | None:
+        """Return the JSON bytes of the document that *content* begins with; ``None`` where none has this checksum."""
+        try:
+            frame = zstandard.get_frame_parameters(content)
+            if not frame.has_checksum or frame.content_size > _LARGEST_STATED:
+                return None
+            unpacking = self._decompressor(CURRENT).decompressobj()
+            body = unpacking.decompress(content)
+        except zstandard.ZstdError:
+            return None
+        return body if unpacking.eof else None
+
     def is_original(self, stored: StoredRecord, body: bytes) -> bool:
         """Return whether *body* is what the damaged document was made of, by the checksum at its end."""
         packing, packed_body = packed(body)

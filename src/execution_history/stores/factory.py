@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from execution_history.clock import now_ms
 from execution_history.errors import SettingsError, quoted
 from execution_history.presentation.command_line import command_line
-from execution_history.records.pricing import Prices
+from execution_history.records.price_book import Prices
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.redaction import shown_store, without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD

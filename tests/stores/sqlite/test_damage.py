@@ -192,7 +192,7 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
         assert (3, gone) == (
             (counted := await store.statistics(StatisticsQuery(filter=looked_into))).totals.runs, counted.damaged,
         )  # fmt: skip
-        with pytest.raises(RecordDamaged, match="import the run from a backup or an export, or delete it"):
+        with pytest.raises(RecordDamaged, match="take the run from a backup with execution-history restore --missing"):
             await store.get("w", "e2")
 
 
@@ -302,7 +302,7 @@ async def test_the_log_and_the_health_name_what_is_damaged_until_it_is_not(
         assert 3 == sum("is damaged in" in message for message in caplog.messages)
         lost, recovered = (await store.health()).problems
         assert "1 record in" in lost
-        assert "cannot be read, because history.db is damaged there: v/e0. Import it from a backup" in lost
+        assert "cannot be read, because history.db is damaged there: v/e0. Take it from a backup" in lost
         assert "2 records in" in recovered
         assert "are read from their JSON files or without the bit that was flipped" in recovered
         assert "w/e0, w/e1" in recovered or "w/e1, w/e0" in recovered

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,23 @@ async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:
         zero(folder / "history.db", chance_of(0), 1, 0)
         salvage(folder)
         assert known == await _records(folder)
+
+
+async def test_a_deletion_that_contradicts_a_run_is_damaged(tmp_path: Path) -> None:
+    """Both are in the database at once only where a bit of the deletion was flipped: of its number, or of its id."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
+    await store.delete("w", "e2")
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE deletions SET revision = revision + 512 WHERE execute_id = 'e0'")
+        connection.execute("UPDATE deletions SET execute_id = 'e3' WHERE execute_id = 'e2'")
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
 
 
 async def test_commits_behind_a_damaged_place_of_the_log_are_read(tmp_path: Path) -> None:
@@ -202,6 +220,53 @@ async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkey
         salvage(tmp_path)
     assert before == (tmp_path / "history.db").read_bytes()
     assert not list(tmp_path.glob("history.db.*"))
+
+
+@pytest.mark.parametrize("offset", [0, 2, 4, 8, 14])
+async def test_a_run_is_found_by_its_document_where_its_row_is_damaged(tmp_path: Path, offset: int) -> None:
+    """Whichever bit of the row is flipped before it; what was deleted before stays so."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.delete("w", "e1")
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+        cells: Any = connection.execute("SELECT count(*) FROM executions").get
+        revision: Any = connection.execute("SELECT revision FROM feed").get
+    content = bytearray((tmp_path / "history.db").read_bytes())
+    page = (root - 1) * 4096
+    [cell] = struct.unpack_from(">H", content, page + 8 + 2 * (cells - 1))  # that of the run which came last
+    for bit in range(8):
+        content[page + cell + offset] ^= 1 << bit
+        (tmp_path / "history.db").write_bytes(content)
+        salvage(tmp_path)
+        assert known == await _records(tmp_path)
+        store = await _made(tmp_path)
+        assert revision == await store.revision()
+        await store.aclose()
+        content[page + cell + offset] ^= 1 << bit
+
+
+@pytest.mark.parametrize("place", [0, -7, 1 << 62])
+async def test_a_run_whose_place_is_damaged_gets_another_one(tmp_path: Path, place: int) -> None:
+    """No list would come to it there, or no other run would find a place after it."""
+    store = await _made(tmp_path)
+    for number in range(3):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE executions SET seq = ? WHERE execute_id = 'e1'", (place,))
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        assert [(1, "e0"), (3, "e2"), (4, "e1")] == connection.execute(
+            "SELECT seq, execute_id FROM executions ORDER BY seq"
+        ).fetchall()
 
 
 async def test_runs_that_are_lost_are_named(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from execution_history.stores.postgres.row_check import RowCheck, RowFaults, all
 from execution_history.stores.postgres.stored_texts import text_of
 from execution_history.stores.time_check import Timed, times_outcome
 from execution_history.stores.verification import (
+    FROM_A_BACKUP,
     Check,
     Effort,
     Fault,
@@ -48,15 +49,11 @@ _CROWDED: Final = 0.9
 _MOST: Final = 1_000
 _MENDED_AT_ONCE: Final = 50
 
-_LOST: Final = Fault(
-    N_("1 run is damaged: %(names)s."),
-    N_("%(count)s runs are damaged: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
-)
+_LOST: Final = Fault(N_("1 run is damaged: %(names)s."), N_("%(count)s runs are damaged: %(names)s."), FROM_A_BACKUP)
 _MISPLACED: Final = Fault(
     N_("1 run has other ids than its row: %(names)s."),
     N_("%(count)s runs have other ids than their rows: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    FROM_A_BACKUP,
 )
 _DIFFERING: Final = Fault(
     N_("1 run has columns or rows that contradict it: %(names)s."),

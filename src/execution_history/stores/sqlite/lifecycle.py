@@ -12,7 +12,7 @@ import apsw
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreClosed, StoreError
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.capabilities import BIN_MS

@@ -14,7 +14,7 @@ import orjson
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
 from execution_history.records.adoption import differs_in_times_only
-from execution_history.records.pricing import KIND, Costs, PriceBook
+from execution_history.records.price_book import KIND, Costs, PriceBook
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate

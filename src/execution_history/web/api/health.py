@@ -28,6 +28,14 @@ from execution_history.web.readiness import checks_of, findings
 from execution_history.web.responses import answer, translator_for
 
 _ALIVE: Final[Responses] = {**GUARDED, 422: READING[422]}
+_READY: Final[Responses] = {
+    **READING,
+    503: {"model": NotReadyAnswer, "description": "The store cannot be used; each problem has a sentence."},
+}
+_METRICS: Final[Responses] = {
+    **READING,
+    200: {"content": {"text/plain": {}}, "description": "Prometheus' text format, or OpenMetrics if accepted."},
+}
 
 
 def health_router(application: Application) -> APIRouter:
@@ -41,13 +49,7 @@ def health_router(application: Application) -> APIRouter:
         return answer({"status": "ok"})
 
     @router.get(
-        "/readyz",
-        summary="Whether runs can be recorded and read now",
-        response_model=ReadyAnswer,
-        responses={
-            **READING,
-            503: {"model": NotReadyAnswer, "description": "The store cannot be used; each problem has a sentence."},
-        },
+        "/readyz", summary="Whether runs can be recorded and read now", response_model=ReadyAnswer, responses=_READY
     )
     async def readyz(request: Request) -> Response:
         """Read and write the store, and collect what is wrong.
@@ -62,10 +64,7 @@ def health_router(application: Application) -> APIRouter:
         "/metrics",
         summary="The metrics of this process and its store, for Prometheus",
         response_class=Response,
-        responses={
-            **READING,
-            200: {"content": {"text/plain": {}}, "description": "Prometheus' text format, or OpenMetrics if accepted."},
-        },
+        responses=_METRICS,
     )
     async def metrics(request: Request) -> Response:
         """Return counters of this process, and what can be read of the store now; docs/observability.md has them all.
