@@ -103,7 +103,7 @@ async def restore_missing(
         contextlib.closing(Removals(folder)) as removals,
     ):
         await in_thread(state.fold)
-        await read_removals(removals, service, manifest, state.audit())
+        await read_removals(removals, service, target.name, manifest, state.audit())
         async with act:
             chosen, left = await _lacking(service, state, set() if with_removed else removals.entries)
             added, names = await _add_entries(service, chosen, act, keep_keys=keep_keys)
