@@ -17,7 +17,7 @@ import orjson
 
 from execution_history.access.principals import current_actor
 from execution_history.errors import N_, InvalidInput, StoreError, StoreFull, message_of, quoted
-from execution_history.presentation.audit_sentences import BEGUN, FAILED
+from execution_history.presentation.audit_details import BEGUN, FAILED
 from execution_history.query.hints import hint
 from execution_history.query.values import read_time, read_until
 from execution_history.stores.administration import Administration, AuditEntry

@@ -10,15 +10,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 from execution_history.errors import N_
+from execution_history.presentation.audit_details import BEGUN, FAILED
 from execution_history.presentation.formatting import as_text, grouped, machine, size
 from execution_history.presentation.retention_text import ACTIONS, filters_text, limits_text, removed_text, rule_name
 from execution_history.presentation.translator import Translator
 
 Details = Mapping[str, Any]
-
-BEGUN: Final = "begun"
-FAILED: Final = "failed"
-"""The keys of details by which the first line of an act of two is known, and one about its failure."""
 
 _KEY: Final = re.compile(r"([0-9a-f]{8}) (.*)", re.DOTALL)
 _BY_ITSELF: Final = frozenset({"serve", "retention", "backup", "service"})

@@ -18,7 +18,7 @@ from execution_history.maintenance import rules
 from execution_history.maintenance.backup.manifest import Manifest
 from execution_history.maintenance.backup.present import AuditLine, lines_of
 from execution_history.maintenance.backup.status import status_of
-from execution_history.presentation.audit_sentences import BEGUN
+from execution_history.presentation.audit_details import BEGUN
 from execution_history.query.model import RecordKey
 from execution_history.stores.administration import KEY, KEY_USE, EntryName
 from execution_history.stores.capabilities import Bin
