@@ -21,6 +21,8 @@ RuleForName = Callable[[str], RedactionRule | None]
 NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
 """Matches a text that may be a name."""
 
+_BACKWARDS: Final = re.compile(r"[\w.-]{1,80}")
+
 _QUOTE: Final = r"""\\{0,15}["']"""  # as JSON text within JSON text escapes it, to four levels
 _BARE: Final = r"""[^\s"'\\,;&<>(){}\[\]，。；、]"""
 _ENTRY: Final = re.compile(
@@ -30,13 +32,15 @@ _ENTRY: Final = re.compile(
 )
 _VALUE: Final = re.compile(
     rf"""b?(?P<quote>{_QUOTE})(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
-    rf"""|(?P<bare>(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+)?{_BARE}++(?!\())""",
+    rf"""|(?P<bare>(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+)?(?:{_BARE}{{200}}{_BARE}*+|{_BARE}{{1,199}}+(?!\()))""",
     re.IGNORECASE,
 )
+"""Matches a value: in quotes, or what is no call of a function; the name of one is not longer than that."""
+
 _LONGEST_COUNT: Final = 3
 _COOKIE: Final = re.compile(r"cookies?\Z", re.IGNORECASE)
 _COOKIES: Final = re.compile(r"(?:(?:;[ ]?)?+[\w.-]{1,80}=(?!\[redacted)[^\s\"'\\,;&<>]*+)++")
-_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
+_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{300}""")
 """So many letters are no secret, and are not looked through from every name in them."""
 
 _LINE_BREAK: Final = re.compile(r"\\[nrt]")
@@ -164,21 +168,23 @@ def _entries(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     while (found := _ENTRY.search(text, at)) is not None:
         at = found.end()  # what is no secret may hold one
         name, rule = _rule_for_entry(text, found.start(), _end_of_name(found), rule_for_name)
-        cookies = _COOKIES.match(text, at) if rule is not None and _COOKIE.search(name) else None
+        if rule is None:
+            continue
+        cookies = _COOKIES.match(text, at) if _COOKIE.search(name) else None
         span = _secret_at(text, at, name, found["sign"]) if cookies is None else cookies.span()
-        if rule is not None and span is not None:
+        if span is not None:
             at = span[1]
             yield Found(*span, rule)
 
 
 def _rule_for_entry(text: str, start: int, end: int, rule_for_name: RuleForName) -> tuple[str, RedactionRule | None]:
     """Return the name that ends at *end* and begins at *start*, or before, and its rule."""
-    found = NAME.search(text, max(0, start - 80), end)
+    found = _BACKWARDS.match(text[max(0, start - 80) : end][::-1])
     if found is None:
         return "", None
-    name = found[0].rpartition(".")[2]
+    name = found[0].partition(".")[0][::-1]
     rule = rule_for_name(name)
-    if rule is None and _LINE_BREAK.match(text, found.start() - 1):  # of a text that was JSON, and is not whole
+    if rule is None and _LINE_BREAK.match(text, end - found.end() - 1):  # of a text that was JSON, and is not whole
         return name, rule_for_name(name[1:])
     return name, rule
 
