@@ -138,6 +138,7 @@ def test_a_name_and_its_value_are_found_however_they_are_written(value: Any) -> 
         [{"name": "token", "value": 17}, {"name": "token", "value": 15_234}, {"key": "max_tokens", "value": "4096"}],
         [{"name": "get_token", "content": "done"}, {"name": "password", "type": "string", "required": True}],
         {"type": "token", "value": "else"},
+        "so far {'name': 'token', 'value': 15234, 'of': 20000",
         "Use the --password option to log in; --token is not needed, nor --password <password>.",
         "login <user> <password> begins, then <token>hello</token> <label for='password'>Password</label>",
         '<string name="forgot_password">Forgot your password?</string>',

@@ -234,11 +234,11 @@ def _members(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     """Yield the values in ``<add key="password" value="…"/>``, and in objects that are not whole JSON."""
     for group in _GROUP.finditer(text):
         places = _places(text, group.span("inner"))
-        if len(places) > 1 and (rule := _rule_of_places(text, places, rule_for_name)) is not None:
-            is_tag = text[group.start()] == "<"
-            for key, at in places:
-                if _holds_value(key) or (is_tag and key == "content"):
-                    yield from _found_at(text, at, rule)
+        name, rule = _named_by(text, places, rule_for_name) if len(places) > 1 else ("", None)
+        is_tag = text[group.start()] == "<"
+        for key, at in () if rule is None else places:
+            if _holds_value(key) or (is_tag and key == "content"):
+                yield from _found_at(text, at, name, rule)
 
 
 def _places(text: str, span: Span) -> list[tuple[str, int]]:
@@ -246,15 +246,15 @@ def _places(text: str, span: Span) -> list[tuple[str, int]]:
     return [(each["key"], each.end()) for each in _MEMBER.finditer(text, *span)]
 
 
-def _rule_of_places(text: str, places: list[tuple[str, int]], rule_for_name: RuleForName) -> RedactionRule | None:
-    """Return the rule for the secret name that one of several members is, of which *places* has where they stand."""
+def _named_by(text: str, places: list[tuple[str, int]], rule_for_name: RuleForName) -> tuple[str, RedactionRule | None]:
+    """Return the secret name that one of several members is, and its rule; *places* has where the members stand."""
     for key, at in places:
         value = _VALUE.match(text, at, at + 120)
         if value is not None and value["quoted"]:
             rule = _rule_for_pair(key, value["quoted"], rule_for_name)
             if rule is not None:
-                return rule
-    return None
+                return value["quoted"], rule
+    return "", None
 
 
 def _rule_for_pair(key: str, name: str, rule_for_name: RuleForName) -> RedactionRule | None:
@@ -264,9 +264,9 @@ def _rule_for_pair(key: str, name: str, rule_for_name: RuleForName) -> Redaction
     return rule_for_name(name) if NAME.match(name) and _holds_name(key) else None
 
 
-def _found_at(text: str, at: int, rule: RedactionRule) -> Iterator[Found]:
-    span = _secret_at(text, at, "")
-    if span is not None:
+def _found_at(text: str, at: int, name: str, rule: RedactionRule | None) -> Iterator[Found]:
+    span = None if rule is None else _secret_at(text, at, name)
+    if rule is not None and span is not None:
         yield Found(*span, rule)
 
 
@@ -274,13 +274,13 @@ def _pairs(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     """Yield the values in ``["Authorization", "…"]``, ``["--token", "…"]`` and in two lines of YAML."""
     for found in _PAIR.finditer(text):
         rule = rule_for_name(found["name"])
-        for each in () if rule is None else _found_at(text, found.end(), rule):
+        for each in _found_at(text, found.end(), found["name"], rule):
             is_option = found["before"] is not None and text[each.start] != "-"
             if is_option or _SIGN.search(text, each.start, each.end):
                 yield each
     for found in _LINES.finditer(text) if _VALUE_LINE.search(text) else ():
         rule = _rule_for_pair(found["key"], found["name"], rule_for_name)
-        yield from () if rule is None else _found_at(text, found.end(), rule)
+        yield from _found_at(text, found.end(), found["name"], rule)
 
 
 def _elements(text: str, rule_for_name: RuleForName, *, grows: bool) -> Iterator[Found]:
@@ -295,7 +295,7 @@ def _elements(text: str, rule_for_name: RuleForName, *, grows: bool) -> Iterator
         if rule is not None:
             is_value = is_like_one or tag.lower() not in _WORDS
         elif found["attributes"] is not None:
-            rule = _rule_of_places(text, _places(text, found.span("attributes")), rule_for_name)
+            _, rule = _named_by(text, _places(text, found.span("attributes")), rule_for_name)
             is_value = is_like_one or tag.lower() in _OF_SETTINGS
         else:
             rule = _rule_for_pair(tag, text[slice(*span)], rule_for_name)
