@@ -224,6 +224,7 @@ _STALLS: Final = "a" * 5_000 + "!"
     ("pattern", "value", "left"),
     [
         ("(a|aa)+$", _STALLS, _STALLS),
+        ("(a|aa)+$", f"{_STALLS}\nx aa\n", f"{_STALLS}\n{GONE}\n"),
         ("(?:a|aa)+b", f"{_STALLS}\nx aab x\r\nb", f"{_STALLS}\n{GONE}\r\nb"),
         (r"(a|aa)+!\nb", f"{_STALLS}\n{_STALLS}\nb", GONE),
         ("(?<!b)(a|aa)+$", _STALLS, GONE),
