@@ -229,14 +229,17 @@ async def test_a_run_is_found_by_its_document_where_its_row_is_damaged(tmp_path:
     for number in range(4):
         await store.create(document(f"e{number}", "w", 1_000 + number))
     await store.delete("w", "e1")
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
     known = await _records_of(store)
     await store.aclose()
     with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
         root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+        cells: Any = connection.execute("SELECT count(*) FROM executions").get
         revision: Any = connection.execute("SELECT revision FROM feed").get
     content = bytearray((tmp_path / "history.db").read_bytes())
     page = (root - 1) * 4096
-    [cell] = struct.unpack_from(">H", content, page + 8)
+    [cell] = struct.unpack_from(">H", content, page + 8 + 2 * (cells - 1))  # that of the run which came last
     for bit in range(8):
         content[page + cell + offset] ^= 1 << bit
         (tmp_path / "history.db").write_bytes(content)

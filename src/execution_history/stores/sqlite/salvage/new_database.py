@@ -94,7 +94,7 @@ def _fill(folder: Path, scratch: Path, progress: Callable[[int], None]) -> tuple
             writer.add(row)
             if not number % _TOLD_EVERY:
                 progress(number)
-        writer.add_found(found.frames)
+        writer.add_lost(found)
         writer.add_copied(read_copy(folder, writer.store))
         writer.note_losses(found)
         writer.finish()

@@ -1,6 +1,6 @@
 """The rows of a damaged database, checked and written into a new one; of several versions of a row the newest."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -109,10 +109,14 @@ class RowWriter:
             self._connection.execute("COMMIT")
             self._connection.execute("BEGIN IMMEDIATE")
 
-    def add_found(self, frames: Iterable[bytes]) -> None:
-        """Write the records among *frames* of which no row was found, and which were not deleted."""
+    def add_lost(self, tables: DamagedTables) -> None:
+        """Write the records of which no row was found, but a frame, and note the lost ones.
+
+        A record was there where the index over the ids has it, or where no deletion of it is remembered.
+        """
+        self.lost = list(islice(self._lost_records(tables), _MOST_NAMED))
         found: dict[RecordKey, Document] = {}
-        for frame in frames:
+        for frame in tables.frames:
             body = self._unpacker.unpack_beginning(frame)
             document = None if body is None else _document_of(body)
             if document is not None:
@@ -120,11 +124,13 @@ class RowWriter:
                 found[key] = max(found.get(key, document), document, key=attrgetter("update_time"))
         for key, document in found.items():
             known = (key.execute_id, self._workflow(key.workflow_id))
-            if not any(rows(self._connection, "has_execution", *known) + rows(self._connection, "has_deletion", *key)):
+            was_there = key in self.lost or not rows(self._connection, "has_deletion", *key)
+            if was_there and not rows(self._connection, "has_execution", *known):
                 packing, content = packed(document.body)
                 values: dict[str, Value] = {"seq": None, "revision": self._feed[0], "first_revision": 0}
                 values |= {"size": len(document.body), "packing": packing, "document": content}
                 self._insert_record(values, document)
+        self.lost = [key for key in self.lost if key not in found]
 
     def add_copied(self, entries: Sequence[CopiedEntry]) -> None:
         """Write entries of the copy of the registry that are missing, or that may be damaged: it has a checksum."""
@@ -136,11 +142,12 @@ class RowWriter:
         self.others.copied = self._connection.total_changes() - before
 
     def note_losses(self, found: DamagedTables) -> None:
-        """Note what is lost, as far as *found* tells what there was."""
+        """Note what is lost besides records, as far as *found* tells what there was."""
         connection = self._connection
-        self.lost = list(islice(self._lost_records(found), _MOST_NAMED))
         there = set(connection.execute("SELECT kind, key FROM registry"))
-        self.others.entries = sorted((str(kind), str(key)) for kind, key in {*found.keys(_KEYS_OF_REGISTRY)} - there)
+        names = {*found.keys(_KEYS_OF_REGISTRY)}
+        if len(names) > len(there):  # otherwise it is names that are damaged
+            self.others.entries = sorted((str(kind), str(key)) for kind, key in names - there)
         binned = set(connection.execute("SELECT workflow_id, execute_id FROM bin"))
         self.others.binned = len({*found.keys(_KEYS_OF_BIN)} - binned)
         numbers: Any = connection.execute("SELECT coalesce(max(number), 0), count(*) FROM audit").fetchone()
