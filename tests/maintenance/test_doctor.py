@@ -182,6 +182,22 @@ async def test_an_entry_that_is_not_what_its_copy_says_is_taken_from_there(folde
     assert known == await content(folder)
 
 
+@pytest.mark.parametrize("columns", ["revision = revision - 1", "updated_at = updated_at + 64"])
+async def test_a_damaged_file_wins_nothing_where_its_workflow_is_damaged_too(folder: Path, columns: str) -> None:
+    """It has the time that it was given here: no hand has edited it, whatever the row of the workflow says."""
+    await _settle(folder)
+    known = await content(folder)
+    file = folder / "w2.json"
+    status = file.stat()
+    text = file.read_bytes()
+    file.write_bytes(text.replace(b"done done", b"done$done"))
+    assert text != file.read_bytes()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    await _execute(folder, f"UPDATE workflows SET {columns} WHERE workflow_id = 'w2'")  # noqa: S608 - from the list above
+    await _settle(folder)
+    assert known == await content(folder)
+
+
 async def test_nothing_is_repaired_while_another_program_has_the_history_open(folder: Path) -> None:
     """It is named, with its number and its command; the checks are made beside it."""
     await _settle(folder)

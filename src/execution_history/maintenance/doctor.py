@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
@@ -20,7 +20,6 @@ from execution_history.maintenance.key_check import key_check
 from execution_history.maintenance.mirror_check import mirror_check
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
-from execution_history.presentation.audit_details import BEGUN, FAILED
 from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.factory import folder_named, location_shown

@@ -10,7 +10,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 from execution_history.errors import N_
-from execution_history.presentation.audit_details import BEGUN, FAILED
 from execution_history.presentation.formatting import as_text, grouped, machine, size
 from execution_history.presentation.retention_text import ACTIONS, filters_text, limits_text, removed_text, rule_name
 from execution_history.presentation.translator import Translator
@@ -40,9 +39,9 @@ def actor_text(_: Translator, actor: str) -> str:
 
 def details_text(_: Translator, action: str, details: Details) -> str:
     """Return what was done about what, in one line."""
-    tell = _begun if BEGUN in details else _SENTENCES.get(action, _plain)
+    tell = _begun if "begun" in details else _SENTENCES.get(action, _plain)
     try:
-        if FAILED in details:
+        if "failed" in details:
             return _failed(_, action, details)
         return tell(_, details)
     except (LookupError, TypeError, ValueError, AttributeError):
@@ -60,7 +59,7 @@ def _failed(_: Translator, action: str, details: Details) -> str:
     told = _begun(_, details)
     with suppress(LookupError, TypeError, ValueError, AttributeError):  # it had not come so far
         told = _SENTENCES[action](_, details)
-    reason = _.message(details[FAILED])
+    reason = _.message(details["failed"])
     return f"{reason} ({told})" if told else reason
 
 

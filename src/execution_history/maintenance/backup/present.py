@@ -14,13 +14,12 @@ from typing import Final, Literal
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.keys import expired_at
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.audit_details import BEGUN, FAILED
 from execution_history.stores import DATABASE, store_at
 from execution_history.stores.administration import ADMISSION_KINDS, KEY, Entry
 from execution_history.stores.capabilities import Verifiable
