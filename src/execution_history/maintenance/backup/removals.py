@@ -11,14 +11,13 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, Action
 from execution_history.errors import FeedExpired
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance import rules
 from execution_history.maintenance.backup.manifest import Manifest
 from execution_history.maintenance.backup.present import AuditLine, lines_of
 from execution_history.maintenance.backup.status import status_of
-from execution_history.presentation.audit_sentences import BEGUN
 from execution_history.query.model import RecordKey
 from execution_history.stores.administration import KEY, KEY_USE, EntryName
 from execution_history.stores.capabilities import Bin
