@@ -174,6 +174,24 @@ async def test_runs_that_are_lost_come_back_and_removed_ones_do_not(tmp_path: Pa
         assert (3, 0) == (report.records, report.removed_records)
 
 
+async def test_a_history_that_was_restored_does_not_count_as_the_one_before(
+    tmp_path: Path, target: BackupTarget
+) -> None:
+    """Its changes have other numbers, so what it has removed cannot be told from what it has lost."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        for number in range(5):
+            await service.store.create(document(f"e{number}", "w"))
+        await back_up(service, target)
+    await restore(target, Settings(store=str(place)), replace=True)
+    async with ExecutionHistoryService(place) as service:
+        await service.delete_execution_record("w", "e1", forever=True)
+        for number in range(40):
+            await service.store.create(document(f"later{number}", "w"))
+        report = await restore_missing(target, service)
+        assert (0, 1, True) == (report.records, report.removed_records, report.are_forgotten)
+
+
 async def test_what_was_removed_since_a_backup_stays_removed(
     store: HistoryStore, tmp_path: Path, target: BackupTarget
 ) -> None:

@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +132,25 @@ async def test_a_row_that_does_not_fit_its_document_is_damaged(tmp_path: Path, c
         assert ["e1"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
-async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path) -> None:
+async def test_a_history_without_a_revision_is_damaged(tmp_path: Path) -> None:
+    """One sentence says so, and what to do."""
+    async with _opened(tmp_path, json_files=False) as store:
+        await _fill(store, 1)
+        with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+            connection.execute("DELETE FROM feed")
+        with pytest.raises(StoreDamaged, match=r"doctor .*--repair"):
+            await store.create(document("e1", "w"))
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE dictionaries SET content = randomblob(length(content))", "DELETE FROM dictionaries"]
+)
+async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path, sql: str) -> None:
     """The program has it too."""
     async with _opened(tmp_path, json_files=False) as store:
         right = await _fill(store)
     connection = apsw.Connection(str(tmp_path / "history.db"))
-    connection.execute("UPDATE dictionaries SET content = randomblob(length(content))")
+    connection.execute(sql)
     connection.close()
     async with _opened(tmp_path, json_files=False) as store:
         assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)

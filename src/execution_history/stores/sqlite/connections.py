@@ -142,11 +142,9 @@ def one_moment(connection: apsw.Connection) -> Iterator[None]:
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     """Return the dictionaries of the store's documents, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
-    found: dict[int, bytes] = dict(rows)
-    if compression.CURRENT in found:
-        # The store's copy is for other versions: if it were damaged, every record would be.
-        found[compression.CURRENT] = compression.shipped_dictionary()
-    return found
+    found = {number: content for number, content in rows if isinstance(content, bytes)}
+    # The store's copy is for other versions: if it were damaged, every record would be.
+    return found | {compression.CURRENT: compression.shipped_dictionary()}
 
 
 def is_current(connection: apsw.Connection, place: Path) -> bool:

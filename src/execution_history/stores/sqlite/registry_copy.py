@@ -17,7 +17,7 @@ import apsw
 import orjson
 
 from execution_history.errors import ExecutionHistoryError, quoted
-from execution_history.stores.sqlite.queries import rows
+from execution_history.stores.sqlite.queries import rows, value
 from execution_history.stores.sqlite.reader import Reader
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -105,7 +105,7 @@ def save_copy(connection: apsw.Connection, folder: Path) -> None:
     [(newest,)] = rows(connection, "newest_entry")
     if newest == (_newest_of(path) or 0):
         return
-    [(store,)] = rows(connection, "store_identity")
+    store = value(connection, "store_identity")
     found = [CopiedEntry(*row) for row in rows(connection, "whole_registry")]
     entries = orjson.dumps(
         [(*each[:2], None if each.value is None else each.value.decode(), *each[3:]) for each in found]
@@ -152,7 +152,7 @@ def altered_entries(connection: apsw.Connection, folder: Path) -> list[CopiedEnt
     Raises:
         apsw.Error: the registry cannot be read.
     """
-    [(store,)] = rows(connection, "store_identity")
+    store = value(connection, "store_identity")
     there = {entry.version: entry for entry in (CopiedEntry(*row) for row in rows(connection, "whole_registry"))}
     return [entry for entry in read_copy(folder, store) if there.get(entry.version, entry) != entry]
 

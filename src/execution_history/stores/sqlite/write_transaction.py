@@ -20,7 +20,7 @@ from execution_history.stores.compression import Packer, StoredRecord, Unreadabl
 from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.queries import Value, query
+from execution_history.stores.sqlite.queries import Value, query, value
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _MOST_WORKFLOWS: Final = 20_000
@@ -108,7 +108,7 @@ class WriteTransaction:
         """Begin a transaction; forget the cached rows if another process has written meanwhile."""
         if self.connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
-            self._revision = self._saved_revision = int(self.run("feed_revision").get)
+            self._revision = self._saved_revision = value(self.connection, "feed_revision")
         if self._kept > _MOST_KEPT or len(self._documents) > _MOST_DOCUMENTS:
             self._documents.clear()
             self._kept = 0
@@ -265,7 +265,7 @@ class WriteTransaction:
         """See :meth:`~execution_history.stores.mirror_port.MirrorTransaction.is_outdated`."""
         row = self._workflow(workflow_id)
         is_current = row is not None and row.revision <= revision
-        return not is_current and revision < int(self.run("feed_floor").get)
+        return not is_current and revision < value(self.connection, "feed_floor")
 
     def recount(self, counted: Iterable[tuple[str, list[int]]]) -> int:
         """Have the counters of workflows say what was *counted* in this transaction; return how many there were.
