@@ -23,8 +23,8 @@ def test_a_history_is_backed_up_listed_verified_and_restored(call: Call, history
     said = call("backup", "kept", "--store", "history")
     assert f"Backed up what has changed since {first}: 1 run, 0 deleted" in said.out
     listed = call("backup", "list", "kept")
-    assert [("full", "never"), ("incremental", "never")] == [
-        (line.split()[1], line.split()[-1]) for line in listed.out.splitlines()[1:]
+    assert [["full", "never", "verified"], ["incremental", "never", "verified"]] == [
+        [line.split()[1], *line.split()[-2:]] for line in listed.out.splitlines()[1:]
     ]
     assert max(map(len, listed.out.splitlines())) <= 80
     verified = call("backup", "verify", "kept", "--store", "history")

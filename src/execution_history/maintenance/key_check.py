@@ -33,13 +33,13 @@ async def _look(store: Verifiable, location: str | None, _: Progress) -> Outcome
         return Outcome(summary)
     sentence = counted(
         len(lost),
-        N_("1 key was added and not revoked, and is not there: %(names)s."),
-        N_("%(count)s keys were added and not revoked, and are not there: %(names)s."),
+        N_("1 key is gone without having been revoked: %(names)s."),
+        N_("%(count)s keys are gone without having been revoked: %(names)s."),
         names=named(lost),
     )
     remedy = Message(
         "Bring them back from a backup (%(restore)s, then %(renew)s), or add new ones (%(add)s).",
-        restore=command_line("restore", "PLACE", "--missing", store=location),
+        restore=command_line("restore", "FOLDER", "--missing", store=location),
         renew=command_line("keys", "renew", "NAME", store=location),
         add=command_line("keys", "add", "NAME", "--scope", "read", store=location),
     )
