@@ -33,6 +33,7 @@ _LONGEST_FRAME_HEADER: Final = 18
 _MOST_WORK: Final = 100_000_000
 """Bytes of a document times bytes of its JSON up to which a flipped bit is looked for: about half a second."""
 _LARGEST_STATED: Final = 1 << 28
+"""Bytes to which a frame is unpacked at most where only the frame itself says how many they are."""
 
 
 class Unreadable(Exception):  # noqa: N818 - a finding, which callers turn into an error
