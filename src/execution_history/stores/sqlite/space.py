@@ -12,6 +12,7 @@ import orjson
 from execution_history.query.model import RecordKey
 from execution_history.stores.capabilities import DiskUse
 from execution_history.stores.database_files import DATABASE, INDEX_DATABASE
+from execution_history.stores.sqlite.bin_pieces import drop_lost_pieces
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.queries import rows
@@ -47,6 +48,8 @@ class SQLiteSpace(EmbeddedStore):
     async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
         """See :meth:`Sized.give_back`."""
         parts = self._parts
+        while await parts.writer.submit(lambda t: drop_lost_pieces(t.connection, t.clock())):
+            pass
         has_more = True
         while has_more:
             has_more = await parts.writer.submit_alone(parts.writer.give_back)
