@@ -17,7 +17,7 @@ class _Hurried:
     def __init__(self, speed: float) -> None:
         self._speed = speed
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the module has
+    def __getattr__(self, name: str) -> Any:
         return getattr(asyncio, name)
 
     async def sleep(self, seconds: float) -> None:

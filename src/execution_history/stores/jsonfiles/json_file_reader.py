@@ -94,7 +94,7 @@ class JSONFileReader:
         return os.pread(self._fd, max(0, end - begin), begin)
 
     def find(self, text: bytes, begin: int, end: int) -> int:
-        """Return the offset of the first *text*, which has a line break, between two offsets; -1 where there is none."""
+        """Return the offset of the first *text*, which has a line break, between two offsets; -1 for none."""
         reach, lead = self.sizes.near, text.index(b"\n")
         while (begin := self.blanks.past(begin)) < end:
             piece = self.read(begin, min(begin + reach + len(text) - 1, end))
