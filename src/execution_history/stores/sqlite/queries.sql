@@ -383,8 +383,8 @@ FROM json_each(?) k JOIN workflows w ON w.workflow_id = k.value ->> 0
 JOIN executions e ON e.workflow = w.id AND e.execute_id = k.value ->> 1;
 
 -- name: size_of_all
--- The bytes of all records.
-SELECT coalesce(sum(size), 0) FROM workflows WHERE workflow_id IS NOT NULL;
+-- The bytes of all records, and their number.
+SELECT coalesce(sum(size), 0), coalesce(sum(running + success + failed + interrupted + other), 0) FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: drop_from_bin
 -- Removes a discarded record permanently, or after it was restored.
