@@ -141,8 +141,8 @@ class RetentionReport:
     @property
     def reason(self) -> Reason | None:
         """Why nothing was freed, or not enough; ``None`` where something was."""
-        use = self.before if self.after is None else self.after
-        if self.limit is not None and use is not None and use.kept > self.limit and not self.dry_run:
+        kept = self.expected if self.dry_run else None if self.after is None else self.after.kept
+        if self.limit is not None and kept is not None and kept > self.limit:
             return "over_budget"
         if went := [part for part in self.parts if part.runs]:
             is_in_bin = self.bin_ms and all(part.action == "remove" and part.rule != BUDGET for part in went)
