@@ -23,7 +23,7 @@ from execution_history.stores.protocol import HistoryStore
 _ROOM: Final = 0.95
 """To which share of its budget a store that has grown beyond it shrinks, so that it need not shrink again at once."""
 
-_MOST_ROUNDS: Final = 100
+_MOST_ROUNDS: Final = 10
 _ENTRIES: Final = 200
 _STAGES: Final[Sequence[Literal["bin", "contents", "remove"]]] = ("bin", "contents", "remove")
 

@@ -181,12 +181,11 @@ class WriteTransaction:
         made = change.made
         if not found or made is None:
             return None
-        seq, _, *times, status, size, _ = found[0]
-        if (times[1], status) != (change.expected, _status_of(made)):
+        seq, _, create_time, update_time, status, size, _ = found[0]
+        if (update_time, status) != (change.expected, _status_of(made)):
             return None
-        stored = _Stored(
-            seq, *times, status, made.upstream_id, packed=StoredRecord("", "", *times, status, size, 0, b"")
-        )
+        there = StoredRecord(row.workflow_id, execute_id, create_time, update_time, status, size, 0, None)
+        stored = _Stored(seq, create_time, update_time, status, made.upstream_id, packed=there)
         self._replace(row, stored, made)
         return made
 
