@@ -1,5 +1,6 @@
 """What every test shares: a clean environment and asyncio as the only event loop."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -18,6 +19,9 @@ for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", 
     del os.environ[name]  # the developer's own settings must not reach a test
 
 register_profiles()
+
+# Ten thousand tests are a million objects, which a collector would go through again and again; see below.
+gc.disable()
 
 # Nor must what a test leaves waiting reach the developer's own state.
 _state = tempfile.TemporaryDirectory()
@@ -47,6 +51,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what does not meet the chosen store."""
     choose_tests(config, items)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of all garbage collections from here on."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

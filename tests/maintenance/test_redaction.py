@@ -84,7 +84,8 @@ async def test_everything_that_is_kept_is_redacted_and_stays_what_it_was(store: 
         if old["execute_id"] != "clean":
             assert new["metadata"]["ended_at"] == old["update_time"]
             assert new["input_parameters"]["n"] == old["input_parameters"]["n"]
-    [line] = await store.audit(0, 10)
+    [begun, line] = await store.audit(0, 10)
+    assert ("ada", "redact", {"begun": True}) == (begun.actor, begun.action, orjson.loads(begun.details))
     assert ("ada", "redact", 5) == (line.actor, line.action, orjson.loads(line.details)["records"])
     again = await redact_history(_service(store, {"detector": "phone"}))
     assert again.report is not None
@@ -150,8 +151,8 @@ async def test_one_that_failed_goes_on_where_it_was() -> None:
     store.left = 3
     run = await redact_history(_service(store))
     assert ("failed", "The disk is full.") == (run.outcome, run.reason)
-    [line] = await store.audit(0, 10)
-    assert 3 == orjson.loads(line.details)["records"]
+    [_, line] = await store.audit(0, 10)
+    assert (3, "The disk is full.") == tuple(orjson.loads(line.details)[each] for each in ("records", "failed"))
     store.left = 100
     run = await redact_history(_service(store))
     assert run.report is not None

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 from execution_history import ExecutionHistoryService
-from execution_history.web import history_router
-from tests.web.conftest import served
+from execution_history.web import create_app, history_router
+from tests.web.conftest import Served, served
 
 pytestmark = pytest.mark.anyio
 
@@ -65,3 +66,18 @@ async def test_what_is_yours_stays_as_it_was() -> None:
         assert {"detail": "Not Found"} == (await client.get("/elsewhere")).json()
         assert {"detail": "Method Not Allowed"} == (await client.put("/coze/mine")).json()
         assert "/coze/workflows/{workflow_id}/history" in (await client.get("/openapi.json")).json()["paths"]
+
+
+async def test_a_route_is_analysed_when_it_is_first_called(shared_web: Served) -> None:
+    """Whoever starts a server, or comes with a key that sees some workflows only, does not wait for all the others."""
+
+    def analysed(routes: list[BaseRoute]) -> set[str]:
+        return {vars(route)["path_format"] for route in routes if "dependant" in vars(route)}
+
+    app = create_app(shared_web.application)
+    of_docs = {"/docs", "/docs/start.js"}
+    assert of_docs == analysed(app.routes)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://history.test") as client:
+        assert 200 == (await client.get("/coze/workflows/w/history")).status_code
+        assert of_docs | {"/coze/workflows/{workflow_id}/history"} == analysed(app.routes)
+        assert 200 == (await client.get("/openapi.json")).status_code

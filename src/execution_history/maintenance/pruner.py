@@ -78,14 +78,17 @@ class Pruner:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        begin: called before anything is removed.
 
     Attributes:
         pace: how much is done at once.
         discarded: what it has moved into the bin, in that order.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._store, self._clock, self._begin = store, clock, begin
         self.pace = Pace()
         self.discarded: Page = []
 
@@ -113,6 +116,8 @@ class Pruner:
                 pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
 
         chosen = [each for each in candidates if each.protection is None]
+        if chosen and self._begin is not None:
+            await self._begin()
         # A record whose text becomes longer finds room in its JSON file where a newer one has become shorter.
         await self.pace.run(chosen[::-1] if action == "contents" else chosen, work)
         if keep_ms and action == "remove":
@@ -128,6 +133,8 @@ class Pruner:
         store = self._store
         if not isinstance(store, Bin):
             return []
+        if entries and self._begin is not None:
+            await self._begin()
         await self.pace.run(entries, lambda batch: store.empty_bin([each.key for each in batch]))
         return entries
 

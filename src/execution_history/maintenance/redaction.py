@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.access.audit import Action
-from execution_history.access.principals import current_actor
+from execution_history.access.audit import Act, Action
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError
 from execution_history.history.registry import change_entry
@@ -102,13 +101,16 @@ async def redact_history(
     redaction = _Redaction(service, RedactionReport(), frozenset(workflow_ids), on_progress, clock)
 
     async def work() -> dict[str, Any]:
-        try:
-            await redaction.walk()
-            await redaction.walk_bin()
-            await redaction.finish(erase=erase)
-            await redaction.reach_files(actor)
-        finally:
-            await redaction.note(actor)
+        named = {"only_workflows": sorted(workflow_ids)} if workflow_ids else {}
+        async with Act(service, Action.REDACT, actor, **named) as act:
+            await act.begin()
+            try:
+                await redaction.walk()
+                await redaction.walk_bin()
+                await redaction.finish(erase=erase)
+                await redaction.reach_files(actor)
+            finally:
+                act.found = redaction.details()
         if redaction.report.has_changed:
             redaction.report.backups = await earlier_backups(service)
         return redaction.report.to_json()
@@ -212,15 +214,14 @@ class _Redaction:
             report.archives.append(found)
             self._on_progress(report)
 
-    async def note(self, actor: str | None) -> None:
-        """Add what was done to the audit log."""
+    def details(self) -> dict[str, object]:
+        """Return what the audit log keeps of what was done."""
         report = self.report
-        if report.has_changed:
-            details: dict[str, Any] = {"records": report.changed, "values": report.values}
-            details["workflows"] = len(report.workflows)
-            if archived := {each.file: each.changed for each in report.archives if each.changed}:
-                details["archives"] = archived
-            await self._store.append_audit(actor or current_actor(), Action.REDACT.value, orjson.dumps(details))
+        details: dict[str, object] = {"records": report.changed, "values": report.values}
+        details["workflows"] = len(report.workflows)
+        if archived := {each.file: each.changed for each in report.archives if each.changed}:
+            details["archives"] = archived
+        return details
 
     def _is_meant(self, body: bytes) -> bool:
         if not self._workflow_ids:

@@ -6,6 +6,7 @@ or restored from a backup: of details in another shape, names and values are sho
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from execution_history.errors import N_
@@ -14,6 +15,10 @@ from execution_history.presentation.retention_text import ACTIONS, filters_text,
 from execution_history.presentation.translator import Translator
 
 Details = Mapping[str, Any]
+
+BEGUN: Final = "begun"
+FAILED: Final = "failed"
+"""The keys of details by which the first line of an act of two is known, and one about its failure."""
 
 _KEY: Final = re.compile(r"([0-9a-f]{8}) (.*)", re.DOTALL)
 _BY_ITSELF: Final = frozenset({"serve", "retention", "backup", "service"})
@@ -38,11 +43,28 @@ def actor_text(_: Translator, actor: str) -> str:
 
 def details_text(_: Translator, action: str, details: Details) -> str:
     """Return what was done about what, in one line."""
-    tell = _SENTENCES.get(action, _plain)
+    tell = _begun if BEGUN in details else _SENTENCES.get(action, _plain)
     try:
+        if FAILED in details:
+            return _failed(_, action, details)
         return tell(_, details)
     except (LookupError, TypeError, ValueError, AttributeError):
         return _plain(_, details)
+
+
+def _begun(_: Translator, details: Details) -> str:
+    """Return what an act that begins is about."""
+    named = details.get("only_workflows", ())
+    return str(details.get("place", "")) or _(", ").join(_("workflow %(workflow)s", workflow=each) for each in named)
+
+
+def _failed(_: Translator, action: str, details: Details) -> str:
+    """Return why an act failed, and what it had done by then."""
+    told = _begun(_, details)
+    with suppress(LookupError, TypeError, ValueError, AttributeError):  # it had not come so far
+        told = _SENTENCES[action](_, details)
+    reason = _.message(details[FAILED])
+    return f"{reason} ({told})" if told else reason
 
 
 def _plain(_: Translator, details: Details) -> str:

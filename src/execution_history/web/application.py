@@ -89,7 +89,7 @@ def _rooms(application: Application, *, is_beside: bool = False) -> FastAPI:
         doctor_router(application.service, settings),
     ):
         _check_routes(router)
-        app.include_router(router)
+        app.routes.extend(router.routes)  # as they are: an included router is analysed a second time
     add_docs(app)
 
     add_pages(app, application, is_beside=is_beside)

@@ -7,7 +7,7 @@ they differ by does not change while others write: it is found in one moment, an
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
@@ -16,6 +16,7 @@ from psycopg import sql
 from execution_history.errors import N_, Message
 from execution_history.query.model import RecordKey
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Administration
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection
@@ -27,6 +28,7 @@ from execution_history.stores.postgres.row_check import RowCheck, RowFaults, all
 from execution_history.stores.postgres.stored_texts import text_of
 from execution_history.stores.time_check import Timed, times_outcome
 from execution_history.stores.verification import (
+    FROM_A_BACKUP,
     Check,
     Effort,
     Fault,
@@ -46,15 +48,11 @@ _CROWDED: Final = 0.9
 _MOST: Final = 1_000
 _MENDED_AT_ONCE: Final = 50
 
-_LOST: Final = Fault(
-    N_("1 run is damaged: %(names)s."),
-    N_("%(count)s runs are damaged: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
-)
+_LOST: Final = Fault(N_("1 run is damaged: %(names)s."), N_("%(count)s runs are damaged: %(names)s."), FROM_A_BACKUP)
 _MISPLACED: Final = Fault(
     N_("1 run has other ids than its row: %(names)s."),
     N_("%(count)s runs have other ids than their rows: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    FROM_A_BACKUP,
 )
 _DIFFERING: Final = Fault(
     N_("1 run has columns or rows that contradict it: %(names)s."),
@@ -95,6 +93,11 @@ class PostgresVerification(SharedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`: nobody has to stop for a repair."""
         return []
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """See :meth:`Verifiable.note`."""
+        await self.open()
+        await cast("Administration", self).append_audit(actor, action, details)
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """See :meth:`Verifiable.running`."""

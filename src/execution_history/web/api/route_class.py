@@ -5,7 +5,9 @@ against the path as it was sent, in which encoded slashes and percent signs are 
 """
 
 import re
+from collections.abc import Callable
 from http import HTTPStatus
+from threading import RLock
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -13,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Route
 from starlette.types import Message as ASGIMessage
 from starlette.types import Scope
 
@@ -34,15 +36,41 @@ _KEPT: Final = re.compile(rb"%(2[Ff5])")
 
 
 class HistoryRoute(APIRoute):
-    """A route of the API, the same wherever it is mounted."""
+    """A route of the API, the same wherever it is mounted.
+
+    FastAPI analyses the function behind a route when the route is made: a quarter of a second for all of ours, in which
+    nobody else is answered when a key that sees some workflows only has come. Here that waits until a path matches, or
+    another attribute is looked at.
+    """
 
     largest_body: int | None = LARGEST_BODY
     is_scoped: bool = True
     """Whether a key needs the scope of :mod:`~execution_history.web.route_scopes`."""
 
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401 - FastAPI's own
+        self._given: tuple[str, Callable[..., Any], dict[str, Any]] | None = path, endpoint, options
+        self.path, self.methods = path, {each.upper() for each in options.get("methods") or ["GET"]}
+        self._outline = Route(path, endpoint, methods=list(self.methods))
+        self._analysing = RLock()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of FastAPI's
+        """Return an attribute that FastAPI sets: the function behind the route is analysed now."""
+        attributes = self.__dict__
+        if "_analysing" in attributes:  # not while a copy of this one is made
+            with self._analysing:
+                if self._given is not None:
+                    (path, endpoint, options), self._given = self._given, None
+                    super().__init__(path, endpoint, **options)
+                if name in attributes:
+                    return attributes[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name}.")
+
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match *scope* by its undecoded path."""
-        match, child = super().matches({**scope, "path": _careful_path(scope)})
+        scope = {**scope, "path": _careful_path(scope)}
+        if self._given is not None and self._outline.matches(scope)[0] is Match.NONE:
+            return Match.NONE, {}
+        match, child = super().matches(scope)
         parameters = child.get("path_params")
         if parameters:
             child["path_params"] = {
