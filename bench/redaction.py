@@ -216,7 +216,7 @@ MAKERS: Final[dict[str, Callable[[random.Random], str]]] = {
 
 def _longest(text: str) -> str:
     """Return the run of letters and digits in *text* that no name has."""
-    return next(found for found in re.findall("[A-Za-z0-9]{14,}", text) if found not in _NAMES)
+    return next(found[0] for found in re.finditer("[A-Za-z0-9]{14,}", text) if found[0] not in _NAMES)
 
 
 _CORES: Final[dict[str, Callable[[str], str]]] = {

@@ -13,6 +13,11 @@ from tests.examples import register_profiles
 from tests.postgres_server import postgres, postgres_url
 from tests.stores_under_test import clock, place, store
 
+_SHORT = tuple(
+    f"tests/{name}" for name in ("coze/protocol", "presentation", "query", "records", "sandbox", "test_", "transfer")
+)
+"""Where no module takes long: last, so that no process waits long for another's."""
+
 __all__ = ["_chosen", "_removed", "clock", "place", "postgres", "postgres_url", "store"]
 
 for name in [key for key in os.environ if key.startswith(("EXECUTION_HISTORY_", "COZE_", "SSL_CERT_"))]:
@@ -49,8 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what does not meet the chosen store."""
+    """Leave out what does not meet the chosen store, and put last what takes little time."""
     choose_tests(config, items)
+    items.sort(key=lambda item: item.nodeid.startswith(_SHORT))
 
 
 @pytest.hookimpl(trylast=True)

@@ -218,7 +218,7 @@ def test_keys_that_are_restored_have_expired_unless_they_stay(call: Call, histor
 
 
 def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path: Path) -> None:
-    """The one before it stays the newest, and the next one begins where that ended."""
+    """The one before it stays the newest, the next one begins where that ended; the audit log has its beginning."""
     history.keep("a")
     whole = call("backup", "kept", "--store", "history", "--json").json()["id"]
     for number in range(300):
@@ -229,6 +229,8 @@ def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path
         until(process, lambda: len([*Path("kept").iterdir()]) > 1)
         process.kill()
         process.wait(PATIENCE)
+    lines = call("audit", "--action", "backup", "--store", "history", "--json").json()["lines"]
+    assert [True, False, True] == ["begun" in line["details"] for line in lines[:3]]
     found = call("backup", "list", "kept", "--json").json()
     listed = found["backups"]
     for unfinished in found["unfinished"]:

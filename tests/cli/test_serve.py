@@ -24,6 +24,7 @@ from tests.cli.processes import read_document, started
 
 LONG = "7000000000000000002"
 FREE = ["--port", "0"]
+_OF_ANY_SITE = b"A page of any site may call the gateway"
 
 
 def get(url: str, **headers: str) -> Any:
@@ -63,14 +64,23 @@ def server(
 def test_a_server_stops_at_once_in_the_middle_of_a_stream(
     server: tuple["subprocess.Popen[bytes]", dict[str, Any]], history: History, number: signal.Signals
 ) -> None:
-    """It ends with 0, says that it stopped and nothing else, and the run's record is closed truthfully."""
+    """It ends with 0, says that it stopped and nothing else, and the run's record is closed truthfully.
+
+    Those who follow its history come to their proper end and are not cut off.
+    """
     process, announced = server
+    following = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
+    following.request("GET", "/coze/history/live")
+    followed = following.getresponse()
+    assert b"retry: 1000\n" == followed.readline()
     connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
     body = orjson.dumps({"workflow_id": LONG, "parameters": {"packets": 10_000}})
     connection.request("POST", "/coze/workflows/stream_run", body, {"Content-Type": "application/json"})
     answer = connection.getresponse()
     assert answer.readline().startswith(b"data: {")
     process.send_signal(number)
+    assert followed.read().endswith(b"\n\n")
+    following.close()
     out, err = process.communicate()
     connection.close()
     assert (0, b"", b"Stopped.\n") == (process.returncode, out, err)
@@ -155,14 +165,18 @@ def test_people_get_lines_that_they_can_copy(tmp_path: Path) -> None:
 
 
 def test_a_server_says_which_account_is_incomplete(tmp_path: Path) -> None:
-    """And serves the others; one that has only an address lets those through who bring their own token."""
+    """And serves the others; one that has only an address lets those through who bring their own token.
+
+    Likewise it says that pages of any site may call it, where the setting lets every origin in.
+    """
     (tmp_path / "execution-history.toml").write_text('[accounts.half]\nclient_id = "c"\n[accounts.bare]\n')
-    with started("serve", *FREE, "--json", folder=tmp_path) as process:
+    with started("serve", *FREE, "--json", folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS='["*"]') as process:
         assert "ok" == get(read_document(process.stdout)["url"] + "/healthz")["status"]
         process.terminate()
         _, err = process.communicate()
     sentence = b"The Coze account 'half' is incomplete: set accounts.half.public_key_id, accounts.half.private_key."
-    assert [sentence, b"Stopped."] == err.splitlines()
+    incomplete, of_any_site, stopped = err.splitlines()
+    assert (sentence, True, b"Stopped.") == (incomplete, of_any_site.startswith(_OF_ANY_SITE), stopped)
 
 
 def test_a_sandbox_serves_alone(tmp_path: Path) -> None:
@@ -191,8 +205,13 @@ def test_a_sandbox_can_stand_for_coze_studio(tmp_path: Path) -> None:
 
 
 def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
-    """--access-log writes a line for each to the standard error, without what was searched for."""
-    with started("serve", *FREE, "--access-log", "--json", folder=tmp_path) as process:
+    """--access-log writes a line for each to the standard error, without what was searched for.
+
+    Before them it says that pages of any site may call it: where null is let in, an origin that any page can have.
+    """
+    with started(
+        "serve", *FREE, "--access-log", "--json", folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS='["null"]'
+    ) as process:
         url = read_document(process.stdout)["url"]
         get(url + "/healthz?text=s3cret")
         with pytest.raises(urllib.error.HTTPError, match="404") as missing:
@@ -200,7 +219,8 @@ def test_requests_are_logged_only_when_asked_for(tmp_path: Path) -> None:
         missing.value.close()
         process.terminate()
         _, err = process.communicate()
-    lines = err.splitlines()
+    of_any_site, *lines = err.splitlines()
+    assert of_any_site.startswith(_OF_ANY_SITE)
     assert re.search(
         rb"execution_history.access: 127.0.0.1 GET /healthz 200 [0-9.]+ ms \[request [0-9a-f]{16}\]$", lines[0]
     )
@@ -226,32 +246,15 @@ def test_no_way_of_failing_shows_a_password(call: Call, arguments: list[str]) ->
     assert (2, True, False) == (said.code, "no store for 'mysql'" in said.err, "s3cret" in said.err)
 
 
-def test_a_server_ends_what_follows_its_history(server: tuple["subprocess.Popen[bytes]", dict[str, Any]]) -> None:
-    """Followers come to their proper end when it is told to stop, and are not cut off."""
-    process, announced = server
-    connection = http.client.HTTPConnection(urlsplit(announced["url"]).netloc)
-    connection.request("GET", "/coze/history/live")
-    answer = connection.getresponse()
-    assert b"retry: 1000\n" == answer.readline()
-    process.send_signal(signal.SIGTERM)
-    assert answer.read().endswith(b"\n\n")
-    assert (0, b"Stopped.\n") == (process.wait(), process.stderr.read() if process.stderr else b"")
-    connection.close()
-
-
-def test_a_server_says_that_pages_of_any_site_may_call_it(tmp_path: Path) -> None:
-    """Where the setting lets every origin in, or null, which pages of any site can have."""
-    for origins, is_open in (('["*"]', True), ('["null"]', True), ('["http://localhost:5173"]', False)):
-        with started("serve", *FREE, "--json", folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS=origins) as process:
-            read_document(process.stdout)
-            process.terminate()
-            _, err = process.communicate()
-        assert is_open == (b"A page of any site may call the gateway" in err)
-
-
 def test_a_demo_is_served_from_a_folder_of_its_own(tmp_path: Path) -> None:
-    """The store of the call is not made, and the folder is gone when the server has stopped."""
-    with started("serve", *FREE, "--demo", "--json", "--store", "history", folder=tmp_path) as process:
+    """The store of the call is not made, and the folder is gone when the server has stopped.
+
+    Nothing is said of pages of other sites where one site of yours is let in.
+    """
+    with started(
+        "serve", *FREE, "--demo", "--json", "--store", "history",
+        folder=tmp_path, EXECUTION_HISTORY_ALLOWED_ORIGINS='["http://localhost:5173"]',
+    ) as process:  # fmt: skip
         announced = read_document(process.stdout)
         folder = Path(announced["store"])
         assert (True, True) == (folder.exists(), announced["demo"])

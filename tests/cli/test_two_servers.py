@@ -88,7 +88,7 @@ def _counts(base: str) -> dict[str, int]:
 
 
 def test_both_show_what_both_record(servers: list[dict[str, Any]]) -> None:
-    """In lists, on pages and in statistics."""
+    """In lists and on pages; and they know a name, a view and a price, though each has read before what there was."""
     first, second = (each["url"] for each in servers)
     ran = [_run(base, city) for city in _CITIES for base in (first, second)]
     assert ran[::-1] == _listed(first) == _listed(second)
@@ -100,11 +100,6 @@ def test_both_show_what_both_record(servers: list[dict[str, Any]]) -> None:
         pages.append([line.partition('"')[0] for line in page.split('data-row="')[1:]])
     assert pages[0] == pages[1]
     assert [f"{_WORKFLOW}/{execute_id}" for execute_id in ran[::-1]] == pages[0]
-
-
-def test_both_know_what_one_is_told(servers: list[dict[str, Any]]) -> None:
-    """A name, a view and a price, though each server has read before what there was."""
-    first, second = (each["url"] for each in servers)
     for one, other in [(first, second), (second, first)]:
         assert _cost(other) is None
         assert not _said(other) & {f"workflow of {one}", f"view of {one}"}

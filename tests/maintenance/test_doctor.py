@@ -26,6 +26,7 @@ from bench.fault_damage import (
     repaired,
 )
 
+from execution_history.access.keys import Keys
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.maintenance.doctor import CheckReport
 from execution_history.records.metadata import RECORDER
@@ -258,6 +259,36 @@ async def test_a_repair_is_noted_in_the_audit_log(folder: Path) -> None:
         line = (await store.audit(0, 100))[-1]
         assert ("local:", "doctor") == (line.actor[:6], line.action)
         assert "history.db was rebuilt" in orjson.loads(line.details)["repaired"]["database"][0]
+
+
+async def test_keys_that_are_lost_are_named(folder: Path) -> None:
+    """With what brings them back; one that was revoked is not lost. Without any left, that is a problem."""
+    async with opened(folder) as store:
+        keys = Keys(store, now_ms)
+        for name in ("team", "ci", "gone"):
+            await keys.add(name, ["read"])
+        await keys.revoke("gone")
+    assert "ok" == _named(await examined(folder), "keys").verdict
+    async with opened(folder) as store:
+        first = (await store.entries("key"))[0].name.key
+    await _execute(folder, "DELETE FROM registry WHERE kind = 'key' AND key = ?", first)
+    report = _named(await examined(folder), "keys")
+    assert ("remark", True) == (report.verdict, "1 key was added and not revoked" in _sentences(report))
+    await _execute(folder, "DELETE FROM registry WHERE kind = 'key'")
+    report = _named(await examined(folder), "keys")
+    assert "problem" == report.verdict
+    assert "2 keys were added and not revoked, and are not there: team, ci." in _sentences(report)
+    assert f"execution-history restore PLACE --missing --store {folder}" in str(report.findings[0].remedy)
+
+
+async def test_an_interrupted_repair_is_in_the_audit_log(folder: Path) -> None:
+    """Its beginning, where the database can be written; what a database was rebuilt from is noted once that is done."""
+    await _settle(folder)
+    next(folder.glob("*.json")).write_bytes(b"[]")
+    await examined(folder, repair=True)
+    async with opened(folder) as store:
+        found = [orjson.loads(line.details) for line in await store.audit(0, 100) if line.action == "doctor"]
+    assert [{"begun": "files"}, ["files"]] == [found[0], list(found[1]["repaired"])]
 
 
 async def test_the_damaged_database_is_kept(folder: Path) -> None:

@@ -174,17 +174,37 @@ async def test_runs_that_are_lost_come_back_and_removed_ones_do_not(tmp_path: Pa
         assert (3, 0) == (report.records, report.removed_records)
 
 
+async def test_a_history_that_was_restored_does_not_count_as_the_one_before(
+    tmp_path: Path, target: BackupTarget
+) -> None:
+    """Its changes have other numbers, so what it has removed cannot be told from what it has lost."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        for number in range(5):
+            await service.store.create(document(f"e{number}", "w"))
+        await back_up(service, target)
+    await restore(target, Settings(store=str(place)), replace=True)
+    async with ExecutionHistoryService(place) as service:
+        await service.delete_execution_record("w", "e1", forever=True)
+        for number in range(40):
+            await service.store.create(document(f"later{number}", "w"))
+        report = await restore_missing(target, service)
+        assert (0, 1, True) == (report.records, report.removed_records, report.are_forgotten)
+
+
 async def test_what_was_removed_since_a_backup_stays_removed(
     store: HistoryStore, tmp_path: Path, target: BackupTarget
 ) -> None:
     """A view, a name, a rule and a key: on purpose, as the change feed says or the audit log; unless it is wanted."""
     service = ExecutionHistoryService(store)
+    await store.create(document("deleted", "w"))
     view = await service.views.save("mine", [])
     await service.name_workflow("w", name="Then")
     rules = RuleBook(service, ())
     await rules.put({"name": "old", "older_than": "30d"}, "ada")
     await _secrets(service, "team", "gone")
     await back_up(service, target)
+    await service.delete_execution_record("w", "deleted")
     await service.views.drop(view.id)
     await service.name_workflow("w", name="")
     await rules.remove("old", "ada")
@@ -192,6 +212,7 @@ async def test_what_was_removed_since_a_backup_stays_removed(
     report = await restore_missing(target, service)
     left = {"view": 1, "workflow": 1, "retention": 1, "key": 1}
     assert ({}, left, False) == (report.entries, report.removed, report.are_forgotten)
+    assert (0, 1) == (report.records, report.removed_records)
     assert 0 == report.audit_lines
     # A database that was made anew has the lines of the log perhaps, and no feed of what was there.
     async with ExecutionHistoryService(tmp_path / "salvaged") as salvaged:
@@ -201,6 +222,7 @@ async def test_what_was_removed_since_a_backup_stays_removed(
         assert ({"view": 1, "workflow": 1, "key": 1}, {"retention": 1, "key": 1}) == (report.entries, report.removed)
     report = await restore_missing(target, service, with_removed=True)
     assert (left, {}) == (report.entries, report.removed)
+    assert (1, 0) == (report.records, report.removed_records)
 
 
 async def test_what_a_history_has_forgotten_to_have_removed_is_told(clock: Clock, target: BackupTarget) -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from execution_history.errors import InvalidInput
 from execution_history.records.detectors import DETECTORS
 from execution_history.records.json_path import matches, parse_path
+from execution_history.records.named_values import secrets_in
+from execution_history.records.redaction import is_secret_name
 from execution_history.records.redaction_rules import BUILT_IN, RedactionRule, rules_of
 from execution_history.records.redactor import Redactor
 
@@ -136,6 +138,7 @@ def test_a_name_and_its_value_are_found_however_they_are_written(value: Any) -> 
         [{"name": "token", "value": 17}, {"name": "token", "value": 15_234}, {"key": "max_tokens", "value": "4096"}],
         [{"name": "get_token", "content": "done"}, {"name": "password", "type": "string", "required": True}],
         {"type": "token", "value": "else"},
+        "so far {'name': 'token', 'value': 15234, 'of': 20000",
         "Use the --password option to log in; --token is not needed, nor --password <password>.",
         "login <user> <password> begins, then <token>hello</token> <label for='password'>Password</label>",
         '<string name="forgot_password">Forgot your password?</string>',
@@ -221,6 +224,7 @@ _STALLS: Final = "a" * 5_000 + "!"
     ("pattern", "value", "left"),
     [
         ("(a|aa)+$", _STALLS, _STALLS),
+        ("(a|aa)+$", f"{_STALLS}\nx aa\n", f"{_STALLS}\n{GONE}\n"),
         ("(?:a|aa)+b", f"{_STALLS}\nx aab x\r\nb", f"{_STALLS}\n{GONE}\r\nb"),
         (r"(a|aa)+!\nb", f"{_STALLS}\n{_STALLS}\nb", GONE),
         ("(?<!b)(a|aa)+$", _STALLS, GONE),
@@ -438,6 +442,65 @@ def test_a_token_is_one_by_what_stands_far_behind_its_beginning() -> None:
 def test_a_path_is_followed_every_way_at_once() -> None:
     """Trying one after the other would not end in a lifetime."""
     assert not matches(parse_path("..a" * 40 + ".b"), ("a",) * 120)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *("<", "{", "-", "--a", "--password ", "--password -", '{"name":"password"', '{"name":"password","value":"'),
+        *("{'name':'password','value':\"x", '["token",', "('token', '", "name: PASSWORD\n", "value: token\n"),
+        *(
+            "<password>",
+            "<password>x</password",
+            "<password><![CDATA[",
+            "<key>password</key>",
+            '<add key="password" value="',
+        ),
+        *("<a b=", "curl ", "curl -u ", "mysql x -", "docker login ", "machine a.b login b ", "openssl -pass "),
+        *(
+            "https://x?key=",
+            "&sig=a1",
+            "password=",
+            'password="',
+            r"\\\"password\\\": \\\"",
+            "密码：",
+            "密码 ",
+            "cookie: a=b; ",
+        ),
+        *("name='password' ", "password" + " " * 50, "passwordpassword", "a_key:", "authorization: bearer "),
+        "password=1.",
+    ],
+)
+def test_the_work_for_a_text_grows_as_the_text_does(piece: str) -> None:
+    """Counted in the names that are looked up. A search that began again from every place would not end here."""
+
+    def work(size: int) -> int:
+        looked_up = []
+
+        def rule_for_name(name: str) -> RedactionRule | None:
+            looked_up.append(name)
+            return BUILT_IN[0] if is_secret_name(name) else None
+
+        for grows in (False, True):
+            secrets_in((piece * (size // len(piece) + 1))[:size] + "(", rule_for_name, grows=grows)
+        return len(looked_up)
+
+    assert work(40_000) <= 5 * work(10_000)
+
+
+def test_a_value_that_is_none_is_not_read_again_from_every_name_in_it() -> None:
+    """Before a bracket it is a call, if it is not too long for that; reading it again and again takes an hour here."""
+    assert f"password={GONE}(" == _redacted("password=1." * 300_000 + "(")
+    assert "password=get1.password=get2()" == _redacted("password=get1.password=get2()")
+
+
+@pytest.mark.parametrize("depth", [100, 1_000])
+def test_pairs_within_pairs_are_read_to_any_depth(depth: int) -> None:
+    """As JSON, as JSON within text, and where it is cut off."""
+    for end in ("}" * depth, ""):
+        nested = '{"name":"password","value":' * depth + f'"{_S}"' + end
+        assert _S not in _redacted(nested)
+        assert _S not in _redacted({"a": f"so far: {nested}"})["a"]
 
 
 def test_secrets_are_taken_out_of_a_text_however_many() -> None:

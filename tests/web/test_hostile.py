@@ -118,11 +118,12 @@ BESIDE: Final[dict[str, dict[str, Any]]] = {
 """What makes a body complete, by the name of its schema."""
 
 _FEW: Final = {name: BODIES[name] for name in ("nothing", "twice", "not utf-8")}
+_OF_FORMS: Final = {name: body for name, body in BODIES.items() if name in _FEW or b"=" in body or len(body) > _DEEP}
 _JSON: Final = b"application/json"
 TYPES: Final[dict[bytes | None, dict[str, bytes]]] = {
     _JSON: BODIES,
-    b"application/x-www-form-urlencoded": BODIES,
-    None: BODIES,
+    b"application/x-www-form-urlencoded": _OF_FORMS,
+    None: _OF_FORMS,
     b"multipart/form-data": _FEW,
     b"\xff": _FEW,
 }

@@ -72,7 +72,7 @@ async def test_a_route_is_analysed_when_it_is_first_called(shared_web: Served) -
     """Whoever starts a server, or comes with a key that sees some workflows only, does not wait for all the others."""
 
     def analysed(routes: list[BaseRoute]) -> set[str]:
-        return {vars(route)["path_format"] for route in routes if "dependant" in vars(route)}
+        return {vars(route)["path_format"] for route in routes if "body_field" in vars(route)}
 
     app = create_app(shared_web.application)
     of_docs = {"/docs", "/docs/start.js"}

@@ -17,10 +17,13 @@ import orjson
 
 from execution_history.access.principals import current_actor
 from execution_history.errors import N_, InvalidInput, StoreError, StoreFull, message_of, quoted
-from execution_history.presentation.audit_sentences import BEGUN, FAILED
 from execution_history.query.hints import hint
 from execution_history.query.values import read_time, read_until
 from execution_history.stores.administration import Administration, AuditEntry
+
+BEGUN: Final = "begun"
+FAILED: Final = "failed"
+"""The keys of details by which the first line of an act of two is known, and one about its failure."""
 
 _log = logging.getLogger("execution_history.access")
 

@@ -12,14 +12,14 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
+from execution_history.maintenance.key_check import key_check
 from execution_history.maintenance.mirror_check import mirror_check
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
-from execution_history.presentation.audit_sentences import BEGUN, FAILED
 from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.factory import folder_named, location_shown
@@ -103,6 +103,8 @@ class Doctor:
         if isinstance(self._store, Verifiable):
             checks += self._store.checks(effort)
             checks.append(runs_check(self._store, self._settings, self._clock))
+            if effort != "quick":
+                checks.append(key_check(self._store, location_shown(self._settings.store)))
         if self._settings.mirror_folder and effort != "quick":
             folder = folder_named(self._settings.mirror_folder)
             checks.append(mirror_check(self._store, folder, location_shown(self._settings.store)))

@@ -22,7 +22,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
 from execution_history.maintenance.archive import archives_of
 from execution_history.maintenance.archive_redaction import redact_archive
-from execution_history.maintenance.backup.status import statuses
+from execution_history.maintenance.backup.status import REDACTION, statuses
 from execution_history.maintenance.backup.target import read_backups, target_at
 from execution_history.maintenance.redaction_report import EarlierBackups, OnProgress, RedactionExample, RedactionReport
 from execution_history.maintenance.spool_redaction import redact_spool
@@ -39,8 +39,8 @@ from execution_history.stores.protocol import HistoryStore, ScanToken
 
 JOB: Final = "redaction"
 
-_PLACE: Final = EntryName("redaction", "place")
-_LEFT_OVER: Final = EntryName("redaction", "left-over")  # there while files may hold earlier versions
+_PLACE: Final = EntryName(REDACTION, "place")
+_LEFT_OVER: Final = EntryName(REDACTION, "left-over")  # there while files may hold earlier versions
 _BATCH: Final = 200
 _WRITTEN_AT_ONCE: Final = 16
 _ATTEMPTS: Final = 20
@@ -287,8 +287,11 @@ class _Redaction:
         entry = await self._store.entry(*_PLACE)
         if entry is None:
             return None
-        kept = orjson.loads(entry.value)
-        return ScanToken(kept["place"]) if kept.get("digest") == self._digest else None
+        try:
+            kept = orjson.loads(entry.value)
+            return ScanToken(str(kept["place"])) if kept["digest"] == self._digest else None
+        except (ValueError, LookupError, TypeError):  # whoever wrote it, no redaction did
+            return None
 
     async def _keep_place(self, place: ScanToken) -> None:
         value = orjson.dumps({"place": place, "digest": self._digest})

@@ -16,10 +16,6 @@ from execution_history.presentation.translator import Translator
 
 Details = Mapping[str, Any]
 
-BEGUN: Final = "begun"
-FAILED: Final = "failed"
-"""The keys of details by which the first line of an act of two is known, and one about its failure."""
-
 _KEY: Final = re.compile(r"([0-9a-f]{8}) (.*)", re.DOTALL)
 _BY_ITSELF: Final = frozenset({"serve", "retention", "backup", "service"})
 _FORMATS: Final = {"jsonl": "JSON Lines", "json": "JSON", "csv": "CSV", "parquet": "Parquet"}
@@ -43,9 +39,9 @@ def actor_text(_: Translator, actor: str) -> str:
 
 def details_text(_: Translator, action: str, details: Details) -> str:
     """Return what was done about what, in one line."""
-    tell = _begun if BEGUN in details else _SENTENCES.get(action, _plain)
+    tell = _begun if "begun" in details else _SENTENCES.get(action, _plain)
     try:
-        if FAILED in details:
+        if "failed" in details:
             return _failed(_, action, details)
         return tell(_, details)
     except (LookupError, TypeError, ValueError, AttributeError):
@@ -63,7 +59,7 @@ def _failed(_: Translator, action: str, details: Details) -> str:
     told = _begun(_, details)
     with suppress(LookupError, TypeError, ValueError, AttributeError):  # it had not come so far
         told = _SENTENCES[action](_, details)
-    reason = _.message(details[FAILED])
+    reason = _.message(details["failed"])
     return f"{reason} ({told})" if told else reason
 
 

@@ -54,7 +54,8 @@ class BoundedPattern:
         holds_match = self._holds_match
         if holds_match is None:  # the pattern looks around, or back at a group
             return [(0, len(text))]
-        if not holds_match(text.encode("utf-8", "replace")):
+        document = text.encode("utf-8", "replace")
+        if not holds_match(document) and not holds_match(document.rstrip(b"\r\n")):  # before which $ matches, too
             return []
         found, at = [], 0
         for line in text.splitlines(keepends=True):

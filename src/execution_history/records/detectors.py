@@ -176,7 +176,7 @@ DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
              beginning=r"://[^/?#\s@:\"',]{0,200}:(?!\d{1,5}\Z)[^\s@/\"']++"),
     Detector("url_key", N_("Keys and signatures in addresses: ?key=…, sig=…, auth=…, jwt=…"), re.compile(_URL_KEY),
              beginning=r"(?:[?&]|&amp;)(?i:key|sig|auth|jwt)=[A-Za-z0-9_%.~+/=-]*+"),
-    Detector(COMMAND_LOGIN, N_("Passwords in commands: curl -u, mysql -p, sshpass -p, docker login -p, .netrc …"),
+    Detector(COMMAND_LOGIN, N_("Passwords in commands: curl -u, mysql -p, docker login -p, .netrc and others"),
              re.compile(_LOGIN)),
     Detector("private_key", N_("Private keys"), re.compile(_KEY_BLOCK)),
     Detector("phone", N_("Phone numbers: Chinese mobiles, and others with + and country code"),

@@ -21,6 +21,8 @@ RuleForName = Callable[[str], RedactionRule | None]
 NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
 """Matches a text that may be a name."""
 
+_BACKWARDS: Final = re.compile(r"[\w.-]{1,80}")
+
 _QUOTE: Final = r"""\\{0,15}["']"""  # as JSON text within JSON text escapes it, to four levels
 _BARE: Final = r"""[^\s"'\\,;&<>(){}\[\]，。；、]"""
 _ENTRY: Final = re.compile(
@@ -30,13 +32,15 @@ _ENTRY: Final = re.compile(
 )
 _VALUE: Final = re.compile(
     rf"""b?(?P<quote>{_QUOTE})(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
-    rf"""|(?P<bare>(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+)?{_BARE}++(?!\())""",
+    rf"""|(?P<bare>(?:(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+)?(?:{_BARE}{{200}}{_BARE}*+|{_BARE}{{1,199}}+(?!\()))""",
     re.IGNORECASE,
 )
+"""Matches a value: in quotes, or what is no call of a function; the name of one is not longer than that."""
+
 _LONGEST_COUNT: Final = 3
 _COOKIE: Final = re.compile(r"cookies?\Z", re.IGNORECASE)
 _COOKIES: Final = re.compile(r"(?:(?:;[ ]?)?+[\w.-]{1,80}=(?!\[redacted)[^\s\"'\\,;&<>]*+)++")
-_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
+_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{300}""")
 """So many letters are no secret, and are not looked through from every name in them."""
 
 _LINE_BREAK: Final = re.compile(r"\\[nrt]")
@@ -164,21 +168,23 @@ def _entries(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     while (found := _ENTRY.search(text, at)) is not None:
         at = found.end()  # what is no secret may hold one
         name, rule = _rule_for_entry(text, found.start(), _end_of_name(found), rule_for_name)
-        cookies = _COOKIES.match(text, at) if rule is not None and _COOKIE.search(name) else None
+        if rule is None:
+            continue
+        cookies = _COOKIES.match(text, at) if _COOKIE.search(name) else None
         span = _secret_at(text, at, name, found["sign"]) if cookies is None else cookies.span()
-        if rule is not None and span is not None:
+        if span is not None:
             at = span[1]
             yield Found(*span, rule)
 
 
 def _rule_for_entry(text: str, start: int, end: int, rule_for_name: RuleForName) -> tuple[str, RedactionRule | None]:
     """Return the name that ends at *end* and begins at *start*, or before, and its rule."""
-    found = NAME.search(text, max(0, start - 80), end)
+    found = _BACKWARDS.match(text[max(0, start - 80) : end][::-1])
     if found is None:
         return "", None
-    name = found[0].rpartition(".")[2]
+    name = found[0].partition(".")[0][::-1]
     rule = rule_for_name(name)
-    if rule is None and _LINE_BREAK.match(text, found.start() - 1):  # of a text that was JSON, and is not whole
+    if rule is None and _LINE_BREAK.match(text, end - found.end() - 1):  # of a text that was JSON, and is not whole
         return name, rule_for_name(name[1:])
     return name, rule
 
@@ -228,11 +234,11 @@ def _members(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     """Yield the values in ``<add key="password" value="…"/>``, and in objects that are not whole JSON."""
     for group in _GROUP.finditer(text):
         places = _places(text, group.span("inner"))
-        if len(places) > 1 and (rule := _rule_of_places(text, places, rule_for_name)) is not None:
-            is_tag = text[group.start()] == "<"
-            for key, at in places:
-                if _holds_value(key) or (is_tag and key == "content"):
-                    yield from _found_at(text, at, rule)
+        name, rule = _named_by(text, places, rule_for_name) if len(places) > 1 else ("", None)
+        is_tag = text[group.start()] == "<"
+        for key, at in () if rule is None else places:
+            if _holds_value(key) or (is_tag and key == "content"):
+                yield from _found_at(text, at, name, rule)
 
 
 def _places(text: str, span: Span) -> list[tuple[str, int]]:
@@ -240,15 +246,15 @@ def _places(text: str, span: Span) -> list[tuple[str, int]]:
     return [(each["key"], each.end()) for each in _MEMBER.finditer(text, *span)]
 
 
-def _rule_of_places(text: str, places: list[tuple[str, int]], rule_for_name: RuleForName) -> RedactionRule | None:
-    """Return the rule for the secret name that one of several members is, of which *places* has where they stand."""
+def _named_by(text: str, places: list[tuple[str, int]], rule_for_name: RuleForName) -> tuple[str, RedactionRule | None]:
+    """Return the secret name that one of several members is, and its rule; *places* has where the members stand."""
     for key, at in places:
         value = _VALUE.match(text, at, at + 120)
         if value is not None and value["quoted"]:
             rule = _rule_for_pair(key, value["quoted"], rule_for_name)
             if rule is not None:
-                return rule
-    return None
+                return value["quoted"], rule
+    return "", None
 
 
 def _rule_for_pair(key: str, name: str, rule_for_name: RuleForName) -> RedactionRule | None:
@@ -258,9 +264,9 @@ def _rule_for_pair(key: str, name: str, rule_for_name: RuleForName) -> Redaction
     return rule_for_name(name) if NAME.match(name) and _holds_name(key) else None
 
 
-def _found_at(text: str, at: int, rule: RedactionRule) -> Iterator[Found]:
-    span = _secret_at(text, at, "")
-    if span is not None:
+def _found_at(text: str, at: int, name: str, rule: RedactionRule | None) -> Iterator[Found]:
+    span = None if rule is None else _secret_at(text, at, name)
+    if rule is not None and span is not None:
         yield Found(*span, rule)
 
 
@@ -268,13 +274,13 @@ def _pairs(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
     """Yield the values in ``["Authorization", "…"]``, ``["--token", "…"]`` and in two lines of YAML."""
     for found in _PAIR.finditer(text):
         rule = rule_for_name(found["name"])
-        for each in () if rule is None else _found_at(text, found.end(), rule):
+        for each in _found_at(text, found.end(), found["name"], rule):
             is_option = found["before"] is not None and text[each.start] != "-"
             if is_option or _SIGN.search(text, each.start, each.end):
                 yield each
     for found in _LINES.finditer(text) if _VALUE_LINE.search(text) else ():
         rule = _rule_for_pair(found["key"], found["name"], rule_for_name)
-        yield from () if rule is None else _found_at(text, found.end(), rule)
+        yield from _found_at(text, found.end(), found["name"], rule)
 
 
 def _elements(text: str, rule_for_name: RuleForName, *, grows: bool) -> Iterator[Found]:
@@ -289,7 +295,7 @@ def _elements(text: str, rule_for_name: RuleForName, *, grows: bool) -> Iterator
         if rule is not None:
             is_value = is_like_one or tag.lower() not in _WORDS
         elif found["attributes"] is not None:
-            rule = _rule_of_places(text, _places(text, found.span("attributes")), rule_for_name)
+            _, rule = _named_by(text, _places(text, found.span("attributes")), rule_for_name)
             is_value = is_like_one or tag.lower() in _OF_SETTINGS
         else:
             rule = _rule_for_pair(tag, text[slice(*span)], rule_for_name)

@@ -44,10 +44,10 @@ def noise(length: int) -> str:
     return _pool()[start : start + length]
 
 
-def timeline(began: int) -> dict[str, Any]:
-    """A thousand nodes, the first with a name that is longer than any address may be."""
+def timeline(began: int, count: int) -> dict[str, Any]:
+    """So many nodes, the first with a name that is longer than any address may be."""
     said, error = noise(300), noise(500)
-    names = [noise(20_000), *(noise(40) for _ in range(999))]
+    names = [noise(20_000), *(noise(40) for _ in range(count - 1))]
     return {
         name: {"node_type": noise(50), "is_finish": number % 2 == 0, "start_time": began, "update_time": began + number,
                "content": said, "packets": [[at, at * 3, 20] for at in range(100 if number == 1 else 5)],
@@ -89,7 +89,8 @@ def huge_record(workflow_id: str, execute_id: str, status: str, kind: str) -> di
         "connector_id": long, "connector_uid": long,
         "input_parameters": {"deep": deep(300), "wide": wide, "long": long},
         "output": [{"wide": wide, "number": 10**3_000, "held": encode(wide).decode()} for _ in range(2)],
-        "node_execute_status": timeline(began), "error_message": error, "error_code": long, "logid": long,
+        "node_execute_status": timeline(began, 1_000 if kind == "words" else 50),
+        "error_message": error, "error_code": long, "logid": long,
         "debug_url": f"https://example.org/{'x' * 200_000}", "metadata": metadata,
         "usage": {"token_count": 10**30, "input_count": 10**30, "output_count": 10**30},
     }  # fmt: skip

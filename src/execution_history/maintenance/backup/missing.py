@@ -5,6 +5,7 @@ That is for a database that was damaged: most runs are in its pages and in the J
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from execution_history.maintenance.backup.restoration import groups_of, temporar
 from execution_history.maintenance.backup.state import ChainState, key_of
 from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
+from execution_history.records.content_rules import ContentRules
+from execution_history.records.record import Document
 from execution_history.stores.administration import KEY, Entry, EntryName
 from execution_history.transfer.progress import (
     OnProgress,
@@ -74,7 +77,7 @@ async def restore_missing(
     """Add to *service* what it lacks of a backup: runs, entries of the registry, lines of the audit log.
 
     What is there stays as it is, but for runs that cannot be read. What the history has removed itself since the backup
-    was made was removed on purpose, and is left out.
+    was made was removed on purpose, and is left out. Runs are redacted by the rules in force.
 
     Args:
         target: where the backups are.
@@ -100,7 +103,7 @@ async def restore_missing(
         contextlib.closing(Removals(folder)) as removals,
     ):
         await in_thread(state.fold)
-        await read_removals(removals, service, manifest, state.audit())
+        await read_removals(removals, service, target.name, manifest, state.audit())
         async with act:
             chosen, left = await _lacking(service, state, set() if with_removed else removals.entries)
             added, names = await _add_entries(service, chosen, act, keep_keys=keep_keys)
@@ -150,11 +153,17 @@ async def _add_records(
                 lacking = chosen
             if lacking:
                 await act.begin()
-                await to_its_end(service.take_over(lacking))
+                await to_its_end(service.take_over(await in_thread(_redacted, service.rules, lacking)))
             added, seen = added + len(lacking), seen + len(group)
             size += sum(len(each.body) for each in group)
             on_progress(Progress(seen, size))
     return added, left
+
+
+def _redacted(rules: ContentRules, documents: Iterable[Document]) -> list[Document]:
+    """Return records without what was redacted since the backup, or would be now."""
+    found = ((each, rules.of_run(each.workflow_id).redacted(each, now_ms())) for each in documents)
+    return [each if made is None else made[0] for each, made in found]
 
 
 async def _add_entries(

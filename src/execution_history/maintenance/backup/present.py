@@ -4,10 +4,9 @@ A backup has the keys of its moment, and one of them may have been revoked since
 the history that it takes the place of; without one they come back expired, which lets nobody in and closes the server.
 """
 
-import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -15,20 +14,17 @@ from typing import Final, Literal
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.keys import expired_at
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.presentation.audit_sentences import BEGUN, FAILED
 from execution_history.stores import DATABASE, store_at
 from execution_history.stores.administration import ADMISSION_KINDS, KEY, Entry
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.sqlite.archive import is_archive
 from execution_history.stores.verification import named
-
-_log = logging.getLogger("execution_history.maintenance")
 
 RestoredKeys = Literal["kept", "present", "expired"]
 """Whether the keys of a restored history are those of the backup, those of the history before it, or expired."""
@@ -105,11 +101,9 @@ async def noted_in(folder: Path | None, about: Mapping[str, object]) -> AsyncIte
 async def _append(folder: Path | None, details: Mapping[str, object]) -> None:
     if folder is None or not (folder / DATABASE).exists():
         return
-    try:
+    with suppress(StoreError):  # it is replaced nevertheless, and the report says why it could not be read
         async with ExecutionHistoryService(store_at(folder, json_files=False, search=False)) as service:
             await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
-    except StoreError as error:  # it is replaced nevertheless, and the report says why it could not be read
-        _log.warning("A restore is not in the audit log of the history that it replaces: %s", error)
 
 
 async def settle_keys(restored: ExecutionHistoryService, present: Present) -> RestoredKeys:

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, Action
 from execution_history.errors import FeedExpired
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance import rules
 from execution_history.maintenance.backup.manifest import Manifest
 from execution_history.maintenance.backup.present import AuditLine, lines_of
-from execution_history.maintenance.backup.status import statuses
+from execution_history.maintenance.backup.status import status_of
 from execution_history.query.model import RecordKey
 from execution_history.stores.administration import KEY, KEY_USE, EntryName
 from execution_history.stores.capabilities import Bin
@@ -78,20 +78,21 @@ class Removals:
 
 
 async def read_removals(
-    removals: Removals, service: ExecutionHistoryService, manifest: Manifest, known: Iterable[AuditLine]
+    removals: Removals, service: ExecutionHistoryService, place: str, manifest: Manifest, known: Iterable[AuditLine]
 ) -> None:
     """Note in *removals* what *service* has removed since the backup *manifest*.
 
     Args:
         removals: to be filled.
         service: the history.
+        place: the name of the target that the backup is in.
         manifest: that of the backup.
         known: the lines of the audit log that the backup has; removals among them are older than it.
 
     Raises:
         StoreError: the store could not be read.
     """
-    since = await _since(service, manifest)
+    since = await _since(service, place, manifest)
     removals.are_forgotten = since is None
     after = since or 0
     while changes := await service.changes(after, _CHANGES_AT_ONCE):
@@ -110,21 +111,32 @@ async def read_removals(
     removals.entries -= {entry.name for entry in await service.registry()}
 
 
-async def _since(service: ExecutionHistoryService, manifest: Manifest) -> int | None:
+async def _since(service: ExecutionHistoryService, place: str, manifest: Manifest) -> int | None:
     """Return the place in the change feed that the backup has; ``None`` where the feed does not begin there any more.
 
     So it is, too, where the history is not the one that was backed up, or was set back.
     """
-    is_same = manifest.source == (service.location or "memory:") or any(
-        each.last is not None for each in await statuses(service)
-    )
-    if not is_same or await service.revision() < manifest.revision:
+    if not await _has_made(service, place, manifest.id) or await service.revision() < manifest.revision:
         return None
     try:
         await service.changes(manifest.revision, 1)
     except FeedExpired:
         return None
     return manifest.revision
+
+
+async def _has_made(service: ExecutionHistoryService, place: str, backup_id: str) -> bool:
+    """Return whether this history made the backup; one that was restored since counts its changes otherwise."""
+    last = (await status_of(service, place)).last
+    if last is not None and last.id == backup_id:
+        return True
+    has_made = False
+    async for _, _, action, text in lines_of(service):
+        if action == Action.BACKUP:
+            has_made |= _details_in(text).get("id") == backup_id
+        elif action == Action.RESTORE:
+            has_made &= not {"missing", BEGUN}.isdisjoint(_details_in(text))
+    return has_made
 
 
 async def _later_lines(service: ExecutionHistoryService, known: Counter[AuditLine]) -> AsyncIterator[AuditLine]:
@@ -139,8 +151,8 @@ async def _later_lines(service: ExecutionHistoryService, known: Counter[AuditLin
 def _read_line(removals: Removals, line: AuditLine) -> None:
     """Note what a line of the audit log tells of something removed; anybody may have written its details."""
     _, _, action, text = line
+    details = _details_in(text)
     try:
-        details: dict[str, Any] = orjson.loads(text)
         if action in _BY_LINES:
             kinds, name = _BY_LINES[action]
             removals.entries |= {EntryName(kind, str(details[name])) for kind in kinds}
@@ -150,5 +162,13 @@ def _read_line(removals: Removals, line: AuditLine) -> None:
             runs = [(details["workflow_id"], details["execute_id"])] if "execute_id" in details else details["first"]
             for workflow_id, execute_id in runs:
                 removals.add_run(str(workflow_id), str(execute_id))
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError):
         pass
+
+
+def _details_in(text: bytes) -> dict[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -16,7 +16,10 @@ from execution_history.stores.administration import SESSION_KEY, Entry, EntryNam
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
 
-LEFT_OUT: Final = frozenset({KIND, SESSION_KEY})
+REDACTION: Final = "redaction"
+"""The kind of the entries that a redaction goes on from; another store counts its records otherwise."""
+
+LEFT_OUT: Final = frozenset({KIND, REDACTION, SESSION_KEY})
 """Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
 
 

@@ -11,7 +11,7 @@ import orjson
 from execution_history.errors import N_, Message, quoted
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import ExaminedRecords
+from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.error_mapping import faults
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from execution_history.stores.administration import Administration
     from execution_history.stores.sqlite.checkup.checks import FolderCheckup
     from execution_history.stores.sqlite.checkup.repairs import Repairable
+    from execution_history.stores.sqlite.checkup.view import HistoryView
     from execution_history.stores.sqlite.patrol import Patrol
     from execution_history.stores.sqlite.reader import Reader
 
@@ -37,7 +38,7 @@ class SQLiteVerification(EmbeddedStore):
         """See :meth:`Verifiable.checks`."""
         return self._checkup().checks(effort)
 
-    def record_source(self) -> ExaminedRecords:
+    def record_source(self) -> "HistoryView":
         """See :meth:`Verifiable.record_source`."""
         from execution_history.stores.sqlite.checkup.view import HistoryView  # noqa: PLC0415 - for the doctor only
 
@@ -46,6 +47,18 @@ class SQLiteVerification(EmbeddedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`."""
         return self._checkup().holders()
+
+    async def administration(self, kind: str, actions: Collection[str]) -> tuple[list[Entry], list[AuditEntry]]:
+        """See :meth:`Verifiable.administration`."""
+
+        def read() -> tuple[list[Entry], list[AuditEntry]]:
+            with self.record_source().connection() as connection:
+                found = rows(connection, "entries", kind, "", -1)
+                entries = [Entry(EntryName(kind, key), value, version) for key, value, version in found]
+                lines = (AuditEntry(*row) for row in rows(connection, "audit", 0, -1))
+                return entries, [line for line in lines if line.action in actions]
+
+        return await asyncio.to_thread(read)
 
     async def note(self, actor: str, action: str, details: bytes) -> None:
         """See :meth:`Verifiable.note`."""
