@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from execution_history.stores.jsonfiles.blanks import Blanks
+from execution_history.stores.jsonfiles.disk_sync import read_all
 from execution_history.stores.jsonfiles.edits import Span
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -64,7 +65,7 @@ class JSONFileReader:
     def _read_header(self) -> None:
         status = os.fstat(self._fd)
         self._inode, self.size = status.st_ino, status.st_size
-        parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
+        parsed = parse_header(read_all(self._fd, HEADER_LIMIT, 0))
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(self._name)
         self.header, self.body_start = parsed
@@ -91,7 +92,7 @@ class JSONFileReader:
 
     def read(self, begin: int, end: int) -> bytes:
         """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
-        return os.pread(self._fd, max(0, end - begin), begin)
+        return read_all(self._fd, max(0, end - begin), begin)
 
     def find(self, text: bytes, begin: int, end: int) -> int:
         """Return the offset of the first *text*, which has a line break, between two offsets; -1 for none."""
