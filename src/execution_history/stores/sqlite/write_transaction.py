@@ -16,9 +16,11 @@ from execution_history.query.model import RecordKey
 from execution_history.records.adoption import differs_in_times_only
 from execution_history.records.price_book import KIND, Costs, PriceBook
 from execution_history.records.record import Document, RecordChange
+from execution_history.records.replacement import Replacement
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
 from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.bin_pieces import Discard
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import Value, query, value
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
@@ -161,6 +163,8 @@ class WriteTransaction:
     def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """Apply *change*; return the new record, or ``None`` where there is none to change."""
         row = self._workflow(workflow_id)
+        if row is not None and isinstance(change, Replacement):
+            return self._exchange(row, execute_id, change)
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
             return None
@@ -171,6 +175,20 @@ class WriteTransaction:
             return None
         self._replace(row, stored, document)
         return document
+
+    def _exchange(self, row: WorkflowRow, execute_id: str, change: Replacement) -> Document | None:
+        """Make a replacement without reading what it replaces, which may be very large."""
+        found = self._rows_of(row, [execute_id])
+        made = change.made
+        if not found or made is None:
+            return None
+        seq, _, create_time, update_time, status, size, _ = found[0]
+        if (update_time, status) != (change.expected, _status_of(made)):
+            return None
+        there = StoredRecord(row.workflow_id, execute_id, create_time, update_time, status, size, 0, None)
+        stored = _Stored(seq, create_time, update_time, status, made.upstream_id, packed=there)
+        self._replace(row, stored, made)
+        return made
 
     def merge(self, documents: list[Document], *, ties: bool = False, are_copies: bool = False) -> MergeReport:
         """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too.
@@ -201,10 +219,7 @@ class WriteTransaction:
         return bool(self.delete_many(workflow_id, {execute_id: None}))
 
     def delete_many(
-        self,
-        workflow_id: str,
-        update_times: Mapping[str, int | None],
-        binned: tuple[int, int, str | None] | None = None,
+        self, workflow_id: str, update_times: Mapping[str, int | None], discard: Discard | None = None
     ) -> list[RecordKey]:
         """Remove the records of a workflow that have these update times (``None`` for any); return those removed.
 
@@ -213,24 +228,25 @@ class WriteTransaction:
         Args:
             workflow_id: the workflow.
             update_times: by execute id.
-            binned: when they are deleted, until when they can be restored (ms) and by which rule they go; ``None``:
-                they cannot be restored.
+            discard: how they go into the bin, which of large ones needs a copy; ``None``: they go for good.
         """
         row = self._workflow(workflow_id)
         if row is None:
             return []
-        found: list[Any] = self.run("executions_by_ids", orjson.dumps(list(update_times)).decode(), row.id).fetchall()
-        if any(each[1] not in update_times for each in found):
-            raise apsw.CorruptError("An index leads to another record.")
+        found = self._rows_of(row, list(update_times))
         gone = [each for each in found if update_times[each[1]] in (None, each[3])]
+        if discard is not None:
+            gone = [each for each in gone if discard.takes(each[1], *each[5:])]
         if not gone:
             return []
         seqs = orjson.dumps([each[0] for each in gone]).decode()
-        if binned is not None:
-            self.run("put_in_bin", *binned, workflow_id, seqs)
+        if discard is not None:
+            pieces = None if discard.copy is None else discard.copy.pieces
+            places = orjson.dumps({str(each[0]): pieces for each in gone}).decode()
+            self.run("put_in_bin", discard.deleted_at, discard.ends, discard.rule, workflow_id, places)
         self.run("add_deletions", self._revision, workflow_id, self.clock(), seqs)
         self.run("drop_executions", seqs)
-        for _, execute_id, create_time, _, status, size in gone:
+        for _, execute_id, create_time, _, status, size, _ in gone:
             self._documents.pop((row.id, execute_id), None)
             row.counts[status] -= 1
             row.size -= size
@@ -305,6 +321,13 @@ class WriteTransaction:
         row.touched().anew = workflow_id in self._touched
         self._touched[workflow_id] = row
         return row
+
+    def _rows_of(self, row: WorkflowRow, execute_ids: list[str]) -> list[Any]:
+        """Return those of these records that are there: seq, id, times, status, size, revision."""
+        found: list[Any] = self.run("executions_by_ids", orjson.dumps(execute_ids).decode(), row.id).fetchall()
+        if any(each[1] not in execute_ids for each in found):
+            raise apsw.CorruptError("An index leads to another record.")
+        return found
 
     def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
         stored = self._documents.get((row.id, execute_id))
