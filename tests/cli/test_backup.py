@@ -153,7 +153,7 @@ def test_an_archive_is_served_with_the_keys_of_a_history(call: Call, history: Hi
     key = call("keys", "add", "team", "--scope", "read", "--store", "history").out.strip()
     said = call("serve", "--store", place, "--host", "::", "--port", "0")
     assert (2, True) == (said.code, "an archive has no keys: name a history" in said.err)
-    said = call("serve", "--store", place, "--keys-store", "nowhere")
+    said = call("serve", "--store", place, "--keys-store", "nowhere", "--port", "0")
     assert (2, True) == (said.code, "no history in 'nowhere', which the setting keys_store names" in said.err)
     arguments = ("serve", "--port=0", "--store", place, "--keys-store", "history", "--json")
     with started(*arguments, folder=tmp_path) as process:
