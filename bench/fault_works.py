@@ -13,8 +13,9 @@ from bench.fault_work import Doing, Work, again, compared
 from execution_history import ExecutionHistoryService
 from execution_history.clock import now_ms
 from execution_history.maintenance.archive import archive
-from execution_history.maintenance.backup.restoration import restore, verify
+from execution_history.maintenance.backup.restoration import restore
 from execution_history.maintenance.backup.target import target_at
+from execution_history.maintenance.backup.verification import verify
 from execution_history.maintenance.backup.writer import back_up
 from execution_history.maintenance.redaction import redact_history
 from execution_history.query.fields import RecordFilter

@@ -1,7 +1,8 @@
 """The worst case: a full disk, a kill in the middle of it, a power cut, flipped bits, and at last nothing at all.
 
-After the first three the history goes on; after the bits the doctor repairs it; after the loss of everything a backup
-is restored. Each time every run is there that was answered for.
+After the first three the history goes on; after the bits the doctor repairs it, and what it names as lost, because its
+JSON file was damaged too, is taken from a backup; after the loss of everything the backup is restored. Each time every
+run is there that was answered for, to the byte.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bench.fault_damage import chance_of, copy_folder, examined, flip, opened, problems_of, some_json
+from bench.fault_damage import chance_of, content, copy_folder, examined, flip, opened, problems_of, some_json
 from bench.fault_kill import CALLERS, Writing, killed
 from bench.fault_load import Known
 from bench.fault_power import images_of, wrong_in
 from bench.fault_results import Row
 from execution_history import ExecutionHistoryService
+from execution_history.maintenance.backup.missing import restore_missing
 from execution_history.maintenance.backup.restoration import restore
 from execution_history.maintenance.backup.target import target_at
 from execution_history.maintenance.backup.writer import back_up
@@ -71,13 +73,27 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random, second
     return written
 
 
-async def _repaired(folder: Path, known: Known, chance: random.Random) -> list[str]:
-    """Flip bits, have the doctor repair, and return what is wrong then with runs; entries are in the database only."""
+async def _repaired(folder: Path, backups: Path, chance: random.Random, row: Row) -> list[str]:
+    """Flip bits, have the doctor repair, take what is lost from the backup, and return what is wrong then."""
+    copy_folder(folder, folder.with_name("read"))
+    before, _ = await content(folder.with_name("read"))
     flip(folder / "history.db", chance, _BITS)
     flip(some_json(folder, chance), chance, _BITS_OF_FILE)
-    found = [f"not repaired: {each}" for each in problems_of(await examined(folder, repair=True))]
-    async with opened(folder) as store:
-        return found + [each for each in await known.compare(store) if "RecordKey" in each]
+    reports = await examined(folder, repair=True)
+    said = " ".join(str(sentence) for report in reports for sentence in report.repaired)
+    problems = " ".join(problems_of(reports))
+    now, _ = await content(folder)
+    gone = before.keys() - now.keys()
+    found = [f"{each} is gone, and not named" for each in gone if "/".join(each) not in f"{said} {problems}"]
+    row.remarks += [f"round {row.first}: {each} was damaged in both places" for each in gone]
+    async with ExecutionHistoryService(folder) as service:
+        await restore_missing(target_at(backups), service)
+    now, _ = await content(folder)
+    row.returned += len(now.keys() - before.keys())
+    found += [
+        f"{each} is {'another one' if each in now else 'gone'}" for each in before if now.get(each) != before[each]
+    ]
+    return found + [f"not repaired: {each}" for each in problems_of(await examined(folder))]
 
 
 async def _restored(folder: Path, backups: Path, known: Known, chance: random.Random) -> list[str]:
@@ -103,10 +119,8 @@ async def _go_on(scratch: Path, folder: Path, written: Writing, chance: random.R
     found += await wrong_in(folder, known, "power", image.answered)
     async with ExecutionHistoryService(folder) as service:
         await back_up(service, target_at(scratch / "backups"))
-    repaired = await _repaired(folder, known, chance)
-    # What is gone with a page of deletions comes back, from another page or from its JSON file.
-    row.returned += sum(each.endswith("not None") for each in repaired)
-    found += [f"after the doctor: {each}" for each in repaired if not each.endswith("not None")]
+    # What is gone with a page of deletions comes back, from another page or from its JSON file: that is counted only.
+    found += [f"after the doctor: {each}" for each in await _repaired(folder, scratch / "backups", chance, row)]
     return found + [f"after restoring: {each}" for each in await _restored(folder, scratch / "backups", known, chance)]
 
 

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import httpx
@@ -89,7 +90,13 @@ def _callers(url: str) -> Iterator[Caller]:
 def over_http(options: argparse.Namespace, folder: Path, seconds: float) -> Iterator[str]:
     """Yield what failed, after a line for each caller on the standard output."""
     remarks = folder / "standard-error"
-    with serving(folder, remarks, apart=False) as (_, url, token):
+    with ExitStack() as stack:
+        store = ""
+        if options.postgres:
+            from bench.postgres_server import served  # noqa: PLC0415 - an extra
+
+            store = stack.enter_context(served(Path(stack.enter_context(TemporaryDirectory())))).history("fuzzed")
+        _, url, token = stack.enter_context(serving(folder, remarks, apart=False, store=store))
         known = _filled(url, token)
         described = httpx.get(f"{url}/openapi.json", timeout=60).json()["paths"]
         routes = [(method, path) for path, methods in described.items() for method in methods]
@@ -202,6 +209,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgres", action="store_true", help="with the history in PostgreSQL")
     parser.add_argument("--parts", nargs="+", choices=parts, default=list(parts))
     parser.add_argument(
         "--folder", type=Path, help="where to work and to keep corpora; a temporary folder when not given"

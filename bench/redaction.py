@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import random
+import re
 import string
 import sysconfig
 import time
@@ -28,6 +29,7 @@ import orjson
 from bench.records import runs
 from execution_history.records.content_rules import ContentRules
 from execution_history.records.encoding import encode
+from execution_history.records.redaction import plain_name
 from execution_history.records.redaction_rules import rules_of
 from execution_history.records.redactor import Redactor
 
@@ -61,6 +63,12 @@ _PHONES: Final = (
 _ADDRESSES: Final = (
     "postgresql://app:{}@db.example.com:5432/app", "redis://:{}@10.0.0.5:6379/0", "https://user:{}@example.com/x?y=1",
     "mongodb+srv://admin:{}@cluster0.example.net/test", "amqp://guest:{}@mq:5672", "mysql://root:{}@localhost/shop",
+)  # fmt: skip
+_LOGINS: Final = (
+    "curl -s -u me:{} https://example.com/", "curl --user 'me:{}' -X POST https://example.com", "mysql -h db -uroot -p{} shop",
+    "mysqldump -p'{}' shop > shop.sql", "sshpass -p {} ssh me@host", "docker login -u me -p {} registry.example.com",
+    "redis-cli -h cache -a {} ping", "mongosh --host db -u me -p {}", "ldapsearch -x -D cn=me -w {} -b dc=a",
+    "machine example.com login me password {}", "openssl rsa -in key.pem -passin pass:{}",
 )  # fmt: skip
 _KEYS: Final = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
 
@@ -143,6 +151,35 @@ def _named(chance: random.Random) -> str:
     return chance.choice((f"{name}={secret}", f"{name}: {secret}", f"{name}='{secret}'", f'"{name}": "{secret}"'))
 
 
+def _paired(chance: random.Random) -> str:
+    name, secret = chance.choice(_NAMES.split()), _of(chance, _WORD, 14)
+    one, two = chance.choice((("name", "value"), ("key", "value"), ("header", "value"), ("Key", "Value"), ("k", "v")))
+    pair, more = {one: name, two: secret}, {"type": "string", "enabled": True}
+    return chance.choice((
+        json.dumps(pair), json.dumps([{**more, **pair}, {one: "page", two: "7"}]), repr({**pair, **more}),
+        json.dumps({one: name, **more, two: secret}, separators=(",", ":")), json.dumps([[name, secret], ["accept", "json"]]),
+        f"- name: {name}\n  value: {secret}\n",
+    ))  # fmt: skip
+
+
+def _option(chance: random.Random) -> str:
+    name, secret = plain_name(chance.choice(_NAMES.split()[:-2])).replace("_", "-"), _of(chance, _WORD, 14)
+    return chance.choice((
+        f"run --{name} {secret} --verbose", f"run --{name}={secret}", f"./load -x 5 --{name} '{secret}' file",
+        f"Connect-It -{name} {secret}", json.dumps(["run", f"--{name}", secret, "-v"]),
+    ))  # fmt: skip
+
+
+def _element(chance: random.Random) -> str:
+    name, secret = chance.choice(_NAMES.split()), _of(chance, _WORD, 14)
+    return chance.choice((
+        f"<{name}>{secret}</{name}>", f'<c:{name} Type="text">{secret}</c:{name}>', f'<add key="{name}" value="{secret}"/>',
+        f"<input value='{secret}' name='{name}'>", f'<property name="{name}">{secret}</property>', f'<a {name}="{secret}"/>',
+        f"<key>{name}</key>\n<string>{secret}</string>", f"<{name}><![CDATA[{secret}]]></{name}>",
+        f"<member><name>{name}</name><value><string>{secret}</string></value></member>",
+    ))  # fmt: skip
+
+
 MAKERS: Final[dict[str, Callable[[random.Random], str]]] = {
     "coze_token": lambda c: c.choice(("pat_", "sat_", "cztei_")) + _of(c, _WORD, 64),
     "openai_key": _openai,
@@ -164,6 +201,11 @@ MAKERS: Final[dict[str, Callable[[random.Random], str]]] = {
     "url_login": lambda c: c.choice(_ADDRESSES).format(_of(c, _WORD + "!$%^*_-", 14)),
     "private_key": _key_block,
     "secret_names": _named,
+    "… in pairs": _paired,
+    "… of options": _option,
+    "… in XML": _element,
+    "url_key": lambda c: f"https://example.com/x?{c.choice(('key', 'sig', 'auth', 'jwt', 'a=1&key', 'v=2&sig'))}={_of(c, _WORD, 32)}",
+    "command_login": lambda c: c.choice(_LOGINS).format(_of(c, _WORD, 14)),
     "phone": lambda c: c.choice(_PHONES),
     "chinese_id": _identity,
     "email": lambda c: f"{_of(c, _LOWER, 5)}{c.choice('._+-')}{_of(c, _LOWER, 3)}@{_of(c, _LOWER, 6)}.{c.choice(('com', 'co.uk', 'edu.cn'))}",
@@ -171,8 +213,15 @@ MAKERS: Final[dict[str, Callable[[random.Random], str]]] = {
 }  # fmt: skip
 """Makes a secret of each kind."""
 
+
+def _longest(text: str) -> str:
+    """Return the run of letters and digits in *text* that no name has."""
+    return next(found[0] for found in re.finditer("[A-Za-z0-9]{14,}", text) if found[0] not in _NAMES)
+
+
 _CORES: Final[dict[str, Callable[[str], str]]] = {
     "secret_names": lambda text: text.strip("\"'")[-14:],
+    **dict.fromkeys(("… in pairs", "… of options", "… in XML", "url_key", "command_login"), _longest),
     "private_key": lambda text: text.split("\n")[1].strip(),
     "http_login": lambda text: text.partition(" ")[2],
     "url_login": lambda text: text.rpartition("@")[0].rpartition(":")[2],
@@ -204,6 +253,10 @@ def _innocent(chance: random.Random) -> Iterator[object]:
             "sixteen": _of(chance, string.digits, 16), "article": f"4{_of(chance, string.digits, 12)}",
             "series": " ".join(str(chance.randint(20, 69)) for _ in range(8)), "token": chance.randint(1, 999), "max_tokens": 4096,
             "image": _of(chance, _BASE64, 400), "text": f"step {chance.randint(1, 9)}: call +{chance.randint(1, 99)}% more",
+            "usage": [{"name": "token", "value": chance.randint(1, 99_999)}, {"key": "max_tokens", "value": 4096}],
+            "schema": {"name": "password", "type": "string", "required": True}, "tool": {"name": "count_token", "content": "done"},
+            "help": "login <user> <password> to begin, or use the --password option; docker run -p 8080:80 web; mkdir -p a/b",
+            "form": '<label for="password">Password</label><token>hello</token><a href="?key=artist&sig=short">more</a>',
             "address": f"https://s3.example.com/{_of(chance, _WORD, 40)}?X-Amz-Expires=3600&page_token=7",
         }  # fmt: skip
 

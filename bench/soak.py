@@ -63,19 +63,26 @@ class Sample:
 
 @contextmanager
 def serving(
-    folder: Path, remarks: Path, *, apart: bool, module: Sequence[str] = ("execution_history",), **more: str
+    folder: Path,
+    remarks: Path,
+    *,
+    apart: bool,
+    module: Sequence[str] = ("execution_history",),
+    store: str = "",
+    **more: str,
 ) -> Iterator[tuple[int, str, str]]:
-    """Start a server on a history in *folder* with a sandbox, in it or *apart*; its process id, address and token.
+    """Start a server with a sandbox, in it or *apart*; its process id, address and token.
 
     Args:
         folder: where it works.
         remarks: the file that takes the standard error of both.
         apart: whether the sandbox has a process of its own.
         module: what is run, with the arguments before those of the command.
+        store: the history; one in *folder* unless it is given.
         more: variables of its environment.
     """
     free = ("--port", "0", "--json")
-    serve = ("serve", *free, "--store", str(folder / "history"))
+    serve = ("serve", *free, "--store", store or str(folder / "history"))
     with remarks.open("wb") as errors, ExitStack() as stack:
         if not apart:
             both = _started(errors, folder, *serve, "--sandbox", "--sandbox-port", "0", module=module, **more)

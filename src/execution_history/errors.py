@@ -13,6 +13,10 @@
     ├── ExecutionNotFound (LookupError) there is no such execution
     ├── ViewNotFound (LookupError)     there is no such saved view
     ├── ViewChanged                    somebody else has changed the view meanwhile
+    ├── NotAllowed                     the caller's key does not allow it
+    ├── NotSignedIn                    the caller has no valid key
+    ├── KeyNotFound (LookupError)      there is no such key
+    ├── BodyTooLarge                   a request is larger than is taken
     ├── ExportFailed                   the export cannot be written there
     ├── BackupFailed                   a backup cannot be made, read or restored
     │   ├── BackupNotFound (LookupError) there is no such backup
@@ -32,6 +36,7 @@
         ├── StoreDamaged               the database is damaged
         │   └── RecordDamaged          one record of it cannot be read, everything else can
         ├── StoreTooNew                written by a newer version of this package
+        ├── FeedExpired                the change feed has forgotten deletions that a reader needs
         └── StoreClosed                used after ``aclose``
 
 Each message is one sentence for people, in English, and can be translated: it is a :class:`Message`, which keeps its
@@ -337,7 +342,8 @@ class RecordDamaged(StoreDamaged):
         super().__init__(
             N_(
                 "Run %(run)s of workflow %(workflow)s cannot be read, because its data in %(place)s is damaged: "
-                "import the run from a backup or an export, or delete it."
+                "take the run from a backup with execution-history restore --missing, import an export of it, or "
+                "delete it."
             ),
             run=quoted(execute_id),
             workflow=quoted(workflow_id),

@@ -266,6 +266,18 @@ JOB_SECONDS = Metric("job_last_run_seconds", "gauge", "How long the last run of 
 JOB_OK = Metric(
     "job_last_run_success", "gauge", "Whether the last run of a job that has ended did its work.", ("name",)
 )
+BACKUP_AT = Metric(
+    "backup_last_timestamp_seconds", "gauge", "When the newest backup was made, by whatever process.", ("place",)
+)
+BACKUP_VERIFIED_AT = Metric(
+    "backup_verified_timestamp_seconds",
+    "gauge",
+    "When a backup was last restored to prove that it can be; missing where none was.",
+    ("place",),
+)
+BACKUPS_UNVERIFIED = Metric(
+    "backups_unverified", "gauge", "Backups that were made after the newest that was verified.", ("place",)
+)
 
 READ: Final = (
     INFO,
@@ -295,6 +307,9 @@ READ: Final = (
     JOB_AT,
     JOB_SECONDS,
     JOB_OK,
+    BACKUP_AT,
+    BACKUP_VERIFIED_AT,
+    BACKUPS_UNVERIFIED,
 )
 """What is read when somebody asks."""
 

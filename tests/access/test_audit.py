@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.access.audit import LABELS, Action, AuditFilter, newest_lines, note
-from execution_history.access.principals import NOBODY, Principal, acting
+from execution_history.access.audit import LABELS, Act, Action, AuditFilter, AuditLine, newest_lines, note
+from execution_history.access.principals import NOBODY, Principal, acting, current_actor
 from execution_history.errors import InvalidInput
 from execution_history.presentation.audit_sentences import actor_text, details_text
 from execution_history.presentation.translator import LANGUAGES
@@ -46,20 +46,22 @@ async def test_lines_are_found_by_action_person_and_time_page_by_page(store: His
 
 
 async def test_an_export_of_the_log_is_a_line_of_it(store: HistoryStore) -> None:
-    """Written before it, with what was looked for; a table runs no formula of a spreadsheet."""
+    """Written before it, with what was looked for; no spreadsheet or terminal obeys a table."""
     await store.open()
     with acting(Principal("4f1c09ab", "=1+1", frozenset({"admin"}))):
+        await store.append_audit(current_actor(), "gone\x1b[2J", b'{"\x9b1m":1}'.decode("latin-1").encode())
         await note(store, Action.DELETE, runs=2, first=[RecordKey("w", "e1"), RecordKey("w", "e2")])
     with acting(_CI):
         table = b"".join([each async for each in audit_chunks(store, AuditFilter(by="=1+1"), "csv")]).decode()
         objects = b"".join([each async for each in audit_chunks(store, AuditFilter(), "jsonl")])
     head, *rows = table.splitlines()
-    assert ("number,time,actor,action,details", 1) == (head, len(rows))
-    assert "4f1c09ab =1+1,delete" in rows[0]
+    assert ("number,time,actor,action,details", 2) == (head, len(rows))
+    assert rows[0].endswith('4f1c09ab =1+1,gone␛[2J,"{""\\u009b1m"":1}"')
+    assert "4f1c09ab =1+1,delete" in rows[1]
     lines = [orjson.loads(line) for line in objects.splitlines()]
-    assert ["delete", "audit.export", "audit.export"] == [line["action"] for line in lines]
-    assert {"format": "csv", "filters": {"by": "=1+1"}} == lines[1]["details"]
-    assert [["w", "e1"], ["w", "e2"]] == lines[0]["details"]["first"]
+    assert ["gone\x1b[2J", "delete", "audit.export", "audit.export"] == [line["action"] for line in lines]
+    assert {"format": "csv", "filters": {"by": "=1+1"}} == lines[2]["details"]
+    assert [["w", "e1"], ["w", "e2"]] == lines[1]["details"]["first"]
 
 
 def test_what_is_no_action_is_refused_with_the_one_that_may_be_meant() -> None:
@@ -108,6 +110,51 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     "sign_in_failed": ({"client": "192.0.2.1"}, "from 192.0.2.1"),
     "audit.export": ({"format": "jsonl"}, "JSON Lines, everything"),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("action", "details", "label", "expected"),
+    [
+        ("backup", {"place": "/b", "begun": True}, "Began a backup", "/b"),
+        ("backup", {"place": "/b", "failed": "The disk is full."}, "Failed to make a backup", "The disk is full. (/b)"),
+        ("restore", {"place": "/b", "begun": True, "missing": {}}, "Began to restore a backup", "/b"),
+        ("redact", {"begun": True, "only_workflows": ["w"]}, "Began to redact runs", "workflow w"),
+        ("redact", {"begun": True}, "Began to redact runs", ""),
+        ("redact", {"failed": "It was stopped before its end.", "records": 1, "values": {"phone": 2}},
+         "Failed to redact runs", "It was stopped before its end. (2 values in 1 run)"),
+        ("doctor", {"begun": "files"}, "Began a repair", ""),
+        ("doctor", {"failed": "In use.", "repaired": {"files": []}}, "Failed to repair the history", "In use."),
+        ("retention.prune", {"begun": True}, "Began to remove runs by rule", ""),
+    ],
+)  # fmt: skip
+def test_an_act_that_takes_a_while_has_lines_of_its_beginning_and_its_failure(
+    action: str, details: dict[str, Any], label: str, expected: str
+) -> None:
+    """What it is about, why it failed, and what it had done by then; in both languages."""
+    line = AuditLine(1, 0, "local", action, details)
+    assert (label, expected) == (line.label, details_text(_ENGLISH, action, details))
+    assert label != _CHINESE(label)
+
+
+async def test_an_act_is_in_the_log_before_it_changes_anything(store: HistoryStore) -> None:
+    """So whatever ends the process in between, its first line is there; one that found nothing to do has none."""
+    await store.open()
+    async with Act(store, Action.REDACT):
+        pass
+    assert [] == await store.audit(0, 9)
+
+    async def interrupted() -> None:
+        async with Act(store, Action.REDACT, "ada", place="/b") as act:
+            await act.begin()
+            assert [{"place": "/b", "begun": True}] == [orjson.loads(each.details) for each in await store.audit(0, 9)]
+            act.found = {"records": 1}
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await interrupted()
+    begun, ended = await store.audit(0, 9)
+    assert ("ada", "redact", "ada", "redact") == (begun.actor, begun.action, ended.actor, ended.action)
+    assert {"place": "/b", "records": 1, "failed": "It was stopped before its end."} == orjson.loads(ended.details)
 
 
 @pytest.mark.parametrize("action", Action)

@@ -67,9 +67,20 @@ async def test_an_expired_key_is_renewed(store: HistoryStore, clock: Clock) -> N
     assert None is (await keys.renew(made.key.id)).expires
     clock.go_on(days=2)
     assert await elsewhere.holder_of(made.secret)
-    with pytest.raises(KeyNotFound):
+    with pytest.raises(KeyNotFound, match="There is no key 'nobody'"):
         await keys.renew("nobody")
     assert [Action.KEY_RENEWED] * 2 == [line.action for line in (await newest_lines(store, 2)).lines]
+
+
+async def test_what_was_revoked_is_not_renewed(store: HistoryStore, clock: Clock) -> None:
+    """Whoever tries, by its name or its id, reads that it was, and what to do; a new key may have the name."""
+    keys = Keys(store, clock)
+    made = await keys.add("team", ["read"])
+    await keys.revoke("team")
+    for name in ("team", made.key.id):
+        with pytest.raises(KeyNotFound, match="was revoked, and stays so: add a new one"):
+            await keys.renew(name)
+    assert "team" == (await keys.add("team", ["read"])).key.name
 
 
 async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: Clock) -> None:
@@ -94,12 +105,13 @@ async def test_the_last_use_is_noted_once_a_minute(store: HistoryStore, clock: C
 
 @pytest.mark.parametrize(
     ("name", "scopes", "workflows"),
-    [("", ["read"], []), ("n", [], []), ("n", ["all"], []), ("n", ["admin"], ["a*"]), ("TEAM", ["read"], [])],
-)
+    [("", ["read"], []), ("n", [], []), ("n", ["all"], []), ("n", ["admin"], ["a*"]), ("TEAM", ["read"], []),
+     ("a\nb", ["read"], []), ("a\u2028b", ["read"], []), ("a\x1bb", ["read"], []), ("a\u202eb", ["read"], [])],
+)  # fmt: skip
 async def test_what_cannot_be_a_key_is_refused(
     store: HistoryStore, clock: Clock, name: str, scopes: list[str], workflows: list[str]
 ) -> None:
-    """No name or another key's, no scope, and everything for some workflows only."""
+    """No name, another key's or one that reads differently, no scope, and everything for some workflows only."""
     keys = Keys(store, clock)
     await keys.add("team", ["read"])
     with pytest.raises(InvalidInput):
@@ -247,7 +259,7 @@ def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
     assert [0.0, 30.0] == [buckets.take("a", rate) for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m"])
+@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m", "0d", "999999999w"])
 def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
     """With a sentence that shows one."""
     for read in (rate_of, lifetime_of, size_of):
@@ -260,7 +272,7 @@ def test_rates_sizes_and_lifetimes_are_read_as_people_write_them() -> None:
     """Small and capital letters alike."""
     assert (Rate(60, 60), "60/m") == (rate_of(" 60 / M "), str(rate_of("60/m")))
     assert (1_000_000, 512, 2_048) == (size_of("1MB"), size_of("512"), size_of("2 kib"))
-    assert 90 * _DAY_MS == lifetime_of("90d")
+    assert (90 * _DAY_MS, _DAY_MS // 2) == (lifetime_of("90d"), lifetime_of("0.5 D"))
 
 
 async def test_where_nothing_can_be_written_a_server_signs_by_itself() -> None:

@@ -23,9 +23,12 @@ def test_a_history_is_backed_up_listed_verified_and_restored(call: Call, history
     said = call("backup", "kept", "--store", "history")
     assert f"Backed up what has changed since {first}: 1 run, 0 deleted" in said.out
     listed = call("backup", "list", "kept")
-    assert ["full", "incremental"] == [line.split()[1] for line in listed.out.splitlines()[1:]]
+    assert [("full", "never"), ("incremental", "never")] == [
+        (line.split()[1], line.split()[-1]) for line in listed.out.splitlines()[1:]
+    ]
     assert max(map(len, listed.out.splitlines())) <= 80
-    verified = call("backup", "verify", "kept")
+    verified = call("backup", "verify", "kept", "--store", "history")
+    assert "just now" in call("backup", "list", "kept").out.splitlines()[-1]
     assert (0, True) == (verified.code, "is sound: 2 runs (" in verified.out)
     restored = call("restore", "kept", "--at", first, "--store", "sqlite:again")
     assert (0, True) == (restored.code, restored.out.startswith("Restored 1 run ("))
@@ -67,12 +70,12 @@ def test_a_damaged_backup_ends_with_one(call: Call, history: History) -> None:
         (("backup", "kept", "--store", "nowhere"), 5, "There is no history in nowhere."),
         (("backup", "--store", "history"), 2, "Name the place of the backups: "),
         (("backup", "list", "kept", "more"), 2, "Name one place: "),
-        (("backup", "verify", "kept"), 5, "There is no whole backup there."),
+        (("backup", "verify", "kept"), 5, "There is no whole backup in "),
         (("backup", "verify", "kept", "--at", "2020"), 5, "begins with '2020'"),
         (("backup", "list", "kept", "--full"), 2, "--full and --keep belong to"),
         (("backup", "kept", "--at", "2020", "--store", "history"), 2, "--at belongs to"),
         (("backup", "gs://bucket", "--store", "history"), 2, "name a folder or s3://bucket/prefix"),
-        (("restore", "kept", "--store", "memory:"), 5, "There is no whole backup there."),
+        (("restore", "kept", "--store", "memory:"), 5, "There is no whole backup in "),
         (("archive", "old", "--before", "June", "--store", "history"), 2, "A month is written as 2026-06, not 'June'."),
         (("archive", "old", "--before", "2026-06", "--store", "nowhere"), 5, "There is no history in nowhere."),
         (("archive", "old", "--before", "2020-06", "--store", "history"), 0, "there is nothing to archive"),
@@ -201,17 +204,21 @@ def test_keys_that_are_restored_have_expired_unless_they_stay(call: Call, histor
     assert "These keys are valid as they were in the backup" in said.err
     said = call("restore", "kept", "--store", "history", "--replace")
     assert "The keys are those of the history that was there: team." in said.err
-    assert "1 line of its audit log, which the backup does not have, was added." in said.err
+    assert "2 lines of its audit log, which the backup does not have, were added." in said.err
     said = call("restore", "kept", "--store", "history", "--missing")
-    assert (0, True) == (said.code, "lacks nothing of the backup" in said.out)
+    assert (0, True) == (said.code, "Nothing to add to history from the backup" in said.out)
     call("keys", "revoke", "team", "--store", "history")
     said = call("restore", "kept", "--store", "history", "--missing")
+    assert "Nothing to add" in said.out
+    assert "since the backup, or may have: Keys (1). To add them, too: execution-history restore" in said.err
+    assert (2, True) == ((said := call("restore", "kept", "--removed")).code, "belongs to --missing" in said.err)
+    said = call("restore", "kept", "--store", "history", "--missing", "--removed")
     assert ["Keys", "1"] == said.out.splitlines()[1].split()
     assert (2, True) == ((said := call("restore", "kept", "--replace", "--missing")).code, "choose one" in said.err)
 
 
 def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path: Path) -> None:
-    """The one before it stays the newest, and the next one begins where that ended."""
+    """The one before it stays the newest, the next one begins where that ended; the audit log has its beginning."""
     history.keep("a")
     whole = call("backup", "kept", "--store", "history", "--json").json()["id"]
     for number in range(300):
@@ -222,6 +229,8 @@ def test_a_backup_that_was_killed_is_none(call: Call, history: History, tmp_path
         until(process, lambda: len([*Path("kept").iterdir()]) > 1)
         process.kill()
         process.wait(PATIENCE)
+    lines = call("audit", "--action", "backup", "--store", "history", "--json").json()["lines"]
+    assert [True, False, True] == ["begun" in line["details"] for line in lines[:3]]
     found = call("backup", "list", "kept", "--json").json()
     listed = found["backups"]
     for unfinished in found["unfinished"]:

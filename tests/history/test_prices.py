@@ -9,7 +9,7 @@ import pytest
 from execution_history import ExecutionHistoryService
 from execution_history.errors import InvalidInput, PriceChanged
 from execution_history.query.fields import RecordFilter
-from execution_history.records.pricing import Price, Prices
+from execution_history.records.price_book import Price, Prices
 from execution_history.stores import MemoryStore
 from tests.sample_records import changed, document
 

@@ -23,6 +23,7 @@ from execution_history.maintenance.backup import (
     BackupTarget,
     back_up,
     known_backups,
+    note_verification,
     restore,
     statuses,
     target_at,
@@ -195,7 +196,7 @@ async def test_a_flipped_bit_is_found_and_the_file_named(target: BackupTarget) -
     last = (await back_up(ExecutionHistoryService(store), target)).manifest.id
     assert 9 == (await verify(target)).records
     chance = random.Random(seed := random.randrange(1 << 32))  # noqa: S311 - not for secrets
-    for name in target.list():
+    for name in (each for each in target.list() if not each.endswith("verified.json")):
         file = Path(target.name, name)
         data = file.read_bytes()
         place = chance.randrange(len(data))
@@ -210,6 +211,56 @@ async def test_a_flipped_bit_is_found_and_the_file_named(target: BackupTarget) -
     assert 9 == (await verify(target)).records
 
 
+async def test_when_a_backup_was_verified_is_noted_beside_it(target: BackupTarget) -> None:
+    """So another machine sees it; a damaged note, or that of another backup, says nothing and does no harm."""
+    service = ExecutionHistoryService(MemoryStore())
+    ids = []
+    for number in range(3):
+        await service.store.create(document(f"e{number}"))
+        ids.append((await back_up(service, target)).manifest.id)
+    await verify(target, at=ids[1], clock=lambda: 1_000)
+
+    async def seen() -> list[int | None]:
+        return [each.verified for each in (await known_backups(target)).all]
+
+    assert [None, 1_000, None] == await seen()
+    status = await note_verification(service, target)
+    assert status is not None
+    assert (ids[1], 1) == (status.verified and status.verified.id, status.unverified)
+    await back_up(service, target)
+    [status] = await statuses(service)
+    assert (ids[1], 2) == (status.verified and status.verified.id, status.unverified)
+    note = target.read(f"{ids[1]}/verified.json", 10_000)
+    target.write(f"{ids[2]}/verified.json", note)
+    for damage in (note[:9], b"\xff", b"[]", b'{"at":-1}'):
+        target.write(f"{ids[1]}/verified.json", damage)
+        assert [None] * 4 == await seen()
+    assert None is await note_verification(ExecutionHistoryService(MemoryStore()), target)
+
+
+async def test_a_place_that_is_only_read_is_verified_too(tmp_path: Path) -> None:
+    """That it could not be noted is told."""
+    target = _Troubled(tmp_path)
+    await back_up(ExecutionHistoryService(MemoryStore()), target)
+    target.is_full = True
+    report = await verify(target)
+    assert ("There is no space left.", None) == (report.unnoted, (await known_backups(target)).all[0].verified)
+
+
+@pytest.mark.parametrize("is_swapped", [False, True])
+async def test_a_backup_under_another_name_is_told(target: BackupTarget, is_swapped: bool) -> None:
+    """Rather than not found: its folder was renamed, or has taken the name of another one."""
+    service, place = ExecutionHistoryService(MemoryStore()), Path(target.name)
+    await service.store.create(document("e"))
+    first, second = [(await back_up(service, target, full=True)).manifest.id for _ in range(2)]
+    (place / first).rename(place / "aside")
+    if is_swapped:
+        (place / second).rename(place / first)
+        (place / "aside").rename(place / second)
+    with pytest.raises(BackupDamaged, match=f"has the manifest of the backup '{first}': give it that name again"):
+        await verify(target)
+
+
 class _Troubled(FolderTarget):
     """A folder in which a manifest cannot be written, or nothing be deleted."""
 
@@ -217,7 +268,7 @@ class _Troubled(FolderTarget):
 
     def write(self, name: str, data: bytes) -> None:
         """See :meth:`BackupTarget.write`."""
-        if self.is_full and name.endswith("manifest.json"):
+        if self.is_full and name.endswith(("manifest.json", "verified.json")):
             raise BackupFailed("There is no space left.")
         super().write(name, data)
 
@@ -358,7 +409,9 @@ async def test_the_next_backup_removes_what_a_killed_one_left(tmp_path: Path) ->
     await fill(store, 3)
     with pytest.raises(_Killed):
         await back_up(service, target)
-    assert len(target.list()) == 1
+    assert len(target.list()) == 2
+    lines = [orjson.loads(line.details) for line in (await store.audit(0, 10))[-2:]]
+    assert [True, "It was stopped before its end."] == [lines[0].get("begun"), lines[1].get("failed")]
     assert {path.name for path in tmp_path.iterdir()} == {*(await known_backups(target)).unfinished}
     made = await back_up(service, target_at(tmp_path))
     assert {made.manifest.id} == {path.name for path in tmp_path.iterdir()}
@@ -521,7 +574,15 @@ def _negative(_: Segment) -> tuple[bytes, dict[str, object]]:
     return b"", {"text_size": -5}
 
 
-@pytest.mark.parametrize("forged", [_bomb, _lie, _long, _list, _outside, _negative])
+def _empty_lines(_: Segment) -> tuple[bytes, dict[str, object]]:
+    """As many lines as would take a gigabyte for their places alone."""
+    size = 128 * 2**20
+    packer = zstandard.ZstdCompressor().compressobj()
+    packed = b"".join([*(packer.compress(b"\n" * 2**20) for _ in range(128)), packer.flush()])
+    return packed, {"text_size": size, "lines": size}
+
+
+@pytest.mark.parametrize("forged", [_bomb, _lie, _long, _list, _outside, _negative, _empty_lines])
 async def test_a_forged_backup_is_damaged(
     target: BackupTarget, forged: Callable[[Segment], tuple[bytes, dict[str, object]]]
 ) -> None:

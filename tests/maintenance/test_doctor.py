@@ -26,6 +26,7 @@ from bench.fault_damage import (
     repaired,
 )
 
+from execution_history.access.keys import Keys
 from execution_history.clock import new_execute_id, now_ms
 from execution_history.maintenance.doctor import CheckReport
 from execution_history.records.metadata import RECORDER
@@ -137,10 +138,10 @@ async def test_a_damaged_run_comes_back_from_its_json_file(folder: Path) -> None
     damage(folder, "run-00003", workflow_id="w3")
     (folder / "w3.json").unlink()
     found = _sentences(_named(await examined(folder), "records"))
-    assert "sound in its JSON file: w2/run-00002" in found
+    assert "can be recovered: w2/run-00002" in found
     assert "in no JSON file: w3/run-00003" in found
     reports = await examined(folder, repair=True)
-    assert "rewritten from its JSON file" in str(_named(reports, "records").repaired)
+    assert "1 damaged run was recovered" in str(_named(reports, "records").repaired)
     assert ["1 run is damaged, and in no JSON file: w3/run-00003."] == list(problems_of(await examined(folder)))
 
 
@@ -151,6 +152,53 @@ async def test_columns_that_contradict_their_run_are_made_anew_from_it(folder: P
     assert "contradict it: w4/run-00004" in _sentences(_named(await examined(folder), "records"))
     await examined(folder, repair=True)
     assert [] == list(problems_of(await examined(folder)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("WHERE status IN (0, 3)", "WHERE status IN (0, 2)"), ("'the audit log", "'the audit lof")]
+)
+async def test_a_schema_that_a_disk_has_changed_is_made_anew(folder: Path, old: str, new: str) -> None:
+    """SQLite's own check passes it; every run stays."""
+    await _settle(folder)
+    known = await content(folder)
+    database = folder / "history.db"
+    text = database.read_bytes()
+    assert old.encode() in text
+    database.write_bytes(text.replace(old.encode(), new.encode()))
+    assert "The schema of history.db is damaged" in _sentences(_named(await examined(folder), "database"))
+    await examined(folder, repair=True)
+    assert [] == list(problems_of(await examined(folder)))
+    assert known == await content(folder)
+
+
+@pytest.mark.parametrize(
+    "column", ["value = CAST(replace(CAST(value AS TEXT), 'r', 's') AS BLOB)", "key = 'x' || key", "changed_at = 9"]
+)
+async def test_an_entry_that_is_not_what_its_copy_says_is_taken_from_there(folder: Path, column: str) -> None:
+    """The copy has a checksum."""
+    await _settle(folder)
+    known = await content(folder)
+    await _execute(folder, f"UPDATE registry SET {column}")  # noqa: S608 - from the list above
+    assert "5 entries of the registry" in _sentences(_named(await examined(folder), "database"))
+    await examined(folder, repair=True)
+    assert [] == list(problems_of(await examined(folder)))
+    assert known == await content(folder)
+
+
+@pytest.mark.parametrize("columns", ["revision = revision - 1", "updated_at = updated_at + 64"])
+async def test_a_damaged_file_wins_nothing_where_its_workflow_is_damaged_too(folder: Path, columns: str) -> None:
+    """It has the time that it was given here: no hand has edited it, whatever the row of the workflow says."""
+    await _settle(folder)
+    known = await content(folder)
+    file = folder / "w2.json"
+    status = file.stat()
+    text = file.read_bytes()
+    file.write_bytes(text.replace(b"done done", b"done$done"))
+    assert text != file.read_bytes()
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    await _execute(folder, f"UPDATE workflows SET {columns} WHERE workflow_id = 'w2'")  # noqa: S608 - from the list above
+    await _settle(folder)
+    assert known == await content(folder)
 
 
 async def test_nothing_is_repaired_while_another_program_has_the_history_open(folder: Path) -> None:
@@ -216,6 +264,36 @@ async def test_a_repair_is_noted_in_the_audit_log(folder: Path) -> None:
         assert "history.db was rebuilt" in orjson.loads(line.details)["repaired"]["database"][0]
 
 
+async def test_keys_that_are_lost_are_named(folder: Path) -> None:
+    """With what brings them back; one that was revoked is not lost. Without any left, that is a problem."""
+    async with opened(folder) as store:
+        keys = Keys(store, now_ms)
+        for name in ("team", "ci", "gone"):
+            await keys.add(name, ["read"])
+        await keys.revoke("gone")
+    assert "ok" == _named(await examined(folder), "keys").verdict
+    async with opened(folder) as store:
+        first = (await store.entries("key"))[0].name.key
+    await _execute(folder, "DELETE FROM registry WHERE kind = 'key' AND key = ?", first)
+    report = _named(await examined(folder), "keys")
+    assert ("remark", True) == (report.verdict, "1 key was added and not revoked" in _sentences(report))
+    await _execute(folder, "DELETE FROM registry WHERE kind = 'key'")
+    report = _named(await examined(folder), "keys")
+    assert "problem" == report.verdict
+    assert "2 keys were added and not revoked, and are not there: team, ci." in _sentences(report)
+    assert f"execution-history restore PLACE --missing --store {folder}" in str(report.findings[0].remedy)
+
+
+async def test_an_interrupted_repair_is_in_the_audit_log(folder: Path) -> None:
+    """Its beginning, where the database can be written; what a database was rebuilt from is noted once that is done."""
+    await _settle(folder)
+    next(folder.glob("*.json")).write_bytes(b"[]")
+    await examined(folder, repair=True)
+    async with opened(folder) as store:
+        found = [orjson.loads(line.details) for line in await store.audit(0, 100) if line.action == "doctor"]
+    assert [{"begun": "files"}, ["files"]] == [found[0], list(found[1]["repaired"])]
+
+
 async def test_the_damaged_database_is_kept(folder: Path) -> None:
     """As it was, in a folder that says when."""
     await _settle(folder)
@@ -235,7 +313,7 @@ async def test_a_quick_examination_reads_samples(folder: Path) -> None:
     await _execute(folder, "UPDATE workflows SET failed = 9 WHERE workflow_id = 'w3'")
     reports = await examined(folder, is_quick=True)
     assert {"files", "times"}.isdisjoint(report.name for report in reports)
-    assert "sound in its JSON file: w2/run-00002" in _sentences(_named(reports, "records"))
+    assert "can be recovered: w2/run-00002" in _sentences(_named(reports, "records"))
     assert "wrong: w3" in _sentences(_named(reports, "counters"))
 
 

@@ -14,6 +14,7 @@ from execution_history.errors import StoreFull
 from execution_history.maintenance.archive import archive
 from execution_history.maintenance.archive_redaction import redact_archive
 from execution_history.maintenance.backup import back_up, target_at
+from execution_history.maintenance.backup.status import LEFT_OUT
 from execution_history.maintenance.redaction import last_redaction, preview_redaction, redact_history
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
@@ -84,7 +85,8 @@ async def test_everything_that_is_kept_is_redacted_and_stays_what_it_was(store: 
         if old["execute_id"] != "clean":
             assert new["metadata"]["ended_at"] == old["update_time"]
             assert new["input_parameters"]["n"] == old["input_parameters"]["n"]
-    [line] = await store.audit(0, 10)
+    [begun, line] = await store.audit(0, 10)
+    assert ("ada", "redact", {"begun": True}) == (begun.actor, begun.action, orjson.loads(begun.details))
     assert ("ada", "redact", 5) == (line.actor, line.action, orjson.loads(line.details)["records"])
     again = await redact_history(_service(store, {"detector": "phone"}))
     assert again.report is not None
@@ -150,14 +152,24 @@ async def test_one_that_failed_goes_on_where_it_was() -> None:
     store.left = 3
     run = await redact_history(_service(store))
     assert ("failed", "The disk is full.") == (run.outcome, run.reason)
-    [line] = await store.audit(0, 10)
-    assert 3 == orjson.loads(line.details)["records"]
+    [_, line] = await store.audit(0, 10)
+    assert (3, "The disk is full.") == tuple(orjson.loads(line.details)[each] for each in ("records", "failed"))
     store.left = 100
     run = await redact_history(_service(store))
     assert run.report is not None
     assert ("done", 2) == (run.outcome, run.report["changed"])
     told = orjson.dumps(await _all(store))
     assert not any(secret in told for secret in SECRETS[:2])
+
+
+async def test_a_place_that_no_redaction_has_left_is_none(store: HistoryStore) -> None:
+    """Anybody who can write the registry may have written it; it is in no backup, as another store counts otherwise."""
+    await _fill(store)
+    for value in (b"5", b"{}", b'{"place":"x"}', b"[]"):
+        await store.put_entry("redaction", "place", value)
+        run = await redact_history(_service(store))
+        assert "done" == run.outcome
+    assert "redaction" in LEFT_OUT
 
 
 class _Busy(MemoryStore):

@@ -89,7 +89,7 @@ async def test_old_runs_go_into_the_bin_and_protected_ones_stay(history: _Histor
     assert (0, "protected") == (again.report["runs"], again.report["reason"])
     assert isinstance(history.store, Bin)
     assert [RecordKey("w", "old3")] == await history.store.restore([RecordKey("w", "old3")])
-    [line] = [each for each in await history.store.audit(0, 10) if each.action == "retention.prune"]
+    [_, line] = [each for each in await history.store.audit(0, 10) if each.action == "retention.prune"]
     assert [6] == [part["runs"] for part in orjson.loads(line.details)["parts"]]
 
 

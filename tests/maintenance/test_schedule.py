@@ -36,7 +36,7 @@ async def test_a_server_makes_incremental_backups_and_full_ones_in_between(tmp_p
         kinds.append((run.outcome, run.report["kind"], len(run.report["removed"])))
     assert [("done", "full", 0), ("done", "incremental", 0), ("done", "full", 2)] == kinds
     assert 1 == len((await known_backups(target_at(tmp_path))).all)
-    assert ["backup"] * 3 == [line.actor for line in await store.audit(0, 10)]
+    assert ["backup"] * 6 == [line.actor for line in await store.audit(0, 10)]
     [status] = await statuses(service)
     assert status.last is not None
     ended, planned = status.last.ended_at, planned_by(settings)
@@ -44,6 +44,28 @@ async def test_a_server_makes_incremental_backups_and_full_ones_in_between(tmp_p
     assert [False, True] == [status.is_late(planned, ended + hours * HOUR_MS) for hours in (1, 3)]
     assert not status.is_late(None, ended + 3 * HOUR_MS)
     assert not status.is_late(PlannedBackups("elsewhere", HOUR_MS), ended + 3 * HOUR_MS)
+
+
+async def test_a_server_verifies_every_so_many_backups(tmp_path: Path) -> None:
+    """The newest one, which it notes; one that is damaged makes the job fail, and the next one tries again."""
+    store = MemoryStore()
+    service = ExecutionHistoryService(store)
+    job = backup_job(service, BackupSettings(to=str(tmp_path), verify_every=2))
+    known = []
+    for number in range(3):
+        await store.create(document(f"e{number}"))
+        run = await run_job(service, job)
+        [status] = await statuses(service)
+        assert run is not None
+        assert run.report is not None
+        known.append((run.report.get("verified"), status.unverified))
+    assert [(None, 1), (2, 0), (None, 1)] == known
+    next(tmp_path.rglob("changes-*")).write_bytes(b"")
+    run = await run_job(service, job)
+    assert run is not None
+    [status] = await statuses(service)
+    assert ("failed", 2) == (run.outcome, status.unverified)
+    assert "is damaged" in str(backup_problem(status, str, is_late=False))
 
 
 async def test_a_backup_that_fails_or_is_late_is_told(tmp_path: Path) -> None:
@@ -97,7 +119,7 @@ async def test_what_cannot_be_meant_is_refused_at_the_start(tmp_path: Path, monk
         ("KEEP", "0", "at least 1"),
         ("EVERY_HOURS", "0", "more than 0"),
         ("TO", " ", "must name a folder"),
-        ("EVERY", "1", "backup has to, every_hours, full_every_days, keep"),
+        ("EVERY", "1", "backup has to, every_hours, full_every_days, keep, verify_every"),
     ):
         with monkeypatch.context() as changed:
             changed.setenv(f"EXECUTION_HISTORY_BACKUP__{name}", value)

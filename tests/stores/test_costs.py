@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from execution_history.records.pricing import KIND, Price, Prices, entry_key, entry_of
+from execution_history.records.price_book import KIND, Price, Prices, entry_key, entry_of
 from execution_history.stores.capabilities import Priced
 from execution_history.stores.protocol import HistoryStore
 from tests.sample_records import change, changed, document

@@ -99,6 +99,17 @@ async def test_a_few_broken_bytes_of_utf_8_become_escapes(tmp_path: Path, is_cut
     assert (2 if is_cut else 3) == len(found)
 
 
+async def test_a_flipped_bit_does_not_make_another_charset_of_a_file(tmp_path: Path) -> None:
+    """Although the byte and the letter after it are a character of GB18030."""
+    text = _file(_record("a", "done"), _record("b", "left as it is")).replace("流", "flow")
+    data = text.encode().replace(b"done", b"d\xefne")
+    assert data.decode("gb18030")
+    (tmp_path / "in.json").write_bytes(data)
+    _, found = await _taken(tmp_path / "in.json")
+    assert [r"d\xefne", "left as it is"] == [each["output"] for each in found]
+    assert [{"imported_from": {"charset": "escapes"}}, {}] == [each["metadata"] for each in found]
+
+
 async def test_a_file_that_is_cut_within_a_character_is_still_utf_8(tmp_path: Path) -> None:
     """What stands before the cut is as it is."""
     data = _file(_record("a", "北京"), _record("b", "南京")).encode()

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -223,7 +224,7 @@ async def test_a_browser_signs_in_with_a_key_and_out_again(keyed: Keyed) -> None
         entered = await browser.post("/sign-in", data={"key": f" {secret} ", "back": "//evil.example/"})
         assert (303, "/") == (entered.status_code, entered.headers["location"])
         cookie = entered.headers["set-cookie"]
-        assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Max-Age=43200", "Path=/"))
+        assert all(part in cookie for part in ("HttpOnly", "SameSite=lax", "Max-Age=86400", "Path=/"))
         assert secret.split("_", 2)[2] not in cookie
         assert "Secure" not in cookie
         assert [200, 200, 200] == [(await browser.get(path)).status_code for path in ("/", "/keys", "/audit")]
@@ -238,8 +239,34 @@ async def test_a_browser_signs_in_with_a_key_and_out_again(keyed: Keyed) -> None
         assert 303 == (await browser.get("/")).status_code
         late = await browser.post("/runs/act", headers={"Referer": f"{own['Origin']}/runs?status=failed"})
         assert (303, "/sign-in?back=%2Fruns%3Fstatus%3Dfailed") == (late.status_code, late.headers["location"])
+        assert "Your key was revoked" in (await browser.get("/", follow_redirects=True)).text
     foreign = {"Origin": "http://evil.example"}
     assert 403 == (await keyed.web.client.post("/sign-in", data={"key": secret}, headers=foreign)).status_code
+
+
+async def test_the_page_to_sign_in_has_the_reason_to_do_it_again(keyed: Keyed) -> None:
+    """The key has expired, or the session has ended; there is none before the first time, nor after signing out."""
+    gate = keyed.web.application.gate
+    secret = (await gate.keys.add("short", ["read"])).secret
+    own = {"Origin": str(keyed.web.client.base_url).rstrip("/"), **_BROWSER}
+    async with httpx.AsyncClient(base_url=keyed.web.client.base_url, headers=own, follow_redirects=True) as browser:
+
+        async def notice(path: str = "/") -> str | None:
+            found = re.search(r'role="alert">([^<]*)', (await browser.get(path)).text)
+            return None if found is None else found[1]
+
+        assert await notice() is None
+        await browser.post("/sign-in", data={"key": secret})
+        assert await notice("/sign-in") is None
+        await gate.keys.renew("short", lifetime_ms=0)
+        assert "Your key has expired: have it renewed, or sign in with another one." == await notice()
+        await gate.keys.renew("short")
+        await gate.sessions.rotate(ends_all=True)
+        assert "Your session has ended: sign in again." == await notice()
+        await browser.post("/sign-in", data={"key": secret})
+        await browser.post("/sign-out")
+        assert await notice() is None
+    await gate.keys.revoke("short")
 
 
 async def test_the_gateway_needs_a_key_beside_the_callers_own_token(keyed: Keyed) -> None:
@@ -268,25 +295,30 @@ async def test_the_gateway_needs_a_key_beside_the_callers_own_token(keyed: Keyed
     assert keyed.keys["run"].split("_", 2)[2] not in orjson.dumps(page).decode()
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/workflow/run", "/v1/workflow/%72un", "/v1/workflow/./run", "/v1/a/%2e%2E/workflow/run"]
-)
-@pytest.mark.parametrize("passes", [{}, {"X-Execution-History": "off"}])
-@pytest.mark.parametrize(
-    "body", ['{"workflow_id": "%s"}', '{"workflow_id": "order-1", "WorKflow_Id": "%s"}', '{"WORKFLOW_ID": "%s"}']
-)
-async def test_no_spelling_of_a_run_passes_a_keys_patterns(
-    keyed: Keyed, path: str, passes: dict[str, str], body: str
-) -> None:
+async def test_no_spelling_of_a_run_or_its_history_passes_a_keys_patterns(keyed: Keyed) -> None:
     """Neither an unrecorded one, nor one whose address or keys are written as other servers read them too."""
     sandbox = keyed.web.application.sandbox
     assert sandbox is not None
-    answer = await keyed.web.client.post(
-        f"/k/{keyed.keys['mine']}{path}",
-        content=body % "7000000000000000001",
-        headers={"Authorization": f"Bearer {sandbox.token}", "Content-Type": "application/json", **passes},
-    )
-    assert "not_allowed" == answer.headers.get("x-execution-history-error")
+    token = {"Authorization": f"Bearer {sandbox.token}", "Content-Type": "application/json"}
+    paths = (
+        "/v1/workflow/run", "/v1/workflow/%72un", "/v1/workflow/./run", "/v1/a/%2e%2E/workflow/run",
+        "/v1/workflow%2Frun", "/v1/a%2F..%2fworkflow/run",
+    )  # fmt: skip
+    bodies = ('{"workflow_id": "%s"}', '{"workflow_id": "order-1", "WorKflow_Id": "%s"}', '{"WORKFLOW_ID": "%s"}')
+    for path, body, passes in product(paths, bodies, ({}, {"X-Execution-History": "off"})):
+        answer = await keyed.web.client.post(
+            f"/k/{keyed.keys['mine']}{path}", content=body % "7000000000000000001", headers=token | passes
+        )
+        assert "not_allowed" == answer.headers.get("x-execution-history-error"), (path, body, passes)
+    histories = (
+        "/v1/workflows/7000000000000000001/run_histories/1", "/v1/workflows%2F7000000000000000001%2Frun_histories%2F1",
+        "/v1/a%2F../workflows/7000000000000000001/run_histories/1",
+        "/v1/workflow/get_run_history?workflow_id=7000000000000000001&execute_id=1",
+        "/v1/workflow%2Fget_run_history?workflow_id=order-1&workflow_id=7000000000000000001&execute_id=1",
+    )  # fmt: skip
+    for path in histories:
+        answer = await keyed.web.client.get(f"/k/{keyed.keys['mine']}{path}", headers=token)
+        assert "not_allowed" == answer.headers.get("x-execution-history-error"), path
 
 
 async def test_a_key_goes_no_further_than_the_door_however_it_is_written() -> None:

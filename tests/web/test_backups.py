@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from execution_history.errors import BackupFailed
-from execution_history.maintenance.backup import back_up, target_at
+from execution_history.maintenance.backup import back_up, note_verification, target_at, verify
 from tests.sample_records import document
 from tests.web.conftest import Served
 
@@ -23,6 +23,17 @@ async def test_the_last_backup_is_told_and_why_a_later_one_failed(web: Served, t
         found["place"], *(found["last"][name] for name in ("id", "kind", "records")),
         found["failure"], found["is_late"],
     )  # fmt: skip
+    assert (None, 1) == (found["verified"], found["unverified"])
+    ready = (await web.client.get("/readyz")).json()["backups"]
+    assert [{"place": str(place), "last": found["last"]["ended_at"], "verified": None}] == ready
+    await verify(target_at(place), clock=lambda: 1_000)
+    await note_verification(service, target_at(place))
+    [found] = (await web.client.get("/coze/backups")).json()["backups"]
+    assert ({"id": made.id, "at": 1_000}, 0) == (found["verified"], found["unverified"])
+    assert [1_000] == [each["verified"] for each in (await web.client.get("/readyz")).json()["backups"]]
+    told = (await web.client.get("/metrics")).text
+    assert f'execution_history_backup_verified_timestamp_seconds{{place="{place}"}} 1.0' in told
+    assert f'execution_history_backups_unverified{{place="{place}"}} 0.0' in told
     page = (await web.client.get("/", headers={"Accept-Language": "en"})).text
     assert "Last backup: " in page
     assert str(place) in page

@@ -51,7 +51,7 @@ async def test_a_damaged_record_that_is_asked_for_is_an_error(
     assert (500, "record_damaged") == (answer.status_code, answer.json()["error"]["code"])
     message = answer.json()["error"]["message"]
     assert "Run 'e1' of workflow 'w' cannot be read" in message
-    assert "import the run from a backup or an export, or delete it" in message
+    assert "take the run from a backup" in message
 
 
 @pytest.mark.parametrize(

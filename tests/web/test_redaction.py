@@ -39,7 +39,7 @@ async def test_the_rules_are_listed_and_the_history_is_redacted(tmp_path: Path) 
         assert ("done", 2) == (done["run"]["outcome"], done["report"]["changed"])
         assert done["run"] == (await client.get("/coze/redaction")).json()["last"]
         assert 422 == (await client.post("/coze/redaction?dry_run=perhaps")).status_code
-        [line] = await web.application.service.store.audit(0, 10)
+        [_, line] = await web.application.service.store.audit(0, 10)
         assert ("local", "redact") == (line.actor, line.action)
 
 

@@ -1,23 +1,31 @@
 """The audit log: what was deleted, taken out, brought in and redacted, and who may do so; no line is ever changed.
 
-A line is written before the act: what cannot be noted is not done. Lines about jobs that count what they did
-(retention, redaction, backups, restores, repairs) are written after it, one about an archive before its runs are
+A line is written before the act: what cannot be noted is not done. An act that takes a while and counts what it did
+(retention, redaction, a backup, a restore, a repair) has two: one when it begins, one when it has ended or failed.
+Where the second is missing, it goes on or was interrupted. The line about an archive is written before its runs are
 removed from the history. No line has contents of runs or secrets.
 """
 
+import logging
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import orjson
 
 from execution_history.access.principals import current_actor
-from execution_history.errors import N_, InvalidInput, quoted
+from execution_history.errors import N_, InvalidInput, StoreError, StoreFull, message_of, quoted
 from execution_history.query.hints import hint
 from execution_history.query.values import read_time, read_until
 from execution_history.stores.administration import Administration, AuditEntry
+
+BEGUN: Final = "begun"
+FAILED: Final = "failed"
+"""The keys of details by which the first line of an act of two is known, and one about its failure."""
+
+_log = logging.getLogger("execution_history.access")
 
 
 class Action(StrEnum):
@@ -73,6 +81,24 @@ LABELS: Final[Mapping[str, str]] = {
 }
 """What people read for each action, to be translated."""
 
+BEGUN_LABELS: Final[Mapping[str, str]] = {
+    Action.PRUNE: N_("Began to remove runs by rule"),
+    Action.REDACT: N_("Began to redact runs"),
+    Action.BACKUP: N_("Began a backup"),
+    Action.RESTORE: N_("Began to restore a backup"),
+    Action.REPAIR: N_("Began a repair"),
+}
+FAILED_LABELS: Final[Mapping[str, str]] = {
+    Action.PRUNE: N_("Failed to remove runs by rule"),
+    Action.REDACT: N_("Failed to redact runs"),
+    Action.BACKUP: N_("Failed to make a backup"),
+    Action.RESTORE: N_("Failed to restore a backup"),
+    Action.REPAIR: N_("Failed to repair the history"),
+}
+"""What people read for an act of two lines, when it begins and when it fails; the details tell which it is."""
+
+_STOPPED: Final = N_("It was stopped before its end.")
+
 MOST_NOTED: Final = 20
 """How many of many runs a line names."""
 
@@ -93,7 +119,8 @@ class AuditLine:
     @property
     def label(self) -> str:
         """What people read for the action; of one that is not known, its name."""
-        return LABELS.get(self.action, self.action)
+        labels = BEGUN_LABELS if BEGUN in self.details else FAILED_LABELS if FAILED in self.details else LABELS
+        return labels.get(self.action, LABELS.get(self.action, self.action))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +179,13 @@ class AuditFilter:
 EVERYTHING: Final = AuditFilter()
 
 
+class AuditWriter(Protocol):
+    """What has an audit log to write: a store, or a service."""
+
+    async def append_audit(self, actor: str, action: str, details: bytes = b"{}") -> int:
+        """See :meth:`Administration.append_audit`."""
+
+
 class AuditPage(NamedTuple):
     """Lines, the newest first, and the number before which further ones may be; ``None`` at the end."""
 
@@ -167,6 +201,64 @@ async def note(store: Administration, action: Action, **details: object) -> None
     """
     kept = {name: value for name, value in details.items() if value not in (None, (), {})}
     await store.append_audit(current_actor(), action.value, orjson.dumps(kept, default=_as_json))
+
+
+class Act:
+    """An act that takes a while: a line when it begins, and one when it has ended, or failed.
+
+    Used as a context manager around the act, which writes the second line where there is a first one or something was
+    found.
+
+    Args:
+        log: has the audit log.
+        action: what is done.
+        actor: who does it; whoever acts unless given.
+        about: details of both lines.
+
+    Attributes:
+        found: details of the second line, such as counts.
+        has_begun: whether there is a first one.
+    """
+
+    def __init__(self, log: AuditWriter, action: Action, actor: str | None = None, **about: object) -> None:
+        self.found: dict[str, object] = {}
+        self._log, self._action, self._actor, self._about = log, action, actor or current_actor(), about
+        self.has_begun = False
+
+    async def begin(self) -> None:
+        """Write the first line, once; before anything is changed. A full disk does not keep it from being done.
+
+        Raises:
+            StoreError: it could not be written; then the act must not be done.
+        """
+        if self.has_begun:
+            return
+        try:
+            await self._note({**self._about, BEGUN: True})
+        except StoreFull as error:
+            _log.warning("That this began is not in the audit log: %s (%s)", self._action.value, error)
+        self.has_begun = True
+
+    async def __aenter__(self) -> Self:
+        """Return the act, of which nothing is noted yet."""
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Write the second line, if there is a first one or something was found."""
+        del kind, trace
+        if not self.has_begun and not self.found:
+            return
+        if error is None:
+            await self._note({**self._about, **self.found})
+            return
+        reason = message_of(error) if isinstance(error, Exception) else _STOPPED
+        try:
+            await self._note({**self._about, **self.found, FAILED: reason})
+        except StoreError as trouble:  # what went wrong is raised, and is the more important
+            _log.warning("That this failed is not in the audit log: %s (%s)", self._action.value, trouble)
+
+    async def _note(self, details: Mapping[str, object]) -> None:
+        await self._log.append_audit(self._actor, self._action.value, orjson.dumps(details, default=_as_json))
 
 
 async def lines(store: Administration, chosen: AuditFilter = EVERYTHING) -> AsyncGenerator[AuditLine]:

@@ -11,13 +11,17 @@ from execution_history.access.keys import PATIENCE_SECONDS, Key, Keys
 from execution_history.access.limits import Buckets, Rate
 from execution_history.access.principals import NOBODY, acting
 from execution_history.access.sessions import Sessions
-from execution_history.errors import StoreError, StoreUnwritable
+from execution_history.errors import Message, StoreError, StoreUnwritable
 from execution_history.stores.protocol import HistoryStore
 
 FRESH_SECONDS: Final = 1.0
 """How long a server may not notice that another process has added the first key, or revoked the last."""
 
 CHECKED_AGAIN_SECONDS: Final = 5.0
+
+_SESSION_ENDED: Final = Message("Your session has ended: sign in again.")
+_REVOKED: Final = Message("Your key was revoked: sign in with another one.")
+_EXPIRED: Final = Message("Your key has expired: have it renewed, or sign in with another one.")
 
 _FAILURES_NOTED: Final = Rate(10, 60)
 _log = logging.getLogger("execution_history.access")
@@ -88,6 +92,19 @@ class Gate:
         """
         key_id = await self.sessions.key_id_of(cookie)
         return None if key_id is None else await self.keys.with_id(key_id)
+
+    async def reason_out(self, cookie: str) -> Message | None:
+        """Return why a browser's *cookie* does not let it in any more; ``None`` where it does.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        key_id = await self.sessions.key_id_of(cookie)
+        if key_id is None:
+            return _SESSION_ENDED
+        if await self.keys.with_id(key_id) is not None:
+            return None
+        return _EXPIRED if any(key.id == key_id for key in await self.keys.all()) else _REVOKED
 
     async def note_failure(self, client: str) -> None:
         """Note in the audit log that a *client* came with a key that is none; at most ten times a minute.

@@ -38,6 +38,12 @@ MOST_KEYS: Final = 1_000
 PATIENCE_SECONDS: Final = 2.0
 """How long a request waits for a store that told of its key before."""
 
+_REFUSED: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""The categories of characters that break a line, or change how what stands around them reads."""
+
+_JOINERS: Final = dict.fromkeys((0x200C, 0x200D))
+"""Invisible characters that join letters, or emoji, and are harmless."""
+
 _SECRET: Final = re.compile(r"eh_([0-9a-f]{8})_([A-Za-z0-9_-]{43})")
 
 
@@ -171,7 +177,7 @@ class Keys:
         """Remove the key of this name or id, and return it: from now on it does nothing, nor does a session of it.
 
         Raises:
-            KeyNotFound: there is none.
+            KeyNotFound: there is none, or not any more.
             StoreError: it could not be removed.
         """
         key = await self._named(name)
@@ -186,7 +192,7 @@ class Keys:
         """Let the key of this name or id be taken for so long from now on, for ever unless that is given; return it.
 
         Raises:
-            KeyNotFound: there is none.
+            KeyNotFound: there is none, or not any more.
             StoreBusy: others changed it meanwhile.
             StoreError: it could not be written.
         """
@@ -203,8 +209,20 @@ class Keys:
     async def _named(self, name: str) -> Key:
         found = next((key for key in await self.all() if name.strip() in (key.id, key.name)), None)
         if found is None:
+            if await self._was_revoked(name.strip()):
+                raise KeyNotFound(
+                    "The key %(name)s was revoked, and stays so: add a new one for its holder.", name=quoted(name)
+                )
             raise KeyNotFound("There is no key %(name)s.", name=quoted(name))
         return found
+
+    async def _was_revoked(self, name: str) -> bool:
+        """Return whether the audit log has a line about revoking the key of this name or id."""
+        revoked = audit.AuditFilter(frozenset({audit.Action.KEY_REVOKED.value}))
+        async for line in audit.lines(self._store, revoked):
+            if name in (line.details.get("id"), line.details.get("name")):
+                return True
+        return False
 
     async def holder_of(self, secret: str) -> Key | None:
         """Return the key that *secret* is, and note that it was used; ``None`` where it is none that is valid.
@@ -306,10 +324,13 @@ def _time_in(entry: Entry) -> int | None:
 
 
 def _name_of(name: str) -> str:
-    text = " ".join(name.split())
-    if not 1 <= len(text) <= LONGEST_NAME or any(unicodedata.category(each) in {"Cc", "Cs"} for each in text):
+    line = name.strip()
+    text = " ".join(line.split())
+    is_plain = not any(unicodedata.category(each) in _REFUSED for each in line.translate(_JOINERS))
+    if not 1 <= len(text) <= LONGEST_NAME or not is_plain:
         raise InvalidInput(
-            "The name of a key is a text of 1 to %(longest)s characters, not %(name)s.",
+            "The name of a key is a text of 1 to %(longest)s characters on one line, without control characters and "
+            "marks of direction, not %(name)s.",
             longest=LONGEST_NAME,
             name=quoted(name),
         )

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from execution_history.errors import InvalidInput, quoted
+from execution_history.query.values import read_age
 from execution_history.records.byte_sizes import bytes_of
+from execution_history.records.time_units import SECOND_MS, UNITS_MS
 
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})\s*/\s*(s|m|h)", re.ASCII)
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600}
-_AGE: Final = re.compile(r"([1-9][0-9]{0,4})\s*(h|d|w)", re.ASCII)
-_AGES_MS: Final = {"h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
+_SECONDS: Final = {unit: UNITS_MS[unit] // SECOND_MS for unit in ("s", "m", "h")}
+_LONGEST_LIFETIME: Final = 100_000 * UNITS_MS["w"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,14 @@ def lifetime_of(text: str) -> int:
     Raises:
         InvalidInput: it is none.
     """
-    found = _AGE.fullmatch(text.strip().lower())
-    if found is None:
+    try:
+        lifetime = read_age(text)
+    except InvalidInput:
+        lifetime = 0
+    if not 0 < lifetime < _LONGEST_LIFETIME:
         raise InvalidInput("A lifetime is a number of hours, days or weeks such as 90d, not %(text)s.",
                            text=quoted(text))  # fmt: skip
-    return int(found[1]) * _AGES_MS[found[2]]
+    return lifetime
 
 
 class Buckets:

@@ -12,9 +12,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from execution_history.cli.help_texts import APP, epilog_of, help_of
 from execution_history.cli.options import DebugOption, JsonOption, StoreOption, with_flag_values
-from execution_history.cli.session import PROGRAM, ExitCode, Session
+from execution_history.cli.session import ExitCode, Session
 from execution_history.cli.usage_errors import TranslatedCommand, TranslatedGroup, translate_parameters
 from execution_history.errors import N_
+from execution_history.presentation.command_line import PROGRAM
 from execution_history.presentation.translator import LANGUAGES, Languages, Translator
 
 COMMANDS: Final = {

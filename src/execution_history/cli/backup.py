@@ -1,24 +1,26 @@
 """The command ``backup``."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from execution_history.cli.figure_table import show_fitting
-from execution_history.cli.open_history import open_history, place_of, refuse_archive
+from execution_history.cli.open_history import archive_named, open_history, place_of, refuse_archive
 from execution_history.cli.options import command
 from execution_history.cli.output import Cell
 from execution_history.cli.progress_bar import progress_bar
 from execution_history.cli.session import CommandFailed, ExitCode, Session
-from execution_history.errors import N_
+from execution_history.clock import now_ms
+from execution_history.errors import N_, ExecutionHistoryError
 from execution_history.presentation.formatting import clock, duration, grouped, size
-from execution_history.presentation.phrases import enumerated
+from execution_history.presentation.phrases import ago, enumerated
 from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
     from execution_history.maintenance.backup import BackupReport, Backups, BackupTarget, RestoreReport
-    from execution_history.maintenance.backup.manifest import Manifest
+    from execution_history.maintenance.backup.manifest import KnownBackup
 
 _LIST: Final = "list"
 _VERIFY: Final = "verify"
@@ -160,6 +162,7 @@ async def _verify(session: Session, target: "BackupTarget", at: str) -> ExitCode
     began = time.monotonic()
     with progress_bar(session) as bar:
         report = await verify(target, at=at, on_progress=bar.of_runs)
+    await _note_in_history(session, target)
     if session.as_json:
         session.output.document({**report.to_json(), "place": target.name})
         return ExitCode.SUCCESS
@@ -172,12 +175,27 @@ async def _verify(session: Session, target: "BackupTarget", at: str) -> ExitCode
         **facts(report, began),
     )
     session.output.answer(sentence)
+    if report.unnoted is not None:
+        session.notice("This could not be noted beside the backup: %(reason)s", reason=report.unnoted, style="yellow")
     tell_of_damaged(session, report.damaged)
     return ExitCode.SUCCESS
 
 
+async def _note_in_history(session: Session, target: "BackupTarget") -> None:
+    """Keep in the history whose backup it is, where that is here, that one was verified."""
+    from execution_history.maintenance.backup import note_verification  # noqa: PLC0415 - as above
+
+    store = session.settings().store
+    try:
+        if archive_named(store) is None and await holds_history(store):
+            async with open_history(session) as history:
+                await note_verification(history.service, target)
+    except ExecutionHistoryError as error:  # the backup is sound, whatever is wrong with the history
+        session.notice("This could not be noted in the history: %(reason)s", reason=error.message, style="yellow")
+
+
 def facts(report: "RestoreReport", began: float) -> dict[str, str]:
-    """Return what is said of a backup that was restored, for real or to verify it, since *began*."""
+    """Return the sentences on a backup that was restored, for real or to verify it, since *began*."""
     return {
         "id": report.id,
         "time": clock(report.moment),
@@ -192,12 +210,12 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
 
     if session.as_json:
         damaged = [session.translate.message(error.message) for error in backups.damaged]
-        known = [shown(each.manifest) for each in backups.all]
+        known = [{**shown(each.manifest), "verified": each.verified} for each in backups.all]
         session.output.document(
             {"place": place, "backups": known, "damaged": damaged, "unfinished": backups.unfinished}
         )
     elif backups.all:
-        _show_table(session, [each.manifest for each in backups.all])
+        _show_table(session, backups.all)
     else:
         session.notice("There is no whole backup in %(place)s.", place=place)
     if not session.as_json:
@@ -212,14 +230,15 @@ def _show_list(session: Session, backups: "Backups", place: str) -> ExitCode:
     return ExitCode.SOME_REFUSED if backups.damaged else ExitCode.SUCCESS
 
 
-def _show_table(session: Session, manifests: "list[Manifest]") -> None:
-    _ = session.translate
+def _show_table(session: Session, backups: "Sequence[KnownBackup]") -> None:
+    _, now = session.translate, now_ms()
     heads = {
         "id": Cell(_("Backup").upper(), "dim"),
         "kind": Cell(_("Kind").upper(), "dim"),
         "runs": Cell(_("Runs").upper(), "dim", right=True),
         "deleted": Cell(_("Deletions").upper(), "dim", right=True),
         "size": Cell(_("Size").upper(), "dim", right=True),
+        "verified": Cell(_("Verified").upper(), "dim"),
     }
     kinds = {"full": _("full"), "incremental": _("incremental")}
     rows = [heads] + [
@@ -229,7 +248,8 @@ def _show_table(session: Session, manifests: "list[Manifest]") -> None:
             "runs": Cell(grouped(each.records), right=True),
             "deleted": Cell(grouped(each.deletions), right=True),
             "size": Cell(size(each.size), right=True),
+            "verified": Cell(_("never") if verified is None else ago(_, verified, now)),
         }
-        for each in manifests
+        for each, verified in ((known.manifest, known.verified) for known in backups)
     ]
     show_fitting(session, rows, list(heads), ("deleted", "size"))

@@ -49,13 +49,11 @@ async def bin_(
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MOST, help=N_("How many to list."))] = _SHOWN,
 ) -> ExitCode:
     """List the deleted runs that can be restored, restore some, or remove them for good."""
-    ways = [bool(execute_ids), workflow is not None, every]
-    if action is not None and ways.count(True) != 1:
+    if action is not None and bool(execute_ids) + (workflow is not None) + every != 1:
         raise CommandFailed("Say which deleted runs: ids, --workflow or --all.")
     async with open_history(session) as history:
         if action is None:
-            await _list(session, history, limit)
-            return ExitCode.SUCCESS
+            return await _list(session, history, limit)
         keys = await _named(history, execute_ids or [], workflow)
         if not keys:
             raise CommandFailed("No such run is in the bin.", code=ExitCode.NOT_FOUND)
@@ -67,12 +65,10 @@ async def bin_(
             told = session.translate.plural("Removed %(num)s run for good.", "Removed %(num)s runs for good.", done)
     if session.as_json:
         session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})
-    else:
-        session.output.answer(told)
-        if done < len(keys):
-            session.notice(
-                "The others are not in the bin any more, or their ids are taken by other runs.", style="yellow"
-            )
+        return ExitCode.SUCCESS
+    session.output.answer(told)
+    if done < len(keys):
+        session.notice("The others are not in the bin any more, or their ids are taken by other runs.", style="yellow")
     return ExitCode.SUCCESS
 
 
@@ -97,11 +93,11 @@ async def _named(history: History, execute_ids: list[str], workflow: str | None)
     return found
 
 
-async def _list(session: Session, history: History, limit: int) -> None:
+async def _list(session: Session, history: History, limit: int) -> ExitCode:
     page, names = await history.service.bin.page(limit=limit), await history.service.names()
     if session.as_json:
         session.output.document(page.to_json())
-        return
+        return ExitCode.SUCCESS
     _ = session.translate
     if page.entries:
         heads = (_("Deleted"), _("Until"), _("Size"), _("Run"), _("Workflow"), _("Rule"))
@@ -122,6 +118,7 @@ async def _list(session: Session, history: History, limit: int) -> None:
         ]
         session.output.lines(aligned(rows), are_cut=True)
     session.output.remark(_summary(session, page))
+    return ExitCode.SUCCESS
 
 
 def _ids(page: BinPage) -> dict[str, str]:

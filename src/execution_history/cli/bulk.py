@@ -42,7 +42,7 @@ def filters_of_call(
     """Return the filter of a call; ``None`` where it names one run, or has the other option *or_else*.
 
     Raises:
-        CommandFailed: the call says neither which run nor which filters, or both.
+        CommandFailed: the call names neither a run nor filters, or both.
         InvalidQuery: a filter is invalid.
     """
     ways = [execute_id is not None, bool(filters), or_else is not None]

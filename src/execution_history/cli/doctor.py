@@ -66,12 +66,12 @@ async def doctor(
     finally:
         await history.aclose()
     problems = sum(finding.is_problem for report in reports for finding in report.findings)
-    repairable = sum(finding.repair is not None for report in reports for finding in report.findings)
     repaired = sum(len(report.repaired) for report in reports)
     if session.as_json:
         checks = [report.to_json(session.translate.message) for report in reports]
         session.output.document({"store": store, "problems": problems, "repaired": repaired, "checks": checks})
     else:
+        repairable = sum(finding.repair is not None for report in reports for finding in report.findings)
         _conclude(session, problems, repaired, repairable, is_quick=quick)
     return ExitCode.SOME_REFUSED if problems else ExitCode.SUCCESS
 

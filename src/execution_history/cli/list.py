@@ -10,7 +10,7 @@ import typer
 from rich.cells import cell_len
 from rich.text import Text
 
-from execution_history.cli.open_history import open_history
+from execution_history.cli.open_history import History, open_history
 from execution_history.cli.options import (
     ColumnsOption,
     CursorOption,
@@ -46,13 +46,15 @@ from execution_history.presentation.formatting import brief_clock, clock, groupe
 from execution_history.presentation.phrases import enumerated, status_word
 from execution_history.presentation.run_columns import columns_of
 from execution_history.presentation.translator import Translator
-from execution_history.query.model import RecordQuery, Selection
+from execution_history.query.model import Order, RecordQuery, Selection, Sort
 from execution_history.records.record import STATUSES
 
 TRIAL_WORKFLOW: Final = "7000000000000000002"
 
 _LEAST_NAME: Final = 12
 """Columns that a workflow's name keeps on the narrowest terminal."""
+
+_Chosen = tuple[Filters, Sort, Order | None, tuple[str, ...]]
 
 
 @command("workflow")
@@ -74,10 +76,7 @@ async def list_runs(
     shown = columns_of(columns or ())
     async with open_history(session) as history:
         if view is not None:
-            saved = await history.service.views.named(view)
-            filters = saved.words() | filters
-            sort, order = (saved.sort, order or saved.order) if sort == "create_time" else (sort, order)
-            shown = shown or saved.columns
+            filters, sort, order, shown = await _of_view(history, view, (filters, sort, order, shown))
         is_plain = not (filters or cursor or explain or order == "asc") and sort == "create_time"
         names, alike = await history.service.names(), list[str]()
         if is_plain:
@@ -97,10 +96,8 @@ async def list_runs(
         session.output.lines(chosen_lines(session, found.documents, names, shown))
     else:
         session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
-    sorting = [*(["--sort", sort] if sort != "create_time" else []), *(["--order", order] if order else [])]
-    sorting += ["--columns", ",".join(shown)] if shown else []
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    options = [*as_options(filters), *sorting, *position, *size_option(page_size)]
+    options = [*as_options(filters), *_looks(sort, order, shown), *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call, alike)
@@ -109,6 +106,20 @@ async def list_runs(
         for sentence in map(session.translate.message, found.explain):
             session.output.remark(sentence, style="dim")
         notice_counts(session, found, history.place, next_call)
+
+
+async def _of_view(history: History, name: str, chosen: _Chosen) -> _Chosen:
+    """Return the filters, the order and the columns of a saved view where none was *chosen*."""
+    saved, (filters, sort, order, columns) = await history.service.views.named(name), chosen
+    if sort == "create_time":
+        sort, order = saved.sort, order or saved.order
+    return saved.words() | filters, sort, order, columns or saved.columns
+
+
+def _looks(sort: Sort, order: Order | None, columns: Sequence[str]) -> list[str]:
+    """Return the options for this order and these columns, without those that are the default."""
+    sorting = [*(["--sort", sort] if sort != "create_time" else []), *(["--order", order] if order else [])]
+    return [*sorting, *(["--columns", ",".join(columns)] if columns else [])]
 
 
 def _print_json(session: Session, found: Selection, *, is_plain: bool) -> None:

@@ -91,7 +91,7 @@ async def _once(session: Session, follower: MirrorFollower, store: str) -> None:
 
 
 async def _until_stopped(session: Session, follower: MirrorFollower, store: str) -> None:
-    """Follow until a signal; tell when the files are current for the first time."""
+    """Follow until a signal; print when the files are current for the first time."""
     stop = asyncio.Event()
     with stops_call(stop.set):
         session.notice(

@@ -170,7 +170,7 @@ def _count_cell(session: Session, count: Count) -> Cell:
 
 
 def _run_text(run: OpenRun, names: Mapping[str, WorkflowInWindow]) -> str:
-    """Return what an open run asks or has put out, else its short id, and the workflow it is of."""
+    """Return the question of an open run or its output, else its short id, and the workflow it is of."""
     workflow = names.get(run.workflow_id)
     name = name_and_id(None if workflow is None else workflow.name, run.workflow_id, longest=_LONGEST_NAME)
     return f"{run.gist or short_id(run.execute_id)} · {name}"

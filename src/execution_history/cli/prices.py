@@ -13,7 +13,7 @@ from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
 from execution_history.presentation.formatting import day, grouped, money, one_line, plain
 from execution_history.presentation.reprice_sentence import reprice_sentence
-from execution_history.records.pricing import EVERY
+from execution_history.records.price_book import EVERY
 
 if TYPE_CHECKING:
     from execution_history.history.prices import PriceLine, PriceList

@@ -177,5 +177,5 @@ def _show_report(session: Session, report: dict[str, Any]) -> None:
         ]
         session.output.lines(aligned(examples), are_cut=True)
     session.notice("Searched: %(size)s of JSON.", size=size(report["bytes"]), style="dim")
-    for sentence in sentences.remarks(translate, report):
+    for sentence in sentences.remarks(translate, report, session.command):
         session.output.remark(sentence, style="yellow")

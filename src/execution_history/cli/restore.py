@@ -1,7 +1,7 @@
 """The command ``restore``."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -17,19 +17,19 @@ from execution_history.history import name_book, views
 from execution_history.maintenance import rules
 from execution_history.presentation.formatting import clock, grouped, one_line
 from execution_history.presentation.phrases import enumerated
-from execution_history.records import pricing
+from execution_history.records import price_book
 from execution_history.stores.administration import KEY
 from execution_history.stores.presence import holds_history
 
 if TYPE_CHECKING:
-    from execution_history.maintenance.backup import BackupTarget, MissingReport, RestoreReport
+    from execution_history.maintenance.backup import MissingReport, RestoreReport
 
 _MOST_NAMES: Final = 10
 _LONGEST_NAME: Final = 40
 _KINDS: Final = {
     name_book.KIND: N_("Names of workflows"),
     views.KIND: N_("Views"),
-    pricing.KIND: N_("Prices"),
+    price_book.KIND: N_("Prices"),
     rules.KIND: N_("Rules of retention"),
     KEY: N_("Keys"),
 }
@@ -50,8 +50,13 @@ async def restore(
         bool,
         typer.Option(
             "--missing",
-            help=N_("Only add what the history lacks of names, views, prices, rules, keys and lines of the audit log."),
+            help=N_(
+                "Only add what the history lacks of runs, names, views, prices, rules, keys, lines of the audit log."
+            ),
         ),
+    ] = False,
+    removed: Annotated[
+        bool, typer.Option("--removed", help=N_("With --missing: also add what the history has removed since."))
     ] = False,
     keep_keys: Annotated[
         bool, typer.Option("--keep-keys", help=N_("Let the keys of the backup in, also those that were revoked since."))
@@ -65,7 +70,9 @@ async def restore(
     if missing:
         if replace:
             raise CommandFailed("--missing adds to a history, and --replace moves it aside: choose one of them.")
-        return await _add_missing(session, target_at(place), at, keep_keys=keep_keys)
+        return await _add_missing(session, place, at, keep_keys=keep_keys, with_removed=removed)
+    if removed:
+        raise CommandFailed("--removed belongs to --missing: a whole restore has what the backup has.")
     began, settings = time.monotonic(), session.settings()
     with progress_bar(session) as bar:
         report = await restored(
@@ -134,33 +141,59 @@ def _tell_of_keys(session: Session, keys: str, names: Sequence[str]) -> None:
         )
 
 
-async def _add_missing(session: Session, target: "BackupTarget", at: str, *, keep_keys: bool) -> ExitCode:
-    from execution_history.maintenance.backup import restore_missing  # noqa: PLC0415 - as above
+async def _add_missing(session: Session, place: str, at: str, *, keep_keys: bool, with_removed: bool) -> ExitCode:
+    from execution_history.maintenance.backup import restore_missing, target_at  # noqa: PLC0415 - as above
 
     settings = session.settings()
     store = place_of(settings.store)
     if not await holds_history(settings.store):
         raise CommandFailed("There is no history in %(store)s.", code=ExitCode.NOT_FOUND, store=store)
     async with open_history(session) as history:
-        report = await restore_missing(target, history.service, at=at, keep_keys=keep_keys)
+        with progress_bar(session) as bar:
+            report = await restore_missing(
+                target_at(place),
+                history.service,
+                at=at,
+                keep_keys=keep_keys,
+                with_removed=with_removed,
+                on_progress=bar.of_runs,
+            )
     if session.as_json:
         session.output.document({**report.to_json(), "store": store})
-    else:
-        _show_missing(session, report, store, keep_keys=keep_keys)
+        return ExitCode.SUCCESS
+    _show_missing(session, report, store, keep_keys=keep_keys)
+    if left := _by_label(session, report.removed_records, report.removed):
+        session.notice(
+            "Not added, as the history has removed them since the backup, or may have: %(what)s. To add them, too: "
+            "%(command)s",
+            what=enumerated(f"{label} ({count})" for label, count in left.items()),
+            command=session.command("restore", place, "--missing", "--removed", "--at", report.id),
+        )
+    if report.are_forgotten:
+        session.notice(
+            "The history does not know all that it has removed since the backup. So no run was added, and some of the "
+            "rest may have been removed on purpose.",
+            style="yellow",
+        )
     return ExitCode.SUCCESS
+
+
+def _by_label(session: Session, records: int, entries: Mapping[str, int]) -> dict[str, int]:
+    """Return how many runs and entries of a registry there are, if any, by what people call their kind."""
+    _ = session.translate
+    known = {_(_KINDS[kind]): count for kind, count in entries.items() if kind in _KINDS}
+    found = {_("Runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
+    return {label: count for label, count in found.items() if count}
 
 
 def _show_missing(session: Session, report: "MissingReport", store: str, *, keep_keys: bool) -> None:
     _ = session.translate
-    counts = {_(_KINDS[kind]): count for kind, count in report.entries.items() if kind in _KINDS}
-    counts[_("Other entries")] = sum(report.entries.values()) - sum(counts.values())
-    counts[_("Lines of the audit log")] = report.audit_lines
+    counts = _by_label(session, report.records, report.entries) | {_("Lines of the audit log"): report.audit_lines}
     rows = [[Cell(label), Cell(grouped(count), right=True)] for label, count in counts.items() if count]
     facts = {"store": store, "id": report.id, "time": clock(report.moment)}
-    if not rows:
-        session.output.answer(_("%(store)s lacks nothing of the backup %(id)s of %(time)s but runs, if any.", **facts))
-        return
-    session.output.answer(_("Added to %(store)s from the backup %(id)s of %(time)s:", **facts))
-    session.output.lines(aligned(rows))
-    session.notice("Runs were neither added nor changed.", style="dim")
+    if rows:
+        session.output.answer(_("Added to %(store)s from the backup %(id)s of %(time)s:", **facts))
+        session.output.lines(aligned(rows))
+    else:
+        session.output.answer(_("Nothing to add to %(store)s from the backup %(id)s of %(time)s.", **facts))
     _tell_of_keys(session, "kept" if keep_keys else "expired", report.key_names)

@@ -12,7 +12,7 @@ class RefusingWebSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's protocol, which alone takes such a handshake for one without an answer, and logs an error for each."""
 
     async def send(self, message: "ASGISendEvent") -> None:
-        """Send what the application has to say."""
+        """Send a message of the application."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
             self.handshake_complete = True

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import shlex
 import shutil
 import sys
 import traceback
@@ -18,13 +17,12 @@ import typer
 from execution_history import errors
 from execution_history.cli.output import Output
 from execution_history.errors import Message
+from execution_history.presentation.command_line import PROGRAM, command_line
 from execution_history.presentation.translator import Translator
-from execution_history.records.redaction import shown_store, without_credentials
+from execution_history.records.redaction import without_credentials
 
 if TYPE_CHECKING:
     from execution_history.settings import Settings
-
-PROGRAM: Final = "execution-history"
 
 _LONGEST_ARGUMENT: Final = 400
 """Characters of an argument that an error quotes: an id may have a thousand, and several may be named."""
@@ -122,9 +120,7 @@ class Session:
 
         A password in the URL of the store is left to be filled in.
         """
-        store = [] if self.store is None else ["--store", shown_store(self.store)]
-        last = [] if text is None else ["--", text] if text.startswith("-") else [text]
-        return shlex.join([_callable_name(), *words, *store, *last])
+        return command_line(*words, store=self.store, text=text, program=_callable_name())
 
     def notice(self, msgid: str, /, *, style: str = "", **arguments: object) -> None:
         """Print a sentence in the language of the session, beside the answer."""

@@ -75,12 +75,8 @@ async def stats(
             groups = BreakdownQuery(filter=chosen, by=by, sort=sort, limit=limit, bucket=bucket, zone=rows_zone.key)
             await _break_down(session, history, groups)
             return
-        query = StatisticsQuery(
-            filter=chosen,
-            bucket=bucket,
-            zone=rows_zone.key,
-            new_since=None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone),
-        )
+        since = None if new_since is None else read_time("new_since", new_since, now=now_ms(), zone=rows_zone)
+        query = StatisticsQuery(filter=chosen, bucket=bucket, zone=rows_zone.key, new_since=since)
         found = await history.answer(lambda: history.service.statistics(query))
     _show(session, found, rows_zone, history.place)
 

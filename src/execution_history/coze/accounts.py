@@ -1,19 +1,17 @@
 """The Coze accounts: their addresses, their tokens, and one recording transport for each event loop."""
 
 import asyncio
-import warnings
 import weakref
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
+from execution_history.coze.authorisation import Authorisation
 from execution_history.coze.protocol.messages import RunRequest
-from execution_history.coze.tracking.history_client import OF_ACCOUNT, Address, origin_of
+from execution_history.coze.tracking.history_client import Address, origin_of
 from execution_history.coze.transport.account_transport import Connect, transport_of
 from execution_history.coze.transport.async_transport import RecordingTransport
 from execution_history.coze.transport.call_recording import CONTEXT, CallRecord, RunContext
@@ -21,27 +19,12 @@ from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.coze.transport.httpx_transport import HttpxTransport
 from execution_history.coze.transport.recorded_call import LARGEST_RECORDED, RecordedCall
 from execution_history.coze.websocket_recording import ChatRecording, recorded_chat
-from execution_history.errors import (
-    AccountError,
-    ExecutionHistoryError,
-    InvalidInput,
-    UpstreamRefused,
-    quoted,
-    shortened,
-)
+from execution_history.errors import AccountError, quoted, shortened
 from execution_history.recording.recorder import Recorder
 from execution_history.records.metadata import UPSTREAM
 from execution_history.records.origin import acting_account
 from execution_history.records.redaction import without_credentials
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings, find_account, missing_settings
-from execution_history.settings.accounts import refuse_unsendable
-
-
-class Authenticates(Protocol):
-    """The protocol of cozepy's asynchronous auth classes, which put a fresh token into a request's headers."""
-
-    async def aauthentication(self, headers: dict[str, str]) -> None:
-        """Add ``Authorization`` to *headers*."""
 
 
 class Upstream:
@@ -55,7 +38,7 @@ class Upstream:
         drain_limit_seconds: how long an upstream is read after its caller has left.
         largest_recorded: the most bytes of one run's answer that are kept.
         first_pause: seconds before a run that goes on upstream is polled for the first time.
-        connect: returns a transport that reaches upstreams as settings say; an event loop keeps it for all its calls.
+        connect: returns a transport to upstreams by their settings; an event loop keeps it for all its calls.
 
     Raises:
         SettingsError: a file of certificates cannot be read.
@@ -84,7 +67,7 @@ class Upstream:
             "first_pause": first_pause,
         }
         self._connect = connect
-        self._auth: dict[str, Authenticates] = {}
+        self._authorisations: dict[str, Authorisation] = {}
         self._transports: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[RecordingTransport, httpx.AsyncBaseTransport]
         ] = weakref.WeakKeyDictionary()
@@ -156,7 +139,7 @@ class Upstream:
         address is known, the account acts that began the run, or else ``default``.
 
         Raises:
-            AccountError: none can; the message says what to set.
+            AccountError: none can; the message names what to set.
         """
         kept, origin = acting_account(record), UPSTREAM.of(record)
         if origin is None:
@@ -244,25 +227,9 @@ class Upstream:
         return found
 
     async def _headers(self, name: str, account: AccountSettings) -> dict[str, str]:
-        """Return the headers that authorise a call of the account.
-
-        Raises:
-            AccountError: its token or its key cannot be one.
-            UpstreamRefused: no token could be fetched for it.
-        """
-        headers: dict[str, str] = {}
-        try:
-            await self._auth_of(name, account).aauthentication(headers)
-        except AccountError:
-            raise
-        except Exception as error:  # noqa: BLE001 - it signs, calls and parses, each with errors of other libraries
-            raise _no_token(name, error) from None
-        return headers
-
-    def _auth_of(self, name: str, account: AccountSettings) -> Authenticates:
-        if name not in self._auth:
-            self._auth[name] = _authentication(name, account, _TokenTransport(name, self))
-        return self._auth[name]
+        if name not in self._authorisations:
+            self._authorisations[name] = Authorisation(name, account, self.connected)
+        return await self._authorisations[name].headers()
 
 
 def account_at(accounts: Mapping[str, AccountSettings], origin: str, names: Iterable[str]) -> str | None:
@@ -272,95 +239,3 @@ def account_at(accounts: Mapping[str, AccountSettings], origin: str, names: Iter
         if account is not None and not account.missing and origin_of(account.base_url) == origin:
             return name
     return None
-
-
-class _TokenTransport(httpx.AsyncBaseTransport):
-    """Carries cozepy's requests for tokens over the connections of their account, in whichever event loop."""
-
-    def __init__(self, account: str, upstream: Upstream) -> None:
-        self._account = account
-        self._upstream = upstream
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send *request*; see :meth:`httpx.AsyncBaseTransport.handle_async_request`."""
-        request.extensions = {**request.extensions, OF_ACCOUNT: self._account}
-        return await self._upstream.connected().handle_async_request(request)
-
-
-class _Token:
-    """Authenticates with a personal or service token."""
-
-    def __init__(self, token: str) -> None:
-        self._authorization = f"Bearer {token}"
-
-    async def aauthentication(self, headers: dict[str, str]) -> None:
-        """Add ``Authorization`` to *headers*."""
-        headers["Authorization"] = self._authorization
-
-
-def _authentication(name: str, account: AccountSettings, transport: httpx.AsyncBaseTransport) -> Authenticates:
-    if account.token is not None:
-        return _Token(account.token.get_secret_value())
-    if account.token_file is not None:
-        return _Token(_token_in(name, account.token_file))
-    # cozepy takes half a second to import: only those who sign for tokens pay for it.
-    with warnings.catch_warnings():
-        # Its import of authlib.jose warns of that module's successor, which does not concern our users.
-        warnings.simplefilter("ignore")
-        from cozepy import AsyncJWTAuth, AsyncJWTOAuthApp  # noqa: PLC0415
-        from cozepy.request import AsyncHTTPClient, Requester  # noqa: PLC0415
-
-    key = (
-        account.private_key.get_secret_value()
-        if account.private_key
-        else _read(name, "private_key_file", account.private_key_file)
-    )
-    base_url = account.oauth_base_url or account.base_url
-    app = AsyncJWTOAuthApp(account.client_id or "", key, account.public_key_id or "", base_url)
-    # It makes its client itself, one that knows nothing of the account's proxy and certificates.
-    app._requester = Requester(async_client=AsyncHTTPClient(transport=transport))  # type: ignore[no-untyped-call] # noqa: SLF001
-    return AsyncJWTAuth(oauth_app=app)
-
-
-def _token_in(name: str, path: Path) -> str:
-    token = _read(name, "token_file", path).strip()
-    try:
-        refuse_unsendable(token)
-    except InvalidInput as error:
-        raise AccountError(
-            "The file of accounts.%(name)s.token_file holds no token: it %(problem)s.", name=name, problem=error.message
-        ) from None
-    if not token:
-        raise AccountError("The file of accounts.%(name)s.token_file is empty.", name=name)
-    return token
-
-
-def _read(name: str, setting: str, path: Path | None) -> str:
-    try:
-        return "" if path is None else path.expanduser().read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise AccountError(
-            "The setting accounts.%(name)s.%(setting)s names %(path)s, which cannot be read.",
-            name=name,
-            setting=setting,
-            path=quoted(path),
-        ) from None
-
-
-def _no_token(name: str, error: Exception) -> ExecutionHistoryError:
-    """Return the error of an account whose token could not be signed for, or fetched, because of *error*."""
-    reason = without_credentials(str(error)).rstrip(".")
-    if isinstance(error, ValueError) and not isinstance(error, ValidationError):
-        return AccountError(
-            "The Coze account %(name)s cannot sign for a token (%(reason)s): check that "
-            "accounts.%(account)s.private_key, or the file of private_key_file, is the PEM text "
-            "that Coze gave out.",
-            name=quoted(name),
-            reason=quoted(reason),
-            account=name,
-        )
-    return UpstreamRefused(
-        "No token could be fetched for the Coze account %(name)s: %(reason)s.",
-        name=quoted(name),
-        reason=(reason if isinstance(error, httpx.HTTPError) else quoted(reason)) if reason else type(error).__name__,
-    )

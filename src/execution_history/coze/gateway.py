@@ -2,7 +2,7 @@
 
 Bytes and headers pass as they are, in both directions and as they come. Only what belongs to one connection is left
 out (RFC 9110, section 7.6.1), and what HTTP does not allow in an upstream's header; double slashes in a path count as
-one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us ask for. WebSocket
+one, and text in an address goes on percent-encoded, which the HTTP parsers before us and after us require. WebSocket
 connections pass too, and are recorded where they run a workflow (:mod:`~execution_history.coze.websocket_recording`);
 Coze serves them under names of their own, ``ws.coze.cn`` beside ``api.coze.cn``. The header
 ``x-execution-history-account`` chooses among the configured accounts' addresses; who calls proves that to the upstream
@@ -30,9 +30,9 @@ from execution_history.coze.forwarded_headers import passed_on, without_length
 from execution_history.coze.gateway_exchange import Answer, CallerLeftError, Upload
 from execution_history.coze.gateway_history import HistoryFallback
 from execution_history.coze.gateway_refusals import BAD_REQUEST, NO_ANSWER, Refusal, gateway_path, unreachable
-from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, plain_path, run_kind
+from execution_history.coze.protocol.messages import MODE_STREAM, UNKNOWN_WORKFLOW, RunKind, run_kind
 from execution_history.coze.protocol.request_reader import parse_run_request
-from execution_history.coze.protocol.run_history import history_request
+from execution_history.coze.protocol.run_history import history_request, is_studio_history
 from execution_history.coze.transport.call_recording import CONTEXT, RunContext
 from execution_history.errors import (
     BodyTooLarge,
@@ -90,7 +90,6 @@ class Gateway:
             await self._relay(scope, path, receive, send)
             return
         upload, answer = Upload(receive), Answer(send)
-        kind = (run_kind(scope["method"], path.decode("latin-1")) if scope["type"] == "http" else None) or "other"
         forwarding = asyncio.current_task()
         assert forwarding is not None  # noqa: S101 - a coroutine runs in one
         is_active, has_left = True, False
@@ -103,28 +102,33 @@ class Gateway:
         leaving = asyncio.create_task(upload.caller_left())
         leaving.add_done_callback(leave)
         try:
-            await self._forward(scope, path, kind, upload, answer)
+            await self._forward(scope, path, upload, answer)
         except asyncio.CancelledError:
             if not has_left or forwarding.uncancel():
                 raise
         finally:
             is_active = False
             leaving.cancel()
-            GATEWAY_REQUESTS.count(1, kind, answer.outcome)
+            GATEWAY_REQUESTS.count(1, answer.kind, answer.outcome)
             GATEWAY_BYTES.count(upload.size, "request")
             GATEWAY_BYTES.count(answer.size, "response")
 
-    async def _forward(self, scope: Scope, path: bytes, kind: str, upload: Upload, answer: Answer) -> None:
+    async def _forward(self, scope: Scope, path: bytes, upload: Upload, answer: Answer) -> None:
         try:
-            request = await self._request(scope, path, upload)
-            call = history_request(scope["method"], plain_path(request.url.raw_path), "")
+            target = self._target(_account_of(scope), scope, path)
+            kind = run_kind(scope["method"], target.path)
+            answer.kind = kind or "other"
+            request = await self._request(scope, target, kind, upload)
+            call = history_request(scope["method"], target.raw_path.partition(b"?")[0].decode("ascii"), "")
+            if is_studio_history(target.path):
+                self._check_named(target)
             if call is not None:
                 check_workflow(self._workflows, call.workflow_id)
                 found = await self._histories.answer(call, request)
                 await answer.whole(found.status_code, found.headers, found.body)
                 answer.outcome = "answered"
             else:
-                with UPSTREAM_SECONDS.timed(kind):
+                with UPSTREAM_SECONDS.timed(answer.kind):
                     response = await self._upstream.send(request)
                 await answer.relay(response, is_stream=_asks_for_stream(request))
         except CallerLeftError:
@@ -164,8 +168,7 @@ class Gateway:
         try:
             url = self._target(account, scope, path)
             connection = self._upstream.connection(account)
-            for workflow_id in url.params.get_list("workflow_id") or (UNKNOWN_WORKFLOW,):  # without one it may run any
-                check_workflow(self._workflows, workflow_id)
+            self._check_named(url)  # without a workflow it may run any
         except (UnknownAccount, NotAllowed, httpx.InvalidURL) as error:
             await respond(scope, send, *self._refusal(scope, error).answer(scope))
             return
@@ -173,6 +176,15 @@ class Gateway:
         recording = None if _asks_to_pass(scope) else self._upstream.chat_recording(account, handshake)
         relay = WebSocketRelay(receive, send, self._upstream.timeout, connection, account, recording)
         await relay.run(scope, url.copy_with(host=websocket_host(url.host)), _NOT_SENT_ON)
+
+    def _check_named(self, url: httpx.URL) -> None:
+        """Check that each workflow that an address names, or the one that it leaves open, exists for the caller.
+
+        Raises:
+            NotAllowed: one does not.
+        """
+        for workflow_id in url.params.get_list("workflow_id") or (UNKNOWN_WORKFLOW,):
+            check_workflow(self._workflows, workflow_id)
 
     def _target(self, account: str, scope: Scope, path: bytes) -> httpx.URL:
         """Return the address at the upstream.
@@ -184,21 +196,16 @@ class Gateway:
         query = scope["query_string"]
         return _address(self._upstream.base_url(account), path + b"?" + query if query else path)
 
-    async def _request(self, scope: Scope, path: bytes, upload: Upload) -> httpx.Request:
-        """Build the request that goes on.
+    async def _request(self, scope: Scope, target: httpx.URL, kind: RunKind | None, upload: Upload) -> httpx.Request:
+        """Build the request that goes on to *target*, where it is of that *kind*.
 
         Raises:
-            UnknownAccount: there is no such account.
-            InvalidURL: the path cannot be one.
             NotAllowed: it would run a workflow that does not exist for the caller.
         """
         headers: list[tuple[bytes, bytes]] = list(scope["headers"])
-        account = _account_of(scope)
-        target = self._target(account, scope, path)
         is_exempt = _asks_to_pass(scope)
-        context = RunContext(account, redirect_hosts=self._upstream.origins, is_exempt=is_exempt)
+        context = RunContext(_account_of(scope), redirect_hosts=self._upstream.origins, is_exempt=is_exempt)
         content: bytes | AsyncIterator[bytes] | None = None
-        kind = run_kind(scope["method"], plain_path(target.raw_path))
         if kind is not None and not (is_exempt and self._workflows.are_all):
             content = await upload.whole(_LARGEST_RECORDED_BODY)
             if isinstance(content, bytes):
@@ -239,7 +246,7 @@ def _address(base_url: str, raw_path: bytes) -> httpx.URL:
 def _whole_request(
     method: str, target: httpx.URL, headers: list[tuple[bytes, bytes]], content: bytes, extensions: dict[str, Any]
 ) -> httpx.Request:
-    """Return a request whose body is here; httpx itself looks five times for the headers that it adds to one."""
+    """Return a request whose body is here; httpx itself searches five times for the headers that it adds to one."""
     headers = [(b"Host", target.netloc), *headers]
     if not _has_body(headers):
         headers.append((b"Content-Length", b"%d" % len(content)))

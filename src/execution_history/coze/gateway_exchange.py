@@ -76,8 +76,10 @@ class Answer:
     def __init__(self, send: Send) -> None:
         self._send = send
         self._has_begun = False
+        self.kind: str = "other"
+        """What the metrics call the request; one that goes to no known address is of no kind of its own."""
         self.outcome: str = "caller_left"
-        """What the metrics call it; a caller who leaves is what is left when nothing else has happened."""
+        """What the metrics call the answer; a caller who leaves is what is left when nothing else has happened."""
         self.size: int = 0
         """Bytes that were sent on."""
 
@@ -86,7 +88,7 @@ class Answer:
 
         Args:
             response: the upstream's.
-            is_stream: whether a stream was asked for; also where the content type names none.
+            is_stream: whether a stream was requested; also where the content type names none.
 
         Raises:
             httpx.TransportError: the upstream broke off before the answer began here.
@@ -108,7 +110,7 @@ class Answer:
         except httpx.TransportError:
             if not self._has_begun:
                 raise
-            # The server closes a connection whose answer is not whole: the caller sees what we saw.
+            # The server closes a connection whose answer is not whole: it ends for the caller as it did for us.
             self.outcome = "broken_off"
             return
         finally:

@@ -163,7 +163,7 @@ def _may_read(request: httpx.Request, kind: RefusalKind | None) -> bool:
 
 
 def _has_expired(history: RunHistory) -> bool:
-    """Return whether the upstream knows that the run succeeded, and has lost its output."""
+    """Return whether the run succeeded by the upstream's history, which has lost its output."""
     return history.outcome.status == "success" and history.outcome.output in (None, "", {})
 
 

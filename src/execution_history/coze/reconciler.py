@@ -21,10 +21,10 @@ from execution_history.errors import (
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.orphans import RECORDER_DIED
 from execution_history.recording.recorder import Recorder
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.metadata import COZE_EXECUTE_ID
 from execution_history.records.origin import acting_account, is_function
 from execution_history.records.proof import Proof
-from execution_history.records.record import check_identifier
 
 
 class Reconciler:

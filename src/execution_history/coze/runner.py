@@ -20,10 +20,10 @@ from execution_history.errors import NotInterrupted, quoted
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
 from execution_history.recording.recorder import Recorder
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import check_identifier, may_exist
 from execution_history.records.json_text import read_json
 from execution_history.records.metadata import INTERRUPT
 from execution_history.records.proof import Proof
-from execution_history.records.record import check_identifier, may_exist
 from execution_history.records.withheld import check_identity, check_inputs
 
 Frame = dict[str, Any]
@@ -300,7 +300,7 @@ class _PreparedRun:
             await close_recording(self.recorder, recording, action)
 
     async def _events(self) -> AsyncGenerator[ServerSentEvent, None]:
-        """Yield the upstream's events; a stream that breaks just ends, its record says how."""
+        """Yield the upstream's events; a stream that breaks just ends, and its record has the reason."""
         with contextlib.suppress(httpx.TransportError):
             async with self._sent() as response:
                 decoder = EventDecoder.for_response(response.headers)

@@ -1,4 +1,4 @@
-"""The names of workflows as an account's upstream has them, asked for and kept."""
+"""The names of workflows as an account's upstream has them, requested and kept."""
 
 from collections.abc import AsyncGenerator
 from typing import Any, Final, NamedTuple
@@ -34,7 +34,7 @@ class UpstreamNames:
 
     Args:
         history: keeps the names.
-        upstream: the accounts that ask.
+        upstream: the accounts that call.
         workflows: those that exist for whoever asks; the names of others are left out.
     """
 
@@ -52,11 +52,11 @@ class UpstreamNames:
     async def learn(self, account_id: str = "default") -> LearnedNames:
         """Keep the names of an account's workflows; those that people gave stay before them.
 
-        The upstream's list is asked for; where it wants to know of which workspace, that of each workspace. Workflows
-        that have history here and are in no list are asked for one by one, as Coze Studio needs it.
+        The upstream's list is requested; where that needs a workspace, that of each workspace. Workflows
+        that have history here and are in no list are requested one by one, as Coze Studio needs it.
 
         Args:
-            account_id: the account that asks.
+            account_id: the account that calls.
 
         Raises:
             UnknownAccount: there is no such account.
@@ -89,7 +89,7 @@ class UpstreamNames:
 
 
 class _Client:
-    """The requests to one upstream; ``reason`` says why it has not answered the first that it has not answered."""
+    """The requests to one upstream; ``reason`` is why the first without an answer has none."""
 
     def __init__(self, upstream: Upstream, address: Address) -> None:
         self._client = RunHistoryClient(upstream.connected())

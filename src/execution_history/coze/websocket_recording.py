@@ -1,6 +1,6 @@
 """The chats of a WebSocket connection that names a workflow: each round of one is a record (coze-protocol 9).
 
-A frame is a JSON object with ``event_type`` and ``data``; what the upstream says of a chat are the events of a chat's
+A frame is a JSON object with ``event_type`` and ``data``; what comes from the upstream are the events of a chat's
 stream, and is read as one. A round begins with a message of the user's, or with the upstream's word that a chat has
 begun, where the user spoke; it ends with the event that ends the chat. Sound is not kept.
 
@@ -79,7 +79,7 @@ class ChatRecording:
 
     Args:
         run: what the connection runs.
-        begin: returns the record of a round that asks for a run.
+        begin: returns the record of a round that begins a run.
     """
 
     def __init__(self, run: RunRequest, begin: "BeginRecord") -> None:
@@ -277,7 +277,7 @@ class _Round:
         self._events.put_nowait((event, log_id))
 
     def end(self, failure: Outcome | None) -> None:
-        """Take no further event; *failure* is how the chat ended where no event says so."""
+        """Take no further event; *failure* is how the chat ended where no event has it."""
         self._failure = failure
         self._events.put_nowait(None)
 

@@ -19,6 +19,7 @@ from execution_history.followers.mirror_folder import MirrorFolder
 from execution_history.followers.mirror_place import FolderReplaced, check_place, claim_folder, save_place
 from execution_history.followers.workflow_reader import WorkflowReader
 from execution_history.history.replication import HistoryReplication
+from execution_history.presentation.command_line import command_line
 from execution_history.stores.folder_place import FolderPlace, read_place
 from execution_history.stores.jsonfiles.file_sizes import FileSizes
 
@@ -250,7 +251,8 @@ def _of_another(folder: Path, place: FolderPlace) -> SettingsError:
     """Return that a folder follows another history, and what to do."""
     return SettingsError(
         "The JSON files in %(folder)s follow another history (%(store)s): choose another folder, or give this one up "
-        "with execution-history mirror FOLDER --forget, and its files are then made anew.",
+        "with %(command)s, and its files are then made anew.",
         folder=quoted(folder),
         store=place.shown_store,
+        command=command_line("mirror", folder, "--forget", store=place.store or None),
     )

@@ -10,7 +10,7 @@ from execution_history.errors import quoted
 from execution_history.functions.arguments import names
 from execution_history.functions.plan import Plan
 from execution_history.functions.process_recorder import RecordingProcess
-from execution_history.records.record import check_identifier
+from execution_history.records.identifiers import check_identifier
 
 if TYPE_CHECKING:
     from execution_history.history.service import ExecutionHistoryService

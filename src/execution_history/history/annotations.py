@@ -24,8 +24,9 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionNotFound, InvalidInput, RecordDamaged, StoreBusy, message_of, quoted
 from execution_history.history.keyword_query import pairs_of_ids
 from execution_history.records.content_rules import ContentRules
+from execution_history.records.identifiers import check_identifier, may_exist
 from execution_history.records.metadata import NOTE, PINNED, RATING, TAGS, metadata_of
-from execution_history.records.record import ExecutionRecord, RecordChange, check_identifier, may_exist
+from execution_history.records.record import ExecutionRecord, RecordChange
 from execution_history.stores.protocol import HistoryStore
 
 MOST_TAGS: Final = 50

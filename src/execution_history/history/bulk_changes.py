@@ -23,10 +23,11 @@ from execution_history.errors import (
     message_of,
     quoted,
 )
-from execution_history.history.annotations import Annotation, annotate_executions
+from execution_history.history.annotations import Annotation
 from execution_history.history.bulk_change import KEPT_MS, Action, BulkChange, Door, Plan, Progress, State, Tally
 from execution_history.history.bulk_log import LEASE_MS, STOPPED, BulkLog
-from execution_history.history.bulk_source import Changed, count_named, keys_matching, keys_named
+from execution_history.history.bulk_source import Changed, count_named
+from execution_history.history.bulk_work import Work, batch_work, changed_runs
 from execution_history.history.lease_keeper import LeaseKeeper
 from execution_history.history.narrowed_store import NARROWED
 from execution_history.history.registry import new_id
@@ -41,11 +42,6 @@ __all__ = ["KEPT_MS", "BulkChange", "BulkChanges"]
 
 _log = logging.getLogger("execution_history.history")
 _LONGEST_NOTE: Final = 100
-
-Source = AsyncGenerator[Changed]
-
-Work = Callable[[list[RecordKey], int], Awaitable[Tally]]
-"""Changes a batch of runs, which has a number, and returns what became of them."""
 
 
 class BulkChanges:
@@ -280,47 +276,14 @@ class BulkChanges:
         change_id = progress.change.id
         saved, self._keepers[change_id] = await self._book.begin(progress, plan)
         self._current[change_id] = saved
-        source, work = self._source(saved, plan, what), self._work(saved, plan)
+        source = changed_runs(self._store, self._book, saved, plan, what)
+        work = batch_work(self._store, self._book, self._clock, saved, plan)
         task = asyncio.create_task(self._carry_out(change_id, source, work))
         self._tasks[change_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(change_id, None))
         return saved.change
 
-    def _source(self, progress: Progress, plan: Plan, what: RecordFilter | Iterable[RecordKey]) -> Source:
-        if progress.change.undoes is not None:
-            return self._book.deleted(progress.change.undoes)
-        if not isinstance(what, RecordFilter):
-            return keys_named((RecordKey(*key) for key in plan.keys), progress.batches)
-        if progress.after == "":
-            return keys_named(())
-        return keys_matching(self._store, what, plan.since, progress.after)
-
-    def _work(self, progress: Progress, plan: Plan) -> Work:
-        store, change_id = self._store, progress.change.id
-
-        async def discard(keys: list[RecordKey], number: int) -> Tally:
-            if not isinstance(store, Bin) or not store.bin_ms:
-                gone = await store.delete_many(keys, len(keys))
-            else:
-                await self._book.put_keys(change_id, number, keys)
-                gone = await store.discard(keys, store.bin_ms)
-                if len(gone) < len(keys):  # what others deleted before is theirs to restore
-                    await self._book.put_keys(change_id, number, gone)
-            return Tally(len(gone), len(keys) - len(gone))
-
-        async def restore(keys: list[RecordKey], _number: int) -> Tally:
-            restored = await store.restore(keys) if isinstance(store, Bin) else ()
-            return Tally(len(restored), len(keys) - len(restored))
-
-        async def annotate(keys: list[RecordKey], _number: int) -> Tally:
-            report = await annotate_executions(store, keys, annotation, clock=self._clock)
-            reason = report.refused[0].reason if report.refused else None
-            return Tally(report.changed, report.unchanged, len(report.refused), reason)
-
-        annotation = Annotation(**(plan.annotation or {}))
-        return {"delete": discard, "restore": restore, "annotate": annotate}[progress.change.action]
-
-    async def _carry_out(self, change_id: str, source: Source, work: Work) -> None:
+    async def _carry_out(self, change_id: str, source: AsyncGenerator[Changed], work: Work) -> None:
         """Carry a change out, and keep how it ends, whatever ends it."""
         try:
             await self._batch_by_batch(change_id, source, work)
@@ -333,7 +296,7 @@ class BulkChanges:
             await source.aclose()
         await self._end(change_id)
 
-    async def _batch_by_batch(self, change_id: str, source: Source, work: Work) -> None:
+    async def _batch_by_batch(self, change_id: str, source: AsyncGenerator[Changed], work: Work) -> None:
         async for batch in source:
             before = self._current[change_id]
             if batch.matches is not None and before.batches == 0:  # when it began, the index may have been behind

@@ -13,7 +13,7 @@ from execution_history.history.diff.several import MOST_RUNS
 from execution_history.history.iteration import selected
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery
-from execution_history.records.record import check_identifier
+from execution_history.records.identifiers import check_identifier
 from execution_history.stores.protocol import HistoryStore
 
 _AT_ONCE: Final = 20

@@ -16,7 +16,7 @@ from execution_history.query.filter_words import words_of
 from execution_history.query.model import PAGE_SECONDS, RecordQuery
 from execution_history.records.metadata import COST
 from execution_history.records.partial import outline_of
-from execution_history.records.pricing import BUDGET_LIMIT, KeptCost, Prices, amount_of, cost_at
+from execution_history.records.price_book import BUDGET_LIMIT, KeptCost, Prices, amount_of, cost_at
 from execution_history.records.record import STATUSES, RecordChange
 from execution_history.stores.protocol import HistoryStore
 

@@ -22,7 +22,7 @@ from execution_history.errors import FeedExpired, InvalidInput, StoreClosed, Sto
 from execution_history.history.live_events import Audience, LiveEvent, events_for, events_of, with_summaries
 from execution_history.query.model import RecordKey
 from execution_history.query.workflow_patterns import EVERY_WORKFLOW, WorkflowPatterns
-from execution_history.records.record import may_exist
+from execution_history.records.identifiers import may_exist
 from execution_history.stores.capabilities import Watched
 from execution_history.stores.protocol import Change, HistoryStore
 

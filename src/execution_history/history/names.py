@@ -16,8 +16,9 @@ from execution_history.history.name_book import (
     flat,
 )
 from execution_history.history.replication import HistoryReplication
+from execution_history.records.identifiers import check_identifier, is_identifier
 from execution_history.records.metadata import WORKFLOW_NAME
-from execution_history.records.record import Document, check_identifier, is_identifier
+from execution_history.records.record import Document
 from execution_history.stores.protocol import WorkflowSummary
 
 __all__ = ["HistoryNaming", "ListedWorkflow", "UpstreamName", "WorkflowName", "listed", "name_in", "noting_names"]

@@ -8,7 +8,7 @@ from execution_history.errors import NotAllowed
 from execution_history.history.narrowed_store import NarrowedStore
 from execution_history.query.model import IndexReach, RecordKey
 from execution_history.query.workflow_patterns import WorkflowPatterns
-from execution_history.records.pricing import EVERY, PriceBook, Prices
+from execution_history.records.price_book import EVERY, PriceBook, Prices
 from execution_history.records.record import Document
 from execution_history.stores.capabilities import (
     Bin,

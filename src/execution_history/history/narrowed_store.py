@@ -23,7 +23,7 @@ from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, Selection, Statistics, StatisticsQuery
 from execution_history.query.workflow_patterns import WorkflowPatterns
 from execution_history.records.partial import outline_of
-from execution_history.records.pricing import EVERY
+from execution_history.records.price_book import EVERY
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.capabilities import Versions

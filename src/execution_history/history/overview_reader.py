@@ -66,18 +66,12 @@ async def overview_of(
     edges = bucket_edges(max(0, now - length), now, bucket, zone_of(query.zone))
     wait = IndexWait(query.wait_seconds)
     within = RecordFilter(created_from=max(0, now - length), created_before=now + 1)
-    failing = StatisticsQuery(
-        filter=replace(within, statuses=("failed", "interrupted")),
-        bucket=bucket,
-        zone=query.zone,
-        new_since=within.created_from,
-        counts_only=True,
-    )
-    failed = await service.statistics(replace(failing, wait_seconds=wait.seconds))
+    failed = await _failures_in(service, within, query, wait)
     # The groups do not know the sizes; where there are very many, those with the newest runs are counted then.
     sort: GroupSort = "key" if query.sort == "name" else "last_run" if query.sort == "size" else query.sort
-    by_workflow = BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS)
-    found = await service.breakdown(replace(by_workflow, wait_seconds=wait.seconds))
+    found = await service.breakdown(
+        BreakdownQuery(filter=within, by="workflow", sort=sort, limit=MOST_WORKFLOWS, wait_seconds=wait.seconds)
+    )
     waiting, running, expiring, reaches = await _open_runs(service, now, wait)
     pins = RecordQuery(filter=RecordFilter(pinned=True), size=1, summaries=True, wait_seconds=wait.seconds)
     pinned = await service.select(pins)
@@ -105,6 +99,21 @@ async def overview_of(
         reach=reach,
         percentiles_are_exact=found.percentiles_are_exact,
         damaged=tuple(dict.fromkeys((*failed.damaged, *found.damaged))),
+    )
+
+
+async def _failures_in(
+    service: "HistoryNaming", within: RecordFilter, query: OverviewQuery, wait: IndexWait
+) -> Statistics:
+    return await service.statistics(
+        StatisticsQuery(
+            filter=replace(within, statuses=("failed", "interrupted")),
+            bucket=WINDOWS[query.window][1],
+            zone=query.zone,
+            new_since=within.created_from,
+            counts_only=True,
+            wait_seconds=wait.seconds,
+        )
     )
 
 

@@ -1,6 +1,6 @@
 """Prices of tokens and the budget of a month: those of the settings, or else those of the store's registry.
 
-What a run costs is kept with it when it ends (:mod:`execution_history.records.pricing`), and only
+What a run costs is kept with it when it ends (:mod:`execution_history.records.price_book`), and only
 :meth:`HistoryPricing.reprice` changes that later. A price that is changed or removed stays in its entry of the registry
 as an earlier version, so that the version which a run names can be explained.
 """
@@ -16,7 +16,7 @@ from execution_history.errors import InvalidInput, PriceChanged
 from execution_history.history.registry import change_entry
 from execution_history.history.run_lookup import RunLookup
 from execution_history.query.fields import RecordFilter
-from execution_history.records.pricing import (
+from execution_history.records.price_book import (
     BUDGET_LIMIT,
     DEFAULT_CURRENCY,
     EVERY,
@@ -136,7 +136,7 @@ class HistoryPricing(RunLookup):
 
         Args:
             values: ``input`` and ``output`` for 1,000 tokens, and what differs from the usual: ``workflow``,
-                ``account``, ``total``, ``currency`` (:class:`~execution_history.records.pricing.Price`).
+                ``account``, ``total``, ``currency`` (:class:`~execution_history.records.price_book.Price`).
             expected: the version that the entry must have, 0 for none; ``None``: any.
 
         Raises:

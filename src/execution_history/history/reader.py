@@ -19,7 +19,8 @@ from execution_history.metrics import READ_SECONDS
 from execution_history.query.breakdown import Breakdown, BreakdownQuery
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import IndexReach, RecordQuery, Selection, Sort, Statistics, StatisticsQuery
-from execution_history.records.record import ExecutionRecord, may_exist
+from execution_history.records.identifiers import may_exist
+from execution_history.records.record import ExecutionRecord
 from execution_history.stores.capabilities import Indexed, OnReach, follow_index, ignored, reach_of
 from execution_history.stores.protocol import Batch, StoreHealth, WorkflowSummary
 

@@ -11,7 +11,7 @@ from execution_history.history.workflow_lookup import SHORTEST_PART
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery, Selection
 from execution_history.query.values import bare_id
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 
 MOST_FOUND: Final = 8
 

@@ -19,9 +19,9 @@ from execution_history.history.answers import damaged_of, reach_entry
 from execution_history.history.children import Summary, parent_among, parent_of, query_within
 from execution_history.query.model import MAX_SIZE, IndexReach, RecordKey
 from execution_history.records.attributes import attributes_of
+from execution_history.records.identifiers import may_exist
 from execution_history.records.metadata import PARENT
 from execution_history.records.partial import outline_of
-from execution_history.records.record import may_exist
 from execution_history.records.summary import summary_of
 from execution_history.stores.protocol import HistoryStore
 

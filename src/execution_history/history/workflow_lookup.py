@@ -9,7 +9,7 @@ from execution_history.errors import AmbiguousName
 from execution_history.history.name_book import NameBook, WorkflowName
 from execution_history.query.fields import RecordFilter
 from execution_history.query.values import bare_id
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 from execution_history.stores.protocol import HistoryStore
 
 SHORTEST_PART: Final = 8

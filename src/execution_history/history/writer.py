@@ -11,15 +11,9 @@ from execution_history.history.keyword_query import pairs_of_ids
 from execution_history.history.names import noting_names
 from execution_history.query.model import RecordKey
 from execution_history.records.content_rules import ContentRules
+from execution_history.records.identifiers import check_identifier, may_exist
 from execution_history.records.metadata import WORKFLOW_NAME, of_caller
-from execution_history.records.record import (
-    Document,
-    ExecutionRecord,
-    RecordChange,
-    check_identifier,
-    may_exist,
-    new_document,
-)
+from execution_history.records.record import Document, ExecutionRecord, RecordChange, new_document
 from execution_history.stores.capabilities import flush, record_limit_of
 from execution_history.stores.protocol import HistoryStore, MergeReport
 

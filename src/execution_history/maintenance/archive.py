@@ -24,7 +24,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.sole import sole
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery
-from execution_history.records import pricing
+from execution_history.records import price_book
 from execution_history.records.partial import outline_of
 from execution_history.records.protection import KEEP_TAGS, protection_of
 from execution_history.records.record import Document
@@ -38,7 +38,7 @@ _SUFFIX: Final = ".db"
 _PARTIAL: Final = ".partial"
 _READ_ONLY: Final = 0o400
 _LINES_AT_ONCE: Final = 1_000
-_KEPT_KINDS: Final = frozenset({name_book.KIND, views.KIND, pricing.KIND})
+_KEPT_KINDS: Final = frozenset({name_book.KIND, views.KIND, price_book.KIND})
 """The entries of the registry that say something of runs: neither keys nor what jobs remember are in an archive."""
 
 

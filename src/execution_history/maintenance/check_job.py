@@ -40,10 +40,11 @@ async def check_all(store: HistoryStore, bytes_per_second: float = BYTES_PER_SEC
     size, repaired = 0, []
     while isinstance(store, Patrolled) and (step := await store.patrol()) is not None:
         size += step.size
-        repaired += list(map(str, step.repaired))
-        for sentence in step.repaired:
+        if done := list(map(str, step.repaired)):
+            details = {"repaired": {CHECK_JOB: done}}  # at once: the round may take hours, and be interrupted
+            await store.append_audit("serve", Action.REPAIR.value, orjson.dumps(details))
+        repaired += done
+        for sentence in done:
             _log.warning("%s", sentence)
         await asyncio.sleep(max(_LEAST_PAUSE, step.size / bytes_per_second))
-    if repaired:
-        await store.append_audit("serve", Action.REPAIR.value, orjson.dumps({"repaired": {CHECK_JOB: repaired}}))
     return {"bytes": size, "repaired": repaired}

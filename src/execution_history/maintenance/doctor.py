@@ -12,16 +12,17 @@ from typing import Any, Final, Literal
 
 import orjson
 
-from execution_history.access.audit import Action
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError, Message, StoreBusy, StoreError
+from execution_history.maintenance.key_check import key_check
 from execution_history.maintenance.mirror_check import mirror_check
 from execution_history.maintenance.runs import runs_check
 from execution_history.maintenance.surroundings import surrounding_checks
 from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
-from execution_history.stores.factory import folder_named
+from execution_history.stores.factory import folder_named, location_shown
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.verification import Check, Effort, Finding, Outcome, Progress
 
@@ -102,8 +103,11 @@ class Doctor:
         if isinstance(self._store, Verifiable):
             checks += self._store.checks(effort)
             checks.append(runs_check(self._store, self._settings, self._clock))
+            if effort != "quick":
+                checks.append(key_check(self._store, location_shown(self._settings.store)))
         if self._settings.mirror_folder and effort != "quick":
-            checks.append(mirror_check(self._store, folder_named(self._settings.mirror_folder)))
+            folder = folder_named(self._settings.mirror_folder)
+            checks.append(mirror_check(self._store, folder, location_shown(self._settings.store)))
         return checks
 
     async def examine(
@@ -122,19 +126,14 @@ class Doctor:
             repair: repair what can be repaired, each thing before the next check, and note it in the audit log.
             progress: returns what is called with the progress of a check.
         """
-        done: dict[str, list[str]] = {}
         is_blocked = False
         for check in self.checks("quick" if is_quick else "thorough" if is_thorough else "usual"):
             if is_blocked:
                 yield CheckReport(check.name, check.title, Message(), [_NOT_MADE])
                 continue
             report = await self._report(check, progress(check), repair=repair)
-            if report.repaired:
-                done[check.name] = list(map(str, report.repaired))
             is_blocked = check.blocks and report.verdict == "problem"
             yield report
-        if done:
-            await self._note(done)
 
     async def _report(self, check: Check, tell: Progress, *, repair: bool) -> CheckReport:
         began = time.monotonic()
@@ -146,22 +145,28 @@ class Doctor:
             repairs = [finding.repair for finding in outcome.findings if finding.repair is not None]
             if not repairs or refusal is not None:
                 break
+            if not check.blocks and not repaired:  # a damaged database cannot be written
+                await self._note({BEGUN: check.name})
             try:
                 for each in repairs:
                     repaired.append(await each())  # noqa: PERF401 - what was done before one that fails is kept
             except (ExecutionHistoryError, OSError) as error:
                 refusal = _sentence_of(error)
             outcome = await _outcome(check, tell)
+        if repaired or refusal is not None:
+            failed = {} if refusal is None else {FAILED: str(refusal)}
+            await self._note({"repaired": {check.name: list(map(str, repaired))}, **failed})
         seconds = time.monotonic() - began
         return CheckReport(check.name, check.title, outcome.summary, outcome.findings, repaired, seconds, refusal)
 
-    async def _note(self, done: Mapping[str, list[str]]) -> None:
-        """Add a line to the audit log; where the history cannot be opened even so, the log has it."""
+    async def _note(self, details: Mapping[str, object]) -> None:
+        """Add a line to the audit log; where the history cannot be opened, the log of the program has it."""
+        if not isinstance(self._store, Verifiable):
+            return  # whose surroundings alone were looked at
         try:
-            await self._store.open()
-            await self._store.append_audit(current_actor(), Action.REPAIR.value, orjson.dumps({"repaired": done}))
+            await self._store.note(current_actor(), Action.REPAIR.value, orjson.dumps(details))
         except StoreError as error:
-            _log.warning("What was repaired could not be noted in the audit log: %s", error)
+            _log.warning("A repair could not be noted in the audit log (%s): %s", error, details)
 
 
 async def _outcome(check: Check, tell: Progress) -> Outcome:

@@ -11,6 +11,7 @@ from execution_history.followers.mirror import MirrorFollower
 from execution_history.followers.mirror_place import save_place
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.open_store_source import OpenStoreSource
+from execution_history.presentation.command_line import command_line
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.folder_place import FolderPlace, followed_in
 from execution_history.stores.foreign_files import begins_like_history
@@ -28,21 +29,22 @@ _DIFFERING: Final = Fault(
 _BEHIND: Final = Fault(
     N_("1 JSON file in %(folder)s is behind the history: %(names)s."),
     N_("%(count)s JSON files in %(folder)s are behind the history: %(names)s."),
-    N_("serve brings them up to date, and so does execution-history mirror %(folder)s --once."),
+    N_("serve brings them up to date, and so does %(command)s."),
     is_problem=False,
 )
 
 
-def mirror_check(store: HistoryStore, folder: Path) -> Check:
-    """Return the check of the JSON files in *folder* that follow *store*."""
-    return Check("mirror", N_("Mirror"), partial(_look, store, folder.absolute()))
+def mirror_check(store: HistoryStore, folder: Path, location: str | None = None) -> Check:
+    """Return the check of the JSON files in *folder* that follow *store*, which commands know by its *location*."""
+    return Check("mirror", N_("Mirror"), partial(_look, store, folder.absolute(), location))
 
 
-async def _look(store: HistoryStore, folder: Path, tell: Progress) -> Outcome:
+async def _look(store: HistoryStore, folder: Path, location: str | None, tell: Progress) -> Outcome:
+    follow = command_line("mirror", folder, "--once", store=location)
     place = await asyncio.to_thread(followed_in, folder)
     if place is None or place.revision is None:
         sentence = Message("The JSON files in %(folder)s are still to be written.", folder=quoted(folder))
-        remedy = Message(_BEHIND.remedy or "", folder=quoted(folder))
+        remedy = Message(_BEHIND.remedy or "", command=follow)
         return Outcome(Message("none yet"), [Finding(sentence, remedy, is_problem=False)])
     source = store.record_source() if isinstance(store, Verifiable) else None
     if source is None:
@@ -53,12 +55,15 @@ async def _look(store: HistoryStore, folder: Path, tell: Progress) -> Outcome:
             folder=quoted(folder),
             store=place.shown_store,
         )
-        remedy = Message("Choose another folder, or give this one up: execution-history mirror FOLDER --forget.")
+        remedy = Message(
+            "Choose another folder, or give this one up: %(command)s",
+            command=command_line("mirror", folder, "--forget", store=place.store or location),
+        )
         return Outcome(Message("of another history"), [Finding(sentence, remedy)])
     found = await asyncio.to_thread(_compare, folder, place.revision, source, tell)
     findings = [
         *_DIFFERING.of(found.differing, partial(_repaired, store, folder, place, found.paths), folder=quoted(folder)),
-        *_BEHIND.of(found.behind, folder=quoted(folder)),
+        *_BEHIND.of(found.behind, folder=quoted(folder), command=follow),
     ]
     one, several = N_("1 file compared with the history"), N_("%(count)s files compared with the history")
     return Outcome(counted(found.count, one, several), findings)

@@ -78,13 +78,16 @@ class Pruner:
     Args:
         store: the history.
         clock: milliseconds since the epoch.
+        begin: called before anything is removed.
 
     Attributes:
         pace: how much is done at once.
     """
 
-    def __init__(self, store: HistoryStore, clock: Callable[[], int]) -> None:
-        self._store, self._clock = store, clock
+    def __init__(
+        self, store: HistoryStore, clock: Callable[[], int], begin: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._store, self._clock, self._begin = store, clock, begin
         self.pace = Pace()
 
     async def prune(
@@ -111,6 +114,8 @@ class Pruner:
                 pruned.extend(Pruned(each, each.size) for each in batch if each.key in gone)
 
         chosen = [each for each in candidates if each.protection is None]
+        if chosen and self._begin is not None:
+            await self._begin()
         # A record whose text becomes longer finds room in its JSON file where a newer one has become shorter.
         await self.pace.run(chosen[::-1] if action == "contents" else chosen, work)
         return pruned
@@ -149,6 +154,8 @@ class Pruner:
     async def empty_bin(self, keys: Sequence[RecordKey], empty: Callable[[list[RecordKey]], Awaitable[None]]) -> None:
         """Remove discarded runs for good."""
         entries = [Candidate(key, 0, 0, 0, None) for key in keys]
+        if entries and self._begin is not None:
+            await self._begin()
         await self.pace.run(entries, lambda batch: empty([each.key for each in batch]))
 
 

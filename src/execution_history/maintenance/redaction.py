@@ -14,8 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from execution_history.access.audit import Action
-from execution_history.access.principals import current_actor
+from execution_history.access.audit import Act, Action
 from execution_history.clock import now_ms
 from execution_history.errors import ExecutionHistoryError
 from execution_history.history.registry import change_entry
@@ -23,7 +22,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
 from execution_history.maintenance.archive import archives_of
 from execution_history.maintenance.archive_redaction import redact_archive
-from execution_history.maintenance.backup.status import statuses
+from execution_history.maintenance.backup.status import REDACTION, statuses
 from execution_history.maintenance.backup.target import read_backups, target_at
 from execution_history.maintenance.redaction_report import EarlierBackups, OnProgress, RedactionExample, RedactionReport
 from execution_history.maintenance.spool_redaction import redact_spool
@@ -40,8 +39,8 @@ from execution_history.stores.protocol import HistoryStore, ScanToken
 
 JOB: Final = "redaction"
 
-_PLACE: Final = EntryName("redaction", "place")
-_LEFT_OVER: Final = EntryName("redaction", "left-over")  # there while files may hold earlier versions
+_PLACE: Final = EntryName(REDACTION, "place")
+_LEFT_OVER: Final = EntryName(REDACTION, "left-over")  # there while files may hold earlier versions
 _BATCH: Final = 200
 _WRITTEN_AT_ONCE: Final = 16
 _ATTEMPTS: Final = 20
@@ -102,13 +101,16 @@ async def redact_history(
     redaction = _Redaction(service, RedactionReport(), frozenset(workflow_ids), on_progress, clock)
 
     async def work() -> dict[str, Any]:
-        try:
-            await redaction.walk()
-            await redaction.walk_bin()
-            await redaction.finish(erase=erase)
-            await redaction.reach_files(actor)
-        finally:
-            await redaction.note(actor)
+        named = {"only_workflows": sorted(workflow_ids)} if workflow_ids else {}
+        async with Act(service, Action.REDACT, actor, **named) as act:
+            await act.begin()
+            try:
+                await redaction.walk()
+                await redaction.walk_bin()
+                await redaction.finish(erase=erase)
+                await redaction.reach_files(actor)
+            finally:
+                act.found = redaction.details()
         if redaction.report.has_changed:
             redaction.report.backups = await earlier_backups(service)
         return redaction.report.to_json()
@@ -212,15 +214,14 @@ class _Redaction:
             report.archives.append(found)
             self._on_progress(report)
 
-    async def note(self, actor: str | None) -> None:
-        """Add what was done to the audit log."""
+    def details(self) -> dict[str, object]:
+        """Return what the audit log keeps of what was done."""
         report = self.report
-        if report.has_changed:
-            details: dict[str, Any] = {"records": report.changed, "values": report.values}
-            details["workflows"] = len(report.workflows)
-            if archived := {each.file: each.changed for each in report.archives if each.changed}:
-                details["archives"] = archived
-            await self._store.append_audit(actor or current_actor(), Action.REDACT.value, orjson.dumps(details))
+        details: dict[str, object] = {"records": report.changed, "values": report.values}
+        details["workflows"] = len(report.workflows)
+        if archived := {each.file: each.changed for each in report.archives if each.changed}:
+            details["archives"] = archived
+        return details
 
     def _is_meant(self, body: bytes) -> bool:
         if not self._workflow_ids:
@@ -286,8 +287,11 @@ class _Redaction:
         entry = await self._store.entry(*_PLACE)
         if entry is None:
             return None
-        kept = orjson.loads(entry.value)
-        return ScanToken(kept["place"]) if kept.get("digest") == self._digest else None
+        try:
+            kept = orjson.loads(entry.value)
+            return ScanToken(str(kept["place"])) if kept["digest"] == self._digest else None
+        except (ValueError, LookupError, TypeError):  # whoever wrote it, no redaction did
+            return None
 
     async def _keep_place(self, place: ScanToken) -> None:
         value = orjson.dumps({"place": place, "digest": self._digest})

@@ -6,14 +6,11 @@ Whoever carries it out holds the lease of the job ``retention``, so that one pro
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
-from execution_history.access.audit import Action
-from execution_history.access.principals import current_actor
+from execution_history.access.audit import Act, Action
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
@@ -198,10 +195,18 @@ class Retention:
             InvalidInput: there is no rule of such a name.
             StoreError: the store could not be read or written; what was done before stays so.
         """
+        async with Act(self._service, Action.PRUNE, actor) as act:
+            report = await self._carry_out(only, act)
+            if act.has_begun:
+                act.found = _audited(report)
+        return report
+
+    async def _carry_out(self, only: Collection[str], act: Act) -> RetentionReport:
+        """Do the work, and begin *act* before anything goes."""
         store = self._service.store
         report = await self._report(is_dry=False)
         candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=False)
-        pruner, places = Pruner(store, self._clock), Places(store, self._clock)
+        pruner, places = Pruner(store, self._clock, act.begin), Places(store, self._clock)
         touched: set[str] = set()
         for rule in await self._chosen(only):
             part = RulePart(rule.name, rule.action)
@@ -220,8 +225,6 @@ class Retention:
         await places.save()
         report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
         report.ended = self._clock()
-        if any(part.runs for part in report.parts):
-            await store.append_audit(actor or current_actor(), Action.PRUNE.value, orjson.dumps(_audited(report)))
         return report
 
     async def _apply(
@@ -260,7 +263,7 @@ class Retention:
         return [rule for rule in rules if not only or rule.name in only]
 
 
-def _audited(report: RetentionReport) -> Mapping[str, Any]:
+def _audited(report: RetentionReport) -> dict[str, object]:
     """Return what the audit log keeps of a run: how many runs went by which rule."""
     parts = [
         {"rule": part.rule, "action": part.action, "runs": part.runs, "bytes": part.bytes}

@@ -6,6 +6,7 @@ or restored from a backup: of details in another shape, names and values are sho
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from execution_history.errors import N_
@@ -38,11 +39,28 @@ def actor_text(_: Translator, actor: str) -> str:
 
 def details_text(_: Translator, action: str, details: Details) -> str:
     """Return what was done about what, in one line."""
-    tell = _SENTENCES.get(action, _plain)
+    tell = _begun if "begun" in details else _SENTENCES.get(action, _plain)
     try:
+        if "failed" in details:
+            return _failed(_, action, details)
         return tell(_, details)
     except (LookupError, TypeError, ValueError, AttributeError):
         return _plain(_, details)
+
+
+def _begun(_: Translator, details: Details) -> str:
+    """Return what an act that begins is about."""
+    named = details.get("only_workflows", ())
+    return str(details.get("place", "")) or _(", ").join(_("workflow %(workflow)s", workflow=each) for each in named)
+
+
+def _failed(_: Translator, action: str, details: Details) -> str:
+    """Return why an act failed, and what it had done by then."""
+    told = _begun(_, details)
+    with suppress(LookupError, TypeError, ValueError, AttributeError):  # it had not come so far
+        told = _SENTENCES[action](_, details)
+    reason = _.message(details["failed"])
+    return f"{reason} ({told})" if told else reason
 
 
 def _plain(_: Translator, details: Details) -> str:

@@ -33,12 +33,20 @@ def job_text(_: Translator, name: str, outcome: str, reason: str | None, report:
 
 
 def _backup(_: Translator, report: Report) -> str:
-    return _.plural(
+    told = _.plural(
         "%(num)s run written, %(size)s.",
         "%(num)s runs written, %(size)s.",
         report["records"],
         size=size(report["size"]),
     )
+    if "verified" not in report:
+        return told
+    proven = _.plural(
+        "Verified: %(num)s run was restored and compared.",
+        "Verified: %(num)s runs were restored and compared.",
+        report["verified"],
+    )
+    return f"{told} {proven}"
 
 
 def _check(_: Translator, report: Report) -> str:

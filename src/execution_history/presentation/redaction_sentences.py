@@ -94,8 +94,14 @@ def outcome(_: Translator, report: Mapping[str, Any], number: Callable[[int], st
     )
 
 
-def remarks(_: Translator, report: Mapping[str, Any]) -> list[str]:
-    """Return what else is to be known of a redaction: what is left, and where earlier versions may still be."""
+def remarks(_: Translator, report: Mapping[str, Any], command: Callable[..., str]) -> list[str]:
+    """Return what else is to be known of a redaction: what is left, and where earlier versions may still be.
+
+    Args:
+        _: translates.
+        report: of the redaction, as JSON.
+        command: returns a call of the program on the history, from its words.
+    """
     found = []
     if report["damaged"]:
         found.append(
@@ -119,7 +125,7 @@ def remarks(_: Translator, report: Mapping[str, Any]) -> list[str]:
     if report["changed"]:
         found += _left_in_store(_, report["erased"])
     if report["changed"] or any(each["changed"] for each in report.get("archives", ())):
-        found += [_of_backups(_, each["place"], each["count"]) for each in report.get("backups", ())]
+        found += [_of_backups(_, each["place"], each["count"], command) for each in report.get("backups", ())]
         found.append(
             _(
                 "Exports and copies that were made before still hold what was redacted: make new ones, and delete the "
@@ -184,22 +190,22 @@ def _left_in_store(_: Translator, is_erased: object) -> list[str]:
     return []
 
 
-def _of_backups(_: Translator, place: str, count: int | None) -> str:
+def _of_backups(_: Translator, place: str, count: int | None, command: Callable[..., str]) -> str:
     """Return what to do about backups that were made before."""
-    command = f"execution-history backup {place} --full --keep 1"
+    replacing = command("backup", place, "--full", "--keep", "1")
     if count is None:
         return _(
             "Backups in %(place)s, which could not be read, may still hold what was redacted; to replace them: "
             "%(command)s",
             place=place,
-            command=command,
+            command=replacing,
         )
     return _.plural(
         "%(num)s backup in %(place)s still holds what was redacted; to replace it: %(command)s",
         "%(num)s backups in %(place)s still hold what was redacted; to replace them: %(command)s",
         count,
         place=place,
-        command=command,
+        command=replacing,
     )
 
 

@@ -161,7 +161,7 @@ def breakdown_of(
 
 
 def _shown(query: BreakdownQuery, groups: Iterable[Group]) -> list[Group]:
-    """Return the groups that *query* returns, with as much of their figures as it wants."""
+    """Return the groups that *query* returns, with as much of their figures as it needs."""
     if query.counts_only:
         groups = [
             replace(each, figures=Sums(each.figures.counts).figures(), timed=None, total_ms=None) for each in groups

@@ -25,7 +25,7 @@ BUCKETS: Final[tuple[BucketSize, ...]] = ("hour", "day", "week", "month")
 MAX_SIZE: Final = 100
 _MORE: Final = 3
 PAGE_SECONDS: Final = 0.1
-"""How long a page that a person waits for may wait for an index: it shows what is there, and says what is missing."""
+"""How long a page that a person waits for may wait for an index: it shows what is there, and how much is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ class RetentionRule:
         """Return the rule that *values* describe, such as ``{"status": "success", "older_than": "30d"}``.
 
         Keys are ``name``, ``action``, ``older_than``, ``keep_runs``, ``keep_bytes``, and every filter but those for
-        times. Without a name it is called by what it says.
+        times. Without a name it is called by its text.
 
         Raises:
             InvalidInput: a value is missing, unknown or impossible; the sentence names it.
@@ -97,7 +97,7 @@ class RetentionRule:
         return "interrupted" in filter_of(self.filters, now=0).statuses
 
     def described(self) -> str:
-        """Return what it says, as ``status=success older_than=30d``."""
+        """Return it in words, as ``status=success older_than=30d``."""
         shown = {key: value for key, value in self.to_json().items() if key != "name" and value not in (None, "remove")}
         words = (f"{key}={','.join(value) if isinstance(value, list) else value}" for key, value in shown.items())
         return " ".join(words)[:_LONGEST_NAME]

@@ -75,7 +75,7 @@ def is_rolled_up(record_filter: RecordFilter, first: int) -> bool:
 
 
 def is_counted(record_filter: RecordFilter, first: int) -> bool:
-    """Return whether rollups tell the number of records of *record_filter*: besides these it may have statuses."""
+    """Return whether rollups have the number of records of *record_filter*: besides these it may have statuses."""
     return first >= 0 and record_filter.given() <= _ROLLED_UP | {"statuses"}
 
 

@@ -77,7 +77,7 @@ class Explain(NamedTuple):
 class Span(NamedTuple):
     """Read the first and the last create time and the number of rows: three numbers, ``None`` without any rows.
 
-    The number is needed only where rollups can tell it (``rollups.is_rolled_up``); otherwise it may be 0.
+    The number is needed only where rollups have it (``rollups.is_rolled_up``); otherwise it may be 0.
     """
 
 

@@ -16,7 +16,7 @@ _DAYS: Final[tuple[tuple[BucketSize, int], ...]] = (("day", 1), ("week", 7))
 _LONGEST_DAYS: Final[dict[BucketSize, int]] = {"day": 1, "week": 7, "month": 31}
 _LAST_YEAR: Final = 9_998
 LONGEST_ZONE: Final = 64
-"""No zone has a longer name, and each slash in one is a package that Python looks for."""
+"""No zone has a longer name, and each slash in one is a package that Python searches for."""
 
 
 def zone_of(name: str) -> ZoneInfo:

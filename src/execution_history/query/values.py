@@ -11,6 +11,7 @@ from execution_history.query.hints import hint
 from execution_history.query.path_conditions import OPERATORS, PARTS, PathCondition, parse_condition
 from execution_history.records.cost import MILLIONTHS
 from execution_history.records.record import STATUSES
+from execution_history.records.time_units import UNITS_MS
 from execution_history.records.values import LAST_TIME, MILLISECONDS_BEGIN
 
 FILTER_STATUSES: Final = (*STATUSES, "other")
@@ -22,7 +23,6 @@ _MODES: Final = {word: mode for mode, name in MODE_NAMES.items() for word in (na
 FLAG_WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 """How people write the value of a filter that is true or false."""
 
-_UNITS_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(ms|s|m|h|d)?", re.ASCII)
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*(s|m|h|d|w)", re.ASCII)
 _AMOUNT: Final = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,18})?|\.[0-9]{1,18}", re.ASCII)
@@ -104,16 +104,16 @@ def read_age(value: object) -> int:
     found = _AGO.fullmatch(value.strip().lower()) if isinstance(value, str) else None
     if found is None:
         raise InvalidInput("An age is written as 12h, 30d or 6w, not %(value)s.", value=quoted(value))
-    return min(round(float(found[1]) * _UNITS_MS[found[2]]), _LARGEST)
+    return min(round(float(found[1]) * UNITS_MS[found[2]]), _LARGEST)
 
 
 def age_text(milliseconds: int) -> str:
     """Return an age as :func:`read_age` reads it, in the largest unit that it has a whole number of."""
-    units = sorted((each for each in _UNITS_MS.items() if each[0] not in ("ms", "w")), key=lambda each: -each[1])
+    units = sorted((each for each in UNITS_MS.items() if each[0] not in ("ms", "w")), key=lambda each: -each[1])
     for name, length in units:
         if milliseconds % length == 0 and milliseconds:
             return f"{milliseconds // length}{name}"
-    return f"{milliseconds / _UNITS_MS['s']:g}s"
+    return f"{milliseconds / UNITS_MS['s']:g}s"
 
 
 def _check_flag(name: str, value: object) -> None:
@@ -207,7 +207,7 @@ def _duration(name: str, value: str, _setting: Setting) -> int:
             name=quoted(name),
             value=quoted(value),
         )
-    return min(round(float(found[1]) * _UNITS_MS[found[2] or "ms"]), _LARGEST)
+    return min(round(float(found[1]) * UNITS_MS[found[2] or "ms"]), _LARGEST)
 
 
 def _node(name: str, value: str, setting: Setting) -> NodeTime:
@@ -258,7 +258,7 @@ def _time(name: str, value: str, setting: Setting, days: int = 0) -> int:
     Of a period such as ``yesterday`` it is the first moment, or the one behind it.
     """
     if ago := _AGO.fullmatch(value):
-        return max(0, setting.now - round(float(ago[1]) * _UNITS_MS[ago[2]]))
+        return max(0, setting.now - round(float(ago[1]) * UNITS_MS[ago[2]]))
     if value.isascii() and value.isdigit():
         number = int(value[: _DATE_LENGTH + 10])
         if not MILLISECONDS_BEGIN <= number <= LAST_TIME:

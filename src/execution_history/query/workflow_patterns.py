@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from execution_history.errors import InvalidInput, quoted
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 
 if TYPE_CHECKING:
     from execution_history.query.fields import RecordFilter
@@ -66,7 +66,7 @@ class WorkflowPatterns:
         """Return *record_filter* for those of its workflows that belong here.
 
         Args:
-            record_filter: what somebody asks for.
+            record_filter: the filter of a query.
             workflow_ids: the workflows that belong here, for a filter that names none. The result remembers the
                 patterns, so that a cursor stays valid when a workflow is added.
         """

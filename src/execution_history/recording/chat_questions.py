@@ -25,7 +25,7 @@ IsQuestion = Callable[[Mapping[str, Any]], bool]
 
 
 class ChatQuestions:
-    """Finds the record of the question that a message answers. What a store in trouble does not say is not waited for.
+    """Finds the record of the question that a message answers. A store in trouble is not waited for.
 
     Args:
         store: has the registry.

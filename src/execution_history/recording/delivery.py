@@ -60,7 +60,7 @@ class Delivery:
         self._tasks: set[asyncio.Task[bool]] = set()
 
     def begin(self, key: Key, step: Step, *, is_unsure: bool = False) -> "asyncio.Task[bool]":
-        """Have the store write a step; *is_unsure* says that it may have it already.
+        """Have the store write a step; *is_unsure*: it may have it already.
 
         The task returns whether the record was one that the step changes.
         """

@@ -128,7 +128,7 @@ class Outbox:
         """Have one step written, now or, when the store cannot, later and in order.
 
         Returns:
-            ``False`` where the store says that the record is none that the step changes, so that nothing is changed.
+            ``False`` where the record is none that the step changes, so that nothing is changed.
 
         Raises:
             ExecutionExists: the workflow has a record with this id.
@@ -178,7 +178,7 @@ class Outbox:
         return 0 if error_of(saving) else saving.result()
 
     async def aclose(self, seconds: float = CLOSING_SECONDS) -> None:
-        """Write what waits, for so long; what is left goes to the spool, or the log says what is lost."""
+        """Write what waits, for so long; what is left goes to the spool, or is lost, which the log has."""
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         try:

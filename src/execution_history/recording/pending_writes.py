@@ -24,7 +24,7 @@ _LARGEST_FOLDED: Final = 1024 * 1024  # folding into a record reads and writes a
 class Entry:
     """One step that waits.
 
-    ``under_way`` says that the store is working on it, ``is_unsure`` that nobody knows whether the store has it.
+    ``under_way``: the store is working on it; ``is_unsure``: the store may have it already.
     """
 
     step: Step
@@ -92,7 +92,7 @@ class Waiting:
     def take_oldest(self, bytes_to_free: int) -> Iterator[tuple[Key, list[Step]]]:
         """Take records out, those that have waited longest first, until so much is free.
 
-        Also what the store is working on: nobody knows how that ends, and writing it twice does no harm.
+        Also what the store is working on: how that ends is not known, and writing it twice does no harm.
         """
         wanted = self.bytes - bytes_to_free
         for key in list(self._queues):
@@ -133,7 +133,7 @@ def _fold(first: Step, second: Step) -> Step | None:
 
 
 def _merged(first: RecordChange, second: RecordChange) -> dict[str, bytes]:
-    """Return the metadata that two changes bring, without what the first says of values that the second replaces."""
+    """Return the metadata that two changes bring, without the first one's notes on values that the second replaces."""
     merged = first.metadata | second.metadata
     for key in RESTATED & first.metadata.keys():
         replaced = {*second.fields, *map(named, second.metadata)}

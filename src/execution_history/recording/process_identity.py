@@ -1,8 +1,8 @@
-"""Whether the process that named itself is still there, as far as this machine can tell.
+"""Whether the process that named itself is still there, as far as this machine shows it.
 
 A name carries the machine's start, the process and the moment it began, so that a recorder killed on this machine
 is known to be dead at once, and no other process that got its number is taken for it. About other machines, and
-systems without ``/proc``, only the lease tells.
+systems without ``/proc``, only the lease shows it.
 """
 
 import os

@@ -1,6 +1,6 @@
 """One run, from before it leaves to a proven ending, whatever happens to the store in between.
 
-Recording never breaks the workflow: a record that cannot be written waits in the outbox. A recorder says through a
+Recording never breaks the workflow: a record that cannot be written waits in the outbox. A recorder shows by a
 lease in the store that it is alive; the runs of one that is not are ended truthfully by whoever looks next.
 """
 
@@ -16,7 +16,7 @@ from execution_history.errors import ExecutionHistoryError, StoreClosed, StoreEr
 from execution_history.metrics import RUNS_BEGUN
 from execution_history.recording.attempts import attempt
 from execution_history.recording.chat_questions import ChatQuestions
-from execution_history.recording.name_learning import NameLearning
+from execution_history.recording.name_learner import NameLearner
 from execution_history.recording.open_record import Recording
 from execution_history.recording.orphans import Orphans, TakesOver
 from execution_history.recording.outbox import CLOSING_SECONDS, Outbox
@@ -24,8 +24,9 @@ from execution_history.recording.pending_writes import Step
 from execution_history.recording.process_identity import sign_of_life
 from execution_history.recording.stored_records import StoredRecords
 from execution_history.records.content_rules import ContentRules
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.metadata import RECORDER, TAKEN_OVER
-from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, new_document
+from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, new_document
 from execution_history.stores.capabilities import record_limit_of
 from execution_history.stores.protocol import HistoryStore
 
@@ -39,7 +40,7 @@ _LONGEST_TENDING: Final = 60.0
 
 
 class Recorder:
-    """Opens and closes records in a store, and looks after those of recorders that died.
+    """Opens and closes records in a store, and ends those of recorders that died.
 
     Args:
         store: where records go; opened when needed.
@@ -71,7 +72,7 @@ class Recorder:
         self.record_limit: int = record_limit_of(store)
         self.rules: ContentRules = rules or ContentRules()
         self.records: StoredRecords = StoredRecords(store, self.record_limit, self.rules)
-        self.names: NameLearning = NameLearning(store, clock)
+        self.names: NameLearner = NameLearner(store, clock)
         self.chat_questions: ChatQuestions = ChatQuestions(store, self.records)
         self.owner: str = sign_of_life(new_id())
         self.outbox: Outbox = Outbox(store, clock=clock)
@@ -118,7 +119,7 @@ class Recorder:
         await attempt(self._renew_lease(is_last=True), seconds / 8)
 
     def count_unrecorded(self, reason: str, fault: BaseException | None = None) -> None:
-        """Count a run that passes without a record, and say in the log why.
+        """Count a run that passes without a record, and log the reason.
 
         ``unrecorded`` has how many did, and ``unrecorded_at`` when the last one did, in milliseconds.
 

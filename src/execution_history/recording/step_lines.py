@@ -11,8 +11,9 @@ import orjson
 from execution_history.recording.pending_writes import Key, Step
 from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.partial import members_of, outline_of
-from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_identifier, check_status
+from execution_history.records.record import OPEN_STATUSES, Document, RecordChange, check_status
 
 if TYPE_CHECKING:
     import msgspec

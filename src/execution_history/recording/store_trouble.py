@@ -1,4 +1,4 @@
-"""What is wrong with a store: whether to wait for it, what to say of it, and which steps it will never take."""
+"""What is wrong with a store: whether to wait for it, the sentence on it, and which steps it will never take."""
 
 import asyncio
 import logging
@@ -41,7 +41,7 @@ class Hung(StoreBusy):
 class Trouble:
     """The trouble that a store is in.
 
-    ``sentence`` says why something waits, and is ``None`` when nothing does; while ``is_down`` nobody waits for the
+    ``sentence`` is why something waits, and ``None`` when nothing does; while ``is_down`` nobody waits for the
     store any more.
     """
 
@@ -52,7 +52,7 @@ class Trouble:
 
     @property
     def reason(self) -> str:
-        """Why something waits, also where the store has not said so."""
+        """Why something waits, also where the store has given no reason."""
         return self.sentence or SILENT
 
     def note(self, error: BaseException) -> None:
@@ -157,7 +157,7 @@ class Round:
         self._in_a_row = self._slow_in_a_row = 0
 
     def failed(self, record: int, error: BaseException, *, is_its_own: bool) -> None:
-        """Note that it has not taken one of a record; *is_its_own* says that the fault is likely that of the step."""
+        """Note that it has not taken one of a record; *is_its_own*: the fault is likely that of the step."""
         self.blocked[record] = error
         if not is_its_own:
             self._takes = bool(self._takes)

@@ -1,4 +1,4 @@
-"""What a recorder tells of itself."""
+"""What a recorder reports of itself."""
 
 from collections.abc import Sequence
 from typing import Final, Protocol

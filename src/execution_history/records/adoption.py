@@ -9,8 +9,10 @@ import orjson
 from execution_history.errors import InvalidIdentifier, Message, quoted, shortened
 from execution_history.records.depth import LEVELS, cut
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import check_identifier, is_identifier
+from execution_history.records.json_text import read_json
 from execution_history.records.metadata import ADOPTED_FIELDS, ENDED_AT, IMPORTED_FROM
-from execution_history.records.record import DEFAULTS, KEYS, Document, check_identifier, is_identifier
+from execution_history.records.record import DEFAULTS, KEYS, Document
 from execution_history.records.status_words import status_of
 from execution_history.records.values import SECONDS_BEGIN, identifier, moment, time
 
@@ -21,7 +23,7 @@ _UNKNOWN_END: Final = "The record that was taken in does not say how the run end
 def whole_record(record: dict[str, Any], body: bytes) -> Document | None:
     """Return the document of a record that is exactly as we write it, with *body* as its bytes; ``None`` if it is not.
 
-    *record* is what *body* says. Nothing is mended here: :func:`adopt_record` does that.
+    *record* is *body* as values. Nothing is mended here: :func:`adopt_record` does that.
     """
     if (
         tuple(record) != KEYS
@@ -91,6 +93,17 @@ def fault_of_status(found: Mapping[str, Any], name: str = "execute_status") -> s
 def as_written(value: object) -> str:
     """Return a value of JSON as a sentence shows it: texts in quotes, everything else as JSON writes it."""
     return quoted(value) if isinstance(value, str) else shortened(encode(value).decode())
+
+
+def differs_in_times_only(one: bytes, other: bytes) -> bool:
+    """Return whether two versions of a record are the same but for when it began and changed, and what came of that."""
+    return _without_times(one) == _without_times(other)
+
+
+def _without_times(body: bytes) -> dict[str, Any]:
+    record: dict[str, Any] = read_json(body)
+    metadata = {name: value for name, value in record["metadata"].items() if name != ADOPTED_FIELDS.name}
+    return {name: value for name, value in record.items() if name not in _TIMES} | {"metadata": metadata}
 
 
 def note_charset(record: dict[str, Any], charset: str) -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Final
 
+from execution_history.records.bounded_pattern import BoundedPattern
 from execution_history.records.detectors import DETECTORS, Detector
 from execution_history.records.encoding import encode
 from execution_history.records.json_path import Path, parse_path
@@ -32,7 +33,7 @@ class AppliedRules:
         self.rules: tuple[RedactionRule, ...] = tuple(rules)
         self._key = key[:64]
         self.paths: list[tuple[Path, RedactionRule]] = []
-        self.patterns: list[tuple[re.Pattern[str], RedactionRule]] = []
+        self.patterns: list[tuple[BoundedPattern, RedactionRule]] = []
         self._named: list[RedactionRule] = []
         chosen: dict[str, RedactionRule] = {}
         for rule in self.rules:
@@ -41,7 +42,7 @@ class AppliedRules:
             if rule.kind == "path":
                 self.paths.append((parse_path(rule.value), rule))
             elif rule.kind == "pattern":
-                self.patterns.append((re.compile(rule.value), rule))
+                self.patterns.append((BoundedPattern(rule.value), rule))
             elif rule.kind == "key":
                 self._named.append(rule)
         chosen = {name: rule for name, rule in chosen.items() if rule.action != "keep"}

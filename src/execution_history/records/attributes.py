@@ -163,7 +163,7 @@ def node_of_failure(record: Mapping[str, Any]) -> Node | None:
 def names_of_failed_node(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return what the node in which a run failed is called: its name in the timeline, its title and its id.
 
-    Empty where the run has not failed, or its timeline does not say where.
+    Empty where the run has not failed, or its timeline does not show where.
     """
     node = node_of_failure(record) if record["execute_status"] == "failed" else None
     return () if node is None else tuple(name for name in (node.name, node.node_title, node.node_id) if name)

@@ -53,7 +53,7 @@ def decode_text(body: bytes, declared: str | None) -> tuple[str, str]:
     r"""Return the text of *body* and the name of the charset that read it; never an error.
 
     That is UTF-8 where the body plainly is that, whatever is declared: many programs declare what they do not write
-    (RFC 8259 section 8.1 knows no other for JSON). Else it is the declared one, else UTF-8 without its mark (UTF-16
+    (RFC 8259 section 8.1 has no other for JSON). Else it is the declared one, else UTF-8 without its mark (UTF-16
     where the body begins with that one's), else GB18030 where all of it is, else :data:`ESCAPES`. Halves of surrogate
     pairs stay in the text, so that the other half may follow in the next one.
 

@@ -36,7 +36,7 @@ _LOOKED_INTO: Final = frozenset(CONTENT_KEYS)
 _PREFIX: Final = "metadata."
 
 Notes = dict[str, dict[str, Any]]
-"""What a record says of what was done to its values, by keys of its metadata."""
+"""A record's notes on what was done to its values, by keys of its metadata."""
 
 
 class ContentRules:
@@ -67,7 +67,7 @@ class ContentRules:
         return self._rules_for(workflow_id)[0]
 
     def recording_rule(self, workflow_id: str) -> RecordingRule:
-        """Return the rule that says how much of a workflow's runs is recorded."""
+        """Return the rule for how much of a workflow's runs is recorded."""
         return self._rules_for(workflow_id)[1]
 
     def to_json(self) -> dict[str, Any]:
@@ -180,7 +180,7 @@ class RunContents:
         return rewritten(document, members, metadata, changed, now, notes), found
 
     def _kept(self, values: Values, *, grows: bool = False) -> tuple[Values, Notes]:
-        """Return those of *values* that are kept otherwise, as they are kept, and what the record says of it."""
+        """Return those of *values* that are kept otherwise, as they are kept, and the record's notes on that."""
         removed: Values = {}
         if self.rule.record == "summary":
             removed = {name: left for name, value in values.items() if (left := without_contents(name, value)) != value}
@@ -243,7 +243,7 @@ def _metadata(values: Values) -> dict[str, Any]:
 
 
 def _restated(metadata: Mapping[str, Any], notes: Notes) -> Notes:
-    """Return *notes* with what a record says already: numbers of the same value and rule are added up."""
+    """Return *notes* with those that a record has already: numbers of the same value and rule are added up."""
     made = dict(notes)
     known = metadata.get(REDACTED_VALUES.name)
     if REDACTED_VALUES.name in notes and isinstance(known, dict):

@@ -37,6 +37,8 @@ class Detector:
 
     def spans(self, text: str) -> list[tuple[int, int]]:
         """Return where in *text* it finds something, in order."""
+        if self.prefixes and not any(prefix in text for prefix in self.prefixes):
+            return []
         group, check = min(1, self.pattern.groups), self.check
         return [
             found.span(group) for found in self.pattern.finditer(text) if check is None or check(found.group(group))
@@ -94,6 +96,37 @@ _HTTP_LOGIN: Final = (
     _BEFORE + r"(?i:bearer|basic)\s{1,9}((?=[A-Za-z0-9._~+/-]{0,100}[A-Za-z0-9_-]{18})[A-Za-z0-9._~+/-]{18,}+=*)"
 )
 _URL_LOGIN: Final = r"://[^/?#\s@:\"',]{0,200}:((?!\d{1,5}(?:[/?#\s]|$))[^\s@/\"']{1,200})@"
+_URL_KEY: Final = (
+    r"(?:[?&]|&amp;)(?i:key|sig|auth|jwt)="
+    r"((?=[A-Za-z0-9_%.~+/=-]{0,100}[0-9])[A-Za-z0-9_%.~+/=-]{16,}+)(?![^&\s\"'<>),;#])"
+)
+
+COMMAND_LOGIN: Final = "command_login"
+
+_COMMANDS: Final = {
+    "curl": r"(?:-u|--user|-U|--proxy-user)(?:\s*|=)[\"']?[^\s:\"']{1,100}:",
+    "mysql|mysqldump|mysqladmin|mysqlimport|mariadb|mariadb-dump|mariadb-admin": r"-p[\"']?",
+    "sshpass": r"-p\s*[\"']?",
+    "(?:docker|podman|nerdctl|helm registry|oras|skopeo|az) login": r"-p[ =][\"']?",
+    "redis-cli": r"-a[ =][\"']?",
+    "mongo|mongosh|mongodump|mongorestore": r"-p[ =][\"']?",
+    "ldapsearch|ldapadd|ldapmodify|ldapdelete|ldappasswd|ldapwhoami": r"-w[ =][\"']?",
+    "smbclient": r"-U[ =][\"']?[^\s%\"']{1,100}%",
+    "openssl": r"-pass(?:in|out)?[ =][\"']?pass:",
+}
+"""Programs that are given passwords by options of one letter, and what stands before the password."""
+
+COMMANDS: Final = "|".join(_COMMANDS)
+
+# From a program to its option stands no other program, and no end of a command: no piece is looked through twice.
+_LOGIN: Final = (
+    r"(?<![\w-])(?:"
+    + "|".join(
+        rf"(?:{programs})\b(?:(?!\b(?:{programs})\b)[^\r\n|;])*?\s{option}" for programs, option in _COMMANDS.items()
+    )
+    + r"|machine\s{1,9}[\w-]{1,80}\.[\w.-]{1,200}\s{1,9}login\s{1,9}[^\s\"]{1,200}\s{1,9}password\s{1,9})"
+    r"(?!\$\{?\w+\}?(?:[\"'\s]|\Z))((?<=[\"'])[^\"'\r\n]++|[^\s\"'|;&<>]++)"
+)
 _KEY_BLOCK: Final = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----BEGIN )[\s\S])*?"
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)"
@@ -141,6 +174,10 @@ DETECTORS: Final[Mapping[str, Detector]] = {each.name: each for each in (
              beginning=rf"{_BEFORE}(?i:bearer|basic)\s{{1,9}}[A-Za-z0-9_.~+/=-]*+"),
     Detector("url_login", N_("Passwords in addresses"), re.compile(_URL_LOGIN),
              beginning=r"://[^/?#\s@:\"',]{0,200}:(?!\d{1,5}\Z)[^\s@/\"']++"),
+    Detector("url_key", N_("Keys and signatures in addresses: ?key=…, sig=…, auth=…, jwt=…"), re.compile(_URL_KEY),
+             beginning=r"(?:[?&]|&amp;)(?i:key|sig|auth|jwt)=[A-Za-z0-9_%.~+/=-]*+"),
+    Detector(COMMAND_LOGIN, N_("Passwords in commands: curl -u, mysql -p, docker login -p, .netrc and others"),
+             re.compile(_LOGIN)),
     Detector("private_key", N_("Private keys"), re.compile(_KEY_BLOCK)),
     Detector("phone", N_("Phone numbers: Chinese mobiles, and others with + and country code"),
              re.compile(_PHONE, re.ASCII), is_personal=True,

@@ -1,6 +1,6 @@
 """The keys of a record's ``metadata`` that have a meaning here: one row each. Pure.
 
-Callers may keep anything else under keys of their own; :data:`CALLERS_OWN` says how those are treated. What they set
+Callers may keep anything else under keys of their own; :data:`CALLERS_OWN` is how those are treated. What they set
 under ours is read only where its type fits, and what would be a claim about the run goes under another name
 (:func:`of_caller`): a caller sets no proof.
 """
@@ -30,7 +30,7 @@ class Use(Flag):
     PLACED = auto()
     """The run's page and ``show`` have a place of its own for it, so that it is not listed with the others."""
     SEARCHED = auto()
-    """A text search looks into it."""
+    """A text search covers it."""
     COMPARED = auto()
     """Two runs that differ in it were set up differently."""
     SUMMARISED = auto()
@@ -40,7 +40,7 @@ class Use(Flag):
     OURS = auto()
     """A claim of ours, of how a status is known, who records and what was kept: callers do not set it."""
     OF_RUN = auto()
-    """What who records a run knows of it. Callers of the service record runs of Coze themselves and may set it; what is
+    """What the recorder of a run has of it. Callers of the service record runs of Coze themselves and set it; what is
     recorded as a Python function has it from its recorder only."""
     OF_BEGINNING = auto()
     """Who acts for the run, and where: that is settled when its record begins. Who changes a record of others would
@@ -59,7 +59,7 @@ class Key(Generic[T]):
     Attributes:
         name: the key.
         read: returns a value of the key's type, and ``None`` in the place of any other: anybody may write anything.
-        meaning: what the value says, in which unit.
+        meaning: what the value is, in which unit.
         written_by: the modules or people that write it.
         uses: what is done with it.
     """

@@ -10,7 +10,7 @@ from execution_history.records.proof import OF_FUNCTIONS
 def is_function(record: Mapping[str, Any]) -> bool:
     """Return whether *record* is of a Python function or block: Coze has no such run, workflow or question.
 
-    Recorders of functions say so in ``metadata.recorded_as``. Records of earlier versions are told by their proof, or
+    Recorders of functions note it in ``metadata.recorded_as``. Records of earlier versions are told by their proof, or
     by having a recorder but neither an account nor an address, which every call of Coze has.
     """
     if RECORDED_AS.of(record) is not None or PROOF.of(record) in OF_FUNCTIONS:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
-from execution_history.records.detectors import DETECTORS
+from execution_history.records.detectors import COMMANDS, DETECTORS
 from execution_history.records.redaction import SECRET_ENDINGS
 
 _HEX: Final = "[0-9A-Fa-f]"
@@ -30,14 +30,17 @@ _ESCAPES: Final = (
     rf"\\u(?:00(?:[014-9A-Fa-f]{_HEX}|2[0-57-9A-Fa-f]|3[0-9ABDFabdf])|(?i:ff1a|{_ESCAPED_NAMES}))",
 )
 _SECRET_NAMES: Final = (
-    rf"""{_NAMES}(?:[\\"']|{_BLANK})*[:=：]""",
-    rf"""\[{_BLANK}*\\*"[^"\\\[\]\s]*{_NAMES}\\*"{_BLANK}*,""",
+    # Before a sign, at the end of a text, in a tag of XML or as all of an element, and at the end of a line of YAML.
+    rf"""{_NAMES}(?:(?:[\\"']|{_BLANK})*[:=：]|\\*["']|{_BLANK}*(?:[<>]|\\+u003[CcEe])|{_BLANK}+(?i:value))""",
+    rf"""-[A-Za-z0-9_-]*{_NAMES}{_BLANK}""",  # an option
 )
 _SECRETS: Final = (
     rf"{_BEFORE}(?:{_PREFIXES})[A-Za-z0-9_-]{{14}}",
     rf"(?i:bearer|basic){_BLANK}+[A-Za-z0-9._~+/-]{{18}}",
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY",
     r""":(?:\\*/){2}[^/?#\s@:"',]*:[^\s@/"']+@""",
+    r"(?:[?&;]|\\+u0026)(?i:key|sig|auth|jwt)=",
+    rf"""(?:{COMMANDS.replace(" ", "[^A-Za-z0-9]+")})[^A-Za-z0-9_]|machine{_BLANK}[^"]*login{_BLANK}""",
 )
 _PHONE: Final = "1[3-9][0-9](?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})"
 _PERSONAL: Final = (

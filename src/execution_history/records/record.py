@@ -7,13 +7,14 @@ ids are passed in.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Literal, TypedDict, TypeGuard, cast
+from typing import Any, Final, Literal, TypedDict, cast
 
 import orjson
 
-from execution_history.errors import IllegalTransition, InvalidIdentifier, InvalidStatus, quoted
+from execution_history.errors import IllegalTransition, InvalidStatus
 from execution_history.records.depth import IN_METADATA, IN_VALUE, LEVELS, cut
 from execution_history.records.encoding import encode
+from execution_history.records.identifiers import is_identifier
 from execution_history.records.metadata import (
     COST,
     COZE_EXECUTE_ID,
@@ -23,7 +24,7 @@ from execution_history.records.metadata import (
     metadata_of,
 )
 from execution_history.records.partial import parts_of, read_record
-from execution_history.records.pricing import Costs, keep_cost, priced
+from execution_history.records.price_book import Costs, keep_cost, priced
 from execution_history.records.size_limit import fit, named, restated, shortened
 
 ExecutionStatus = Literal["running", "success", "failed", "interrupted"]
@@ -71,12 +72,10 @@ DEFAULTS: Final[dict[str, Any]] = {
     "metadata": {},
     "is_output_trimmed": False,
 }
-"""What the keys of a record are when nobody says it."""
-
-_MAX_ID_CHARACTERS: Final = 1_000
+"""The keys of a record where nothing else is given."""
 
 RESTATED: Final = frozenset({RECORDING_IS_CUT.name, REDACTED_VALUES.name})
-"""Keys of metadata that say what is missing of other values, by their names; a value that is replaced has no entry."""
+"""Keys of metadata that list what is missing of other values, by their names; a value that is replaced has no entry."""
 
 
 @dataclass(slots=True)
@@ -133,50 +132,6 @@ class Document:
         if largest is None or len(self.body) <= largest:
             return self
         return replace(self, body=fit(self.body, largest), parts=None, given=None, _plain=None)
-
-
-def check_identifier(what: str, value: object) -> str:
-    """Return *value* as an id, when it is a string of 1 to 1 000 characters that UTF-8 can hold.
-
-    Raises:
-        InvalidIdentifier: it is not; the message names *what* it should have been.
-    """
-    if not isinstance(value, str) or not value:
-        raise InvalidIdentifier(
-            "The %(what)s is a string of at least one character, not %(value)s.", what=what, value=quoted(value)
-        )
-    if len(value) > _MAX_ID_CHARACTERS:
-        raise InvalidIdentifier(
-            "The %(what)s has at most 1000 characters; this one has %(count)s.", what=what, count=len(value)
-        )
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InvalidIdentifier(
-            "The %(what)s %(value)s holds half of a surrogate pair.", what=what, value=quoted(value)
-        ) from None
-    return str(value)
-
-
-def is_identifier(value: object) -> TypeGuard[str]:
-    """Return whether :func:`check_identifier` takes *value*."""
-    try:
-        check_identifier("id", value)
-    except InvalidIdentifier:
-        return False
-    return True
-
-
-def may_exist(**ids: object) -> bool:
-    """Return whether all of *ids*, by what they name, can be ids; a text that cannot is just the id of nothing.
-
-    Raises:
-        InvalidIdentifier: one is no text: nothing is found by the number that looks like an id.
-    """
-    for name, value in ids.items():
-        if not isinstance(value, str):
-            check_identifier(name.replace("_", " "), value)
-    return all(map(is_identifier, ids.values()))
 
 
 def check_status(status: object) -> ExecutionStatus:
@@ -242,7 +197,7 @@ def _read_metadata(document: bytes, largest: int | None) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class RecordChange:
-    """What an update asks for. Only what is given changes; ``metadata`` is merged key by key.
+    """What an update changes. Only what is given changes; ``metadata`` is merged key by key.
 
     ``fields`` maps record keys to JSON bytes, ``metadata`` maps metadata keys to JSON bytes.
     ``only_from``, when given, names the statuses in which the change applies at all, and ``only_while`` maps
@@ -305,7 +260,7 @@ class RecordChange:
         is known. A change that ends the run, and one that brings its tokens afterwards, keeps what it cost by *costs*.
 
         Raises:
-            IllegalTransition: the record has ended and another status was asked for.
+            IllegalTransition: the record has ended and the change has another status.
         """
         record = parts_of(body) if parts is None else {**parts}
         current = record["execute_status"]
@@ -337,7 +292,7 @@ class RecordChange:
         return made
 
     def _merged(self, kept: dict[str, Any]) -> dict[str, Any]:
-        """Return the metadata with what the change brings; of what is replaced nothing is said to be missing."""
+        """Return the metadata with what the change brings; of what is replaced nothing is listed as missing."""
         merged = {**kept, **{key: orjson.loads(value) for key, value in self.metadata.items()}}
         for key in RESTATED & kept.keys():
             replaced = {*self.fields, *map(named, self.metadata)}
@@ -347,7 +302,7 @@ class RecordChange:
         return merged
 
     def _written(self, record: dict[str, Any], body: bytes, *, is_ours: bool) -> bytes:
-        """Return the JSON of *record*, made of what *body* says.
+        """Return the JSON of *record*, made from *body*.
 
         One that an earlier version wrote may be nested more deeply than any today, and is changed with it.
         """

@@ -1,4 +1,4 @@
-"""Rules that say how much of a workflow's runs is recorded. Pure.
+"""Rules for how much of a workflow's runs is recorded. Pure.
 
 A rule names workflows and what of their runs is kept: ``everything``; a ``summary``, which has no contents
 (:mod:`execution_history.records.contents`); a ``sample``, a share of the runs and of the others those that did not
@@ -73,7 +73,7 @@ class RecordingRule:
         return {key: value for key, value in values if value is not None}
 
     def is_kept(self, execute_id: str) -> bool:
-        """Return whether a run that succeeds is recorded; the same for every process that is asked."""
+        """Return whether a run that succeeds is recorded; the same in every process."""
         if self.share is None:
             return self.record != "nothing"
         place = int.from_bytes(blake2b(execute_id.encode("utf-8", "replace"), digest_size=8).digest())
@@ -85,7 +85,7 @@ class RecordingRule:
         return self.record != "everything" or self.largest_bytes is not None
 
     def note(self) -> dict[str, Any] | None:
-        """Return what a record says of it; ``None`` where everything is recorded, and where records are made anyway."""
+        """Return a record's note on it; ``None`` where everything is recorded, and where records are made anyway."""
         if self.record in ("everything", "nothing"):
             return None
         return {"record": self.record} if self.share is None else {"record": self.record, "share": self.share}

@@ -12,7 +12,8 @@ SECRET_ENDINGS: Final = (
     "token", "password", "sslpassword", "passwd", "pwd", "passphrase", "secret", "secret_key", "secretkey", "api_key",
     "apikey", "access_key", "accesskey", "private_key", "privatekey", "encryption_key", "encryptionkey", "signing_key",
     "signingkey", "auth_key", "authkey", "session_key", "sessionkey", "authorization", "credential", "credentials",
-    "cookie", "cookies", "密码", "口令", "密钥", "令牌",
+    "cookie", "cookies", "db_pass", "dbpass", "user_pass", "userpass", "root_pass", "admin_pass", "mysql_pass",
+    "pgpass", "smtp_pass", "redis_pass", "密码", "口令", "密钥", "令牌",
 )  # fmt: skip
 """How names of secrets end; those in Latin letters as whole words."""
 

@@ -10,12 +10,15 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any, Final, Literal, cast, get_args
 
-from execution_history.errors import N_, InvalidInput, quoted
+from execution_history.errors import N_, InvalidInput, quoted, shortened
+from execution_history.records.bounded_pattern import BoundedPattern
+from execution_history.records.contents import CONTENT_KEYS
 from execution_history.records.detectors import DETECTORS
-from execution_history.records.json_path import parse_path
+from execution_history.records.json_path import ANY, parse_path
 from execution_history.records.redaction import plain_name
 
 Kind = Literal["key", "path", "pattern", "detector"]
@@ -129,9 +132,25 @@ def _text(what: str, value: object) -> str:
     return value
 
 
+def _check_path(path: str) -> None:
+    """Raise :class:`InvalidInput` for a *path* that cannot lead to anything: a rule that finds nothing is a leak."""
+    is_deep, first = parse_path(path)[0]
+    if is_deep or first is ANY or first in (known := ("input", *CONTENT_KEYS, "metadata")):
+        return
+    words = {"path": quoted(path), "name": quoted(first), "names": ", ".join(known)}
+    if near := get_close_matches(shortened(str(first)), known, 1):
+        raise InvalidInput(
+            "The path %(path)s begins with %(name)s, but only these are looked at: %(names)s. "
+            "Perhaps you meant %(near)s.",
+            near=near[0],
+            **words,
+        )
+    raise InvalidInput("The path %(path)s begins with %(name)s, but only these are looked at: %(names)s.", **words)
+
+
 def _check(kind: Kind, value: str) -> None:
     if kind == "path":
-        parse_path(value)
+        _check_path(value)
     if kind == "detector" and value not in (known := {*DETECTORS, *GROUPS, SECRET_NAMES}):
         raise InvalidInput(
             "There is no detector %(value)s: there are %(names)s.", value=quoted(value), names=", ".join(sorted(known))
@@ -140,7 +159,8 @@ def _check(kind: Kind, value: str) -> None:
         try:
             with warnings.catch_warnings(action="error"):  # of what will mean something else one day
                 found = re.compile(value)
-        except (re.error, RecursionError, OverflowError, Warning) as error:
+            BoundedPattern(value)
+        except (re.error, ValueError, RecursionError, OverflowError, Warning) as error:
             raise InvalidInput(
                 "The pattern %(value)s is no regular expression: %(reason)s.", value=quoted(value), reason=error
             ) from None

@@ -5,17 +5,21 @@ not yet, whole JSON is searched as it is. Most values hold nothing that any rule
 encoded bytes, without reading them (:mod:`execution_history.records.quick_look`).
 """
 
-import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, MutableMapping
+from itertools import accumulate
 from typing import Any, Final
 
 import orjson
 
 from execution_history.records.applied_rules import AppliedRules
+from execution_history.records.bounded_pattern import BoundedPattern
+from execution_history.records.detectors import COMMAND_LOGIN
 from execution_history.records.encoding import encode
 from execution_history.records.json_path import matches
 from execution_history.records.json_text import OPENS, read_json
+from execution_history.records.named_values import NAME, secret_arguments, secret_members, secrets_in
 from execution_history.records.redaction import MARK, REDACTED
 from execution_history.records.redaction_rules import RedactionRule
 
@@ -32,29 +36,15 @@ _LONGEST_ECHO: Final = 10_000
 _MOST_KNOWN: Final = 1_000
 """So many secrets of a run are looked for wherever they may come back; each is looked for in every text."""
 
+_MOST_OVERRUNS: Final = 2
+"""How many searches of a pattern may take too long in one value, which may hold thousands of texts."""
+
 _DEEPEST_TEXT: Final = 4  # levels of JSON text within JSON text
 _GONE: Final = object()
 _NODE_FACTS: Final = frozenset(
     {"node_id", "node_type", "node_execute_uuid", "is_finish", "start_time", "update_time", "packets", "packet_count"}
     | {"usage", "sub_execute_id"}
 )
-
-_ENTRY: Final = re.compile(
-    r"""(?:token|password|passwd|pwd|passphrase|secret|key|authorization|credentials?|cookies?|密码|口令|密钥|令牌)"""
-    r"""(?:\\*["'])?[ \t\r\n]{0,9}(?P<sign>=>|[:=：](?!=))\s{0,9}""",
-    re.IGNORECASE,
-)
-_VALUE: Final = re.compile(
-    r"""(?P<quote>\\*["'])(?P<quoted>(?:(?!(?P=quote))[\s\S])*+)"""
-    r"""|(?P<bare>(?:(?:Bearer|Basic|Token)\s+)?[^\s"'\\,;&<>(){}\[\]，。；、]++(?!\())""",
-    re.IGNORECASE,
-)
-_ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{1000}""")
-"""So many letters are no secret, and are not looked through from every name in them."""
-
-_NAME: Final = re.compile(r"[\w.-]{1,80}\Z")
-_LINE_BREAK: Final = re.compile(r"\\[nrt]")
-_LIKE_A_SECRET: Final = re.compile(r"(?=.*[0-9_!@#$%^*~+/])\S{4,}|(?i:bearer|basic|token)\s+\S+", re.DOTALL)
 
 
 class Redactor(AppliedRules):
@@ -113,6 +103,7 @@ class _Walk:
         self._tally = tally
         self._known = known
         self._grows = grows
+        self._overruns: Counter[BoundedPattern] = Counter()
         self._texts = 0
         self.has_changed = False
 
@@ -150,8 +141,9 @@ class _Walk:
 
     def _object(self, value: dict[str, Any], place: _Place) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        members, of_pair = secret_members(value, self._rules.rule_for_name)
         for key, inner in value.items():
-            rule = self._rules.rule_for_name(key)
+            rule = self._rules.rule_for_name(key) or (of_pair if key in members else None)
             new = self.value(inner, (*place, key)) if rule is None else self._hidden(rule, inner)
             if new is not _GONE:
                 made[self.text(key)] = new
@@ -159,11 +151,29 @@ class _Walk:
 
     def _list(self, value: list[Any], place: _Place) -> list[Any]:
         match value:
-            case [str(name), inner] if _NAME.match(name) and (rule := self._rules.rule_for_name(name)) is not None:
+            case [str(name), inner] if NAME.match(name) and (rule := self._rules.rule_for_name(name)) is not None:
                 hidden = self._hidden(rule, inner)
                 return [name] if hidden is _GONE else [name, hidden]
-        found = [self.value(inner, (*place, number)) for number, inner in enumerate(value)]
+        secret = secret_arguments(value, self._rules.rule_for_name)
+        found = [
+            self._hidden(secret[number], inner) if number in secret else self.value(inner, (*place, number))
+            for number, inner in enumerate(self._command(value))
+        ]
         return [inner for inner in found if inner is not _GONE]
+
+    def _command(self, items: list[Any]) -> list[Any]:
+        """Return the program and arguments of a command without the passwords that its options of one letter have."""
+        login = next((each for each in self._rules.detectors if each[0].name == COMMAND_LOGIN), None)
+        is_command = all(isinstance(each, str) for each in items) and any(each.startswith("-") for each in items)
+        if login is None or not is_command:
+            return items
+        detector, rule = login
+        made, ends = list(items), list(accumulate(len(each) + 1 for each in items))
+        for start, _ in detector.spans(" ".join(items)):
+            number = bisect_right(ends, start)
+            length = len(items[number])
+            made[number] = self._without(items[number], [(start - ends[number] + 1 + length, length, rule)])
+        return made
 
     def _hidden(self, rule: RedactionRule, value: Any) -> Any:  # noqa: ANN401
         """Return what stands in the place of a value whose name says that it is secret."""
@@ -213,11 +223,9 @@ class _Walk:
         """Return *text* without what detectors, patterns and names find in it."""
         rules = self._rules
         for pattern, rule in rules.patterns:
-            group = min(1, pattern.groups)
-            spans = [found.span(group) for found in pattern.finditer(text)]
-            text = self._without(text, [(*span, rule) for span in spans if span[0] < span[1]])
+            text = self._without(text, [(*span, rule) for span in self._spans(pattern, text)])
         if rules.may_find(text):
-            text = self._entries(text)
+            text = self._named(text)
             for detector, rule in rules.detectors:
                 text = self._without(text, [(*span, rule) for span in detector.spans(text)])
         for secret in sorted((each for each in self._known if each in text), key=len, reverse=True):
@@ -226,30 +234,21 @@ class _Walk:
                 self._count(self._known[secret])
         return text
 
-    def _entries(self, text: str) -> str:
-        """Return *text* without the values of secret names in it, such as ``api_key=…`` or ``"password": "…"``."""
-        cuts: list[_Cut] = []
-        at = 0
-        while (found := _ENTRY.search(text, at)) is not None:
-            at = found.end()  # what is no secret may hold one
-            rule = self._rule_for_entry(text, found.start(), _end_of_name(found))
-            span = None if rule is None else _secret_at(text, at, found["sign"])
-            if rule is not None and span is not None:
-                self._remember(text[span[0] : span[1]], rule)
-                cuts.append((*span, rule))
-                at = span[1]
-        return self._without(text, cuts)
+    def _spans(self, pattern: BoundedPattern, text: str) -> list[tuple[int, int]]:
+        """Return where *pattern* matches; once it has taken too long for this value, the lines in which it does."""
+        if self._overruns[pattern] < _MOST_OVERRUNS:
+            try:
+                return pattern.spans(text)
+            except TimeoutError:
+                self._overruns[pattern] += 1
+        return pattern.lines(text)
 
-    def _rule_for_entry(self, text: str, start: int, end: int) -> RedactionRule | None:
-        """Return the rule for the name that ends at *end* and begins at *start*, or before."""
-        found = _NAME.search(text, max(0, start - 80), end)
-        if found is None:
-            return None
-        name = found[0].rpartition(".")[2]
-        rule = self._rules.rule_for_name(name)
-        if rule is None and _LINE_BREAK.match(text, found.start() - 1):  # of a text that was JSON, and is not whole
-            return self._rules.rule_for_name(name[1:])
-        return rule
+    def _named(self, text: str) -> str:
+        """Return *text* without the values of secret names in it."""
+        found = secrets_in(text, self._rules.rule_for_name, grows=self._grows)
+        for each in found:
+            self._remember(text[each.start : each.end], each.rule)
+        return self._without(text, [(each.start, each.end, each.rule) for each in found])
 
     def _without(self, text: str, cuts: list[_Cut]) -> str:
         """Return *text* without the pieces *cuts*, which follow each other."""
@@ -275,27 +274,6 @@ class _Walk:
 
 def _is_mark(text: str) -> bool:
     return text.startswith(MARK) and text.endswith("]")
-
-
-def _end_of_name(found: "re.Match[str]") -> int:
-    """Return where the name ends that an entry begins with."""
-    sign = found.start("sign")
-    return found.start() + len(found.string[found.start() : sign].rstrip().rstrip("\\\"'"))
-
-
-def _secret_at(text: str, at: int, sign: str) -> tuple[int, int] | None:
-    """Return where the value begins and ends that a secret name has at this place; ``None`` where it is none."""
-    if _ENDLESS.match(text, at):
-        return None
-    found = _VALUE.match(text, at)
-    if found is None:
-        return None
-    kind = "bare" if found["quoted"] is None else "quoted"
-    value = found[kind]
-    if not value or value.startswith(MARK):
-        return None
-    is_word = value.isdigit() if sign.startswith("=") else _LIKE_A_SECRET.fullmatch(value) is None
-    return None if kind == "bare" and is_word else found.span(kind)
 
 
 def tally_of(counts: Iterable[Tally]) -> Counter[str]:

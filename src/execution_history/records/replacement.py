@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from execution_history.records.partial import members_of
-from execution_history.records.pricing import Costs
+from execution_history.records.price_book import Costs
 from execution_history.records.record import Document, RecordChange
 
 
@@ -16,7 +16,7 @@ class Replacement(RecordChange):
     """Puts ``made`` in the place of the record as long as that is the version of ``expected``, its ``update_time``.
 
     This is for what removes something from a record and changes neither its ids nor its status; everything else is a
-    change that says what it changes.
+    change that names what it changes.
     """
 
     made: Document | None = field(default=None)

@@ -2,9 +2,9 @@
 
 Its largest values, those of its keys and those under ``metadata``, give way to their beginnings until it fits. A
 beginning is a string that ends with ``…``: the first 32 KiB of a text, or of the JSON of anything else.
-``metadata.recording_is_cut`` says which they are, and how many bytes of JSON each had:
+``metadata.recording_is_cut`` lists them, and how many bytes of JSON each had:
 ``{"output": 523000002, "metadata.trace": 71000000}``. Where metadata have so many keys that this does not help, some
-are left out, and the object says how many bytes ``metadata`` had.
+are left out, and the object keeps how many bytes ``metadata`` had.
 """
 
 import re
@@ -17,7 +17,7 @@ from execution_history.records.metadata import RECORDING_IS_CUT
 from execution_history.records.partial import members_of
 
 LARGEST_RECORD: Final = 64 * 1024 * 1024
-"""Bytes of JSON that a record has at most unless the settings say otherwise."""
+"""Bytes of JSON that a record has at most unless the settings have another limit."""
 
 LEAST_LIMIT: Final = 1024 * 1024
 """Bytes that a record must be allowed to have: the beginnings of all its keys fit."""

@@ -1,7 +1,7 @@
-"""The timeline of a run: what each of its nodes said, and when. Pure.
+"""The timeline of a run: the text of each of its nodes, and when it came. Pure.
 
 It is a record's ``node_execute_status``: an object that maps the name of each node, in the order in which they first
-spoke, to the 11 keys of :data:`NODE_KEYS` and whatever else its writer knows of it (an error, its input, its place in a
+spoke, to the 11 keys of :data:`NODE_KEYS` and whatever else its writer has of it (an error, its input, its place in a
 loop). Times are milliseconds since the epoch. ``packets`` has ``[order, milliseconds since the run began, characters]``
 for each message. Foreign records may have anything there, so whoever reads gets a :class:`Node` of typed values.
 """
@@ -27,11 +27,11 @@ class Node:
         is_finish: whether it has finished; ``None`` where that is not known.
         start_time: when it first spoke.
         update_time: when it last spoke.
-        content: all that it said, a text unless somebody else wrote the record.
+        content: all its text, a text unless somebody else wrote the record.
         packets: when how much of it came.
         packet_count: of how many messages.
         usage: the tokens that it used (:mod:`execution_history.records.usage`).
-        others: what else its writer knows of it.
+        others: what else its writer has of it.
     """
 
     name: str = ""

@@ -25,6 +25,9 @@ class BackupSettings(BaseModel):
     keep: int = Field(default=4, ge=1)
     """How many full backups stay, each with those that need it."""
 
+    verify_every: int | None = Field(default=None, ge=1)
+    """After how many backups the newest is verified, which restores it into a temporary folder; never unless given."""
+
     @field_validator("to")
     @classmethod
     def _is_named(cls, value: str) -> str:

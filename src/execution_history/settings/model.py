@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from execution_history.errors import InvalidInput
 from execution_history.records.content_rules import ContentRules
-from execution_history.records.pricing import DEFAULT_CURRENCY, Price
+from execution_history.records.price_book import DEFAULT_CURRENCY, Price
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.recording_rules import recording_rules_of
@@ -127,7 +127,8 @@ class Settings(BaseSettings):
     recording: RecordingRules = []
     """How much is recorded of which workflows: ``everything``, a ``summary``, a ``sample`` or ``nothing``."""
     backup: BackupSettings | None = None
-    """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days`` and ``keep``."""
+    """The backups that a server makes by itself: ``to``, ``every_hours``, ``full_every_days``, ``keep`` and
+    ``verify_every``."""
     retention: Objects = []
     """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters."""
     max_bytes: Size | None = Field(default=None, ge=LEAST_BUDGET)

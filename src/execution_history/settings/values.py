@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from execution_history.errors import N_, InvalidInput
 from execution_history.records.byte_sizes import bytes_of
-from execution_history.records.pricing import Price, Prices, budget_of, currency_of
+from execution_history.records.price_book import Price, Prices, budget_of, currency_of
 from execution_history.records.recording_rules import recording_rules_of
 from execution_history.records.redaction_rules import rules_of
 

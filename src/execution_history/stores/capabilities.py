@@ -6,10 +6,11 @@ from typing import Final, Protocol, runtime_checkable
 
 from execution_history.errors import Message
 from execution_history.query.model import IndexReach, RecordKey
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.records.record import Document
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import AuditEntry, Entry
 from execution_history.stores.mirror_port import ComparedSource
 from execution_history.stores.protocol import HistoryStore
 from execution_history.stores.verification import Check, Effort, PatrolStep
@@ -244,6 +245,20 @@ class Verifiable(Protocol):
 
     def holders(self) -> list[Message]:
         """Return a phrase for each other process that has the store open, where that keeps it from being repaired."""
+
+    async def administration(self, kind: str, actions: Collection[str]) -> tuple[list[Entry], list[AuditEntry]]:
+        """Return the entries of the registry of a kind, and the lines of the audit log about *actions*, in their order.
+
+        Raises:
+            StoreError: the store cannot be read.
+        """
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """Add a line to the audit log; a store that has to be closed for repairs is open for that only.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """Return the running records, of very many only the oldest, and the milliseconds that remain of each lease.

@@ -6,9 +6,12 @@ of the package read each other's stores.
 A document is unpacked to exactly what was packed, or not at all: its frame ends with a checksum of the content
 (RFC 8878, section 3.1.1). Earlier versions wrote frames without one, and plain JSON; such a document has to be a
 record with the length, the ids, the times and the status of its row.
+
+The checksum also tells which bit a disk has flipped: turned back, the frame is sound again.
 """
 
 import threading
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Final, NamedTuple
@@ -25,6 +28,11 @@ CURRENT: Final = 1
 
 _LEVEL: Final = 1
 _LEVEL_OF_OPEN: Final = -3
+_CHECKSUM_BYTES: Final = 4
+_LONGEST_FRAME_HEADER: Final = 18
+_MOST_WORK: Final = 100_000_000
+"""Bytes of a document times bytes of its JSON up to which a flipped bit is looked for: about half a second."""
+_LARGEST_STATED: Final = 1 << 28
 
 
 class Unreadable(Exception):  # noqa: N818 - a finding, which callers turn into an error
@@ -129,11 +137,64 @@ class Unpacker:
             raise Unreadable
         return body
 
+    def unpack_beginning(self, content: bytes) -> bytes | None:
+        """Return the JSON bytes of the document that *content* begins with; ``None`` where none has this checksum."""
+        try:
+            frame = zstandard.get_frame_parameters(content)
+            if not frame.has_checksum or frame.content_size > _LARGEST_STATED:
+                return None
+            unpacking = self._decompressor(CURRENT).decompressobj()
+            body = unpacking.decompress(content)
+        except zstandard.ZstdError:
+            return None
+        return body if unpacking.eof else None
+
+    def is_original(self, stored: StoredRecord, body: bytes) -> bool:
+        """Return whether *body* is what the damaged document was made of, by the checksum at its end."""
+        packing, packed_body = packed(body)
+        document = stored.document or b""
+        return packing == stored.packing and packed_body[-_CHECKSUM_BYTES:] == document[-_CHECKSUM_BYTES:]
+
+    def mend(self, stored: StoredRecord) -> bytes | None:
+        """Return the JSON bytes of a row in whose document, or in whose size, one bit was flipped.
+
+        ``None`` where no single bit explains the damage, where the frame has no checksum that proves it, and for large
+        documents, with which the search would take too long.
+        """
+        document, size = bytearray(stored.document or b""), stored.size
+        stated = _content_size(document)
+        if stated is not None and (stated ^ size).bit_count() == 1 and stated <= _LARGEST_STATED:
+            with suppress(Unreadable):
+                return self.unpack(stored._replace(size=stated))
+        if stored.packing not in self._dictionaries or len(document) * size > _MOST_WORK:
+            return None
+        decompressor = self._decompressor(stored.packing)
+        is_sound_header = stated == size
+        for place in range(8 * len(document)):
+            byte, bit = place >> 3, 1 << (place & 7)
+            document[byte] ^= bit
+            if (is_sound_header and byte >= _LONGEST_FRAME_HEADER) or _content_size(document) == size:
+                with suppress(zstandard.ZstdError):
+                    body = decompressor.decompress(document, allow_extra_data=False)
+                    if stored.is_of(body):
+                        return body
+            document[byte] ^= bit
+        return None
+
     def _decompressor(self, packing: int) -> zstandard.ZstdDecompressor:
         made = self._local.made
         if packing not in made:
             made[packing] = zstandard.ZstdDecompressor(dict_data=self._dictionaries[packing])
         return made[packing]
+
+
+def _content_size(document: bytes | bytearray) -> int | None:
+    """Return how many bytes a frame with a checksum says that it is unpacked to; ``None`` for anything else."""
+    try:
+        frame = zstandard.get_frame_parameters(document)
+    except zstandard.ZstdError:
+        return None
+    return int(frame.content_size) if frame.has_checksum else None
 
 
 class _Decompressors(threading.local):

@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from execution_history.clock import now_ms
 from execution_history.errors import SettingsError, quoted
-from execution_history.records.pricing import Prices
+from execution_history.presentation.command_line import command_line
+from execution_history.records.price_book import Prices
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.redaction import without_credentials
+from execution_history.records.redaction import shown_store, without_credentials
 from execution_history.records.size_limit import LARGEST_RECORD
 from execution_history.records.time_units import HOUR_MS
 from execution_history.stores.capabilities import Bin, Priced
@@ -123,6 +124,18 @@ def place_named(location: str) -> Place:
     )
 
 
+def location_shown(location: str) -> str | None:
+    """Return *location* as a command takes it in any folder, without a password; ``None`` for a store in memory.
+
+    Raises:
+        SettingsError: there is no such store.
+    """
+    place = place_named(location)
+    if place.kind == "memory":
+        return None
+    return shown_store(location) if place.folder is None else str(place.folder.absolute())
+
+
 def _check_is_no_database(location: str) -> None:
     """Refuse what would become a folder, with a password in its name perhaps, though a database was meant.
 
@@ -146,9 +159,10 @@ def _check_follows_none(folder: Path) -> None:
         if place := followed_in(folder):
             raise SettingsError(
                 "The JSON files in %(folder)s follow a history (%(store)s): name that one as the store, or import the "
-                "folder into another one; with execution-history mirror FOLDER --forget it can be one of its own.",
+                "folder into another one; after %(command)s it can be one of its own.",
                 folder=quoted(folder),
                 store=place.shown_store,
+                command=command_line("mirror", folder, "--forget", store=place.store or None),
             )
 
 

@@ -1,6 +1,7 @@
 """Texts of others in any charset, read as UTF-8 from the first byte to the last."""
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
@@ -13,6 +14,7 @@ Opened = Callable[[], AbstractContextManager[Readable]]
 """Opens a stream to read, anew each time."""
 
 UTF_16: Final = "utf-16"
+_ALONE: Final = re.compile(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])")
 _REPLACED: Final = "\ufffd"
 _ERRORS: Final = {UTF_16: "surrogatepass", GB18030: "backslashreplace"}
 
@@ -81,15 +83,19 @@ def _is_in(pieces: Iterable[bytes], charset: str, errors: str = "strict") -> boo
 
 
 def _is_broken_utf_8(pieces: Iterable[bytes]) -> bool:
-    """Return whether more characters beyond ASCII are whole in UTF-8 than are broken; in GB18030 hardly any are."""
+    """Return whether more characters beyond ASCII are whole in UTF-8 than are broken; in GB18030 hardly any are.
+
+    A byte beyond ASCII that stands alone is what a flipped bit makes of a letter: GB18030 has two of them mostly.
+    """
     decoder = codecs.getincrementaldecoder(UTF_8)("replace")
-    whole = broken = 0
+    whole = broken = alone = 0
     for piece in pieces:
         text = decoder.decode(piece)
         lost = text.count(_REPLACED)
         broken += lost
         whole += len(text) - len(text.encode("ascii", "ignore")) - lost
-    return whole > broken
+        alone += len(_ALONE.findall(piece))
+    return whole + alone > broken - alone
 
 
 @contextmanager

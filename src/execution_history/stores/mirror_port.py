@@ -69,8 +69,11 @@ class Part(NamedTuple):
 class MirrorTransaction(Protocol):
     """The part of a transaction that importing files needs."""
 
-    def merge(self, documents: list[Document], *, ties: bool = False) -> object:
-        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
+    def merge(self, documents: list[Document], *, ties: bool = False, are_copies: bool = False) -> object:
+        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too.
+
+        Of records that *are_copies*, made here and kept on a disk, one with nothing new but its times is damaged.
+        """
 
     def not_deleted(self, documents: list[Document], revision: int | None) -> list[Document]:
         """Return those of *documents* that no change after *revision* has deleted; ``None`` is an unknown one."""

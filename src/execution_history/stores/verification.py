@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
-from execution_history.errors import Message
+from execution_history.errors import N_, Message
 
 Progress = Callable[[int, int], None]
 """Called with how much of a check is done, and of how much; from any thread."""
@@ -38,6 +38,12 @@ class Finding:
     remedy: Message | None = None
     is_problem: bool = True
     repair: Repair | None = None
+
+
+FROM_A_BACKUP: Final = N_(
+    "Take them from a backup with execution-history restore --missing, import an export, or delete them."
+)
+"""The remedy for runs that only other places have."""
 
 
 class Fault(NamedTuple):

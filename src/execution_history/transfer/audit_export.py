@@ -9,7 +9,8 @@ import orjson
 
 from execution_history.access.audit import Action, AuditFilter, lines, note
 from execution_history.errors import StoreFull, StoreUnwritable
-from execution_history.presentation.formatting import machine
+from execution_history.presentation.formatting import machine, visible
+from execution_history.records.encoding import as_text
 from execution_history.stores.administration import Administration
 from execution_history.transfer.columns import Column
 from execution_history.transfer.writers import CSVWriter, LinesWriter
@@ -28,9 +29,10 @@ def _time(line: Mapping[str, Any], _: object) -> str:
 _COLUMNS: Final = (
     Column("number", lambda line, _: line["number"]),
     Column("time", _time),
-    Column("actor", lambda line, _: line["actor"]),
-    Column("action", lambda line, _: line["action"]),
-    Column("details", lambda line, _: line["details"]),
+    # People open a table in a terminal, which would obey control characters; JSON Lines have the texts as they are.
+    Column("actor", lambda line, _: visible(line["actor"])),
+    Column("action", lambda line, _: visible(line["action"])),
+    Column("details", lambda line, _: visible(as_text(line["details"]))),
 )
 
 

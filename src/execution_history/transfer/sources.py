@@ -18,9 +18,10 @@ from execution_history.records.adoption import (
     whole_record,
 )
 from execution_history.records.charset import UTF_8, decode_text
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.json_text import parse, read_json
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import STATUSES, Document, check_identifier
+from execution_history.records.record import STATUSES, Document
 from execution_history.stores import FoundFile, stored_elsewhere, workflow_id_of
 from execution_history.stores.foreign_texts import Opened, from_utf_16
 from execution_history.transfer.line_reader import LineReader

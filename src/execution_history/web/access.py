@@ -59,7 +59,7 @@ class Sent(NamedTuple):
 
 
 class TakenKeys:
-    """The outermost middleware: takes the key out of a request, so that nothing behind it sees or logs it.
+    """The outermost middleware: takes the key out of a request, so that it reaches nothing behind it, and no log.
 
     Args:
         app: gets the request.
@@ -80,7 +80,7 @@ class AccessControl:
 
     Args:
         app: answers whoever sees every workflow.
-        gate: knows the keys.
+        gate: has the keys.
         app_within: returns the application for whoever sees some workflows only.
     """
 
@@ -172,7 +172,7 @@ class AccessControl:
         return self._apps[workflows]
 
     def _validity(self, scope: Scope, principal: Principal) -> Callable[[], Awaitable[bool]] | None:
-        """Return what tells whether the sender of a long answer may still get it; ``None`` where that cannot change."""
+        """Return a function for whether a sender may still get a long answer; ``None`` where that cannot change."""
         sent: Sent | None = scope.get(_SENT)
         is_run = scope["type"] == "http" and gateway_path(scope) is not None
 
@@ -186,6 +186,12 @@ class AccessControl:
             return has_key
         # A run that began before there was any key is its caller's to finish.
         return None if principal is NOBODY or is_run else is_open
+
+
+def cookie_of(scope: Scope) -> str | None:
+    """Return the session that a browser sent, valid or not."""
+    sent: Sent | None = scope.get(_SENT)
+    return sent.secret if sent is not None and sent.is_cookie else None
 
 
 def _taken_from(scope: Scope) -> Sent | None:

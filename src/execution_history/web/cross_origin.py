@@ -37,7 +37,7 @@ class CrossOrigin:
         self._origins = Origins(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer what a browser asks before it sends, or pass a request on and let its page read the answer."""
+        """Answer a browser's preflight, or pass a request on and let its page read the answer."""
         origin = self._allowed(scope)
         if origin is None:
             await self._app(scope, receive, send)
@@ -57,7 +57,7 @@ class CrossOrigin:
 
 
 def _leave(origin: bytes, asked: Headers) -> Response:
-    """Return the answer to a preflight: whatever headers it asks for may be sent."""
+    """Return the answer to a preflight: whatever headers it names may be sent."""
     headers = {
         "access-control-allow-origin": origin.decode("latin-1"),
         "access-control-allow-methods": _METHODS,

@@ -13,7 +13,7 @@ COOKIE: Final = "demo"
 """Holds the token of the demo that a browser looks at, until it is closed."""
 
 IS_DEMO: Final = "execution_history.demo"
-"""The key of a request's scope that says that the demo beside a history answers it."""
+"""The key of a request's scope that is there where the demo beside a history answers it."""
 
 _OWN: Final = ("/demo", "/healthz", "/readyz", "/metrics", "/sign-", "/keys", "/audit", "/coze/keys", "/coze/audit")
 """Paths that the history always answers."""

@@ -47,7 +47,7 @@ async def findings(application: Application) -> list[Finding]:
 
 
 async def local_findings(application: Application) -> list[Finding]:
-    """Return what is wrong as far as this process knows without asking the store."""
+    """Return what is wrong as far as this process can find out without the store."""
     found = [Finding("recorder", "warning", sentence) for sentence in trouble_told(application).problems()]
     if application.mirror is not None:
         found += [Finding("mirror", "warning", sentence) for sentence in application.mirror.problems()]
@@ -77,7 +77,7 @@ async def disk_of(application: Application) -> Disk | None:
 
 async def _failed_jobs(application: Application) -> list[Finding]:
     """Return the periodic jobs whose last run failed, in whatever process."""
-    with contextlib.suppress(StoreError):  # the store's own check says so
+    with contextlib.suppress(StoreError):  # the store's own check has it
         return [
             Finding(
                 "jobs",

@@ -231,7 +231,7 @@ def _name(host: str) -> str:
 def _is_harmless(scope: Scope, headers: Headers) -> bool:
     """Return whether a request can change nothing, and cannot become a connection over which more is sent.
 
-    Where a page asks for leave to change something (Fetch, section 3.2.2) it asks the gateway, which would ask Coze.
+    A preflight (Fetch, section 3.2.2) is none: the gateway would pass it on to Coze, and with it the change.
     """
     if scope["type"] != "http" or scope["method"] not in _SAFE or "upgrade" in headers:
         return False

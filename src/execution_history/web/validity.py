@@ -1,7 +1,7 @@
 """Ends what goes on for long once its sender may not come in any more: feeds, streams, WebSocket connections.
 
 A key is looked for when a request comes, and every few seconds for as long as it is answered. Once it is revoked or has
-expired, the application sees what it sees of a caller who has hung up, and the caller that the answer breaks off: a run
+expired, it is for the application as if the caller had hung up, and the caller that the answer breaks off: a run
 through the gateway goes on at Coze, and its record ends as that of any other caller who left.
 """
 
@@ -29,7 +29,7 @@ class Connection:
         scope: the request.
         receive: the caller's messages.
         send: takes the answers.
-        reason: why it is cut, for those who hear of it.
+        reason: why it is cut, for the other end.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, reason: str) -> None:
@@ -55,7 +55,7 @@ class Connection:
         """Send a message to the caller.
 
         Raises:
-            OSError: the connection was cut, as servers say it of callers who have hung up.
+            OSError: the connection was cut, as servers raise it for callers who have hung up.
         """
         if self.is_cut:
             raise OSError(self._reason)

@@ -44,7 +44,7 @@ def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReader, 
     [
         ("POST", "/v1/workflow/run", "run"),
         ("post", "//v1//workflow/stream_run", "stream_run"),
-        ("POST", "/v1/workflow/stream_resume", "stream_resume"),
+        ("POST", "/v1/chat/../workflow/stream_resume", "stream_resume"),
         ("POST", "/v1/workflows/resume", "resume"),
         ("POST", "/v1/workflows/chat", "chat"),
         ("GET", "/v1/workflow/run", None),
@@ -52,7 +52,7 @@ def _read(*parts: bytes, failure: Outcome | None = None) -> tuple[StreamReader, 
     ],
 )
 def test_recorded_calls_are_recognised(method: str, path: str, expected: str | None) -> None:
-    """By method and path, double slashes counting as one."""
+    """By method and path, double slashes counting as one, and ``..`` as servers read it."""
     assert expected == run_kind(method, path)
 
 

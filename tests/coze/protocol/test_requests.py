@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from execution_history.coze.protocol.messages import UNKNOWN_WORKFLOW, RunRequest, claims_json, claims_stream
 from execution_history.coze.protocol.request_reader import parse_run_request
 from execution_history.records.encoding import encode
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 
 _TEXT = "你好"
 

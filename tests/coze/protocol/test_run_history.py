@@ -189,6 +189,7 @@ def test_a_node_is_whole_or_not_told() -> None:
         ("GET", "/v1/workflows/7/run_histories/111", "", HistoryRequest("7", "111")),
         ("get", "//v1//workflows/a%2Fb/run_histories/1%20/", "", HistoryRequest("a/b", "1 ")),
         ("GET", "/prefix/v1/workflows/7/run_histories/1/execute_nodes/u", "", HistoryRequest("7", "1", "u")),
+        ("GET", "/v1/workflows%2F7%2frun_histories/1%20", "", HistoryRequest("7", "1 ")),
         ("GET", "/v1/workflow/get_run_history", "workflow_id=7&execute_id=1", HistoryRequest("7", "1")),
         ("GET", "/v1/workflow/get_run_history", "workflow_id=7", None),
         ("POST", "/v1/workflows/7/run_histories/111", "", None),

@@ -19,7 +19,7 @@ from execution_history.clock import now_ms
 from execution_history.errors import ExecutionExists, StoreBusy
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordKey, RecordQuery, StatisticsQuery
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.stores.compression import Packer, shipped_dictionary
 from execution_history.stores.postgres.batch import Batch
 from execution_history.stores.postgres.commit import is_conflict

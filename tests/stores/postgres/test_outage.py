@@ -11,8 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from execution_history.application.composition import open_when_there
 from execution_history.errors import StoreBusy, StoreUnwritable
-from execution_history.stores.opening import open_when_there
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.error_mapping import as_store_error
 from execution_history.stores.postgres.location import location_of

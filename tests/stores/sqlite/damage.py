@@ -37,9 +37,10 @@ def put(folder: Path, document: bytes, execute_id: str, workflow_id: str = "w") 
 
 
 def damage(folder: Path, *execute_ids: str, workflow_id: str = "w", bit: int = 200) -> None:
-    """Turn one bit of these records round."""
+    """Turn two bits of these records round, so that the documents themselves do not tell which."""
     for execute_id in execute_ids:
-        put(folder, flipped(stored(folder, execute_id, workflow_id), bit), execute_id, workflow_id)
+        document = flipped(stored(folder, execute_id, workflow_id), bit)
+        put(folder, flipped(document, bit + 11), execute_id, workflow_id)
 
 
 @contextmanager

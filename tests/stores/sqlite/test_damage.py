@@ -6,7 +6,7 @@ import os
 import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ async def _fill(store: SQLiteStore, count: int = 5, workflow_id: str = "w", **fi
 
 @pytest.mark.parametrize("json_files", [True, False])
 async def test_no_bit_that_is_turned_round_gives_a_wrong_value(tmp_path: Path, json_files: bool) -> None:
-    """Of 300 bits: each record is the right one, from its JSON file, or an error; all others are as ever."""
+    """Of 300 bits: each record is the right one, but for a large one without a file, which is an error."""
     chosen = random.Random(9)  # noqa: S311 - nothing is kept secret
     async with _opened(tmp_path, json_files=json_files) as store:
         right = {
@@ -75,7 +75,7 @@ async def test_no_bit_that_is_turned_round_gives_a_wrong_value(tmp_path: Path, j
                     assert right[workflow_id][execute_id] == await store.get(workflow_id, execute_id)
                 except RecordDamaged:
                     lost = [RecordKey(workflow_id, execute_id)]
-                assert not (lost and json_files)
+                assert not lost or (workflow_id, json_files) == ("large", False)
                 kept = [body for name, body in right[workflow_id].items() if RecordKey(workflow_id, name) not in lost]
                 page = await page_of(store, workflow_id, 10, 1)
                 assert (kept[::-1], tuple(lost), len(right[workflow_id])) == (
@@ -84,7 +84,7 @@ async def test_no_bit_that_is_turned_round_gives_a_wrong_value(tmp_path: Path, j
                 noticed += bool(lost)
                 assert await store.get("other", "other") is not None
         assert () == (await store.health()).problems
-        assert json_files or noticed > 290  # the format has a few bits that mean nothing
+        assert json_files or noticed > 60  # about a third of the bits
 
 
 @pytest.mark.parametrize("plain", [True, False])
@@ -132,12 +132,25 @@ async def test_a_row_that_does_not_fit_its_document_is_damaged(tmp_path: Path, c
         assert ["e1"] == ids((await page_of(store, "w", 10, 1)).documents)
 
 
-async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path) -> None:
+async def test_a_history_without_a_revision_is_damaged(tmp_path: Path) -> None:
+    """One sentence says so, and what to do."""
+    async with _opened(tmp_path, json_files=False) as store:
+        await _fill(store, 1)
+        with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+            connection.execute("DELETE FROM feed")
+        with pytest.raises(StoreDamaged, match=r"doctor .*--repair"):
+            await store.create(document("e1", "w"))
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE dictionaries SET content = randomblob(length(content))", "DELETE FROM dictionaries"]
+)
+async def test_a_damaged_dictionary_costs_no_record(tmp_path: Path, sql: str) -> None:
     """The program has it too."""
     async with _opened(tmp_path, json_files=False) as store:
         right = await _fill(store)
     connection = apsw.Connection(str(tmp_path / "history.db"))
-    connection.execute("UPDATE dictionaries SET content = randomblob(length(content))")
+    connection.execute(sql)
     connection.close()
     async with _opened(tmp_path, json_files=False) as store:
         assert list(right.values())[::-1] == list((await page_of(store, "w", 10, 1)).documents)
@@ -192,7 +205,7 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
         assert (3, gone) == (
             (counted := await store.statistics(StatisticsQuery(filter=looked_into))).totals.runs, counted.damaged,
         )  # fmt: skip
-        with pytest.raises(RecordDamaged, match="import the run from a backup or an export, or delete it"):
+        with pytest.raises(RecordDamaged, match="take the run from a backup with execution-history restore --missing"):
             await store.get("w", "e2")
 
 
@@ -302,9 +315,9 @@ async def test_the_log_and_the_health_name_what_is_damaged_until_it_is_not(
         assert 3 == sum("is damaged in" in message for message in caplog.messages)
         lost, recovered = (await store.health()).problems
         assert "1 record in" in lost
-        assert "cannot be read, because history.db is damaged there: v/e0. Import it from a backup" in lost
+        assert "cannot be read, because history.db is damaged there: v/e0. Take it from a backup" in lost
         assert "2 records in" in recovered
-        assert "can be read from JSON files only" in recovered
+        assert "are read from their JSON files or without the bit that was flipped" in recovered
         assert "w/e0, w/e1" in recovered or "w/e1, w/e0" in recovered
 
         await store.delete("v", "e0")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from bench.fault_damage import chance_of, content, copy_folder, examined, flip, 
 from execution_history.errors import StoreFull
 from execution_history.query.model import RecordKey
 from execution_history.stores import SQLiteStore
+from execution_history.stores.sqlite.registry_copy import read_copy
 from execution_history.stores.sqlite.salvage import salvage
 from execution_history.stores.sqlite.salvage.cells import children
 from execution_history.stores.sqlite.salvage.log import read_log
 from tests.sample_records import change, document
-from tests.stores.sqlite.damage import make_old
+from tests.stores.sqlite.damage import damage, flipped, make_old, put, stored
 
 pytestmark = pytest.mark.anyio
 
@@ -55,7 +57,7 @@ async def test_rows_of_every_size_are_read_as_they_were(tmp_path: Path, header: 
     if header == "zeroed":
         zero(tmp_path / "history.db", chance_of(0), 1, 0)
     report = salvage(tmp_path)
-    assert (6, ()) == (report.records, report.unreadable)
+    assert (6, ()) == (report.records, report.lost)
     assert known == await _records(tmp_path)
     store = await _made(tmp_path)
     assert [b'{"n":2}'] == [entry.value for entry in await store.entries("view")]
@@ -89,6 +91,23 @@ async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:
         zero(folder / "history.db", chance_of(0), 1, 0)
         salvage(folder)
         assert known == await _records(folder)
+
+
+async def test_a_deletion_that_contradicts_a_run_is_damaged(tmp_path: Path) -> None:
+    """Both are in the database at once only where a bit of the deletion was flipped: of its number, or of its id."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
+    await store.delete("w", "e2")
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE deletions SET revision = revision + 512 WHERE execute_id = 'e0'")
+        connection.execute("UPDATE deletions SET execute_id = 'e3' WHERE execute_id = 'e2'")
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
 
 
 async def test_commits_behind_a_damaged_place_of_the_log_are_read(tmp_path: Path) -> None:
@@ -128,25 +147,47 @@ async def test_documents_of_earlier_versions_are_read(tmp_path: Path) -> None:
         assert known == await _records(folder)
 
 
-async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"bbbb", b"bbbc"), (b'"update_time": 2000', b'"update_time": 6000'), (b'time": 2000', b'time": 6000')],
+)
+async def test_of_a_damaged_document_the_json_file_is_taken(tmp_path: Path, old: bytes, new: bytes) -> None:
     """And not what a hand, or a disk, has put into the file of a sound one."""
     store = await _made(tmp_path, json_files=True)
     await store.create(document("e1", "w", parameters={"n": "aaaa"}))
     await store.create(document("e2", "w", 2_000, parameters={"n": "bbbb"}))
     known = await _records_of(store)
     await store.aclose()
-    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
-        packed: Any = connection.execute("SELECT document FROM executions WHERE execute_id = 'e1'").get
-        flipped = bytes([*packed[:-1], packed[-1] ^ 1])
-        connection.execute("UPDATE executions SET document = ? WHERE execute_id = 'e1'", (flipped,))
+    damage(tmp_path, "e1")
     file = tmp_path / "w.json"
     status = file.stat()
-    file.write_bytes(file.read_bytes().replace(b"bbbb", b"bbbc"))
+    assert old in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(old, new))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert [("w", "e1")] == list(salvage(tmp_path).unreadable)
+    assert [("w", "e1")] == list(salvage(tmp_path).lost)
     async with opened(tmp_path) as store:
         assert known == await _records_of(store)
         assert b"bbbb" in file.read_bytes()
+
+
+@pytest.mark.parametrize("file", ["none", "damaged too"])
+async def test_a_flipped_bit_of_a_document_is_turned_back(tmp_path: Path, file: str) -> None:
+    """Its checksum proves it, and that what a damaged file has is not the run."""
+    store = await _made(tmp_path, json_files=file != "none")
+    await store.create(document("e1", "w", parameters={"n": "aaaa", "text": "words of a run " * 40}))
+    known = await _records_of(store)
+    await store.aclose()
+    whole = stored(tmp_path, "e1")
+    path = tmp_path / "w.json"
+    for bit in range(3, 8 * len(whole), 61):
+        put(tmp_path, flipped(whole, bit), "e1")
+        if file != "none":
+            text, status = path.read_bytes().replace(b"aaaa", b"aaab"), path.stat()
+            path.write_bytes(text)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        salvage(tmp_path)
+        async with opened(tmp_path) as store:
+            assert known == await _records_of(store), bit
 
 
 async def test_without_json_files_no_more_is_lost_than_was_damaged(tmp_path: Path) -> None:
@@ -179,6 +220,70 @@ async def test_a_repair_that_has_no_space_changes_nothing(tmp_path: Path, monkey
         salvage(tmp_path)
     assert before == (tmp_path / "history.db").read_bytes()
     assert not list(tmp_path.glob("history.db.*"))
+
+
+@pytest.mark.parametrize("offset", [0, 2, 4, 8, 14])
+async def test_a_run_is_found_by_its_document_where_its_row_is_damaged(tmp_path: Path, offset: int) -> None:
+    """Whichever bit of the row is flipped before it; what was deleted before stays so."""
+    store = await _made(tmp_path)
+    for number in range(4):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    await store.delete("w", "e1")
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.restore([RecordKey("w", "e0")])
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+        cells: Any = connection.execute("SELECT count(*) FROM executions").get
+        revision: Any = connection.execute("SELECT revision FROM feed").get
+    content = bytearray((tmp_path / "history.db").read_bytes())
+    page = (root - 1) * 4096
+    [cell] = struct.unpack_from(">H", content, page + 8 + 2 * (cells - 1))  # that of the run which came last
+    for bit in range(8):
+        content[page + cell + offset] ^= 1 << bit
+        (tmp_path / "history.db").write_bytes(content)
+        salvage(tmp_path)
+        assert known == await _records(tmp_path)
+        store = await _made(tmp_path)
+        assert revision == await store.revision()
+        await store.aclose()
+        content[page + cell + offset] ^= 1 << bit
+
+
+@pytest.mark.parametrize("place", [0, -7, 1 << 62])
+async def test_a_run_whose_place_is_damaged_gets_another_one(tmp_path: Path, place: int) -> None:
+    """No list would come to it there, or no other run would find a place after it."""
+    store = await _made(tmp_path)
+    for number in range(3):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        connection.execute("UPDATE executions SET seq = ? WHERE execute_id = 'e1'", (place,))
+    salvage(tmp_path)
+    assert known == await _records(tmp_path)
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        assert [(1, "e0"), (3, "e2"), (4, "e1")] == connection.execute(
+            "SELECT seq, execute_id FROM executions ORDER BY seq"
+        ).fetchall()
+
+
+async def test_runs_that_are_lost_are_named(tmp_path: Path) -> None:
+    """Where the index still has their ids, though no row is left of them."""
+    store = await _made(tmp_path)
+    for number in range(60):
+        await store.create(document(f"e{number}", "w", 1_000 + number, parameters={"t": "x" * 900 + str(number)}))
+    known = await _records_of(store)
+    await store.aclose()
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+    page = (tmp_path / "history.db").read_bytes()[(root - 1) * 4096 : root * 4096]
+    zero(tmp_path / "history.db", chance_of(0), 1, children(page, root)[1] - 1)
+    report = salvage(tmp_path)
+    left = await _records(tmp_path)
+    assert 0 < len(report.lost) < 60
+    assert {key.execute_id for key in report.lost} == known.keys() - left.keys()
 
 
 async def test_a_page_whose_head_is_damaged_keeps_its_rows(tmp_path: Path) -> None:
@@ -262,6 +367,30 @@ async def test_names_and_keys_come_back_from_their_copy(tmp_path: Path) -> None:
     assert 120 == len(await store.entries("view"))
     assert 120 == len(await store.audit(0, 1_000))
     await store.aclose()
+
+
+async def test_the_copy_follows_while_the_store_is_open(tmp_path: Path) -> None:
+    """Keys are in it before they are answered for; everything else a moment later, several changes at once."""
+    store = await _made(tmp_path)
+
+    def copied() -> set[tuple[str, str]]:
+        return {(each.kind, each.key) for each in read_copy(tmp_path, None) if each.value is not None}
+
+    await store.put_entry("view", "v", b"1")
+    await store.put_entry("key", "k", b"1")
+    assert {("view", "v"), ("key", "k")} == copied()
+    await store.drop_entry("key", "k")
+    assert {("view", "v")} == copied()
+    await store.put_entry("view", "w", b"1")
+    async with asyncio.timeout(20):
+        while {("view", "v"), ("view", "w")} != copied():
+            await asyncio.sleep(0.01)
+    (tmp_path / ".registry").unlink()
+    (tmp_path / ".registry").mkdir()
+    assert await store.put_entry("key", "k", b"2") is not None
+    (tmp_path / ".registry").rmdir()
+    await store.aclose()
+    assert ("key", "k") in copied()
 
 
 async def test_what_is_lost_is_told_by_its_kind(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The pages of the system and of the audit log."""
 
 import re
+import shlex
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ async def test_the_system_is_seen_in_one_place(web: Served, tmp_path: Path) -> N
     await service.create_execution_record("w", "one", parameters={})
     await web.client.put("/coze/retention/rules", json={"older_than": "30d"})
     await web.client.post("/coze/retention/run")
-    await back_up(service, target_at(str(tmp_path / "backups")))
+    await back_up(service, target_at(tmp_path / "my backups"))
 
     async def fails() -> Report:
         raise InvalidInput("The bucket is gone.")
@@ -42,7 +44,9 @@ async def test_the_system_is_seen_in_one_place(web: Served, tmp_path: Path) -> N
     page = await _page(web, "/system")
     assert "Nothing was removed: no run matches." in page
     assert "The last run of the job backup failed: The bucket is gone." in page
-    assert re.search(r"backups</bdi></th>.*?<td class=\"num\" data-label=\"Runs\">1</td>", page)
+    assert re.search(r"backups</bdi></th>.*?never verified.*?<td class=\"num\" data-label=\"Runs\">1</td>", page)
+    command = shlex.join(("execution-history", "backup", "verify", str(tmp_path / "my backups"), "--store"))
+    assert f"To verify one: {command} /" in unescape(page)
     assert "任务 backup" in await _page(web, "/system", **{"accept-language": "zh"})
 
 

@@ -71,13 +71,13 @@ class ChatReader:
         return read_output(texts[0]) if texts else (None, None)
 
     def note(self, content: dict[str, Any], *, is_numbered: bool) -> None:
-        """Note what any event of the chat may say, whose *content* may have come with an event id."""
+        """Note what any event of the chat may hold, whose *content* may have come with an event id."""
         self.conversation_id = self.conversation_id or text(content.get("conversation_id"))
         self.execute_id = self.execute_id or text(content.get("execute_id"))
         self._is_studio = self._is_studio or is_numbered or self.execute_id is not None
 
     def read(self, name: str, content: dict[str, Any], now: int) -> Outcome | None:
-        """Read an event; return how the chat ended where it says so.
+        """Read an event; return how the chat ended where the event has it.
 
         Args:
             name: the event's name.
@@ -146,7 +146,7 @@ class ChatReader:
         node.is_finish = True
 
     def _read_verbose(self, content: dict[str, Any]) -> None:
-        """Read what a chat says beside its messages, of which a question matters: nothing but the end may follow it."""
+        """Read an event beside the messages of a chat. A question matters: nothing but the end may follow it."""
         said = parse_json(text_of(content))
         if not isinstance(said, dict) or said.get("msg_type") != "interrupt":
             return

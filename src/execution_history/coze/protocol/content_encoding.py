@@ -125,7 +125,7 @@ class _Zstandard:
 
 
 class _Brotli:
-    """Brotli, which knows no members: whatever follows its end is an error."""
+    """Brotli, which has no members: whatever follows its end is an error."""
 
     def __init__(self, piece: int) -> None:
         self._piece = piece

@@ -1,4 +1,4 @@
-"""What Coze's answers to a run say, and the output in them (coze-protocol, sections 1, 3 and 4). Pure."""
+"""The meaning of Coze's answers to a run, and the output in them (coze-protocol, sections 1, 3 and 4). Pure."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -44,7 +44,6 @@ _KINDS: Final = {path: kind for kind, path in _PATHS.items()}
 _RESUMPTIONS: Final = frozenset({"stream_resume", "resume"})
 _STREAMED: Final = frozenset({"stream_run", "stream_resume", "chat"})
 _SLASHES: Final = re.compile(r"/{2,}")
-_NEEDLESS: Final = re.compile(r"%(2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
 _EXECUTE_ID: Final = re.compile(r"[^?#]*\?(?:[^#]*?&)??execute_id=([^&#]+)")
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([^"';,\s]+)""", re.IGNORECASE)
 _JSON: Final = re.compile(r"(?:application|text)/json|[^/]+/[^/]+\+json")
@@ -66,7 +65,7 @@ class RunRequest:
     """A request to run a workflow, or to resume a run; what its body leaves out is ``None``.
 
     ``connector_uid`` is the body's ``ext.user_id`` (coze-protocol 1.2). ``charset`` is the one in which the body was
-    read, ``None`` for UTF-8. ``unread`` is the sentence that says why it could not be read: ``parameters`` are then as
+    read, ``None`` for UTF-8. ``unread`` is the sentence on why it could not be read: ``parameters`` are then as
     much as could be, and the workflow may be :data:`UNKNOWN_WORKFLOW`.
     """
 
@@ -94,7 +93,7 @@ class RunRequest:
 
     @property
     def is_streamed(self) -> bool:
-        """Return whether the request asks for a stream of events."""
+        """Return whether the answer to the request is a stream of events."""
         return self.kind in _STREAMED
 
     @property
@@ -108,7 +107,7 @@ class RunRequest:
         return _PATHS[self.kind]
 
     def metadata(self) -> dict[str, Any]:
-        """Return the metadata keys that the request itself fills, without those that have nothing to say."""
+        """Return the metadata keys that the request itself fills, without those that would be empty."""
         known = {REQUEST_CHARSET.name: self.charset, UNREAD.name: self.unread}
         return {key: value for key, value in known.items() if value is not None}
 
@@ -171,25 +170,16 @@ class Outcome:
 def api_path(path: str) -> str:
     """Return the part of *path* that begins with ``/v1/``, or the whole path where none does.
 
-    Double slashes count as one, and what precedes ``/v1/`` belongs to the upstream's base address.
+    It is read as servers do, so that no spelling passes for another: double slashes count as one, and ``.`` and ``..``
+    are resolved (RFC 3986, section 6.2.2.3). What precedes ``/v1/`` belongs to the upstream's base address.
     """
-    _, version, rest = _SLASHES.sub("/", path).rpartition("/v1/")
+    path = _SLASHES.sub("/", path)
+    _, version, rest = (normpath(path) if "/." in path else path).rpartition("/v1/")
     return version + rest
 
 
-def plain_path(raw: bytes) -> str:
-    """Return the path of an encoded address as servers read it, so that no spelling of one passes for another.
-
-    What needs no encoding has none, and ``.`` and ``..`` are resolved (RFC 3986, sections 6.2.2.2 and 6.2.2.3); the
-    query is left out.
-    """
-    path = raw.partition(b"?")[0].decode("latin-1")
-    path = _NEEDLESS.sub(lambda found: chr(int(found[1], 16)), path) if "%" in path else path
-    return normpath(path) if "/." in path else path
-
-
 def run_kind(method: str, path: str) -> RunKind | None:
-    """Return which request to run a workflow has this method and path; ``None`` for every other request."""
+    """Return which request to run a workflow has this method and decoded path; ``None`` for every other request."""
     return _KINDS.get(api_path(path).rstrip("/")) if method.upper() == "POST" else None
 
 
@@ -265,7 +255,7 @@ def claims_stream(content_type: str | None, *, is_streamed: bool) -> bool:
 
     Args:
         content_type: the header of that name.
-        is_streamed: whether a stream was asked for, which is there under every type but JSON's.
+        is_streamed: whether a stream was requested, which is there under every type but JSON's.
     """
     return claims_events(content_type) or (is_streamed and not claims_json(content_type))
 

@@ -10,7 +10,7 @@ _MESSAGES = "additional_messages"
 
 
 def is_chat(record: Mapping[str, Any]) -> bool:
-    """Return whether *record* is of a chat with a workflow, which its messages tell."""
+    """Return whether *record* is of a chat with a workflow, by its messages."""
     parameters = record["input_parameters"]
     messages = parameters.get(_MESSAGES) if isinstance(parameters, dict) else None
     is_of_messages = isinstance(messages, list) and all(isinstance(each, dict) and "role" in each for each in messages)

@@ -15,7 +15,7 @@ from execution_history.coze.protocol.messages import (
     text,
 )
 from execution_history.records.charset import decode_text
-from execution_history.records.record import is_identifier
+from execution_history.records.identifiers import is_identifier
 
 _ID: Final = "workflow_id"
 _IDS: Final = (_ID, "bot_id", "app_id", "conversation_id", "connector_id", "event_id")

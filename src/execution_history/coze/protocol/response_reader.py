@@ -106,7 +106,7 @@ class ResponseReader:
             self.stream.close(now)
 
     def outcome(self, failure: Outcome | None = None) -> Outcome:
-        """Return how the run ended, as far as the answer says so.
+        """Return how the run ended, as far as the answer has it.
 
         Args:
             failure: what ended the answer early; ``None`` where it is whole.

@@ -44,7 +44,8 @@ _HTTP_UNAUTHORISED: Final = frozenset({401, 403})
 _HTTP_NOT_FOUND: Final = 404
 _HTTP_LIMITED: Final = 429
 
-
+_CODED_SLASH: Final = re.compile(r"%2F", re.IGNORECASE)
+_NEEDLESS: Final = re.compile(r"%(2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
 _PATH: Final = re.compile(r"/v1/workflows/([^/]+)/run_histories/([^/]+)(?:/execute_nodes/([^/]+))?/?")
 
 
@@ -69,15 +70,21 @@ class HistoryRequest:
         return f"{STUDIO_PATH}?{urlencode({'workflow_id': self.workflow_id, 'execute_id': self.execute_id})}"
 
 
+def is_studio_history(path: str) -> bool:
+    """Return whether a decoded path is that of the histories of Coze Studio."""
+    return api_path(path).rstrip("/") == STUDIO_PATH
+
+
 def history_request(method: str, path: str, query: str) -> HistoryRequest | None:
-    """Return the history that a request asks for, by its method, undecoded path and query; ``None`` for any other."""
+    """Return the history that is requested by a method, undecoded path and query; ``None`` where none is."""
     if method.upper() != "GET":
         return None
-    path = api_path(path)
-    found = _PATH.fullmatch(path)
+    path = _NEEDLESS.sub(lambda found: chr(int(found[1], 16)), path)
+    # Some servers decode slashes too before they look for who answers.
+    found = _PATH.fullmatch(api_path(path)) or _PATH.fullmatch(api_path(_CODED_SLASH.sub("/", path)))
     if found is not None:
         return HistoryRequest(unquote(found[1]), unquote(found[2]), unquote(found[3]) if found[3] else None)
-    if path.rstrip("/") == STUDIO_PATH:
+    if is_studio_history(unquote(path)):
         values = parse_qs(query)
         workflow_id, execute_id = values.get("workflow_id", [""])[0], values.get("execute_id", [""])[0]
         return HistoryRequest(workflow_id, execute_id) if workflow_id and execute_id else None
@@ -121,7 +128,7 @@ def read_history(
         status_code: the HTTP status.
         body: the whole body.
         content_type: the header of that name, for the charset.
-        execute_id: the run that was asked for; the history of another one is none of it.
+        execute_id: the run that was requested; the history of another one is none of it.
     """
     try:
         content, charset = read_body(body, content_type)

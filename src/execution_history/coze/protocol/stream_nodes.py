@@ -1,4 +1,4 @@
-"""The nodes of a run's event stream, as they speak (coze-protocol 2.2). Pure."""
+"""The nodes of a run's event stream and their messages (coze-protocol 2.2). Pure."""
 
 import sys
 from dataclasses import dataclass, field, fields
@@ -21,7 +21,7 @@ class StreamNode(Node):
 
     @property
     def said(self) -> str:
-        """Return all that it said so far; halves of a surrogate pair from two messages are one character."""
+        """Return all its text so far; halves of a surrogate pair from two messages are one character."""
         self.pieces = [with_joined_pairs("".join(self.pieces))]
         return self.pieces[0]
 
@@ -77,14 +77,14 @@ class StreamNodes:
         return self.named(f"{title} {len(self._nodes)}", title, now)
 
     def add(self, node: StreamNode, words: str, now: int) -> None:
-        """Add what a message says to its node."""
+        """Add the text of a message to its node."""
         node.pieces.append(self.kept(words))
         node.update_time = now
         self._order += 1
         node.add_packet(self._order, now - self._began, len(words))
 
     def restate(self, node: StreamNode, words: str, now: int) -> None:
-        """Put *words*, all that a node says, in the place of what it said so far."""
+        """Put *words*, all the text of a node, in the place of its text so far."""
         said = node.said
         self._room += len(said)
         node.pieces = []
@@ -130,5 +130,5 @@ def _known_nodes(timeline: object) -> list[StreamNode]:
 
 
 def text_of(content: dict[str, Any]) -> str:
-    """Return what a message says."""
+    """Return the text of a message."""
     return as_text(content.get("content"))

@@ -36,7 +36,7 @@ class StreamReader:
         largest: the most characters of all contents that are kept.
 
     Attributes:
-        has_read: whether anything that Coze says was read.
+        has_read: whether anything of Coze's was read.
         ending: how the run ended, once the event that ends it was read; of a chat that succeeds that is ``done``. What
             comes after it (debug address, usage, execute id) is in :meth:`outcome`, not in here.
     """

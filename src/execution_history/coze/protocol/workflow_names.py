@@ -23,7 +23,7 @@ _PATHS: Final = re.compile(r"/v1/(?:workflows(?:/[^/?]+)?|bots/[^/?]+|bot/get_on
 
 
 class NamedWorkflow(NamedTuple):
-    """What an upstream says of a workflow; texts of any length and content."""
+    """An upstream's names of a workflow; texts of any length and content."""
 
     workflow_id: str
     name: str

@@ -57,7 +57,7 @@ class RunHistoryClient:
         self._studios: set[str] = set()
 
     async def history(self, address: Address, call: HistoryRequest) -> RunHistory | HistoryRefusal:
-        """Return what the upstream knows of a run. Never raises for what the upstream does."""
+        """Return the upstream's history of a run. Never raises for what the upstream does."""
         if address.base_url not in self._studios:
             found = await self._request(address, call.path, call.execute_id)
             if not isinstance(found, HistoryRefusal) or found.kind != "studio":

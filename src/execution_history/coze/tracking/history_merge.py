@@ -63,7 +63,7 @@ def _is_same_question(known: Mapping[str, Any] | None, told: Mapping[str, Any] |
 
 
 def _end(record: Mapping[str, Any], history: RunHistory, now: int) -> dict[str, object]:
-    """Return when the run ended, where the upstream says so: the record is changed later."""
+    """Return when the run ended, where the upstream's history has it: the record is changed later."""
     if history.update_time is None or history.outcome.status not in _ENDED:
         return {}
     # The upstream's times are whole seconds: the middle is nearest to the truth. No run ends before it began.
@@ -90,7 +90,7 @@ def document_of(
         upstream_id: the id of the run upstream.
         now: milliseconds since the epoch, where the history has no time.
         account: the account whose history it is.
-        upstream: where that was asked for: scheme, host and port.
+        upstream: where that was requested: scheme, host and port.
     """
     outcome = history.outcome
     metadata = {

@@ -52,7 +52,7 @@ class PolledRun:
 
 
 class RunPoller:
-    """Polls runs, each by a task of its own, until the upstream says how they ended.
+    """Polls runs, each by a task of its own, until the upstream's history has their end.
 
     Args:
         recorder: keeps their records.

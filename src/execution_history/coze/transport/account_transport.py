@@ -11,7 +11,7 @@ from execution_history.coze.transport.connections import ConnectionSettings
 from execution_history.settings import DEFAULT_ACCOUNT, AccountSettings
 
 Connect = Callable[[ConnectionSettings], httpx.AsyncBaseTransport]
-"""Returns a transport, for the event loop that is running, which reaches upstreams as the settings say."""
+"""Returns a transport, for the event loop that is running, which reaches upstreams as the settings describe."""
 
 
 class AccountTransport(httpx.AsyncBaseTransport):

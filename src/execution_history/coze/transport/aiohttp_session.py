@@ -16,7 +16,7 @@ _REPEATED: Final = (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)
 
 
 class UnusableConnectionError(aiohttp.ClientError):
-    """The upstream said something on an idle connection; nothing was sent on it."""
+    """Bytes came from the upstream on an idle connection; nothing was sent on it."""
 
 
 class BrokenConnectionError(aiohttp.ClientError):

@@ -52,7 +52,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     A request is sent once, whatever happens.
 
     Args:
-        connection: says how upstreams are reached; as the environment says unless given.
+        connection: how upstreams are reached; as the environment sets it unless given.
     """
 
     def __init__(self, connection: ConnectionSettings | None = None) -> None:

@@ -12,9 +12,10 @@ from execution_history.recording.attempts import attempt
 from execution_history.recording.open_record import Recording
 from execution_history.recording.outbox import PATIENCE_SECONDS
 from execution_history.recording.recorder import Recorder
+from execution_history.records.identifiers import is_identifier
 from execution_history.records.metadata import ANSWERS, INTERRUPT
 from execution_history.records.proof import NEVER_TAKEN
-from execution_history.records.record import OPEN_STATUSES, RecordChange, is_identifier
+from execution_history.records.record import OPEN_STATUSES, RecordChange
 from execution_history.records.waiting import asked_at
 
 _log = logging.getLogger("execution_history.coze")

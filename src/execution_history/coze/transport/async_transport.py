@@ -58,7 +58,7 @@ class RecordingTransport(httpx.AsyncBaseTransport):
         first_pause: seconds before a run that goes on upstream is polled for the first time.
         question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
         redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
-        account: the name of the account that the records keep, where a request does not say.
+        account: the name of the account that the records keep, where a request names none.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class _Call(httpx.AsyncByteStream):
         return response
 
     async def _close_at_once(self) -> None:
-        """Close the record of a stream that has said how the run ended, beside the bytes that go on.
+        """Close the record of a stream in which the end of the run has come, beside the bytes that go on.
 
         Only a question is waited for, so long as it may be.
         """

@@ -16,7 +16,7 @@ _FAULTS: Final = (
 
 
 def rule_broken(error: BaseException) -> str:
-    """Return a sentence on what *error*, or what it was raised for, says of an answer; it holds nothing of that."""
+    """Return a sentence on the rule that an answer broke, by *error* or its cause; it holds nothing of the answer."""
     for cause in _causes(error):
         kinds, words = {kind.__name__ for kind in type(cause).__mro__}, str(cause)
         for faults, what in _FAULTS:

@@ -243,7 +243,7 @@ class CallRecord:
 
 
 def account_named_by(request: httpx.Request) -> str | None:
-    """Return the name of the account over whose connections *request* goes; ``None`` where it does not say."""
+    """Return the name of the account over whose connections *request* goes; ``None`` where it names none."""
     context: RunContext | None = request.extensions.get(CONTEXT)
     return request.extensions.get(OF_ACCOUNT) if context is None else context.account
 
@@ -253,7 +253,7 @@ def context_of(request: httpx.Request, account: str) -> RunContext:
 
     Args:
         request: the HTTP request.
-        account: the name of the account that the record keeps, where the request does not say.
+        account: the name of the account that the record keeps, where the request names none.
     """
     context = request.extensions.get(CONTEXT) or RunContext(account, is_exempt=is_exempt())
     if HEADER in request.headers and asks_to_pass(request.headers.pop(HEADER)):
@@ -276,7 +276,7 @@ async def prepare_recording(
 
     Args:
         recorder: keeps the record.
-        run: what the request asks for.
+        run: what is requested.
         context: what else is known.
         request: the HTTP request, for who sends it and where it goes.
         may_join: whether to look for the question at all.

@@ -32,7 +32,7 @@ class ConnectionSettings:
 
     Attributes:
         proxy: the proxy of every request; that of the environment where it is ``None``.
-        is_direct: whether no proxy is used, whatever the environment says.
+        is_direct: whether no proxy is used, whatever the environment sets.
         ca_file: PEM certificates that are trusted besides those of the environment, or else of certifi.
         verify: whether certificates are checked.
     """
@@ -89,7 +89,7 @@ def _tls(ca_file: Path | None, verify: bool, file: str | None, folder: str | Non
             context = ssl.create_default_context(cafile=file)
     elif folder is not None:
         with _explained(_FOLDER, Path(folder)):
-            next(Path(folder).iterdir(), None)  # OpenSSL does not say that it is missing
+            next(Path(folder).iterdir(), None)  # OpenSSL does not report that it is missing
             context = ssl.create_default_context(capath=folder)
     else:
         context = httpx.create_ssl_context(trust_env=False)

@@ -1,4 +1,4 @@
-"""Transports that are ready to be given to a client: they record where the settings say, without a server.
+"""Transports that are ready to be given to a client: they record into the store of the settings, without a server.
 
 ``SyncHTTPClient(transport=recording_transport())`` and ``AsyncHTTPClient(transport=async_recording_transport())`` are
 all that cozepy needs; any httpx client takes them too. A client that is given a transport leaves connecting to it: the

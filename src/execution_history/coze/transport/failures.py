@@ -1,4 +1,4 @@
-"""What an exception says of the run whose call it ended (coze-protocol 3.1): one that was not sent never began."""
+"""What an exception means for the run whose call it ended (coze-protocol 3.1): one that was not sent never began."""
 
 import socket
 import ssl

@@ -24,7 +24,7 @@ class HttpxTransport(httpx.AsyncBaseTransport):
     """Sends each request with a transport of httpx's, one for each proxy; there is no limit of connections.
 
     Args:
-        connection: says how upstreams are reached; as the environment says unless given.
+        connection: how upstreams are reached; as the environment sets it unless given.
         account: the account that an error names; that of the request unless given.
     """
 
@@ -88,7 +88,7 @@ class SyncHttpxTransport(httpx.BaseTransport):
 
 @contextlib.contextmanager
 def _explaining(request: httpx.Request, proxy: Proxy | None, account: str | None) -> Iterator[None]:
-    """Give what httpx raises in the block a text that says why, without any byte of the answer."""
+    """Give what httpx raises in the block the reason as its text, without any byte of the answer."""
     try:
         yield
     except _FAILURES as error:

@@ -79,7 +79,7 @@ def follow_answer(request: httpx.Request, response: httpx.Response, history: Lea
     Args:
         request: the request.
         response: its answer; its stream is replaced.
-        history: is called, or awaited, with the request and the history, where that says how the run ended.
+        history: is called, or awaited, with the request and the history, where it has the end of the run.
         names: is called with the names, where there are any.
     """
     path, _, query = request.url.raw_path.decode("ascii").partition("?")

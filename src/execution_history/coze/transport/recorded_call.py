@@ -27,7 +27,7 @@ from execution_history.records.proof import NEVER_TAKEN, UNCERTAIN, Proof
 _log = logging.getLogger("execution_history.coze")
 
 LARGEST_RECORDED: Final = 32 * 1024 * 1024
-"""Bytes that are kept of one run's answer unless the settings say otherwise."""
+"""Bytes that are kept of one run's answer unless the settings have another limit."""
 
 NEVER_BEGAN: Final = ", so the run never began."
 """The end of the sentence about a run that did not reach its upstream."""
@@ -77,7 +77,7 @@ class CloseRecord:
 
 @dataclass(frozen=True, slots=True)
 class CompleteRecord:
-    """The action that adds to a closed record what its stream said behind its terminator.
+    """The action that adds to a closed record what came in its stream behind the terminator.
 
     Attributes:
         status: the status that the record was closed with.
@@ -96,13 +96,13 @@ class RecordedCall:
     """Decides what is recorded of one call.
 
     Args:
-        run: what the request asks for.
+        run: what is requested.
         clock: milliseconds since the epoch.
         largest: the most bytes of a body, and characters of a stream's contents, that are kept.
 
     Attributes:
         has_ended: whether :meth:`end` was called.
-        is_over: whether the stream has said how the run ended and the record is still to be closed.
+        is_over: whether the end of the run has come in the stream and the record is still to be closed.
     """
 
     def __init__(self, run: RunRequest, clock: Callable[[], int], largest: int = LARGEST_RECORDED) -> None:
@@ -200,7 +200,7 @@ class RecordedCall:
         return CloseRecord(failure, failure.fields(), failure.metadata())
 
     def complete(self) -> CompleteRecord | None:
-        """Return what a stream has said since its record was closed; ``None`` where that is nothing new."""
+        """Return what has come in a stream since its record was closed; ``None`` where that is nothing new."""
         closed = self._closed
         if closed is None or not self._has_more or self._is_faulty:
             return None

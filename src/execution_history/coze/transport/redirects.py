@@ -31,7 +31,7 @@ class Hop:
     Attributes:
         target: where the redirect leads.
         stream: the body.
-        run: what the call asks for.
+        run: what is requested.
         recording: the open record.
         first: the request before all redirects.
     """
@@ -65,7 +65,7 @@ def followed_hop(request: httpx.Request) -> Hop | None:
 
 
 def target_of(request: httpx.Request, response: httpx.Response) -> httpx.URL | None:
-    """Return where an answer wants the same call repeated, as httpx reads it; ``None`` where it does not."""
+    """Return where an answer has the same call repeated, as httpx reads it; ``None`` where it does not."""
     location = response.headers.get("location") if response.status_code in REPEATING else None
     if location is None:
         return None

@@ -99,7 +99,7 @@ class SyncCall(httpx.SyncByteStream):
         )
 
     def __iter__(self) -> Iterator[bytes]:
-        """Iterate over the answer's body; the record is closed before the caller sees its end."""
+        """Iterate over the answer's body; the record is closed before its end reaches the caller."""
         try:
             for chunk in self._chunks:
                 if passed := self._receive(chunk):
@@ -180,7 +180,7 @@ class SyncCall(httpx.SyncByteStream):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def _close_at_once(self) -> None:
-        """Close the record of a stream that has said how the run ended, beside the bytes that go on.
+        """Close the record of a stream in which the end of the run has come, beside the bytes that go on.
 
         Only a question is waited for, so long as it may be.
         """
@@ -188,7 +188,7 @@ class SyncCall(httpx.SyncByteStream):
             action = self._call.end()
         if action is None:
             return
-        with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):  # the end of the stream says so
+        with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):  # the end of the stream shows it
             self._closing = self._bridge.submit(self._close_opened(action))
             if action.outcome.status == "interrupted" and not self._bridge.is_here():
                 self._closing.result(self._limits.question)

@@ -50,7 +50,7 @@ class SyncRecordingTransport(httpx.BaseTransport):
         first_pause: seconds before a run that goes on upstream is polled for the first time.
         question_seconds: how long the chunk of a stream that holds a question waits, at most, until it is recorded.
         redirect_seconds: how long the record of a redirected call stays open for a client that follows the redirect.
-        account: the name of the account that the records keep, where a request does not say.
+        account: the name of the account that the records keep, where a request names none.
         bridge: the event loop of the records; this process's own unless given.
     """
 

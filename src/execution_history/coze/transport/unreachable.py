@@ -1,7 +1,7 @@
 """Why no connection to an upstream came about, in words that name the setting that changes it.
 
 httpx and aiohttp, asynchronous and synchronous, hide the operating system's and OpenSSL's own errors at different
-depths of what they raise; here they are found, and said in one way.
+depths of what they raise; here they are found, and put in one way.
 """
 
 import os
@@ -29,7 +29,7 @@ _IS_EXPLAINED: Final = "is_explained"
 def explained(
     kind: type[_Error], error: BaseException, request: httpx.Request, proxy: Proxy | None, account: str | None = None
 ) -> _Error:
-    """Return an error of *kind* whose text is the reason; it says nothing of credentials.
+    """Return an error of *kind* whose text is the reason, without credentials.
 
     Args:
         kind: what the transport raises where no connection came about.
@@ -49,7 +49,7 @@ def reason_of(error: BaseException, host: str, proxy: Proxy | None, account: str
     if getattr(error, _IS_EXPLAINED, False):
         return str(error)
     causes = list(_causes(error))
-    # aiohttp's own errors are of these classes too, and have nothing of what OpenSSL said.
+    # aiohttp's own errors are of these classes too, and have nothing of OpenSSL's reason.
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError) and hasattr(cause, "verify_code"):
             return _of_certificate(cause, host, account)

@@ -21,6 +21,9 @@ FORMAT: Final = 1
 
 MANIFEST: Final = "manifest.json"
 
+VERIFICATION: Final = "verified.json"
+"""The note that a backup was verified. It is written later than the manifest, which has no checksum of it."""
+
 LARGEST_MANIFEST: Final = 64 * 1024 * 1024
 """No manifest has more bytes: so many name a million segments, of terabytes."""
 
@@ -111,11 +114,34 @@ class _Sealed(msgspec.Struct):
     manifest: msgspec.Raw
 
 
+class VerificationNote(msgspec.Struct, frozen=True):
+    """The note that a backup was restored and compared.
+
+    Attributes:
+        at: when (milliseconds).
+        checksum: that of the manifest that was read for it; the note counts for no other.
+        records: the records that were compared.
+        digest: the digest of them all.
+    """
+
+    at: _Count
+    checksum: str
+    records: _Count
+    digest: str
+
+
 class KnownBackup(msgspec.Struct, frozen=True):
-    """A whole backup in a target, with the checksum of its manifest."""
+    """A whole backup in a target.
+
+    Attributes:
+        manifest: what it holds.
+        checksum: that of its manifest.
+        verified: when it was last restored to prove that it can be (milliseconds); ``None`` for never.
+    """
 
     manifest: Manifest
     checksum: str
+    verified: int | None = None
 
 
 class _Format(msgspec.Struct):
@@ -182,11 +208,17 @@ class Backups:
         found: all of them.
         damaged: what is wrong with the manifests that cannot be read.
         unfinished: the ids of backups without a manifest: under way, or left by a process that was killed.
+        place: the name of the target.
     """
 
     def __init__(
-        self, found: Iterable[KnownBackup], damaged: Sequence[BackupDamaged] = (), unfinished: Iterable[str] = ()
+        self,
+        found: Iterable[KnownBackup],
+        damaged: Sequence[BackupDamaged] = (),
+        unfinished: Iterable[str] = (),
+        place: str = "",
     ) -> None:
+        self.place = place
         self.all: tuple[KnownBackup, ...] = tuple(
             sorted(found, key=lambda each: (each.manifest.created_at, each.manifest.id))
         )
@@ -213,10 +245,11 @@ class Backups:
         if self.damaged:
             raise self.damaged[0]
         if not at:
-            raise BackupNotFound("There is no whole backup there.")
+            raise BackupNotFound("There is no whole backup in %(place)s.", place=quoted(self.place))
         raise BackupNotFound(
-            "There is no whole backup whose id begins with %(at)s, nor one by that time; backup list shows those that "
-            "there are.",
+            "There is no whole backup in %(place)s whose id begins with %(at)s, nor one by that time; backup list "
+            "shows those that there are.",
+            place=quoted(self.place),
             at=quoted(at),
         )
 

@@ -5,13 +5,18 @@ the history that it takes the place of; without one they come back expired, whic
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final, Literal
 
+import orjson
+
+from execution_history.access.audit import BEGUN, FAILED, Action
 from execution_history.access.keys import expired_at
+from execution_history.access.principals import current_actor
 from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
@@ -79,6 +84,28 @@ async def present_in(folder: Path | None) -> Present:
         return Present(trouble=message_of(error))
 
 
+@asynccontextmanager
+async def noted_in(folder: Path | None, about: Mapping[str, object]) -> AsyncIterator[None]:
+    """Note in the history in *folder*, if there is one, that a restore in its place begins; and why, if it fails.
+
+    How it ended is in the log of the restored history, which takes the lines of this one over.
+    """
+    await _append(folder, {**about, BEGUN: True})
+    try:
+        yield
+    except Exception as error:
+        await _append(folder, {**about, FAILED: message_of(error)})
+        raise
+
+
+async def _append(folder: Path | None, details: Mapping[str, object]) -> None:
+    if folder is None or not (folder / DATABASE).exists():
+        return
+    with suppress(StoreError):  # it is replaced nevertheless, and the report says why it could not be read
+        async with ExecutionHistoryService(store_at(folder, json_files=False, search=False)) as service:
+            await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
+
+
 async def settle_keys(restored: ExecutionHistoryService, present: Present) -> RestoredKeys:
     """Give *restored* the keys of *present*; where that has none, let those that it has expire.
 
@@ -96,8 +123,19 @@ async def settle_keys(restored: ExecutionHistoryService, present: Present) -> Re
     return "present" if present.has_keys else "expired"
 
 
-async def add_lines(service: ExecutionHistoryService, lines: Iterable[AuditLine]) -> int:
+async def _nothing() -> None:
+    """Do nothing."""
+
+
+async def add_lines(
+    service: ExecutionHistoryService, lines: Iterable[AuditLine], begin: Callable[[], Awaitable[None]] = _nothing
+) -> int:
     """Add the *lines* that the audit log of *service* lacks, with their times; return how many they are.
+
+    Args:
+        service: the history.
+        lines: the lines.
+        begin: called before each.
 
     Raises:
         StoreError: it could not be read or written.
@@ -108,6 +146,7 @@ async def add_lines(service: ExecutionHistoryService, lines: Iterable[AuditLine]
         if known[digest := _digest(line)]:
             known[digest] -= 1
         else:
+            await begin()
             at, actor, action, details = line
             await service.append_audit(actor, action, details, at=at)
             added += 1

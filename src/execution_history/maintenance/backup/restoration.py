@@ -1,4 +1,4 @@
-"""A history made again as it was at the moment of a backup, and the proof that it can be."""
+"""A history made again as it was at the moment of a backup."""
 
 import contextlib
 import dataclasses
@@ -10,12 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
-from execution_history.access.audit import Action
+from execution_history.access.audit import Act, Action
 from execution_history.access.keys import key_in
-from execution_history.access.principals import current_actor
-from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, Message, StoreFull, quoted
+from execution_history.errors import BackupDamaged, BackupFailed, InvalidInput, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance.backup.manifest import Backups, Manifest
 from execution_history.maintenance.backup.present import (
@@ -23,6 +20,7 @@ from execution_history.maintenance.backup.present import (
     RestoredKeys,
     add_lines,
     check_replaceable,
+    noted_in,
     present_in,
     settle_keys,
 )
@@ -35,7 +33,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.record import Document
 from execution_history.records.redaction import shown_store
 from execution_history.settings import Settings
-from execution_history.stores import place_named, store_at, store_of
+from execution_history.stores import place_named, store_of
 from execution_history.stores.administration import KEY
 from execution_history.stores.foreign_files import in_groups
 from execution_history.transfer.progress import (
@@ -72,6 +70,7 @@ class RestoreReport:
         key_names: the names of the keys.
         later_lines: the lines of the audit log of the history that was there before, which the backup lacked.
         unread: why that history could not be read, so that neither its keys nor its audit log were taken over.
+        unnoted: why the rehearsal could not be noted beside the backup.
     """
 
     id: str
@@ -88,6 +87,7 @@ class RestoreReport:
     key_names: tuple[str, ...] = ()
     later_lines: int = 0
     unread: str | None = None
+    unnoted: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return an object of the fields."""
@@ -128,60 +128,36 @@ async def restore(
     folder = place_named(settings.store).folder if replace else None
     if folder is not None:
         await in_thread(check_replaceable, folder)
+    about = {"place": target.name, "id": chain[-1].id}
     with place_for(settings, replace=replace) as place:
-        async with ExecutionHistoryService(store_of(place.settings)) as service:
+        async with noted_in(folder, about), ExecutionHistoryService(store_of(place.settings)) as service:
             await _check_empty(service, settings.store)
-            report = await _restore_into(service, target, chain, on_progress)
-            report = await _settled(service, report, await present_in(folder), target, keep_keys=keep_keys)
+            async with Act(service, Action.RESTORE, **about) as act:
+                if place.is_filled_in_place:
+                    await act.begin()
+                report = await restore_into(service, target, chain, on_progress)
+                report = await _settled(service, report, await present_in(folder), keep_keys=keep_keys)
+                act.found = {"moment": _written(report.moment), "records": report.records, "keys": report.keys}
         if folder is not None:
             await in_thread(check_replaceable, folder)
         aside = await in_thread(place.take_name)
         return dataclasses.replace(report, replaced=None if aside is None else str(aside))
 
 
+def _written(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000, UTC).isoformat(timespec="seconds")
+
+
 async def _settled(
-    service: ExecutionHistoryService, report: RestoreReport, present: Present, target: BackupTarget, *, keep_keys: bool
+    service: ExecutionHistoryService, report: RestoreReport, present: Present, *, keep_keys: bool
 ) -> RestoreReport:
-    """Decide whose keys count, add what the audit log lacks and a line about the restore, and return the report."""
+    """Decide whose keys count, add what the audit log lacks, and return the report."""
     keys: RestoredKeys = "kept" if keep_keys else await settle_keys(service, present)
     names = [key.name for key in map(key_in, await service.entries(KEY)) if key is not None]
     later = await add_lines(service, present.lines)
-    details = {
-        "place": target.name,
-        "id": report.id,
-        "moment": datetime.fromtimestamp(report.moment / 1000, UTC).isoformat(timespec="seconds"),
-        "records": report.records,
-        "keys": keys,
-    }
-    await service.append_audit(current_actor(), Action.RESTORE.value, orjson.dumps(details))
     return dataclasses.replace(
         report, keys=keys, key_names=tuple(sorted(names)), later_lines=later, unread=present.trouble
     )
-
-
-async def verify(target: BackupTarget, *, at: str = "", on_progress: OnProgress = no_progress) -> RestoreReport:
-    """Restore a backup of *target* into a store of its own, compare both, and remove that store again.
-
-    Args:
-        target: where the backups are.
-        at: the beginning of the backup's id; the newest of those is restored.
-        on_progress: called now and then.
-
-    Raises:
-        BackupNotFound: there is no such backup.
-        BackupDamaged: it is damaged; the message names the file.
-        BackupFailed: it could not be read, or there is no space for the store.
-    """
-    backups = await in_thread(read_backups, target)
-    if backups.damaged and not at:
-        raise backups.damaged[0]
-    chain = [each.manifest for each in backups.chain_of(backups.newest(at))]
-    with temporary_folder() as folder:
-        try:
-            async with ExecutionHistoryService(store_at(folder / "history", json_files=False, search=False)) as service:
-                return await _restore_into(service, target, chain, on_progress)
-        except StoreFull as error:
-            raise _no_room(Message("no space left")) from error
 
 
 async def known_backups(target: BackupTarget) -> Backups:
@@ -207,7 +183,7 @@ async def _check_empty(service: ExecutionHistoryService, store: str) -> None:
         )
 
 
-async def _restore_into(
+async def restore_into(
     service: ExecutionHistoryService, target: BackupTarget, chain: list[Manifest], on_progress: OnProgress
 ) -> RestoreReport:
     """Restore the last backup of *chain* into *service*, which is empty, and compare both.
@@ -220,7 +196,7 @@ async def _restore_into(
     with temporary_folder() as folder, contextlib.closing(ChainState(target, chain, folder)) as state:
         await in_thread(state.fold)
         async with flushed(service):
-            async for group in read_ahead(_groups(state)):
+            async for group in read_ahead(groups_of(state)):
                 await to_its_end(service.take_over(group))
                 for document in group:
                     expected.add(*key_of(document), document.body)
@@ -256,7 +232,8 @@ async def _restore_into(
     )
 
 
-async def _groups(state: ChainState) -> AsyncGenerator[list[Document]]:
+async def groups_of(state: ChainState) -> AsyncGenerator[list[Document]]:
+    """Yield the records of *state* in their order, as many at once as are written at once."""
     groups = in_groups(state.records(), _AT_ONCE, _BYTES_AT_ONCE, lambda each: len(each.body))
     while (group := await in_thread(next, groups, None)) is not None:
         yield group
@@ -279,10 +256,11 @@ def temporary_folder() -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="execution-history-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
     except (OSError, sqlite3.Error) as error:
-        raise _no_room(getattr(error, "strerror", None) or error) from error
+        raise no_room(getattr(error, "strerror", None) or error) from error
 
 
-def _no_room(reason: object) -> BackupFailed:
+def no_room(reason: object) -> BackupFailed:
+    """Return the error for a temporary folder without space, or one that cannot be used for another *reason*."""
     return BackupFailed(
         "The temporary folder %(folder)s cannot be used (%(reason)s): make room in it, or name another one with the "
         "variable TMPDIR.",

@@ -33,6 +33,11 @@ class RestorePlace:
         self.settings = settings
         self._made, self._folder = made, folder
 
+    @property
+    def is_filled_in_place(self) -> bool:
+        """Whether what is restored is there before it is whole, so that a restore that is killed leaves a part."""
+        return self._made is None
+
     def take_name(self) -> Path | None:
         """Give the store, which is closed, its name; return where what was there before is now.
 

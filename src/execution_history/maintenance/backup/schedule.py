@@ -4,8 +4,9 @@ from typing import Final
 
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, Report
-from execution_history.maintenance.backup.status import PlannedBackups
+from execution_history.maintenance.backup.status import PlannedBackups, status_of
 from execution_history.maintenance.backup.target import target_at
+from execution_history.maintenance.backup.verification import verify_last
 from execution_history.maintenance.backup.writer import back_up
 from execution_history.settings.backups import BackupSettings
 
@@ -32,6 +33,9 @@ def backup_job(service: ExecutionHistoryService, settings: BackupSettings) -> Jo
 
     async def work() -> Report:
         report = await back_up(service, target, keep=settings.keep, full_every_ms=settings.full_every_ms, actor=JOB)
-        return report.to_json()
+        done = report.to_json()
+        if settings.verify_every and (await status_of(service, target.name)).unverified >= settings.verify_every:
+            done["verified"] = (await verify_last(service, target, report.manifest.id)).records
+        return done
 
     return Job(JOB, settings.every_seconds, work)

@@ -95,16 +95,17 @@ def _read(target: BackupTarget, manifest: Manifest, segment: Segment) -> list[by
         raise damaged(
             name, Message("its checksum is %(found)s, not %(known)s", found=found[:16], known=segment.sha256[:16])
         )
+    if segment.lines > _TEXT_BYTES:  # of a byte each, which none is
+        raise damaged(name, Message("it has more lines than there can be"))
     try:
         text = _unpacked(packed, segment.text_size)
     except zstandard.ZstdError as error:
         raise damaged(name, error) from error
     if len(text) != segment.text_size:
         raise damaged(name, Message("it is not as long as the manifest says"))
-    lines = text.split(b"\n")
-    if lines.pop() or len(lines) != segment.lines:
-        raise damaged(name, Message("it has %(lines)s lines, not %(known)s", lines=len(lines), known=segment.lines))
-    return lines
+    if (count := text.count(b"\n")) != segment.lines or not text.endswith(b"\n"):
+        raise damaged(name, Message("it has %(lines)s lines, not %(known)s", lines=count, known=segment.lines))
+    return text[:-1].split(b"\n")
 
 
 def _unpacked(packed: bytes, size: int) -> bytes:

@@ -10,13 +10,16 @@ import msgspec
 
 from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
-from execution_history.maintenance.backup.manifest import Kind
-from execution_history.stores.administration import SESSION_KEY, EntryName
+from execution_history.maintenance.backup.manifest import Backups, Kind
+from execution_history.stores.administration import SESSION_KEY, Entry, EntryName
 
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
 
-LEFT_OUT: Final = frozenset({KIND, SESSION_KEY})
+REDACTION: Final = "redaction"
+"""The kind of the entries that a redaction goes on from; another store counts its records otherwise."""
+
+LEFT_OUT: Final = frozenset({KIND, REDACTION, SESSION_KEY})
 """Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
 
 
@@ -53,6 +56,13 @@ class Failure(msgspec.Struct, frozen=True):
         return Message(self.msgid, **self.arguments)
 
 
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest backup that was restored to prove that it can be, and when (milliseconds)."""
+
+    id: str
+    at: int
+
+
 class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The backups of a history in one place.
 
@@ -61,12 +71,16 @@ class BackupStatus(msgspec.Struct, frozen=True, kw_only=True):
         last: the newest backup, ``None`` before there was one.
         failure: what went wrong with a later one; ``None`` where nothing did.
         begun: the id of one that is being made, or was when its process was killed.
+        verified: the newest one that was verified; ``None`` where none was.
+        unverified: how many were made after that.
     """
 
     place: str
     last: LastBackup | None = None
     failure: Failure | None = None
     begun: str | None = None
+    verified: Verification | None = None
+    unverified: int = 0
 
     def is_late(self, planned: "PlannedBackups | None", now: int) -> bool:
         """Return whether there should have been a later one by *now*: two periods have passed without one."""
@@ -88,8 +102,21 @@ async def status_of(service: HistoryReplication, place: str) -> BackupStatus:
     Raises:
         StoreError: the store could not be read.
     """
-    entry = await service.entry(EntryName(KIND, place))
+    return status_in(await service.entry(EntryName(KIND, place)), place)
+
+
+def status_in(entry: Entry | None, place: str) -> BackupStatus:
+    """Return what *entry*, of the registry, says of the backups in *place*."""
     return BackupStatus(place=place) if entry is None else _read(entry.value, place)
+
+
+def last_verification(backups: Backups, source: str) -> tuple[Verification | None, int]:
+    """Return which backup of *source* was verified last, if any, and how many were made after that one."""
+    ours = [each for each in backups.all if each.manifest.source == source]
+    for later, each in enumerate(reversed(ours)):
+        if each.verified is not None:
+            return Verification(id=each.manifest.id, at=each.verified), later
+    return None, len(ours)
 
 
 async def statuses(service: HistoryReplication) -> list[BackupStatus]:

@@ -6,11 +6,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
+import msgspec
+from msgspec import structs
+
 from execution_history.errors import BackupDamaged, SettingsError, quoted
 from execution_history.maintenance.backup.folder_target import FolderTarget
-from execution_history.maintenance.backup.manifest import LARGEST_MANIFEST, MANIFEST, Backups, moment_of, opened
+from execution_history.maintenance.backup.manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    VERIFICATION,
+    Backups,
+    KnownBackup,
+    VerificationNote,
+    moment_of,
+    opened,
+)
 from execution_history.records.redaction import without_credentials
 
+_LARGEST_NOTE: Final = 64 * 1024
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
@@ -87,18 +100,41 @@ def read_backups(target: BackupTarget) -> Backups:
     Raises:
         BackupFailed: it cannot be read.
     """
-    found, damaged = [], []
-    begun, ended = set(), set()
-    for name in target.list():
-        folder, _, file = name.partition("/")
-        begun.add(folder)
-        if file != MANIFEST:
-            continue
-        ended.add(folder)
+    found: dict[str, KnownBackup] = {}
+    damaged: list[BackupDamaged] = []
+    misplaced: dict[str, str] = {}
+    names = frozenset(target.list())
+    ended = {folder for folder, _, file in (name.partition("/") for name in names) if file == MANIFEST}
+    for folder in sorted(ended):
         try:
-            backup = opened(target.read(name, LARGEST_MANIFEST), name)
-            if backup.manifest.id == folder:
-                found.append(backup)
+            backup = opened(target.read(f"{folder}/{MANIFEST}", LARGEST_MANIFEST), f"{folder}/{MANIFEST}")
         except BackupDamaged as error:
             damaged.append(error)
-    return Backups(found, damaged, (each for each in begun - ended if moment_of(each) is not None))
+            continue
+        if backup.manifest.id != folder:
+            misplaced[folder] = backup.manifest.id
+            continue
+        note = f"{folder}/{VERIFICATION}"
+        found[folder] = structs.replace(backup, verified=_verified_at(target, note, backup) if note in names else None)
+    # A second copy of a backup does no harm; one that is only there under another name cannot be found.
+    damaged += [_misplaced(folder, backup_id) for folder, backup_id in misplaced.items() if backup_id not in found]
+    begun = {name.partition("/")[0] for name in names} - ended
+    unfinished = (each for each in begun if moment_of(each) is not None)
+    return Backups(found.values(), damaged, unfinished, target.name)
+
+
+def _misplaced(folder: str, backup_id: str) -> BackupDamaged:
+    return BackupDamaged(
+        "The folder %(folder)s has the manifest of the backup %(id)s: give it that name again.",
+        folder=quoted(folder),
+        id=quoted(backup_id),
+    )
+
+
+def _verified_at(target: BackupTarget, name: str, backup: KnownBackup) -> int | None:
+    """Return when *backup* was verified, as the note *name* has it; ``None`` where the note is none of this backup."""
+    try:
+        note = msgspec.json.decode(target.read(name, _LARGEST_NOTE), type=VerificationNote)
+    except (BackupDamaged, msgspec.MsgspecError, UnicodeDecodeError):  # it was removed meanwhile, or is not ours
+        return None
+    return note.at if note.checksum == backup.checksum else None

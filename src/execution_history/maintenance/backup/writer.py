@@ -13,11 +13,9 @@ from importlib.metadata import version
 from typing import Any, Final
 from uuid import uuid4
 
-import orjson
 from msgspec import structs
 
-from execution_history.access.audit import Action
-from execution_history.access.principals import current_actor
+from execution_history.access.audit import Act, Action
 from execution_history.clock import now_ms
 from execution_history.errors import BackupFailed, FeedExpired, Message, quoted
 from execution_history.history.service import ExecutionHistoryService
@@ -30,6 +28,8 @@ from execution_history.maintenance.backup.status import (
     BackupStatus,
     Failure,
     LastBackup,
+    Verification,
+    last_verification,
     save_status,
     status_of,
 )
@@ -110,27 +110,26 @@ async def back_up(
         "killed.",
         place=quoted(target.name),
     )
-    async with sole(service, f"backup:{target.name}", refusal):
-        backup_id = id_at(created_at := _later(clock(), status), uuid4().hex[:4])
+    backup_id = id_at(created_at := _later(clock(), status), uuid4().hex[:4])
+    act = Act(service, Action.BACKUP, actor, place=target.name, id=backup_id)
+    async with sole(service, f"backup:{target.name}", refusal), act:
         # What cannot be written, such as an archive, is refused before the work.
         await save_status(service, structs.replace(status, begun=backup_id))
+        await act.begin()
         try:
             if status.begun is not None:
                 await in_thread(remove_unfinished, target, status.begun)
             plan = await _planned(service, target, status, full=full, full_every_ms=full_every_ms, now=clock())
             backup = _Backup(service, target, plan, on_progress, clock, backup_id, created_at)
             manifest = await _write(backup, target, backup_id)
-            status = BackupStatus(place=target.name, last=_last(manifest, clock()))
+            status = plan.continued(status, _last(manifest, clock()))
             removed = await in_thread(remove_old, target, manifest.source, keep, clock())
         except Exception as error:
             begun = None if status.last is not None and status.last.id == backup_id else backup_id
             await save_status(service, structs.replace(status, failure=Failure.of(error, clock()), begun=begun))
             raise
         await save_status(service, status)
-        details = {"place": target.name, "id": manifest.id, "kind": manifest.kind, "records": manifest.records}
-        await service.append_audit(
-            actor or current_actor(), Action.BACKUP.value, orjson.dumps({**details, "removed": removed})
-        )
+        act.found = {"kind": manifest.kind, "records": manifest.records, "removed": removed}
     return BackupReport(manifest, target.name, time.monotonic() - began, tuple(removed), plan.reason)
 
 
@@ -164,10 +163,21 @@ def _last(manifest: Manifest, ended_at: int) -> LastBackup:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The backup that is continued, or why a new chain begins where there is one."""
+    """The backup that is continued, or why a new chain begins where there is one.
+
+    The last backup that was verified, by whatever machine, and how many came after it, are known where the backups had
+    to be read.
+    """
 
     parent: KnownBackup | None = None
     reason: Message | None = None
+    verified: Verification | None = None
+    unverified: int = 0
+
+    def continued(self, status: BackupStatus, last: LastBackup) -> BackupStatus:
+        """Return what is known of the place with the *last* backup in it."""
+        known = self if self.verified is not None else status
+        return BackupStatus(place=status.place, last=last, verified=known.verified, unverified=known.unverified + 1)
 
 
 async def _planned(
@@ -199,7 +209,7 @@ async def _planned(
         return _Plan(
             reason=Message("The last backup, %(id)s, is so old that later deletions are forgotten.", id=status.last.id)
         )
-    return _Plan(parent)
+    return _Plan(parent, None, *last_verification(backups, service.location or "memory:"))
 
 
 class _Backup:

@@ -18,6 +18,7 @@ from execution_history.stores.foreign_files import in_groups, open_regular
 from execution_history.stores.jsonfiles.cut_short import LONGEST_EDIT_NS, is_cut_short
 from execution_history.stores.jsonfiles.file_format import stamp
 from execution_history.stores.jsonfiles.file_names import SUFFIX, workflow_id_of
+from execution_history.stores.jsonfiles.json_file_reader import JSONFileReader, NotOurs
 from execution_history.stores.jsonfiles.tolerant_reader import FoundFile, identifier_of
 from execution_history.stores.mirror_port import FileState, RecordSource, TransactionRunner
 
@@ -89,7 +90,8 @@ class Adopter:
                 may_be_torn = is_doubtful and not is_repaired and not is_touched
                 foreign.append((name, state, may_be_torn))
         for name, state, may_be_torn in foreign:
-            path, hand_wins = self._folder / name, not (may_be_torn or is_repaired)
+            path = self._folder / name
+            hand_wins = not (may_be_torn or is_repaired or _is_as_written(path))
             try:
                 renew |= self.adopt(
                     path, state, is_needed=name in expected, hand_wins=hand_wins, may_be_torn=may_be_torn
@@ -170,7 +172,9 @@ class Adopter:
             since = None if not found.revision else 0 if may_be_torn else found.revision
             ties = hand_wins and not (state is not None and 0 < found.revision < state.revision)
             self._writer.run_now(
-                lambda t, group=group, since=since, ties=ties: t.merge(t.not_deleted(group, since), ties=ties)  # type: ignore[misc]
+                lambda t, group=group, since=since, ties=ties: t.merge(  # type: ignore[misc]
+                    t.not_deleted(group, since), ties=ties, are_copies=bool(found.revision) and not hand_wins
+                )
             )
             touched.update(document.workflow_id for document in group)
         self._settle(path, found, touched, faults, repeated, is_needed=is_needed)
@@ -271,6 +275,15 @@ class _Repeated:
             return False
         self._seen[key] = document.update_time, hash(document.body)
         return True
+
+
+def _is_as_written(path: Path) -> bool:
+    """Return whether a file has the time that it was given here, by what it says of itself: nobody has edited it."""
+    try:
+        with contextlib.closing(JSONFileReader(path)) as file:
+            return file.is_untouched(file.header.state)
+    except (OSError, NotOurs):
+        return False
 
 
 def _json_files(folder: Path) -> Iterator[tuple[str, int]]:

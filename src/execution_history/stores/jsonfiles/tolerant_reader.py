@@ -12,9 +12,9 @@ from typing import Any, Final
 from execution_history.errors import InvalidIdentifier
 from execution_history.records.adoption import note_charset
 from execution_history.records.charset import BYTE_ORDER_MARK, ESCAPES, UTF_8
+from execution_history.records.identifiers import check_identifier
 from execution_history.records.json_text import read_json
 from execution_history.records.reading_limits import ReadingLimits
-from execution_history.records.record import check_identifier
 from execution_history.stores.foreign_files import pieces_of
 from execution_history.stores.foreign_texts import Opened, in_utf_8
 from execution_history.stores.jsonfiles.bracket_reader import OPENING, BracketReader

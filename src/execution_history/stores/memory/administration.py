@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from execution_history.errors import StoreClosed
-from execution_history.records.pricing import KIND, PriceBook
+from execution_history.records.price_book import KIND, PriceBook
 from execution_history.stores.administration import FEED_KEPT_MS, AuditEntry, Entry, EntryName
 from execution_history.stores.listeners import ChangeNotifier
 from execution_history.stores.protocol import Change

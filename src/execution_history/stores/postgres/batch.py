@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from execution_history.errors import ExecutionExists, RecordDamaged
 from execution_history.query.model import RecordKey
-from execution_history.records.pricing import Costs
+from execution_history.records.price_book import Costs
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.postgres.record_rows import Counted
 from execution_history.stores.protocol import MergeReport

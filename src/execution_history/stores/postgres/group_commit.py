@@ -18,7 +18,7 @@ import psycopg
 
 from execution_history.errors import ExecutionHistoryError, StoreBusy, StoreError
 from execution_history.query.model import RecordKey
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.batch import Batch, ChangedState, StoredState
 from execution_history.stores.postgres.change_log import was_committed

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from execution_history.clock import now_ms
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.capabilities import BIN_MS
 from execution_history.stores.compression import Packer, shipped_dictionary

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from execution_history.records.pricing import KIND, Costs, PriceBook
+from execution_history.records.price_book import KIND, Costs, PriceBook
 from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.queries import Statements
 from execution_history.stores.postgres.stored_texts import stored_text

@@ -4,10 +4,10 @@ Every transaction writes its rows and its sums together, so at any one moment bo
 they differ by does not change while others write: it is found in one moment, and added at any later time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 from uuid import UUID
 
 import psycopg
@@ -16,6 +16,7 @@ from psycopg import sql
 from execution_history.errors import N_, Message
 from execution_history.query.model import RecordKey
 from execution_history.records.time_units import DAY_MS
+from execution_history.stores.administration import Administration, AuditEntry, Entry
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection
@@ -27,6 +28,7 @@ from execution_history.stores.postgres.row_check import RowCheck, RowFaults, all
 from execution_history.stores.postgres.stored_texts import text_of
 from execution_history.stores.time_check import Timed, times_outcome
 from execution_history.stores.verification import (
+    FROM_A_BACKUP,
     Check,
     Effort,
     Fault,
@@ -39,6 +41,7 @@ from execution_history.stores.verification import (
 )
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
+_LINES_AT_ONCE: Final = 5_000
 _MOST_RUNNING: Final = 10_000
 _AT_ONCE: Final = 2_000
 _TOLD_EVERY: Final = 1_000
@@ -46,15 +49,11 @@ _CROWDED: Final = 0.9
 _MOST: Final = 1_000
 _MENDED_AT_ONCE: Final = 50
 
-_LOST: Final = Fault(
-    N_("1 run is damaged: %(names)s."),
-    N_("%(count)s runs are damaged: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
-)
+_LOST: Final = Fault(N_("1 run is damaged: %(names)s."), N_("%(count)s runs are damaged: %(names)s."), FROM_A_BACKUP)
 _MISPLACED: Final = Fault(
     N_("1 run has other ids than its row: %(names)s."),
     N_("%(count)s runs have other ids than their rows: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    FROM_A_BACKUP,
 )
 _DIFFERING: Final = Fault(
     N_("1 run has columns or rows that contradict it: %(names)s."),
@@ -95,6 +94,20 @@ class PostgresVerification(SharedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`: nobody has to stop for a repair."""
         return []
+
+    async def administration(self, kind: str, actions: Collection[str]) -> tuple[list[Entry], list[AuditEntry]]:
+        """See :meth:`Verifiable.administration`."""
+        await self.open()
+        store, after, found = cast("Administration", self), 0, list[AuditEntry]()
+        while lines := await store.audit(after, _LINES_AT_ONCE):
+            found += [line for line in lines if line.action in actions]
+            after = lines[-1].number
+        return await store.entries(kind), found
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """See :meth:`Verifiable.note`."""
+        await self.open()
+        await cast("Administration", self).append_audit(actor, action, details)
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """See :meth:`Verifiable.running`."""

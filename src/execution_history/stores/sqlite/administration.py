@@ -1,15 +1,17 @@
 """What ``history.db`` keeps besides records; see :mod:`execution_history.stores.administration`."""
 
+import asyncio
 from typing import Final
 
 from execution_history.clock import boot_id
-from execution_history.stores.administration import AuditEntry, Entry, EntryName
+from execution_history.stores.administration import ADMISSION_KINDS, KEY_USE, AuditEntry, Entry, EntryName
 from execution_history.stores.sqlite.boot_clock import boot_ms
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.retention import prune
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _AT_ONCE: Final = 500
+_AT_ONCE_COPIED: Final = ADMISSION_KINDS - {KEY_USE}
 
 
 class SQLiteAdministration(EmbeddedStore):
@@ -40,7 +42,10 @@ class SQLiteAdministration(EmbeddedStore):
             t.prices.forget()
             return Entry(EntryName(kind, key), value, version)
 
-        return await self._write(put)
+        entry = await self._write(put)
+        if entry is not None:
+            await self._copy_registry(kind)
+        return entry
 
     async def drop_entry(self, kind: str, key: str, *, expected: int | None = None) -> bool:
         """See :meth:`Administration.drop_entry`."""
@@ -53,7 +58,20 @@ class SQLiteAdministration(EmbeddedStore):
             t.prices.forget()
             return True
 
-        return await self._write(drop)
+        is_dropped = await self._write(drop)
+        if is_dropped:
+            await self._copy_registry(kind)
+        return is_dropped
+
+    async def _copy_registry(self, kind: str) -> None:
+        """Have the copy of the registry follow a change: at once where it decides who comes in, or else in a moment."""
+        copy = self._parts.registry
+        if copy is None:
+            return
+        if kind in _AT_ONCE_COPIED:
+            await asyncio.to_thread(copy.save)
+        else:
+            copy.save_soon()
 
     async def append_audit(self, actor: str, action: str, details: bytes = b"{}", *, at: int | None = None) -> int:
         """See :meth:`Administration.append_audit`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,11 @@ LOG_BYTES: Final = 64 * 1024 * 1024
 
 _CACHE_KIB: Final = 4 * 1024  # a connection keeps that much for as long as it is open
 _UPSTREAM_IDS: Final = 2
+_MIGRATIONS: Final = (
+    "CREATE TABLE IF NOT EXISTS migrations "
+    "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
+)
+_UNTOLD: Final = re.compile(r"--[^\n]*|\s+")
 
 
 def open_file(path: Path, misplaced: str, **pragmas: int | str) -> apsw.Connection:
@@ -136,11 +142,9 @@ def one_moment(connection: apsw.Connection) -> Iterator[None]:
 def load_dictionaries(connection: apsw.Connection) -> dict[int, bytes]:
     """Return the dictionaries of the store's documents, by number."""
     rows: list[Any] = connection.execute(query("dictionaries")).fetchall()
-    found: dict[int, bytes] = dict(rows)
-    if compression.CURRENT in found:
-        # The store's copy is for other versions: if it were damaged, every record would be.
-        found[compression.CURRENT] = compression.shipped_dictionary()
-    return found
+    found = {number: content for number, content in rows if isinstance(content, bytes)}
+    # The store's copy is for other versions: if it were damaged, every record would be.
+    return found | {compression.CURRENT: compression.shipped_dictionary()}
 
 
 def is_current(connection: apsw.Connection, place: Path) -> bool:
@@ -176,10 +180,7 @@ def _migrate(connection: apsw.Connection, folder: Path) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS migrations "
-            "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
-        )
+        connection.execute(_MIGRATIONS)
         is_current(connection, folder)  # raises where another process has gone further meanwhile
         for number, name, script in migrations()[applied_migrations(connection) :]:
             connection.execute(script)
@@ -210,6 +211,28 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
                     record = orjson.loads(body)
                     found = Document.of(record, body).upstream_id
                     connection.execute("UPDATE executions SET upstream_id = ? WHERE seq = ?", (found, last))
+
+
+def altered_schema(connection: apsw.Connection) -> list[str]:
+    """Return the names of the tables, indexes and triggers that are not as the applied migrations have made them.
+
+    Raises:
+        apsw.Error: the database could not be read.
+    """
+    with contextlib.closing(apsw.Connection(":memory:")) as made:
+        made.execute(_MIGRATIONS)
+        for _, _, script in migrations()[: applied_migrations(connection)]:
+            made.execute(script)
+        expected, found = _schema(made), _schema(connection)
+    return sorted(name for name, definition in expected.items() if found.get(name) != definition)
+
+
+def _schema(connection: apsw.Connection) -> dict[str, tuple[Any, ...]]:
+    """Return by their names what a database has, each with its kind, table and definition."""
+    return {
+        str(name): (kind, table, _UNTOLD.sub(" ", str(definition)))
+        for kind, name, table, definition in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    }
 
 
 def applied_migrations(connection: apsw.Connection) -> int:

@@ -1,4 +1,4 @@
-"""The documents of ``history.db``: unpacked, or read from the JSON files where they are damaged."""
+"""The documents of ``history.db``: unpacked; where they are damaged, mended or read from the JSON files."""
 
 import contextlib
 import logging
@@ -35,25 +35,25 @@ _SENTENCES: Final = {
     False: (
         N_(
             "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-            "Import it from a backup or an export, or delete it."
+            "Take it from a backup with execution-history restore --missing, import an export, or delete it."
         ),
         N_(
             "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-            "Import them from a backup or an export, or delete them."
+            "Take them from a backup with execution-history restore --missing, import an export, or delete them."
         ),
     ),
     True: (
         N_(
-            "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
-            "%(names)s. Importing these files writes it anew."
+            "%(records)s in %(folder)s is damaged in history.db, and is read from its JSON file or without the bit "
+            "that was flipped: %(names)s. execution-history doctor --repair writes it anew."
         ),
         N_(
-            "%(records)s in %(folder)s can be read from JSON files only, because history.db is damaged there: "
-            "%(names)s. Importing these files writes them anew."
+            "%(records)s in %(folder)s are damaged in history.db, and are read from their JSON files or without the "
+            "bit that was flipped: %(names)s. execution-history doctor --repair writes them anew."
         ),
     ),
 }
-"""Sentences for one damaged record and for several: those that cannot be read, and those that a file has."""
+"""Sentences for one damaged record and for several: those that cannot be read, and those that can."""
 
 Recover = Callable[[StoredRecord], bytes | None]
 """Returns a record, exactly as it was stored, from elsewhere; ``None`` where it is not there."""
@@ -91,13 +91,21 @@ class Documents:
         return self._unpacker.unpack(stored)
 
     def find(self, connection: apsw.Connection, stored: StoredRecord) -> bytes | None:
-        """Return the JSON bytes of a record, from elsewhere where it is damaged (which is logged), or ``None``."""
+        """Return the JSON bytes of a record, recovered where it is damaged (which is logged), or ``None``."""
         try:
             return self.unpack(connection, stored)
         except Unreadable:
-            body = self._recover(stored)
+            body = self._recovered(stored)
         self._remember(stored.key, is_recovered=body is not None)
         return body
+
+    def _recovered(self, stored: StoredRecord) -> bytes | None:
+        """Return a damaged record from elsewhere, or mended where its checksum contradicts what is there."""
+        copy = self._recover(stored)
+        if copy is not None and self._unpacker.is_original(stored, copy):
+            return copy
+        is_hopeless = self._is_recovered.get(stored.key) is False
+        return copy if is_hopeless else self._unpacker.mend(stored) or copy
 
     def body(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:
         """Return the JSON bytes of a record, from elsewhere where it is damaged.
@@ -174,7 +182,7 @@ class Documents:
             if key not in self._is_recovered and len(self._is_recovered) >= _MOST_REMEMBERED:
                 return
             self._is_recovered[key] = is_recovered
-        outcome = "and is read from its JSON file" if is_recovered else "and cannot be read"
+        outcome = "and is recovered" if is_recovered else "and cannot be read"
         _log.warning("Execution %r of workflow %r is damaged in %s/history.db %s.", *key[::-1], self._folder, outcome)
 
 

@@ -19,6 +19,7 @@ from execution_history.errors import (
     StoreUnwritable,
     quoted,
 )
+from execution_history.presentation.command_line import command_line
 from execution_history.stores.database_files import DATABASE
 
 _log = logging.getLogger("execution_history.stores.sqlite")
@@ -29,14 +30,16 @@ _WRITE: Final = N_(
     "%(place)s cannot be written: check that the folder is yours, is writable and is not on a read-only disk."
 )
 _DAMAGED: Final = N_(
-    "%(place)s has a damaged history.db: stop every program that uses it, then run execution-history doctor --repair, "
-    "which brings back every run that can still be read."
+    "%(place)s has a damaged history.db: stop every program that uses it, then run %(command)s, which "
+    "brings back every run that can still be read."
 )
 _DISK: Final = N_(
     "%(place)s cannot be read or written, because the disk reports an error (%(reason)s): check the disk and the log "
     "of the system, then try again."
 )
 _FAILED: Final = N_("%(place)s failed: %(reason)s.")
+
+_LACKING: Final = ("no such ", "malformed ")
 
 _Errors = type[Exception] | tuple[type[Exception], ...]
 _MEANINGS: Final[tuple[tuple[_Errors, type[StoreError], str], ...]] = (
@@ -77,10 +80,13 @@ def as_store_error(error: BaseException, folder: Path) -> StoreError:
         return error
     if is_full(error):
         return StoreFull("%(place)s has no space left on its disk: free some, then try again.", place=place)
+    if isinstance(error, apsw.SQLError) and str(error).startswith(_LACKING):
+        error = apsw.CorruptError(str(error))  # all statements are ours: the schema has been damaged
     reason = getattr(error, "strerror", None) or error
     for errors, kind, sentence in _MEANINGS:
         if isinstance(error, errors):
-            return kind(sentence, place=place, reason=reason)
+            repair = command_line("doctor", "--repair", store=_named(folder))
+            return kind(sentence, place=place, reason=reason, command=repair)
     _log.error("An operation on %s failed unexpectedly", quoted(folder), exc_info=error)
     return StoreError(
         "%(place)s could not complete one operation (%(name)s); all others continue. This is a bug in "

@@ -12,7 +12,7 @@ import apsw
 
 from execution_history.clock import now_ms
 from execution_history.errors import StoreClosed, StoreError
-from execution_history.records.pricing import PriceBook
+from execution_history.records.price_book import PriceBook
 from execution_history.records.reading_limits import ReadingLimits
 from execution_history.records.size_limit import LARGEST_RECORD, LEAST_LIMIT
 from execution_history.stores.capabilities import BIN_MS
@@ -29,7 +29,7 @@ from execution_history.stores.sqlite.folder import Reserve, prepare_folder
 from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLock
 from execution_history.stores.sqlite.queries import Value, rows
 from execution_history.stores.sqlite.reader import Reader
-from execution_history.stores.sqlite.registry_copy import save_copy
+from execution_history.stores.sqlite.registry_copy import RegistryCopy
 from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
@@ -45,9 +45,9 @@ LOCK_FILE: Final = ".lock"
 
 @dataclass(frozen=True, slots=True)
 class StoreParts:
-    """The parts of a store that is open; an archive has no ``folder`` to write a copy of the registry into."""
+    """The parts of a store that is open; an archive has no copy of its registry."""
 
-    folder: Path | None
+    registry: RegistryCopy | None
     writer: Writer
     reader: Reader
     mirror: Mirror
@@ -63,7 +63,7 @@ class StoreParts:
         """Finish queued work, bring the files up to date and release everything. Never raises."""
         for step in (
             self.writer.stop,
-            self.save_registry,
+            self.close_registry,
             self.lock.acquire,
             self.mirror.close,
             self.queries.close,
@@ -77,15 +77,14 @@ class StoreParts:
                 _log.warning("A history was not closed completely; its next opening completes it: %s", error)
 
     def save_registry(self) -> None:
-        """Write the copy of the registry beside the database, where it has changed.
+        """Write the copy of the registry beside the database, where it has changed."""
+        if self.registry is not None:
+            self.registry.save()
 
-        Raises:
-            StoreError: the registry cannot be read.
-            OSError: the copy cannot be written.
-        """
-        if self.folder is not None:
-            with self.reader.connection() as connection:
-                save_copy(connection, self.folder)
+    def close_registry(self) -> None:
+        """Write the copy of the registry for the last time."""
+        if self.registry is not None:
+            self.registry.close()
 
 
 class QueryIndex:
@@ -246,4 +245,5 @@ class EmbeddedStore(OpenedStore[StoreParts]):
         except BaseException:
             lock.close()
             raise
-        return StoreParts(folder, writer, reader, mirror, lock, QueryIndex(folder, reader, has_texts=self._search))
+        queries = QueryIndex(folder, reader, has_texts=self._search)
+        return StoreParts(RegistryCopy(folder, reader), writer, reader, mirror, lock, queries)

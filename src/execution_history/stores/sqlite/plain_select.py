@@ -14,7 +14,7 @@ from execution_history.records.partial import outline_of
 from execution_history.records.summary import summary_of
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.documents import NO_LIMIT
-from execution_history.stores.sqlite.queries import RECORD_COLUMNS, rows
+from execution_history.stores.sqlite.queries import RECORD_COLUMNS, rows, value
 from execution_history.stores.sqlite.queries import query as statement
 from execution_history.stores.sqlite.reader import Reader
 
@@ -114,7 +114,7 @@ class _Page:
 
     def _counted(self) -> tuple[int, int]:
         """Return the newest revision and the number of records."""
-        [(revision,)] = rows(self.connection, "feed_revision")
+        revision = value(self.connection, "feed_revision")
         name = "workflow_total" if self.query.filter.workflow_ids else "total_of_all"
         found = rows(self.connection, name, *self.query.filter.workflow_ids)
         return revision, found[0][0] if found else 0

@@ -37,6 +37,18 @@ def rows(connection: apsw.Connection, name: str, *values: Value) -> list[tuple[A
     return connection.execute(query(name), values).fetchall()
 
 
+def value(connection: apsw.Connection, name: str) -> Any:  # noqa: ANN401 - the schema has its type
+    """Return the one value of the statement called *name*.
+
+    Raises:
+        apsw.CorruptError: there is none, in a table that always has its one row.
+    """
+    found = connection.execute(query(name)).get
+    if found is None:
+        raise apsw.CorruptError(f"{name} is missing")
+    return found
+
+
 @cache
 def migrations() -> tuple[tuple[int, str, str], ...]:
     """Return the migrations in order: number, name and script."""

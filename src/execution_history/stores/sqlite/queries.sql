@@ -399,12 +399,15 @@ SELECT count(*) FROM executions WHERE workflow NOT IN (SELECT id FROM workflows)
 SELECT max((SELECT coalesce(max(revision), 0) FROM executions), (SELECT coalesce(max(revision), 0) FROM deletions),
     (SELECT coalesce(max(version), 0) FROM registry)), revision FROM feed;
 
--- name: drop_deleted_rows
--- Removes rows that the change feed calls deleted later than they were last changed.
-DELETE FROM executions WHERE seq IN (
-    SELECT e.seq FROM deletions d JOIN workflows w ON w.workflow_id = d.workflow_id
-    JOIN executions e ON e.workflow = w.id AND (d.execute_id IS NULL OR d.execute_id = e.execute_id)
-    WHERE e.revision < d.revision);
+-- name: deleted_rows
+-- The places of records that the change feed calls deleted later than they were last changed, each with the deletion.
+SELECT e.seq, d.revision FROM deletions d JOIN workflows w ON w.workflow_id = d.workflow_id
+JOIN executions e ON e.workflow = w.id AND (d.execute_id IS NULL OR d.execute_id = e.execute_id)
+WHERE e.revision < d.revision;
+
+-- name: drop_deletion
+-- Forgets one deletion.
+DELETE FROM deletions WHERE revision = ?;
 
 -- name: workflow_part
 -- The records of a workflow that began before a time, newest first.
@@ -417,6 +420,26 @@ ORDER BY e.create_time DESC, e.seq DESC;
 -- How many entries of the registry and lines of the audit log are no JSON.
 SELECT (SELECT count(*) FROM registry WHERE value IS NOT NULL AND NOT json_valid(CAST(value AS TEXT)))
     + (SELECT count(*) FROM audit WHERE NOT json_valid(CAST(details AS TEXT)));
+
+-- name: has_deletion
+-- Whether a record, or its whole workflow, was deleted, as far as that is remembered.
+SELECT 1 FROM deletions WHERE workflow_id = ?1 AND (execute_id IS NULL OR execute_id = ?2) LIMIT 1;
+
+-- name: impossible_places
+-- The places of records that no record can have: each one was given with a revision, up to the newest one.
+SELECT seq FROM executions WHERE seq NOT BETWEEN 1 AND ?;
+
+-- name: move_execution
+-- Give the record at a place the one after all others that are possible.
+UPDATE executions SET seq = (SELECT coalesce(max(seq), 0) + 1 FROM executions WHERE seq BETWEEN 1 AND ?) WHERE seq = ?;
+
+-- name: has_execution
+-- Whether there is a row of this record.
+SELECT 1 FROM executions WHERE execute_id = ? AND workflow = ?;
+
+-- name: drop_altered_entry
+-- Remove the entry that has the version of another one: a version is given once.
+DELETE FROM registry WHERE version = ?4 AND (kind, key, value, changed_at) IS NOT (?1, ?2, ?3, ?5);
 
 -- name: newest_entry
 -- The version of the newest entry of the registry, removed or not; 0 without any.

@@ -22,7 +22,7 @@ from execution_history.stores.sqlite.connections import one_moment, open_reader
 from execution_history.stores.sqlite.documents import NO_LIMIT, Documents, Recover, nowhere
 from execution_history.stores.sqlite.error_mapping import as_store_error, faults
 from execution_history.stores.sqlite.folder import Presence
-from execution_history.stores.sqlite.queries import query, rows
+from execution_history.stores.sqlite.queries import query, rows, value
 
 _Result = TypeVar("_Result")
 _INLINE_BYTES: Final = 128 * 1024
@@ -39,7 +39,7 @@ class MirrorSnapshot:
 
     def revision(self) -> int:
         """See :meth:`RecordSnapshot.revision`."""
-        return int(rows(self._connection, "feed_revision")[0][0])
+        return int(value(self._connection, "feed_revision"))
 
     def states(self) -> dict[str, FileState]:
         """See :meth:`RecordSnapshot.states`."""

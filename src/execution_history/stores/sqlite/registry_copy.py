@@ -1,10 +1,14 @@
 """A copy of the registry beside the database: names, views, prices, rules and the hashes of keys, in ``.registry``.
 
 Records have their JSON files, so that what a disk has damaged in the database comes back from there; the registry has
-this one file. It is written when a store is closed, and by a server now and then; only a repair reads it.
+this one file. What decides who comes in is in it before the change is answered, everything else within a second; only
+a repair reads it.
 """
 
+import logging
 import os
+import threading
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -12,10 +16,18 @@ from zlib import crc32
 import apsw
 import orjson
 
-from execution_history.stores.sqlite.queries import rows
+from execution_history.errors import ExecutionHistoryError, quoted
+from execution_history.stores.sqlite.queries import rows, value
+from execution_history.stores.sqlite.reader import Reader
+
+_log = logging.getLogger("execution_history.stores.sqlite")
 
 COPY: Final = ".registry"
 """The name of the file."""
+
+
+_LEAST_PAUSE: Final = 0.5
+_PAUSES: Final = 20
 
 
 class CopiedEntry(NamedTuple):
@@ -26,6 +38,60 @@ class CopiedEntry(NamedTuple):
     value: bytes | None
     version: int
     changed_at: int
+
+
+class RegistryCopy:
+    """Keeps the copy current while a store is open. What cannot be written is logged: the change is made all the same.
+
+    Args:
+        folder: the store's folder.
+        reader: reads the registry.
+    """
+
+    def __init__(self, folder: Path, reader: Reader) -> None:
+        self._folder, self._reader = folder, reader
+        self._saving, self._planning = threading.Lock(), threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._pause = _LEAST_PAUSE
+        self._is_closed = False
+
+    def save(self) -> None:
+        """Write the copy anew where the registry has changed since; not any more once this is closed."""
+        with self._saving:
+            if not self._is_closed:
+                self._save()
+
+    def save_soon(self) -> None:
+        """Write it in a moment, with whatever else has changed by then."""
+        with self._planning:
+            if self._timer is None:
+                self._timer = threading.Timer(self._pause, self._save_now)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Write what has changed, and nothing more."""
+        with self._planning:
+            if self._timer is not None:
+                self._timer.cancel()
+        with self._saving:
+            self._save()
+            self._is_closed = True
+
+    def _save_now(self) -> None:
+        with self._planning:
+            self._timer = None
+        self.save()
+
+    def _save(self) -> None:
+        began = time.monotonic()
+        try:
+            with self._reader.connection() as connection:
+                save_copy(connection, self._folder)
+        except (apsw.Error, OSError, ExecutionHistoryError) as error:
+            _log.warning("The copy of the registry in %s could not be written: %s", quoted(self._folder), error)
+        # The copy of many thousand names must not be all that a process does.
+        self._pause = max(_LEAST_PAUSE, _PAUSES * (time.monotonic() - began))
 
 
 def save_copy(connection: apsw.Connection, folder: Path) -> None:
@@ -39,7 +105,7 @@ def save_copy(connection: apsw.Connection, folder: Path) -> None:
     [(newest,)] = rows(connection, "newest_entry")
     if newest == (_newest_of(path) or 0):
         return
-    [(store,)] = rows(connection, "store_identity")
+    store = value(connection, "store_identity")
     found = [CopiedEntry(*row) for row in rows(connection, "whole_registry")]
     entries = orjson.dumps(
         [(*each[:2], None if each.value is None else each.value.decode(), *each[3:]) for each in found]
@@ -78,6 +144,17 @@ def read_copy(folder: Path, store: str | None) -> list[CopiedEntry]:
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return []
+
+
+def altered_entries(connection: apsw.Connection, folder: Path) -> list[CopiedEntry]:
+    """Return the entries of the copy that are not the same in the registry, although their version is.
+
+    Raises:
+        apsw.Error: the registry cannot be read.
+    """
+    store = value(connection, "store_identity")
+    there = {entry.version: entry for entry in (CopiedEntry(*row) for row in rows(connection, "whole_registry"))}
+    return [entry for entry in read_copy(folder, store) if there.get(entry.version, entry) != entry]
 
 
 def _newest_of(path: Path) -> int | None:

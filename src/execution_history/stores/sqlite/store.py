@@ -45,7 +45,7 @@ from execution_history.stores.sqlite.bin import SQLiteBin
 from execution_history.stores.sqlite.connections import one_moment
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.plain_select import is_plain, select_plainly
-from execution_history.stores.sqlite.queries import past_prefix, query, rows
+from execution_history.stores.sqlite.queries import past_prefix, query, rows, value
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.space import SQLiteSpace
 from execution_history.stores.sqlite.verification import SQLiteVerification
@@ -230,7 +230,7 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin, SQLiteSpa
 
     async def revision(self) -> int:
         """See :meth:`HistoryStore.revision`."""
-        return await self._parts.reader.bounded(lambda connection, _: int(rows(connection, "feed_revision")[0][0]))
+        return await self._parts.reader.bounded(lambda connection, _: int(value(connection, "feed_revision")))
 
     async def changes(self, since: int, limit: int, *, documents: bool = False) -> list[Change]:
         """See :meth:`HistoryStore.changes`."""
@@ -297,7 +297,7 @@ def _changes_after(
     Raises:
         FeedExpired: deletions that come after *since* have been forgotten.
     """
-    [(floor,)] = rows(connection, "feed_floor")
+    floor = value(connection, "feed_floor")
     if 0 < since < floor:
         raise FeedExpired(since, floor)
     gone = [Change(row[0], "deleted", *row[1:]) for row in rows(connection, "deleted_executions", since, limit)]

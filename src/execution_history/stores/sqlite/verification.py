@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, cast
 
 import orjson
 
-from execution_history.errors import Message, quoted
+from execution_history.errors import N_, Message, quoted
 from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
-from execution_history.stores.capabilities import ExaminedRecords
+from execution_history.stores.administration import AuditEntry, Entry, EntryName
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-from execution_history.stores.verification import Check, Effort, PatrolStep
+from execution_history.stores.verification import Check, Effort, PatrolStep, counted
 
 if TYPE_CHECKING:
+    from execution_history.stores.administration import Administration
     from execution_history.stores.sqlite.checkup.checks import FolderCheckup
     from execution_history.stores.sqlite.checkup.repairs import Repairable
+    from execution_history.stores.sqlite.checkup.view import HistoryView
     from execution_history.stores.sqlite.patrol import Patrol
     from execution_history.stores.sqlite.reader import Reader
 
@@ -36,7 +38,7 @@ class SQLiteVerification(EmbeddedStore):
         """See :meth:`Verifiable.checks`."""
         return self._checkup().checks(effort)
 
-    def record_source(self) -> ExaminedRecords:
+    def record_source(self) -> "HistoryView":
         """See :meth:`Verifiable.record_source`."""
         from execution_history.stores.sqlite.checkup.view import HistoryView  # noqa: PLC0415 - for the doctor only
 
@@ -45,6 +47,23 @@ class SQLiteVerification(EmbeddedStore):
     def holders(self) -> list[Message]:
         """See :meth:`Verifiable.holders`."""
         return self._checkup().holders()
+
+    async def administration(self, kind: str, actions: Collection[str]) -> tuple[list[Entry], list[AuditEntry]]:
+        """See :meth:`Verifiable.administration`."""
+
+        def read() -> tuple[list[Entry], list[AuditEntry]]:
+            with self.record_source().connection() as connection:
+                found = rows(connection, "entries", kind, "", -1)
+                entries = [Entry(EntryName(kind, key), value, version) for key, value, version in found]
+                lines = (AuditEntry(*row) for row in rows(connection, "audit", 0, -1))
+                return entries, [line for line in lines if line.action in actions]
+
+        return await asyncio.to_thread(read)
+
+    async def note(self, actor: str, action: str, details: bytes) -> None:
+        """See :meth:`Verifiable.note`."""
+        async with self._for_repair() as store:
+            await cast("Administration", store).append_audit(actor, action, details)
 
     async def running(self) -> tuple[list[bytes], Mapping[str, int]]:
         """See :meth:`Verifiable.running`."""
@@ -55,7 +74,7 @@ class SQLiteVerification(EmbeddedStore):
         return await self._write(_recount)
 
     async def rewrite(self, keys: Iterable[RecordKey]) -> int:
-        """Write damaged records anew from their JSON files; return how many were."""
+        """Write damaged records anew, as they can be recovered; return how many were."""
         return sum([await self._write(partial(_rewrite, key), key) for key in keys])
 
     async def renew_files(self, workflow_ids: Collection[str]) -> None:
@@ -94,7 +113,8 @@ class SQLiteVerification(EmbeddedStore):
         if differing:
             await self.renew_files(differing)
         if (keys := parts.reader.stored.recoverable()) and (count := await self.rewrite(keys)):
-            repaired.append(Message("%(count)s damaged runs were rewritten from the JSON files.", count=count))
+            one = N_("1 damaged run was recovered.")
+            repaired.append(counted(count, one, N_("%(count)s damaged runs were recovered.")))
         return PatrolStep(size, tuple(repaired))
 
     @asynccontextmanager

@@ -13,13 +13,14 @@ import orjson
 
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
-from execution_history.records.pricing import KIND, Costs, PriceBook
+from execution_history.records.adoption import differs_in_times_only
+from execution_history.records.price_book import KIND, Costs, PriceBook
 from execution_history.records.record import Document, RecordChange
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
 from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.documents import Documents
-from execution_history.stores.sqlite.queries import Value, query
+from execution_history.stores.sqlite.queries import Value, query, value
 from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
 
 _MOST_WORKFLOWS: Final = 20_000
@@ -107,7 +108,7 @@ class WriteTransaction:
         """Begin a transaction; forget the cached rows if another process has written meanwhile."""
         if self.connection.data_version() != self._version or len(self._workflows) > _MOST_WORKFLOWS:
             self.forget()
-            self._revision = self._saved_revision = int(self.run("feed_revision").get)
+            self._revision = self._saved_revision = value(self.connection, "feed_revision")
         if self._kept > _MOST_KEPT or len(self._documents) > _MOST_DOCUMENTS:
             self._documents.clear()
             self._kept = 0
@@ -171,8 +172,11 @@ class WriteTransaction:
         self._replace(row, stored, document)
         return document
 
-    def merge(self, documents: list[Document], *, ties: bool = False) -> MergeReport:
-        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too."""
+    def merge(self, documents: list[Document], *, ties: bool = False, are_copies: bool = False) -> MergeReport:
+        """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too.
+
+        Of records that *are_copies*, made here and kept on a disk, one with nothing new but its times is damaged.
+        """
         added = replaced = unchanged = 0
         differing: list[int] = []
         for place, document in enumerate(documents):
@@ -181,7 +185,7 @@ class WriteTransaction:
             if stored is None:
                 self._insert(row, document)
                 added += 1
-            elif self._gives_way(stored, document, ties=ties):
+            elif self._gives_way(stored, document, ties=ties, is_copy=are_copies):
                 self._replace(row, stored, document)
                 replaced += 1
             else:
@@ -261,7 +265,7 @@ class WriteTransaction:
         """See :meth:`~execution_history.stores.mirror_port.MirrorTransaction.is_outdated`."""
         row = self._workflow(workflow_id)
         is_current = row is not None and row.revision <= revision
-        return not is_current and revision < int(self.run("feed_floor").get)
+        return not is_current and revision < value(self.connection, "feed_floor")
 
     def recount(self, counted: Iterable[tuple[str, list[int]]]) -> int:
         """Have the counters of workflows say what was *counted* in this transaction; return how many there were.
@@ -367,7 +371,7 @@ class WriteTransaction:
         self._revision += 1
         return self._revision
 
-    def _gives_way(self, stored: _Stored, document: Document, *, ties: bool) -> bool:
+    def _gives_way(self, stored: _Stored, document: Document, *, ties: bool, is_copy: bool) -> bool:
         is_damaged = False
         if stored.packed is not None:
             try:
@@ -377,7 +381,8 @@ class WriteTransaction:
         if stored.body is None:
             return True  # any version is better than none
         if stored.update_time != document.update_time:
-            return stored.update_time < document.update_time
+            is_newer = stored.update_time < document.update_time
+            return is_newer and not (is_copy and differs_in_times_only(document.body, stored.body))
         if is_damaged:
             return True
         if not ties or stored.body == document.body:

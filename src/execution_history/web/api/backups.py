@@ -18,7 +18,7 @@ def add_backups(router: APIRouter, service: ExecutionHistoryService, planned: Pl
 
     @router.get("/backups", **described("When the history was backed up last", BackupsAnswer, READING))
     async def list_backups(request: Request) -> Response:
-        """Return the newest backup in each place, and why a later one failed."""
+        """Return the newest backup in each place, which one was verified last, and why a later one failed."""
         now, translate = now_ms(), translator_for(request.headers)
         places = [
             {
@@ -28,6 +28,8 @@ def add_backups(router: APIRouter, service: ExecutionHistoryService, planned: Pl
                 if each.failure is None
                 else {"at": each.failure.at, "problem": translate.message(each.failure.problem)},
                 "is_late": each.is_late(planned, now),
+                "verified": None if each.verified is None else msgspec.to_builtins(each.verified),
+                "unverified": each.unverified,
             }
             for each in await statuses(service)
         ]

@@ -12,6 +12,7 @@ from execution_history import metrics
 from execution_history.application import Application
 from execution_history.errors import StoreError
 from execution_history.jobs.job import last_runs
+from execution_history.maintenance.backup.status import current, statuses
 from execution_history.metrics import Metric, Sample
 from execution_history.stores import place_named
 from execution_history.stores.capabilities import Sized
@@ -70,6 +71,7 @@ class Gauges:
         return [
             *await self._added_up(),
             *await self._of_jobs(),
+            *await self._of_backups(),
             *await self._of_mirror(),
             *(Sample(metrics.DISK, size, (part,)) for part, size in (await self._sizes()).items()),
             *(Sample(metrics.FOLLOWER_LAG, lag, (kind,)) for kind, lag in lags.items()),
@@ -97,6 +99,16 @@ class Gauges:
             if run.ended is not None:
                 found.append(Sample(metrics.JOB_SECONDS, (run.ended - run.began) / 1000, (name,)))
                 found.append(Sample(metrics.JOB_OK, float(run.outcome == "done"), (name,)))
+        return found
+
+    async def _of_backups(self) -> list[Sample]:
+        found: list[Sample] = []
+        for each in current(await statuses(self._application.service), self._application.backups):
+            if each.last is not None:
+                found.append(Sample(metrics.BACKUP_AT, each.last.ended_at / 1000, (each.place,)))
+                found.append(Sample(metrics.BACKUPS_UNVERIFIED, each.unverified, (each.place,)))
+            if each.verified is not None:
+                found.append(Sample(metrics.BACKUP_VERIFIED_AT, each.verified.at / 1000, (each.place,)))
         return found
 
     async def _of_mirror(self) -> list[Sample]:

@@ -1,5 +1,6 @@
 """Health checks: whether the server is alive, and whether it can do its work."""
 
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from execution_history.application import Application, trouble_told
-from execution_history.errors import NotAllowed
+from execution_history.errors import NotAllowed, StoreError
+from execution_history.maintenance.backup.status import current, statuses
 from execution_history.presentation.translator import Translator
 from execution_history.web.api.gauges import Gauges, exposition
 from execution_history.web.api.refusals import add_refusals
@@ -26,6 +28,14 @@ from execution_history.web.readiness import checks_of, findings
 from execution_history.web.responses import answer, translator_for
 
 _ALIVE: Final[Responses] = {**GUARDED, 422: READING[422]}
+_READY: Final[Responses] = {
+    **READING,
+    503: {"model": NotReadyAnswer, "description": "The store cannot be used; each problem has a sentence."},
+}
+_METRICS: Final[Responses] = {
+    **READING,
+    200: {"content": {"text/plain": {}}, "description": "Prometheus' text format, or OpenMetrics if accepted."},
+}
 
 
 def health_router(application: Application) -> APIRouter:
@@ -39,13 +49,7 @@ def health_router(application: Application) -> APIRouter:
         return answer({"status": "ok"})
 
     @router.get(
-        "/readyz",
-        summary="Whether runs can be recorded and read now",
-        response_model=ReadyAnswer,
-        responses={
-            **READING,
-            503: {"model": NotReadyAnswer, "description": "The store cannot be used; each problem has a sentence."},
-        },
+        "/readyz", summary="Whether runs can be recorded and read now", response_model=ReadyAnswer, responses=_READY
     )
     async def readyz(request: Request) -> Response:
         """Read and write the store, and collect what is wrong.
@@ -60,10 +64,7 @@ def health_router(application: Application) -> APIRouter:
         "/metrics",
         summary="The metrics of this process and its store, for Prometheus",
         response_class=Response,
-        responses={
-            **READING,
-            200: {"content": {"text/plain": {}}, "description": "Prometheus' text format, or OpenMetrics if accepted."},
-        },
+        responses=_METRICS,
     )
     async def metrics(request: Request) -> Response:
         """Return counters of this process, and what can be read of the store now; docs/observability.md has them all.
@@ -96,8 +97,24 @@ async def _readiness(application: Application, translate: Translator) -> Respons
     }
     if application.mirror is not None:
         found["mirror"] = (await application.mirror.status()).to_json()
+    if backups := await _backups(application):
+        found["backups"] = backups
     if not found["problems"]:
         return answer({"status": "ok", **found})
     error = error_content("not_ready", " ".join(found["problems"]))
     content = {"success": False, "status": "not ready", **found, "error": error}
     return answer(content, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _backups(application: Application) -> list[dict[str, Any]]:
+    """Return when backups were made and verified, by place, as far as the store can be read."""
+    with suppress(StoreError):  # which is a problem by itself
+        return [
+            {
+                "place": each.place,
+                "last": None if each.last is None else each.last.ended_at,
+                "verified": None if each.verified is None else each.verified.at,
+            }
+            for each in current(await statuses(application.service), application.backups)
+        ]
+    return []

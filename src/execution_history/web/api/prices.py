@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from execution_history.clock import now_ms
 from execution_history.history.service import ExecutionHistoryService
-from execution_history.records.pricing import EVERY
+from execution_history.records.price_book import EVERY
 from execution_history.web.api.query_parameters import documented, parameters_of, truth
 from execution_history.web.api.schemas.executions import CHANGING, NAMING, PRICING, READING, DoneAnswer, described
 from execution_history.web.api.schemas.prices import BudgetRequest, PriceRequest, PricesAnswer, RepriceAnswer

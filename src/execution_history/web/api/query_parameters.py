@@ -171,10 +171,10 @@ def _unknown(name: str, others: frozenset[str], *, filters: bool) -> str:
 
 
 def truth(name: str, value: str) -> bool:
-    """Return whether *value* of the parameter *name* says so.
+    """Return whether *value* of the parameter *name* is true.
 
     Raises:
-        InvalidQuery: it says nothing.
+        InvalidQuery: it is neither true nor false.
     """
     return _one_of(name, value, _FLAGS)
 

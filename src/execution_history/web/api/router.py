@@ -51,18 +51,12 @@ def history_router(
         prefix: the beginning of every path.
         live: the change feed, where it is not the service's own; deprecated.
         limits: the limits of an import.
-        names: asks upstreams for the names of workflows; without it that route answers with an error.
+        names: requests the names of workflows from upstreams; without it that route answers with an error.
         backups: the backups that this process makes by itself.
         retention: the rules of retention, where the settings have some; without it those of the history hold.
     """
     router = APIRouter(prefix=prefix, route_class=HistoryRoute)
-    if live is not None:
-        warnings.warn(
-            "history_router(live=…) follows the service itself now; the argument goes with the next release.",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-    add_live(router, service.follow if live is None else live.follow, service.workflow_named)
+    add_live(router, _feed_of(service, live).follow, service.workflow_named)
     add_finding(router, service)
     add_counting(router, service)
     add_grouping(router, service)
@@ -91,3 +85,14 @@ def history_router(
     # a caller who deletes one record but leaves out its id would clear them all.
     add_refusals(router, "/workflows/{workflow_id}/history/{rest:path}")
     return router
+
+
+def _feed_of(service: ExecutionHistoryService, live: LiveFeed | None) -> LiveFeed | ExecutionHistoryService:
+    if live is None:
+        return service
+    warnings.warn(
+        "history_router(live=…) follows the service itself now; the argument goes with the next release.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+    return live

@@ -18,8 +18,8 @@ from execution_history.query.search_results import RANKED, best_of
 from execution_history.query.statistics import statistics_of
 from execution_history.query.text import Snippet, parse_search, snippets
 from execution_history.records.attributes import attributes_of
+from execution_history.records.identifiers import is_identifier
 from execution_history.records.partial import outline_of
-from execution_history.records.record import is_identifier
 from execution_history.records.summary import summary_of
 from execution_history.web.api.query_parameters import (
     HISTORY_PARAMETERS,

@@ -1,4 +1,4 @@
-"""Workflows over HTTP: listed with their names, named, and their names asked for upstream."""
+"""Workflows over HTTP: listed with their names, named, and their names requested upstream."""
 
 from typing import Annotated, Any, Final
 
@@ -61,7 +61,7 @@ def add_workflows(router: APIRouter, service: ExecutionHistoryService) -> None:
 
 
 def add_learning(router: APIRouter, names: UpstreamNames | None) -> None:
-    """Add the route that asks an upstream for names; without *names* it answers with an error."""
+    """Add the route that requests names from an upstream; without *names* it answers with an error."""
 
     @router.post(
         "/workflows/names/learn", **described("Ask Coze for the names of workflows", LearnedNamesAnswer, RUNNING, "run")

@@ -49,7 +49,7 @@ class AuditPages:
         router.add_api_route(urls.AUDIT, self.lines, methods=["GET", "HEAD"])
 
     async def lines(self, request: Request) -> Response:
-        """Render a page of the lines that the address looks for, the newest first."""
+        """Render a page of the lines that the address describes, the newest first."""
         viewer, notice, status = viewer_for(request), None, HTTPStatus.OK
         given = {name: query(request, name) for name in _FIELDS}
         found = AuditPage([], None)

@@ -179,7 +179,7 @@ def _annotation(action: str, form: Form) -> Annotation:
     """Return what a form notes about its runs.
 
     Raises:
-        InvalidInput: it asks for something else, or its tag is none.
+        InvalidInput: it is for something else, or its tag is none.
     """
     tags = tuple(tag for tag in form.getlist("tag") if tag.strip())
     if action in {"tag", "untag"} and not tags:

@@ -30,7 +30,7 @@ _MONTHS: Final = (1, 2, 3, 6, 12, 60)
 class Tick(NamedTuple):
     """A time below a chart: where (in hundredths of the width), its text, and how the text lies there.
 
-    ``is_minor`` says that it may be left out where there is little room, ``is_moment`` that it is a point of time and
+    ``is_minor``: it may be left out where there is little room; ``is_moment``: it is a point of time and
     not the name of the bucket above it.
     """
 

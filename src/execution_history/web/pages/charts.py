@@ -81,7 +81,7 @@ def two_sided(axis: ChartAxis, above: Sequence[int], below: Sequence[int], kinds
 
 
 def stacked(axis: ChartAxis, parts: Sequence[tuple[str, Sequence[float]]], *, is_whole: bool = False) -> Chart:
-    """Return bars of several kinds that stand on each other; *is_whole* says that they are counted in whole numbers."""
+    """Return bars of several kinds that stand on each other; *is_whole*: they are counted in whole numbers."""
     slots = axis.slots()
     sums = [sum(values) for values in zip(*(values for _, values in parts), strict=True)] or [0.0]
     top = round_up(max(sums), is_whole=is_whole)

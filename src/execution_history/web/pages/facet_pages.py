@@ -1,4 +1,4 @@
-"""What a list tells of its runs beside them, when it is asked for: the numbers of its tabs, and facets with counts."""
+"""What a list shows of its runs beside them, on request: the numbers of its tabs, and facets with counts."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -96,7 +96,7 @@ class FacetPages:
         found = await self.record_filter(state, viewer, workflow_id)
         limit, most = (_SHOWN, _MOST_RUNS) if len(names) > 1 else (_MOST_SHOWN, None)
         counting = asyncio.create_task(self.service.breakdowns([_counted(found, name, limit, most) for name in names]))
-        # What takes long holds up no page: each is counted when it is asked for alone.
+        # What takes long holds up no page: each is counted by a request of its own.
         await asyncio.wait([counting], timeout=_COUNT_SECONDS if len(names) > 1 else None)
         counting.cancel()
         breakdowns = dict(zip(names, counting.result(), strict=True)) if counting.done() else {}
@@ -134,7 +134,7 @@ def _counted(record_filter: RecordFilter, by: By, limit: int, most: int | None) 
 
 
 def is_counted(state: ListState) -> bool:
-    """Return whether the numbers of a list's tabs are counters, and need not be asked for."""
+    """Return whether the numbers of a list's tabs are counters, and need no request."""
     return not state.besides(*TAB_FILTERS, "workflow").pairs
 
 

@@ -15,7 +15,7 @@ _SHARE: Final = 20
 
 
 class Reaching(Protocol):
-    """An answer that tells how much of the history it covers."""
+    """An answer with how much of the history it covers."""
 
     @property
     def reach(self) -> IndexReach:
@@ -39,7 +39,7 @@ class _Known(NamedTuple, Generic[Answer]):
 
 @dataclass(slots=True)
 class KeptAnswers(Generic[Answer]):
-    """The last answers by what was asked.
+    """The last answers by their question.
 
     Args:
         most: how many are kept.
@@ -62,7 +62,7 @@ class KeptAnswers(Generic[Answer]):
         """Return the answer to *key*; read again when something has changed, but not all the time.
 
         Args:
-            key: what is asked.
+            key: the question.
             revision: that of the history now.
             now: the present (milliseconds).
             read: reads the answer; of several who ask for the same, one reads.

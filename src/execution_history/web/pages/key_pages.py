@@ -28,7 +28,7 @@ class KeyPages:
     """Shows, adds, renews and revokes keys.
 
     Args:
-        gate: knows the keys.
+        gate: has the keys.
         renderer: renders pages.
     """
 
@@ -45,7 +45,7 @@ class KeyPages:
         return await self._page(request, _Shown())
 
     async def change(self, request: Request) -> Response:
-        """Add, renew or revoke a key, or sign all browsers out, as the form asks; this answer alone shows a new key."""
+        """Add, renew or revoke a key, or sign all browsers out, by the form; this answer alone shows a new key."""
         form = await form_of(request)
         shown, status = _Shown(), HTTPStatus.OK
         try:
@@ -95,7 +95,7 @@ class KeyPages:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """What the page says of the last form: what is wrong with it, or what it did."""
+    """The page's sentence on the last form: what is wrong with it, or what it did."""
 
     notice: str | None = None
     made: NewKey | None = None

@@ -39,7 +39,7 @@ def shown_columns(chosen: Sequence[str], *, with_workflow: bool, with_cost: bool
 
 
 def shown_in(text: str) -> tuple[str, ...]:
-    """Return the columns that a page names in *text* when it asks for rows of its list.
+    """Return the columns that a page names in *text* when it requests rows of its list.
 
     Raises:
         InvalidQuery: there is no such column.

@@ -22,13 +22,13 @@ from execution_history.web.pages.templates import Renderer, viewer_for
 
 _MOST: Final = 50
 _UNFOLDING: Final = frozenset({"nested", "parent", "id", "q"})
-"""Filters that ask for single runs, so that none is folded under another."""
+"""Filters for single runs, with which none is folded under another."""
 
 
 def folded(lines: Sequence[RunLine], state: ListState) -> list[RunLine]:
     """Return *lines* without those whose parent is on the same page: they are found within that one.
 
-    Only a list by time is folded: any other order, and a search, asks for the single run.
+    Only a list by time is folded: any other order, and a search, is of single runs.
     """
     if state.sort != "create_time" or any(name in _UNFOLDING for name, _ in state.pairs):
         return [*lines]
@@ -67,7 +67,7 @@ class NestedRuns:
         router.add_api_route(f"{RUN}/within", self.within, methods=["GET"])
 
     async def within(self, request: Request, workflow_id: str, execute_id: str) -> Response:
-        """Render the first runs that began within a run, as rows like those of the list that asks for them."""
+        """Render the first runs that began within a run, as rows like those of the list that requests them."""
         viewer, wait = viewer_for(request), IndexWait()
         found = await self.service.select(
             RecordQuery(

@@ -112,7 +112,7 @@ class NodePages:
             "total_ms": sum(each.total_ms or 0 for each in found.groups),
             "timed": max((each.timed or 0 for each in nodes), default=0),
             "found": found,
-            # Else only days of nodes are still to be added up, which no index tells of.
+            # Else only days of nodes are still to be added up, which no index shows.
             "is_index_behind": not whole.reach.is_complete,
         }
         return self.renderer.page(request, "nodes.html", context)

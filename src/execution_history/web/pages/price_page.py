@@ -13,7 +13,7 @@ from execution_history.errors import N_, ExecutionHistoryError, InvalidInput, qu
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.phrases import WINDOWS
 from execution_history.query.parameters import filter_of
-from execution_history.records.pricing import EVERY
+from execution_history.records.price_book import EVERY
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import Form, form_of, query, whole_number
@@ -71,7 +71,7 @@ class PricePages:
         return self.renderer.page(request, "recalculation.html", {"recalculation": found})
 
     async def change(self, request: Request) -> Response:
-        """Set or remove a price, or set the budget, as the form asks."""
+        """Set or remove a price, or set the budget, by the form."""
         form = await form_of(request)
         works: Mapping[str, Callable[[Form], Awaitable[None]]] = {
             "set": self._set,
@@ -89,7 +89,7 @@ class PricePages:
         return RedirectResponse(urls.PRICES, HTTPStatus.SEE_OTHER)
 
     async def recalculate(self, request: Request) -> Response:
-        """Compute costs again, only what they would be, or stop computing them, as the form asks."""
+        """Compute costs again, only what they would be, or stop computing them, by the form."""
         form = await form_of(request)
         action = form.get("action", "")
         try:
@@ -119,7 +119,7 @@ class PricePages:
         await self.service.set_budget(form.get("amount", "").strip(), form.get("currency", "").strip())
 
     async def _reprice(self, request: Request, form: Form, *, is_trial: bool) -> Response:
-        """Compute costs again, or only what they would be; the page says so, or how far it is."""
+        """Compute costs again, or only what they would be; the page shows that, or how far it is."""
         name = form.get("window", "")
         name = name if name in _RANGE_NAMES else _DEFAULT
         record_filter = filter_of({} if name == "all" else {"since": [name]}, now=viewer_for(request).now)

@@ -1,8 +1,9 @@
 """All pages on one application, with errors as pages, the reader's preferences, and the pages' own files."""
 
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
@@ -11,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from execution_history.application import Application, trouble_told
 from execution_history.errors import N_, StoreError
+from execution_history.presentation.command_line import command_line
 from execution_history.presentation.translator import LANGUAGES
 from execution_history.request_id import current_request_id
+from execution_history.stores.factory import location_shown
 from execution_history.web.api.route_class import HistoryRoute
 from execution_history.web.errors import answer_error, fault_of
 from execution_history.web.pages import urls
@@ -57,6 +60,13 @@ _TITLES: Final = {
 }
 
 
+class _Pages(Protocol):
+    """Pages that belong together."""
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add their routes."""
+
+
 def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False) -> None:
     """Add the pages to *app*, and show browsers its errors as pages; a demo may stand beside a history."""
     service = application.service
@@ -76,27 +86,8 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
 
     router = APIRouter(route_class=PageRoute, include_in_schema=False)
     runs = RunPages(service, renderer)
-    OverviewPages(service, trouble_told(application), renderer, application.backups).add_to(router)
-    FigurePages(service, renderer).add_to(router)
-    PricePages(service, renderer).add_to(router)
-    RedactionPages(service, renderer).add_to(router)
-    RetentionPages(service, application.retention, application.schedule, renderer).add_to(router)
-    BinPages(service, renderer).add_to(router)
-    SystemPages(application, renderer).add_to(router)
-    NodePages(service, renderer).add_to(router)
-    facets = FacetPages(service, renderer)
-    facets.add_to(router)
-    ListPages(service, renderer, runs, facets).add_to(router)
-    ViewPages(service, renderer).add_to(router)
-    RunChoices(service, renderer).add_to(router)
-    NameForm(service).add_to(router)
-    IndexPages(service, renderer).add_to(router)
-    ComparePages(service, renderer).add_to(router)
-    runs.add_to(router)
-    NestedRuns(service, renderer).add_to(router)
-    SignInPages(application.gate, renderer).add_to(router)
-    AuditPages(service, renderer).add_to(router)
-    KeyPages(application.gate, renderer).add_to(router)
+    for pages in _pages_of(application, renderer, runs):
+        pages.add_to(router)
     _add_starts(router, application, renderer, runs)
     router.add_api_route(urls.PREFERENCES, _keep_preferences, methods=["POST"])
 
@@ -114,6 +105,33 @@ def add_pages(app: FastAPI, application: Application, *, is_beside: bool = False
     app.add_exception_handler(HTTPException, answer_http_error)
 
 
+def _pages_of(application: Application, renderer: Renderer, runs: RunPages) -> list[_Pages]:
+    """Return the pages in the order of their routes, of which the first that matches answers."""
+    service, facets = application.service, FacetPages(application.service, renderer)
+    return [
+        OverviewPages(service, trouble_told(application), renderer, application.backups),
+        FigurePages(service, renderer),
+        PricePages(service, renderer),
+        RedactionPages(service, renderer),
+        RetentionPages(service, application.retention, application.schedule, renderer),
+        BinPages(service, renderer),
+        SystemPages(application, renderer),
+        NodePages(service, renderer),
+        facets,
+        ListPages(service, renderer, runs, facets),
+        ViewPages(service, renderer),
+        RunChoices(service, renderer),
+        NameForm(service),
+        IndexPages(service, renderer),
+        ComparePages(service, renderer),
+        runs,
+        NestedRuns(service, renderer),
+        SignInPages(application.gate, renderer),
+        AuditPages(service, renderer),
+        KeyPages(application.gate, renderer),
+    ]
+
+
 def _add_starts(router: APIRouter, application: Application, renderer: Renderer, runs: RunPages) -> None:
     """Add what starts runs from a page, and the way into the demo."""
     starter = RunStarter()
@@ -128,6 +146,7 @@ def _about(application: Application, *, is_beside: bool) -> dict[str, object]:
     """Return what every template may say about this server."""
     sandbox = application.sandbox
     return {
+        "command": partial(command_line, store=location_shown(application.settings.store)),
         "demo": ("beside" if is_beside else "alone") if application.is_demo else None,
         "has_demo": application.demo is not None,
         "trial": None if sandbox is None else TRIAL_WORKFLOW,

@@ -96,8 +96,6 @@ class ListPages:
             state = list_state(path, [pair for pair in pairs if pair[0] not in {"sort", "after", "columns"}])
         listed = await self._lines(selection, viewer.now, state.words) if selection else []
         lines = await with_counts(self.service, folded(listed, state), wait.seconds)
-        with_cost = state.sort == "cost" or any(line.cost for line in lines)
-        shown = shown_columns(state.columns, with_workflow=workflow_id is None, with_cost=with_cost)
         context: dict[str, Any] = {
             "state": state,
             "workflow_id": workflow_id,
@@ -107,14 +105,12 @@ class ListPages:
             "notice": notice,
             "lines": lines,
             "folded": len(listed) - len(lines),
-            "shown": shown,
-            "choices": column_choices(shown),
+            **_columns(state, lines, with_workflow=workflow_id is None),
             "selection": selection,
             "damaged": selection.damaged if selection else (),
             "news": f"{path.removesuffix('/runs')}/news" if workflow_id else f"{path}/news",
             "newest": _newest(listed, state, viewer.now),
             "change": await self._change(query(request, "change")),
-            "columns": _COLUMNS,
             "most_compared": MOST_RUNS,
             **await self._bar(state, workflow_id, record_filter, selection),
             "base": str(request.base_url).rstrip("/"),
@@ -155,7 +151,7 @@ class ListPages:
     async def _bar(
         self, state: ListState, workflow_id: str | None, record_filter: RecordFilter, selection: Selection | None
     ) -> dict[str, Any]:
-        """Return what the filter bar shows; numbers that take a while to count are asked for by the page itself."""
+        """Return what the filter bar shows; numbers that take a while to count are requested by the page itself."""
         counts: dict[str, Count] = {}
         if selection is not None and is_counted(state):
             counts = await self.facets.counts(record_filter)
@@ -222,6 +218,13 @@ class ListPages:
         return await run_in_thread_if_large(
             sum(map(len, found)), lambda: [line_of_hit(body, now, search) for body in found]
         )
+
+
+def _columns(state: ListState, lines: list[RunLine], *, with_workflow: bool) -> dict[str, Any]:
+    """Return the columns of the table, those that can be chosen, and those of exports."""
+    with_cost = state.sort == "cost" or any(line.cost for line in lines)
+    shown = shown_columns(state.columns, with_workflow=with_workflow, with_cost=with_cost)
+    return {"shown": shown, "choices": column_choices(shown), "columns": _COLUMNS}
 
 
 def _newest(lines: list[RunLine], state: ListState, now: int) -> int | None:

@@ -11,7 +11,7 @@ from execution_history.access.gate import Gate
 from execution_history.access.sessions import LIFETIME_MS
 from execution_history.errors import Message
 from execution_history.records.time_units import SECOND_MS
-from execution_history.web.access import COOKIE
+from execution_history.web.access import COOKIE, cookie_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of, query
 from execution_history.web.pages.templates import Renderer
@@ -25,7 +25,7 @@ class SignInPages:
     """Gives a browser a session for a key, and ends it.
 
     Args:
-        gate: knows the keys.
+        gate: has the keys.
         renderer: renders pages.
     """
 
@@ -39,8 +39,10 @@ class SignInPages:
         router.add_api_route(urls.SIGN_OUT, self.sign_out, methods=["POST"])
 
     async def form(self, request: Request) -> Response:
-        """Render the form that takes a key."""
-        return await self._page(request, urls.own(query(request, "back")))
+        """Render the form that takes a key; who was signed in before reads why they have to do it again."""
+        cookie = cookie_of(request.scope)
+        reason = None if cookie is None or not await self.gate.is_closed() else await self.gate.reason_out(cookie)
+        return await self._page(request, urls.own(query(request, "back")), reason)
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session of the key that was sent, and go to where the browser was going."""
@@ -56,7 +58,7 @@ class SignInPages:
         answer.set_cookie(
             COOKIE,
             await self.gate.sessions.begin(key.id),
-            max_age=LIFETIME_MS // SECOND_MS,
+            max_age=2 * LIFETIME_MS // SECOND_MS,  # it outlives its session, and brings the reason to sign in again
             path="/",
             secure=request.url.scheme == "https",
             httponly=True,

@@ -15,10 +15,10 @@ from execution_history.errors import ExecutionHistoryError, Message, RecordDamag
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
 from execution_history.query.model import RecordQuery
+from execution_history.records.identifiers import is_identifier
 from execution_history.records.metadata import ACCOUNT
 from execution_history.records.origin import is_function
 from execution_history.records.partial import read_record
-from execution_history.records.record import is_identifier
 from execution_history.web.errors import fault_of
 from execution_history.web.pages import urls
 from execution_history.web.pages.forms import form_of, query

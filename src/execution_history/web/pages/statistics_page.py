@@ -194,7 +194,7 @@ def _within(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> RecordFilt
 
 
 def _key(named: RecordFilter, stretch: Stretch, viewer: Viewer) -> tuple[object, ...]:
-    """Return what tells one question from another, whenever it is asked."""
+    """Return what is different for each question, whenever it is asked."""
     axis = stretch.axis
     # A range moves with the clock; its answer is kept by its name and its buckets.
     since = stretch.name or stretch.since

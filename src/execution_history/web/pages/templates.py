@@ -18,6 +18,7 @@ from execution_history.clock import now_ms
 from execution_history.history.name_book import WorkflowName
 from execution_history.presentation import change_sentence as change_words
 from execution_history.presentation import formatting, phrases, retention_text, run_columns
+from execution_history.presentation.command_line import command_line
 from execution_history.presentation.dialogue import SPEAKERS
 from execution_history.presentation.formatting import duration, one_line, visible
 from execution_history.presentation.reprice_sentence import recalculation_sentence
@@ -68,6 +69,40 @@ class _Compiled(BytecodeCache):
 
 _COMPILED: Final = _Compiled()
 
+_SHARED: Final[Mapping[str, object]] = {
+    "address": urls,
+    "show": formatting,
+    "themes": THEMES,
+    "words": phrases,
+    "speakers": SPEAKERS,
+    "index_line": index_line,
+    "filter_labels": LABELS,
+    "change_words": change_words,
+    "retention_words": retention_text,
+    "scope_words": SCOPE_WORDS,
+    "all_filters": FILTERS,
+    "modes": MODE_NAMES,
+    "presets": PRESETS,
+    "shown_value": shown_value,
+    "chip_label": chip_label,
+    "run_columns": run_columns,
+    "cell_class": cell_class,
+    "linked_column": linked_column,
+    "local_time": local_time,
+}
+"""What templates of every language call by name."""
+
+_OF_LANGUAGE: Final[Mapping[str, Callable[..., object]]] = {
+    "status_word": phrases.status_word,
+    "cut_sentence": phrases.cut_sentence,
+    "change_sentence": change_words.change_sentence,
+    "annotation_words": change_words.annotation_words,
+    "recalculation_sentence": recalculation_sentence,
+    "token_parts": phrases.token_parts,
+    "column_text": run_columns.column_text,
+}
+"""Functions that templates call without their first argument, the translator."""
+
 
 class Renderer:
     """Renders templates as answers.
@@ -82,7 +117,7 @@ class Renderer:
         self,
         languages: Languages = LANGUAGES,
         names: Callable[[], Mapping[str, WorkflowName]] = dict,
-        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None}),
+        about: Mapping[str, object] = MappingProxyType({"demo": None, "trial": None, "command": command_line}),
     ) -> None:
         self.assets = Assets()
         self._names = names
@@ -140,41 +175,17 @@ class Renderer:
         )
         environment.install_gettext_callables(translate.gettext, translate.ngettext, newstyle=True)  # type: ignore[attr-defined] # of the extension
         environment.globals |= {
+            **_SHARED,
+            **{name: partial(function, translate) for name, function in _OF_LANGUAGE.items()},
             "_": _sentences(translate),
+            "translate": translate,
             "asset": self.assets.address,
             "modules": self.assets.modules(),
-            "address": urls,
-            "show": formatting,
             "languages": [self._languages[name] for name in self._languages.names],
-            "translate": translate,
-            "themes": THEMES,
-            "words": phrases,
-            "speakers": SPEAKERS,
-            "index_line": index_line,
             **self._about,
             "name_of": self._name_of,
             "noted_of": self._noted_of,
             "called": self._called,
-            "filter_labels": LABELS,
-            "status_word": partial(phrases.status_word, translate),
-            "cut_sentence": partial(phrases.cut_sentence, translate),
-            "change_words": change_words,
-            "change_sentence": partial(change_words.change_sentence, translate),
-            "annotation_words": partial(change_words.annotation_words, translate),
-            "recalculation_sentence": partial(recalculation_sentence, translate),
-            "retention_words": retention_text,
-            "scope_words": SCOPE_WORDS,
-            "token_parts": partial(phrases.token_parts, translate),
-            "all_filters": FILTERS,
-            "modes": MODE_NAMES,
-            "presets": PRESETS,
-            "shown_value": shown_value,
-            "chip_label": chip_label,
-            "run_columns": run_columns,
-            "column_text": partial(run_columns.column_text, translate),
-            "cell_class": cell_class,
-            "linked_column": linked_column,
-            "local_time": local_time,
         }
         environment.filters |= {"bdi": isolated, "visible": visible, "line": one_line, "duration": duration}
         return environment

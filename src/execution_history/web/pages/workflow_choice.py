@@ -1,4 +1,4 @@
-"""Which workflows a list of them shows: starred ones first, hidden ones where they are asked for. Pure."""
+"""Which workflows a list of them shows: starred ones first, hidden ones on request. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol, TypeVar

@@ -28,7 +28,17 @@ from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import applied_migrations, one_moment
 from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.time_check import Timed, times_outcome
-from execution_history.stores.verification import Check, Effort, Fault, Finding, Outcome, Progress, counted, named
+from execution_history.stores.verification import (
+    FROM_A_BACKUP,
+    Check,
+    Effort,
+    Fault,
+    Finding,
+    Outcome,
+    Progress,
+    counted,
+    named,
+)
 
 _MOST_RUNNING: Final = 10_000
 _FIRST_REVISIONS: Final = 4
@@ -46,9 +56,9 @@ _COUNTERS: Final = Fault(
     N_("--repair recounts the runs."),
 )
 _RECOVERED: Final = Fault(
-    N_("1 run is damaged in history.db, and sound in its JSON file: %(names)s."),
-    N_("%(count)s runs are damaged in history.db, and sound in their JSON files: %(names)s."),
-    N_("--repair rewrites them from there."),
+    N_("1 run is damaged in history.db, and can be recovered: %(names)s."),
+    N_("%(count)s runs are damaged in history.db, and can be recovered: %(names)s."),
+    N_("--repair writes them anew: from their JSON files, or without the bit that was flipped."),
 )
 _CONTRADICTED: Final = Fault(
     N_("1 run has columns in history.db that contradict it: %(names)s."),
@@ -58,7 +68,7 @@ _CONTRADICTED: Final = Fault(
 _LOST: Final = Fault(
     N_("1 run is damaged, and in no JSON file: %(names)s."),
     N_("%(count)s runs are damaged, and in no JSON file: %(names)s."),
-    N_("Import them from a backup or an export, or delete them."),
+    FROM_A_BACKUP,
 )
 _BINNED: Final = Fault(
     N_("1 deleted run cannot be restored any more, as it is damaged: %(names)s."),
@@ -77,8 +87,8 @@ _BEHIND: Final = Fault(
     is_problem=False,
 )
 _SET_ASIDE: Final = Fault(
-    N_("Set aside earlier: %(names)s."),
-    N_("Set aside earlier: %(names)s."),
+    N_("Set aside, and not in use: %(names)s."),
+    N_("Set aside, and not in use: %(names)s."),
     N_("Delete them once you no longer need them."),
     is_problem=False,
 )

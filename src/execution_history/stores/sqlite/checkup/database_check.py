@@ -23,10 +23,11 @@ from execution_history.errors import (
 )
 from execution_history.stores.jsonfiles.comparison import newest_in_files
 from execution_history.stores.sqlite.checkup.view import HistoryView, limited
-from execution_history.stores.sqlite.connections import applied_migrations
+from execution_history.stores.sqlite.connections import altered_schema, applied_migrations
 from execution_history.stores.sqlite.queries import migrations, query, rows
+from execution_history.stores.sqlite.registry_copy import altered_entries
 from execution_history.stores.sqlite.salvage.log import read_log
-from execution_history.stores.verification import Effort, Finding, counted
+from execution_history.stores.verification import Effort, Finding, counted, named
 
 _MOST: Final = 100
 _ATTEMPTS: Final = 10
@@ -123,6 +124,10 @@ def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault],
         return [DatabaseFault(Message("history.db is empty."))], False
     try:
         with view.connection() as connection:
+            if names := altered_schema(connection):
+                return [
+                    DatabaseFault(Message("The schema of history.db is damaged: %(names)s.", names=named(names)))
+                ], True
             said = []
             with limited(connection, effort) as limit:
                 pragma = "quick_check" if effort == "quick" else "integrity_check"
@@ -149,6 +154,7 @@ def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:
                 return [DatabaseFault(Message("history.db has texts that are not UTF-8."))]
             [(strays,)] = rows(connection, "count_stray_rows")
             [(broken,)] = rows(connection, "broken_entries")
+            broken += len(altered_entries(connection, view.folder))
     if strays:
         found.append(Message("%(count)s runs belong to a workflow that is not in history.db.", count=strays))
     if newest > revision:
@@ -169,7 +175,8 @@ def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:
             )
         )
     if broken:
-        found.append(Message("%(count)s entries of the registry or the audit log are not readable.", count=broken))
+        one = N_("1 entry of the registry or the audit log is damaged.")
+        found.append(counted(broken, one, N_("%(count)s entries of the registry or the audit log are damaged.")))
     return list(map(DatabaseFault, found))
 
 

@@ -23,7 +23,7 @@ from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.index.connections import VERSION, rows, statement
 from execution_history.stores.sqlite.index.history_source import ChangedRecord
 from execution_history.stores.sqlite.index.state import TEXTS, IndexState
-from execution_history.stores.sqlite.queries import query
+from execution_history.stores.sqlite.queries import value
 from execution_history.stores.verification import Effort, Fault, Finding, Progress, Repair
 
 _SHOWN: Final = 3
@@ -143,7 +143,7 @@ class _IndexCheck:
     def findings(self, effort: Effort, path: Path, found: IndexFaults, repair: Repair) -> Sequence[Finding]:
         """Return what is wrong, and note in *found* how far the index has come."""
         with self._moment() as moment:
-            [(store,)] = rows(self._history, query("store_identity"))
+            store = value(self._history, "store_identity")
             if moment.state.store != store or moment.state.version.partition(";")[0] != VERSION:
                 found.behind = moment.revision  # it is another history's, or another version's, and made anew
                 return []
@@ -233,7 +233,7 @@ class _IndexCheck:
                 self._revision = state.revision
                 self._rows.forget()
             with one_moment(self._history):
-                yield _Moment(state, int(rows(self._history, query("feed_revision"))[0][0]))
+                yield _Moment(state, int(value(self._history, "feed_revision")))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -32,13 +32,16 @@ class Repairable(Protocol):
         """Have the counters say how many rows there are; return of how many workflows they were wrong."""
 
     async def rewrite(self, keys: Iterable[RecordKey]) -> int:
-        """Write damaged records anew from their JSON files; return how many were."""
+        """Write damaged records anew, as they can be recovered; return how many were."""
 
     async def renew_files(self, workflow_ids: Collection[str]) -> None:
         """Make JSON files anew."""
 
     async def rebuild_index(self) -> None:
         """Make the index anew."""
+
+    async def get(self, workflow_id: str, execute_id: str) -> bytes | None:
+        """Return a record."""
 
     async def workflows(self) -> list[WorkflowSummary]:
         """Return the workflows that have history."""
@@ -79,12 +82,12 @@ class Repairs:
         return counted(count, one, several)
 
     async def records(self, keys: Collection[RecordKey]) -> Message:
-        """Write damaged records anew from their JSON files."""
+        """Write damaged records anew, as they can be recovered."""
         self._check_alone()
         async with self._opened() as store:
             count = await store.rewrite(keys)
-        one = N_("1 run was rewritten from its JSON file.")
-        return counted(count, one, N_("%(count)s runs were rewritten from the JSON files."))
+        one = N_("1 damaged run was recovered.")
+        return counted(count, one, N_("%(count)s damaged runs were recovered."))
 
     async def files(self, workflow_ids: Collection[str]) -> Message:
         """Make JSON files anew from the database."""
@@ -119,7 +122,8 @@ class Repairs:
         async with self._opened() as store:
             await store.renew_files(())
             total = sum(summary.total for summary in await store.workflows())
-        return _told(report, total)
+            lost = [key for key in report.lost if await store.get(*key) is None]
+        return _told(report, total, lost)
 
     def _reindex(self) -> bool:
         """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
@@ -157,8 +161,8 @@ class Repairs:
             )
 
 
-def _told(report: SalvageReport, total: int) -> Message:
-    """Return what was done, and what is lost for good."""
+def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> Message:
+    """Return what was done, and what is lost unless there is a backup."""
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
@@ -167,8 +171,12 @@ def _told(report: SalvageReport, total: int) -> Message:
         kept=report.kept.name,
     )
     others, more = report.others, list[Message]()
-    if (missing := (report.expected or 0) - total) > 0:
-        more.append(counted(missing, N_("1 run could be read nowhere."), N_("%(count)s runs could be read nowhere.")))
+    if lost_runs:
+        names = named(["/".join(key) for key in lost_runs])
+        one = N_("1 run is lost: %(names)s.")
+        more.append(counted(len(lost_runs), one, N_("%(count)s runs are lost: %(names)s."), names=names))
+    elif (missing := (report.expected or 0) - total) > 0:
+        more.append(counted(missing, N_("1 run is lost."), N_("%(count)s runs are lost.")))
     if others.copied:
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
@@ -181,6 +189,8 @@ def _told(report: SalvageReport, total: int) -> Message:
     if others.lines:
         one = N_("1 line of the audit log is lost.")
         more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
+    if len(more) > (others.copied > 0):
+        more.append(Message("execution-history restore --missing takes what is lost from a backup, if there is one."))
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
     return sentence

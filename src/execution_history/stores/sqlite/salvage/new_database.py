@@ -37,7 +37,7 @@ class SalvageReport:
     Attributes:
         records: how many records the new database has.
         expected: how many its counters told of; ``None`` where these could not be read.
-        unreadable: records whose row is there and whose document is not sound; the JSON files may have them.
+        lost: records that were there and could not be read, at most a thousand; the JSON files may have them.
         broken: how many pages and rows could not be read.
         others: what became of everything but records.
         kept: the folder with the damaged files.
@@ -45,7 +45,7 @@ class SalvageReport:
 
     records: int
     expected: int | None
-    unreadable: tuple[RecordKey, ...]
+    lost: tuple[RecordKey, ...]
     broken: int
     others: OtherLosses
     kept: Path
@@ -75,7 +75,7 @@ def salvage(folder: Path, progress: Callable[[int], None] = lambda _: None) -> S
         kept = _put_in_place(scratch / DATABASE, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return SalvageReport(writer.records, writer.expected, tuple(writer.unreadable), broken, writer.others, kept)
+    return SalvageReport(writer.records, writer.expected, tuple(writer.lost), broken, writer.others, kept)
 
 
 def _fill(folder: Path, scratch: Path, progress: Callable[[int], None]) -> tuple[RowWriter, int]:
@@ -94,6 +94,7 @@ def _fill(folder: Path, scratch: Path, progress: Callable[[int], None]) -> tuple
             writer.add(row)
             if not number % _TOLD_EVERY:
                 progress(number)
+        writer.add_lost(found)
         writer.add_copied(read_copy(folder, writer.store))
         writer.note_losses(found)
         writer.finish()

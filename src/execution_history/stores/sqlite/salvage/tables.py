@@ -1,5 +1,6 @@
 """The rows of all tables of a damaged database, found through its trees and, where these are broken, beside them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
@@ -26,6 +27,7 @@ RECORDS: Final = "executions"
 """The table of the records."""
 
 _SCHEMA_ROOT: Final = 1
+_FRAME: Final = re.compile(rb"\x28\xb5\x2f\xfd")  # RFC 8878, section 3.1.1
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {"INTEGER": (int,), "TEXT": (str,), "BLOB": (bytes,)}
 
 
@@ -40,10 +42,14 @@ class Column(NamedTuple):
 
 
 class FoundRow(NamedTuple):
-    """A row of a table, with as many values as the table has columns now."""
+    """A row of a table, with as many values as the table has columns now.
+
+    ``is_current`` is whether the tree of the table has it: others may be older, or removed.
+    """
 
     table: str
     values: Row
+    is_current: bool
 
 
 def tables_of(connection: apsw.Connection) -> dict[str, list[Column]]:
@@ -73,6 +79,8 @@ class DamagedTables:
 
     Attributes:
         broken: how many pages or rows could not be read so far.
+        frames: what begins like a packed document on pages of records on which a row could not be read; from there to
+            the end of the page.
     """
 
     def __init__(self, pages: Pages, log: Log, log_content: bytes, tables: Mapping[str, list[Column]]) -> None:
@@ -83,6 +91,7 @@ class DamagedTables:
         self._numbers: dict[str, int] = {}
         self._schema: dict[tuple[str, str], int] | None = None
         self.broken = 0
+        self.frames: list[bytes] = []
 
     def rows(self) -> Iterator[FoundRow]:
         """Yield the rows: those in the trees first, then those on pages that no tree leads to any more, then the log's.
@@ -93,36 +102,35 @@ class DamagedTables:
         for table, root in roots.items():
             if table not in self._tables:
                 continue
-            for rowid, values in self._tree(root):
-                row = self._fitted(table, rowid, values)
-                if row is None:
-                    self.broken += 1
-                else:
-                    yield row
+            for page, found in self._leaves(root):
+                before = self.broken
+                for rowid, values in found:
+                    row = self._fitted(table, rowid, values, is_current=True)
+                    if row is None:
+                        self.broken += 1
+                    else:
+                        yield row
+                if table == RECORDS and self.broken > before:
+                    self.frames += [page[frame.start() :] for frame in _FRAME.finditer(page)]
         if self.broken or not self._tables.keys() <= roots.keys():
             yield from self._beside()
         for frame in self._log.others:
             page = self._log_content[frame.at : frame.at + self._pages.size]
             yield from self._guessed(page, frame.page)
 
-    def keys(self, table: str) -> set[Row]:
-        """Return the keys of a table's rows as the index of its primary key has them, as far as that can be read.
-
-        So a row that is lost has a name.
-        """
-        found: set[Row] = set()
-        waiting, seen = [self._roots("index").get(f"sqlite_autoindex_{table}_1", 0)], set[int]()
+    def keys(self, index: str) -> Iterator[Row]:
+        """Yield the keys of rows as an index has them, as far as that can be read: so a row that is lost has a name."""
+        waiting, seen = [self._roots("index").get(index, 0)], set[int]()
         while waiting:
             number = waiting.pop()
             page = self._pages.page(number)
             if number in seen or kind_of(page, number) not in (INDEX_INTERIOR, INDEX_LEAF):
                 continue
             seen.add(number)
-            found |= {key[:-1] for key in keys_on(page, number) if all(map(_is_text, key))}
+            yield from (key[:-1] for key in keys_on(page, number) if all(map(_is_text, key)))
             if kind_of(page, number) == INDEX_INTERIOR:
                 with suppress(BrokenCell):
                     waiting += children(page, number)
-        return found
 
     def last_number(self, table: str) -> int:
         """Return the largest number that a row of *table* had, as SQLite notes it; 0 where that was not found."""
@@ -150,6 +158,11 @@ class DamagedTables:
         return {name: root for (what, name), root in self._schema.items() if what == kind}
 
     def _tree(self, root: int) -> Iterator[tuple[int, Row]]:
+        for _, found in self._leaves(root):
+            yield from found
+
+    def _leaves(self, root: int) -> Iterator[tuple[bytes, Iterator[tuple[int, Row]]]]:
+        """Yield each leaf of a tree with its rows, each by its number."""
         waiting = [root]
         while waiting:
             number = waiting.pop()
@@ -161,7 +174,7 @@ class DamagedTables:
             below = self._below(page, number)
             waiting += reversed(below)
             if not below:
-                yield from rows_on(self._pages, page, number, self._note_broken)
+                yield page, rows_on(self._pages, page, number, self._note_broken)
 
     def _below(self, page: bytes, number: int) -> list[int]:
         """Return the pages below one of a tree; none for a leaf, and for one of which the kind itself is damaged."""
@@ -200,7 +213,7 @@ class DamagedTables:
             if len(fitting) == 1:
                 yield fitting[0]
 
-    def _fitted(self, table: str, rowid: int, values: Row) -> FoundRow | None:
+    def _fitted(self, table: str, rowid: int, values: Row, *, is_current: bool = False) -> FoundRow | None:
         """Return a row as one of *table*, with defaults for columns that it had not yet; ``None`` if it is none."""
         columns = self._tables[table]
         fewest = sum(column.default is None and not column.may_be_null for column in columns)
@@ -215,7 +228,7 @@ class DamagedTables:
                     return None
             elif not isinstance(value, column.types) or not (table == RECORDS or _is_text(value)):
                 return None  # the texts of a record are read from its document, which has a checksum
-        return FoundRow(table, tuple(full))
+        return FoundRow(table, tuple(full), is_current)
 
 
 def _is_text(value: Value) -> bool:

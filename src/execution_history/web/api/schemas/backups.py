@@ -15,6 +15,13 @@ class LastBackupShape(BaseModel):
     size: int = Field(description="In bytes, packed.")
 
 
+class VerificationShape(BaseModel):
+    """The newest backup that was restored to prove that it can be, and when."""
+
+    id: str
+    at: int
+
+
 class BackupFailureShape(BaseModel):
     """Why a backup failed, in the language of the request."""
 
@@ -29,6 +36,8 @@ class BackupShape(BaseModel):
     last: LastBackupShape | None = Field(description="The newest; null before there was one.")
     failure: BackupFailureShape | None = Field(description="What went wrong with a later one; null where nothing did.")
     is_late: bool = Field(description="Two such periods have passed without one.")
+    verified: VerificationShape | None = Field(description="The newest that was verified; null where none was.")
+    unverified: int = Field(description="How many were made after that.")
 
 
 class PlannedBackupsShape(BaseModel):

@@ -266,6 +266,14 @@ class MirrorAnswer(MirrorStatus):
     """
 
 
+class BackupTimes(BaseModel):
+    """When the newest backup in a place was made, and when one was last verified (milliseconds since the epoch)."""
+
+    place: str
+    last: int | None
+    verified: int | None
+
+
 class ReadyAnswer(BaseModel):
     """Whether runs can be recorded and read now."""
 
@@ -279,6 +287,7 @@ class ReadyAnswer(BaseModel):
     mirror: MirrorAnswer | None = Field(
         default=None, description="Where the setting mirror_folder is set: how far the JSON files there have come."
     )
+    backups: list[BackupTimes] = Field(default_factory=list, description="Left out where there are none.")
 
 
 class NotReadyAnswer(ErrorAnswer, ReadyAnswer):

@@ -102,7 +102,7 @@ class Price(NamedTuple):
         return blake2b(values.encode("utf-8", "replace"), digest_size=3).hexdigest()
 
     def at(self, now: int) -> "Price":
-        """Return it as the version of the time *now* (milliseconds): its day, and digits that tell it from others."""
+        """Return it as the version of the time *now* (milliseconds): its day, and digits of its own."""
         return self._replace(version=f"{datetime.fromtimestamp(now / 1000, UTC):%Y-%m-%d}-{self.digest(now)}")
 
     def amount(self, usage: object) -> Decimal | None:
@@ -183,7 +183,7 @@ def keep_cost(record: dict[str, Any], before: str, body: bytes, usage: bytes | N
 
 
 def priced(body: bytes, costs: Costs) -> dict[str, Any] | None:
-    """Return the record that *body* holds with what it costs; ``None`` where it says so itself, or nobody knows."""
+    """Return the record that *body* holds with what it costs; ``None`` where it has it already, or none is known."""
     record, outline = parts_of(body), outline_of(body)
     cost = None if COST.name in metadata_of(record) else costs(outline)
     return None if cost is None else record | {"metadata": {**metadata_of(record), COST.name: cost}}
@@ -192,12 +192,12 @@ def priced(body: bytes, costs: Costs) -> dict[str, Any] | None:
 class PriceBook:
     """The prices that hold now, for whoever ends runs: those of the settings, or else those of the registry.
 
-    It is renewed by its owner, a store: ``forget`` makes it read the registry again when it is asked next.
+    It is renewed by its owner, a store: ``forget`` makes it read the registry again when it is used next.
 
     Attributes:
         fixed: the prices of the settings, which win.
         currency: the currency of the settings; ``None`` where they have none.
-        budget: what may be spent in a month, by the settings; ``None`` where they do not say.
+        budget: what may be spent in a month, by the settings; ``None`` where they have none.
     """
 
     def __init__(self) -> None:
@@ -220,7 +220,7 @@ class PriceBook:
         self._prices = Prices(price for value in entries if (price := current_price(value)) is not None)
 
     def costs(self, entries: Callable[[], Iterable[bytes]]) -> Costs:
-        """Return a function that tells the cost of a run and never raises; *entries* reads the registry when needed.
+        """Return a function that returns the cost of a run and never raises; *entries* reads the registry when needed.
 
         A run ends whether or not anybody can tell what it costs.
         """

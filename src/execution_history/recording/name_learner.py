@@ -19,7 +19,7 @@ _log = logging.getLogger("execution_history.recording")
 _MOST_AT_ONCE: Final = 8
 
 
-class NameLearning:
+class NameLearner:
     """Keeps what upstreams and callers call workflows.
 
     Args:

@@ -1,5 +1,7 @@
-"""Opening an application from its settings."""
+"""The composition root: settings in, one opened application out."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
@@ -19,10 +21,12 @@ from execution_history.maintenance.retention import retention_of
 from execution_history.recording.recorder import Recorder
 from execution_history.settings import AccountSettings, Settings
 from execution_history.stores import place_named, store_of
-from execution_history.stores.opening import open_when_there
+from execution_history.stores.protocol import HistoryStore
 
 DATABASE_SECONDS: Final = 30
 """How long a server waits for a database that starts beside it."""
+
+_PAUSE_SECONDS: Final = 1.0
 
 
 @asynccontextmanager
@@ -55,28 +59,16 @@ async def open_application(
         certificate = certificate_of(settings) if serving else None
         settings = in_temporary_folder(settings, stack) if demo else settings
         running, accounts = await start_sandbox(settings, stack, demo=demo) if sandbox or demo else (None, {})
-        service = ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
-        stack.push_async_callback(service.aclose)
-        if waits is None or place_named(settings.store).kind != "postgres":
-            await service.store.open()
-        else:
-            await open_when_there(service.store, DATABASE_SECONDS, waits)
-        recorder = Recorder.of_settings(service.store, settings)
-        upstream = _upstream_of(settings, recorder, {**settings.accounts, **accounts}, serving=serving)
-        reconciler = Reconciler(recorder, upstream)
-        recorder.takes_over = reconciler.take_over
-        await recorder.start()
-        stack.push_async_callback(recorder.aclose)
-        stack.push_async_callback(upstream.aclose)
-        runner = CozeRunner(recorder, upstream)
+        service = await _open_service(settings, stack, waits)
+        upstream = _upstream_of(settings, service.store, accounts, serving=serving)
+        reconciler = await _begin_recording(upstream, stack)
+        runner = CozeRunner(upstream.recorder, upstream)
         stack.push_async_callback(service.live.aclose)
         retention = retention_of(service, settings)
         stack.push_async_callback(retention.aclose)
         is_server = serving and not demo
         background = await begin_background(service, settings, retention.job, stack) if is_server else Background()
-        beside = Demo(lambda: open_application(settings, demo=True, serving=True)) if is_server else None
-        if beside is not None:
-            stack.push_async_callback(beside.aclose)
+        beside = _demo_beside(settings, stack) if is_server else None
         names = UpstreamNames(service, upstream)
         if demo and running is not None:
             await fill_demo(service, runner, running, stack)
@@ -85,7 +77,7 @@ async def open_application(
         yield Application(
             settings=settings,
             service=service,
-            recorder=recorder,
+            recorder=upstream.recorder,
             upstream=upstream,
             runner=runner,
             reconciler=reconciler,
@@ -96,20 +88,71 @@ async def open_application(
             gate=await open_gate(settings, service.store, stack),
             demo=beside,
             is_demo=demo,
-            mirror=background.mirror,
-            traces=background.traces,
-            backups=background.backups,
-            schedule=background.schedule,
             certificate=certificate,
+            **background._asdict(),
         )
 
 
+async def _open_service(
+    settings: Settings, stack: AsyncExitStack, waits: Callable[[StoreBusy], None] | None
+) -> ExecutionHistoryService:
+    service = ExecutionHistoryService(store_of(settings), rules=settings.content_rules)
+    stack.push_async_callback(service.aclose)
+    if waits is None or place_named(settings.store).kind != "postgres":
+        await service.store.open()
+    else:
+        await open_when_there(service.store, DATABASE_SECONDS, waits)
+    return service
+
+
+def _demo_beside(settings: Settings, stack: AsyncExitStack) -> Demo:
+    beside = Demo(lambda: open_application(settings, demo=True, serving=True))
+    stack.push_async_callback(beside.aclose)
+    return beside
+
+
+async def _begin_recording(upstream: Upstream, stack: AsyncExitStack) -> Reconciler:
+    """Start the recorder, and return what finds out at the upstream how its unfinished runs ended."""
+    recorder = upstream.recorder
+    reconciler = Reconciler(recorder, upstream)
+    recorder.takes_over = reconciler.take_over
+    await recorder.start()
+    stack.push_async_callback(recorder.aclose)
+    stack.push_async_callback(upstream.aclose)
+    return reconciler
+
+
+async def open_when_there(store: HistoryStore, seconds: float, tell: Callable[[StoreBusy], None]) -> None:
+    """Open *store*; while it is busy, as a database that cannot be reached is, try again for so many *seconds*.
+
+    Args:
+        store: opened.
+        seconds: how long to wait.
+        tell: called once, with what is wrong, before the wait.
+
+    Raises:
+        StoreBusy: it is busy still.
+        StoreError: it cannot be opened for a reason that waiting does not change.
+    """
+    end, is_told = time.monotonic() + seconds, False
+    while True:
+        try:
+            return await store.open()
+        except StoreBusy as error:
+            if time.monotonic() >= end:
+                raise
+            if not is_told:
+                is_told = True
+                tell(error)
+        await asyncio.sleep(min(_PAUSE_SECONDS, seconds))
+
+
 def _upstream_of(
-    settings: Settings, recorder: Recorder, accounts: Mapping[str, AccountSettings], *, serving: bool
+    settings: Settings, store: HistoryStore, accounts: Mapping[str, AccountSettings], *, serving: bool
 ) -> Upstream:
     return Upstream(
-        dict(accounts),
-        recorder,
+        {**settings.accounts, **accounts},
+        Recorder.of_settings(store, settings),
         timeout_seconds=settings.upstream_timeout_seconds,
         connect_seconds=settings.connect_timeout_seconds,
         drain_limit_seconds=settings.drain_limit_seconds,

@@ -8,7 +8,7 @@ import pytest
 
 from execution_history.errors import InvalidInput
 from execution_history.records.metadata import COST
-from execution_history.records.pricing import Price, PriceBook, Prices, cost_at, current_price, entry_of, versions_of
+from execution_history.records.price_book import Price, PriceBook, Prices, cost_at, current_price, entry_of, versions_of
 from tests.sample_records import change, document
 
 CHEAP = Price.of({"input": "0.0008", "output": 0.002, "version": "cheap"})
