@@ -342,8 +342,8 @@ class RecordDamaged(StoreDamaged):
         super().__init__(
             N_(
                 "Run %(run)s of workflow %(workflow)s cannot be read, because its data in %(place)s is damaged: "
-                "take the run from a backup with execution-history restore --missing, import an export of it, or "
-                "delete it."
+                "take the run from a backup with execution-history restore FOLDER --missing, import an export of it, "
+                "or delete it."
             ),
             run=quoted(execute_id),
             workflow=quoted(workflow_id),

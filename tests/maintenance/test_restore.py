@@ -197,12 +197,14 @@ async def test_what_was_removed_since_a_backup_stays_removed(
 ) -> None:
     """A view, a name, a rule and a key: on purpose, as the change feed says or the audit log; unless it is wanted."""
     service = ExecutionHistoryService(store)
+    await store.create(document("deleted", "w"))
     view = await service.views.save("mine", [])
     await service.name_workflow("w", name="Then")
     rules = RuleBook(service, ())
     await rules.put({"name": "old", "older_than": "30d"}, "ada")
     await _secrets(service, "team", "gone")
     await back_up(service, target)
+    await service.delete_execution_record("w", "deleted")
     await service.views.drop(view.id)
     await service.name_workflow("w", name="")
     await rules.remove("old", "ada")
@@ -210,6 +212,7 @@ async def test_what_was_removed_since_a_backup_stays_removed(
     report = await restore_missing(target, service)
     left = {"view": 1, "workflow": 1, "retention": 1, "key": 1}
     assert ({}, left, False) == (report.entries, report.removed, report.are_forgotten)
+    assert (0, 1) == (report.records, report.removed_records)
     assert 0 == report.audit_lines
     # A database that was made anew has the lines of the log perhaps, and no feed of what was there.
     async with ExecutionHistoryService(tmp_path / "salvaged") as salvaged:
@@ -219,6 +222,7 @@ async def test_what_was_removed_since_a_backup_stays_removed(
         assert ({"view": 1, "workflow": 1, "key": 1}, {"retention": 1, "key": 1}) == (report.entries, report.removed)
     report = await restore_missing(target, service, with_removed=True)
     assert (left, {}) == (report.entries, report.removed)
+    assert (1, 0) == (report.records, report.removed_records)
 
 
 async def test_what_a_history_has_forgotten_to_have_removed_is_told(clock: Clock, target: BackupTarget) -> None:

@@ -120,6 +120,8 @@ _S: Final = "hunter2x"
         '{"inner": "' + f"\\u003cpassword\\u003e{_S}\\u003c/password\\u003e" + '"}',
         # lines, addresses and headers
         f"db_pass={_S}",
+        f"export PGPASSWORD={_S}",
+        {"clientsecret": _S, "accesstoken": _S},
         f"password = {_S}",
         f"Cookie: a=1; sid={_S}",
         f"https://host/x?a=1&sig=a1B2c3D4{_S}%2B",

@@ -91,7 +91,8 @@ async def test_the_names_of_the_shapes_stay(shared_web: Served) -> None:
     """Programs are generated from them; an answer made of a class of ours keeps the name that callers know."""
     shapes = (await shared_web.client.get("/openapi.json")).json()["components"]["schemas"]
     assert {
-        "BackupFailureShape", "BackupShape", "BackupsAnswer", "LastBackupShape", "PlannedBackupsShape",
+        "BackupFailureShape", "BackupShape", "BackupTimes", "BackupsAnswer", "LastBackupShape", "PlannedBackupsShape",
+        "VerificationShape",
         "BinAnswer", "BinChoice", "BinEntry", "DiskAnswer", "EmptiedAnswer", "JobRunAnswer", "PartAnswer",
         "RestoredAnswer", "RetentionAnswer", "RetentionPreview", "RetentionReport", "RetentionRun", "RuleRequest",
         "WorkflowPartAnswer",

@@ -41,7 +41,7 @@ class Finding:
 
 
 FROM_A_BACKUP: Final = N_(
-    "Take them from a backup with execution-history restore --missing, import an export, or delete them."
+    "Take them from a backup with execution-history restore FOLDER --missing, import an export, or delete them."
 )
 """The remedy for runs that only other places have."""
 

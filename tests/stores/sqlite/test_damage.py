@@ -205,7 +205,9 @@ async def test_everything_that_gives_several_records_steps_over_a_damaged_one(tm
         assert (3, gone) == (
             (counted := await store.statistics(StatisticsQuery(filter=looked_into))).totals.runs, counted.damaged,
         )  # fmt: skip
-        with pytest.raises(RecordDamaged, match="take the run from a backup with execution-history restore --missing"):
+        with pytest.raises(
+            RecordDamaged, match="take the run from a backup with execution-history restore FOLDER --missing"
+        ):
             await store.get("w", "e2")
 
 

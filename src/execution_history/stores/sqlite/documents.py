@@ -35,11 +35,11 @@ _SENTENCES: Final = {
     False: (
         N_(
             "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-            "Take it from a backup with execution-history restore --missing, import an export, or delete it."
+            "Take it from a backup with execution-history restore FOLDER --missing, import an export, or delete it."
         ),
         N_(
             "%(records)s in %(folder)s cannot be read, because history.db is damaged there: %(names)s. "
-            "Take them from a backup with execution-history restore --missing, import an export, or delete them."
+            "Take them from a backup with execution-history restore FOLDER --missing, import an export, or delete them."
         ),
     ),
     True: (

@@ -190,7 +190,9 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> 
         one = N_("1 line of the audit log is lost.")
         more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
     if len(more) > (others.copied > 0):
-        more.append(Message("execution-history restore --missing takes what is lost from a backup, if there is one."))
+        more.append(
+            Message("execution-history restore FOLDER --missing takes what is lost from a backup, if there is one.")
+        )
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
     return sentence
