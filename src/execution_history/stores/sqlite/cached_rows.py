@@ -72,8 +72,3 @@ class RecordRow:
             return False
         has_ended = self.status not in {*OPEN_NUMBERS, STATUS_NUMBERS["other"]}
         return not has_ended or document.status in {"success", "failed"}
-
-
-def status_of(document: Document) -> int:
-    """Return the number of a record's status."""
-    return STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])

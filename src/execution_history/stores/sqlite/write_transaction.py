@@ -19,10 +19,10 @@ from execution_history.stores.compression import Packer, StoredRecord, Unreadabl
 from execution_history.stores.mirror_port import FileChange, FileUpdate
 from execution_history.stores.protocol import MergeReport
 from execution_history.stores.sqlite.bin_pieces import Discard
-from execution_history.stores.sqlite.cached_rows import RecordRow, WorkflowRow, status_of
+from execution_history.stores.sqlite.cached_rows import RecordRow, WorkflowRow
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import Value, query, value
-from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, status_number
 
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
@@ -139,7 +139,7 @@ class WriteTransaction:
         if not found or made is None:
             return None
         seq, _, create_time, update_time, status, size, _ = found[0]
-        if (update_time, status) != (change.expected, status_of(made)):
+        if (update_time, status) != (change.expected, status_number(made.status)):
             return None
         there = StoredRecord(row.workflow_id, execute_id, create_time, update_time, status, size, 0, None)
         stored = RecordRow(seq, create_time, update_time, status, made.upstream_id, packed=there)
@@ -319,12 +319,12 @@ class WriteTransaction:
 
     def _content(self, document: Document) -> tuple[Value, ...]:
         """Return what every change writes: the status, the next revision and the document."""
-        status = status_of(document)
+        status = status_number(document.status)
         packing, packed = self._packer.pack(document.body, will_change=status in OPEN_NUMBERS)
         return (status, self._revision + 1, len(document.body), packing, packed)
 
     def _keep(self, row: WorkflowRow, seq: int, document: Document, update: FileUpdate, *, new: bool) -> None:
-        status, body = status_of(document), document.body
+        status, body = status_number(document.status), document.body
         row.counts[status] += 1
         row.size += len(body)
         update.changes.append(FileChange(document.execute_id, document.create_time, body, new))
