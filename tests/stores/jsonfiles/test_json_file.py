@@ -177,7 +177,7 @@ class JSONFileMachine(RuleBasedStateMachine):
         self._folder.cleanup()
 
 
-JSONFileMachine.TestCase.settings = examples(40, stateful_step_count=25)
+JSONFileMachine.TestCase.settings = examples(25, stateful_step_count=25)
 TestJSONFile = JSONFileMachine.TestCase
 
 
@@ -271,7 +271,7 @@ def test_a_search_reads_each_very_large_record_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["oldest first", "newest first", "in any order"])
 def test_runs_that_end_after_many_others_began_write_little(tmp_path: Path, order: str, at_once: int) -> None:
     """Each about as much as its record and some neighbours, however many are open, one by one and in groups."""
-    count = 2_000
+    count = 1_000
     path = tmp_path / "w.json"
     running = [document(f"e{n}", now=n, parameters={"t": "x" * 700}) for n in range(count, 0, -1)]
     write_new(path, Header("w", FileState(count, 1, count)), [each.body for each in running], 8_000_000)

@@ -21,7 +21,7 @@ from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import status_number
 
 _TRIES: Final = 3
 
@@ -111,7 +111,7 @@ class SQLiteBin(EmbeddedStore):
     async def replace_binned(self, document: Document, expected: int) -> bool:
         """See :meth:`Bin.replace_binned`."""
         packing = await asyncio.to_thread(packed, document.body)
-        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        status = status_number(document.status)
         content = (document.update_time, len(document.body), *packing)
         place = (document.workflow_id, document.execute_id, status, expected, self._clock())
         return await self._write(lambda t: t.run("replace_binned", *content, *place).fetchone() is not None)
