@@ -33,6 +33,8 @@ _log = logging.getLogger("execution_history.maintenance")
 
 JOB: Final = "retention"
 EVERY_SECONDS: Final = 3_600
+_MOST_ROOM_OF_LOG: Final = 0.2
+"""The share of a size limit that the log may take of it: a small store has a small log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,9 @@ class Retention:
         places, space = Places(store, self._clock), Space.of(use or DiskUse(), binned)
         budget = None
         if self.settings.max_bytes is not None and not only and use is not None:
-            budget = Budget(store, self.settings.max_bytes, candidates, pruner, places, space)
+            room = store.log_room if isinstance(store, Sized) else 0
+            limit = self.settings.max_bytes - min(room, int(self.settings.max_bytes * _MOST_ROOM_OF_LOG))
+            budget = Budget(store, limit, candidates, pruner, places, space)
         return _Run(report, candidates, pruner, places, space, budget)
 
     async def _apply_rules(self, run: "_Run", only: Collection[str], ends: float | None = None) -> set[str]:

@@ -211,7 +211,13 @@ class DiskUse:
 
 @runtime_checkable
 class Sized(Protocol):
-    """A store that takes space on a disk."""
+    """A store that takes space on a disk.
+
+    Attributes:
+        log_room: the bytes that the log grows to before it is copied, whatever it takes now.
+    """
+
+    log_room: int
 
     async def disk_use(self) -> DiskUse:
         """Return what the store takes now.

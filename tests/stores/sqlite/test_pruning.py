@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,15 @@ class Touched:
         self._settle(self._connection.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE)[0])
 
 
-@contextmanager
-def _counted(store: SQLiteStore) -> Iterator[Touched]:
-    connection = store._parts.writer._connection
-    touched = Touched(connection)
-    connection.trace_v2(apsw.SQLITE_TRACE_STMT, touched.note)
+@asynccontextmanager
+async def _counted(store: SQLiteStore) -> AsyncIterator[Touched]:
+    writer = store._parts.writer
+    touched = Touched(writer._connection)
+    await writer.submit(lambda t: t.connection.trace_v2(apsw.SQLITE_TRACE_STMT, touched.note))
     try:
         yield touched
     finally:
-        connection.trace_v2(0, None)
+        await writer.submit(lambda t: t.connection.trace_v2(0, None))
         touched.end()
 
 
@@ -94,7 +94,7 @@ async def test_a_transaction_of_pruning_touches_little(service: ExecutionHistory
     if kind == "clear":
         for number in range(_WORKFLOWS):
             await store.clear(f"w{number}")
-    with _counted(store) as touched:
+    async with _counted(store) as touched:
         use = await store.disk_use()
         limit = use.used // 2 if kind == "max_bytes" else None
         report = await Retention(service, RetentionSettings(rules, limit)).carry_out()

@@ -78,6 +78,8 @@ class MemoryStore(MemoryAdministration):
         uptime: milliseconds on a clock that is never set, for leases.
     """
 
+    log_room = 0
+
     def __init__(
         self,
         record_limit_bytes: int = LARGEST_RECORD,

@@ -23,6 +23,8 @@ _PER_RUN: Final = 1_000
 class PostgresSpace(PostgresAdministration):
     """The part of the shared store that knows its size."""
 
+    log_room = 0  # the server's log is not counted
+
     async def disk_use(self) -> DiskUse:
         """See :meth:`Sized.disk_use`; the index is a part of the tables."""
         [(total, documents, runs)] = await self._rows("space", self._statements.schema)

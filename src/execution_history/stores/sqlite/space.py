@@ -33,6 +33,8 @@ _PARTS: Final = (
 class SQLiteSpace(EmbeddedStore):
     """The part of the embedded store that knows its size."""
 
+    log_room = 32 * 1024 * 1024  # two logs, of history and index, which are copied from 4,000 pages on
+
     async def disk_use(self) -> DiskUse:
         """See :meth:`Sized.disk_use`."""
 

@@ -5,6 +5,7 @@ group.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 import apsw
@@ -134,7 +135,7 @@ class WriteTransaction:
 
     def _exchange(self, row: WorkflowRow, execute_id: str, change: Replacement) -> Document | None:
         """Make a replacement without reading what it replaces, which may be very large."""
-        found = self._rows_of(row, [execute_id])
+        found = self._rows_of(row, {execute_id})
         made = change.made
         if not found or made is None:
             return None
@@ -189,7 +190,7 @@ class WriteTransaction:
         row = self._workflow(workflow_id)
         if row is None:
             return []
-        found = self._rows_of(row, list(update_times))
+        found = self._rows_of(row, update_times.keys())
         gone = [each for each in found if update_times[each[1]] in (None, each[3])]
         if discard is not None:
             gone = [each for each in gone if discard.takes(each[1], *each[5:])]
@@ -278,9 +279,9 @@ class WriteTransaction:
         self._touched[workflow_id] = row
         return row
 
-    def _rows_of(self, row: WorkflowRow, execute_ids: list[str]) -> list[Any]:
+    def _rows_of(self, row: WorkflowRow, execute_ids: AbstractSet[str]) -> list[Any]:
         """Return those of these records that are there: seq, id, times, status, size, revision."""
-        found: list[Any] = self.run("executions_by_ids", orjson.dumps(execute_ids).decode(), row.id).fetchall()
+        found: list[Any] = self.run("executions_by_ids", orjson.dumps(list(execute_ids)).decode(), row.id).fetchall()
         if any(each[1] not in execute_ids for each in found):
             raise apsw.CorruptError("An index leads to another record.")
         return found
