@@ -180,7 +180,6 @@ async def test_a_trigger_that_somebody_has_added_is_damage(folder: Path) -> None
     assert known == await content(folder)
 
 
-
 @pytest.mark.parametrize(
     "column", ["value = CAST(replace(CAST(value AS TEXT), 'r', 's') AS BLOB)", "key = 'x' || key", "changed_at = 9"]
 )

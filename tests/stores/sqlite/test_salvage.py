@@ -461,4 +461,3 @@ def test_a_log_that_names_a_page_far_away_adds_no_others() -> None:
     """A repair looks at the pages that there are, not at all numbers up to the largest."""
     far = (1 << 32) - 1
     assert [far] == list(Pages(None, Log(4096, (Frame(far, far, 0),), ()), bytes(4096)).numbers())
-
