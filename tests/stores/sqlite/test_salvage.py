@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import struct
 from contextlib import closing
 from pathlib import Path
@@ -461,3 +462,37 @@ def test_a_log_that_names_a_page_far_away_adds_no_others() -> None:
     """A repair looks at the pages that there are, not at all numbers up to the largest."""
     far = (1 << 32) - 1
     assert [far] == list(Pages(None, Log(4096, (Frame(far, far, 0),), ()), bytes(4096)).numbers())
+
+
+async def _killed_repair(folder: Path) -> dict[str, bytes]:
+    """A history whose log has all, as a repair leaves it that is killed after the log is gone; what it held."""
+    store = await _made(folder / "open")
+    for number in range(20):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    shutil.copytree(folder / "open", folder / "killed")
+    await store.aclose()
+    kept = salvage(folder / "killed").kept
+    (folder / "killed" / "history.db").rename(folder / "killed" / ".history.db.repaired")
+    shutil.copy2(kept / "history.db", folder / "killed" / "history.db")
+    return known
+
+
+@pytest.mark.parametrize("by", ["opening", "repair"])
+async def test_a_repair_that_was_killed_is_completed(tmp_path: Path, by: str) -> None:
+    """Its log is gone, and the new database was not yet in its place."""
+    known = await _killed_repair(tmp_path)
+    folder = tmp_path / "killed"
+    if by == "repair":
+        assert any("last step" in problem for problem in problems_of(await examined(folder)))
+        await examined(folder, repair=True)
+    assert known == await _records(folder)
+    assert not any("last step" in problem for problem in problems_of(await examined(folder)))
+
+
+async def test_a_database_that_was_put_there_after_a_killed_repair_stays(tmp_path: Path) -> None:
+    """It may be one from a backup."""
+    await _killed_repair(tmp_path)
+    await (await _made(tmp_path / "other")).aclose()
+    shutil.copy(tmp_path / "other" / "history.db", tmp_path / "killed" / "history.db")
+    assert {} == await _records(tmp_path / "killed")
