@@ -218,12 +218,13 @@ async def watch(load: DayLoad, process: int, folder: Path, options: argparse.Nam
 
 
 def table(samples: Sequence[dict[str, float]]) -> Iterator[str]:
-    """Yield a Markdown table: each figure in the first and the last third, its slope, and whether it is flat."""
+    """Yield a Markdown table: each figure at the quarters, in the first and the last third, its slope, whether it is flat."""
+    quarters = [samples[(len(samples) - 1) * number // 4] for number in range(1, 5)]
     warm = [each for each in samples if each["seconds"] >= _WARM * samples[-1]["seconds"]]
     third = max(1, len(warm) // 3)
     hours = [each["seconds"] / 3600 for each in warm]
-    yield "| figure | first third | last third | most | slope in an hour | |"
-    yield "|---|---|---|---|---|---|"
+    yield "| figure | at 1/4 | 2/4 | 3/4 | the end | first third | last third | most | slope in an hour | |"
+    yield "|---" * 10 + "|"
     for name in samples[0]:
         if name in {"seconds", "CPU (s)"}:
             continue
@@ -231,7 +232,8 @@ def table(samples: Sequence[dict[str, float]]) -> Iterator[str]:
         begin, end = median(values[:third]), median(values[-third:])
         slope = linear_regression(hours, values).slope if len(values) > 1 else 0.0
         word = "" if name not in _BOUNDS else "flat" if _is_flat(name, begin, end) else "GROWN"
-        yield f"| {name} | {begin:,.1f} | {end:,.1f} | {max(values):,.1f} | {slope:+,.1f} | {word} |"
+        at = " | ".join(f"{each[name]:,.1f}" for each in quarters)
+        yield f"| {name} | {at} | {begin:,.1f} | {end:,.1f} | {max(values):,.1f} | {slope:+,.1f} | {word} |"
 
 
 def _is_flat(name: str, begin: float, end: float) -> bool:

@@ -88,10 +88,11 @@ class Writing:
         data = log.read_bytes() if log.exists() else b""
         for number, steps in _ENTRY.iter_unpack(data[: len(data) // _ENTRY.size * _ENTRY.size]):
             self.answered[number] = max(steps, self.answered.get(number, 0))
-        for number in range(max(self.answered, default=-1) + 1 + CALLERS):
-            self.answered.setdefault(number, 0)  # their first call may have been under way
         refused = log.with_suffix(".refused")
         self.refused = refused.read_text().splitlines() if refused.exists() else []
+        # The first call of others may have been under way, and a caller that is refused goes on with another subject.
+        for number in range(max(self.answered, default=-1) + 1 + CALLERS + len(self.refused)):
+            self.answered.setdefault(number, 0)
 
     @property
     def calls(self) -> int:

@@ -93,7 +93,7 @@ async def program(folder: str, *, stored: int, kind: str, seconds: float) -> dic
         "alone": alone, "beside": beside, "rate": report["runs"] / took, "seconds": took, "runs": report["runs"],
         "held": holds.found(), "cpu": cpu,
         "given_back": 100 * report["freed"] / before, "before": before, "after": report["after"]["total"],
-        "longest": report["longest_ms"], "reason": report["reason"],
+        "longest": report["longest_ms"], "reason": report["reason"], "rounds": report["rounds"],
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import io
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -40,13 +41,18 @@ _PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|\{\w*\}")
 def extracted() -> Catalog:
     """Return every sentence in the code and the templates."""
     catalog = Catalog(domain=_DOMAIN, project="execution-history", fuzzy=False)
+    for file, _, sentence, comments, context in _sentences():
+        catalog.add(sentence, locations=[(file, 0)], auto_comments=comments, context=context)
+    return catalog
+
+
+@cache
+def _sentences() -> list[tuple[str, int, str | tuple[str, ...], list[str], str | None]]:
     keywords = {**_KEYWORDS, **dict.fromkeys(_error_classes())}
     options = {"web/templates/**.html": {"trimmed": "true", "silent": "false"}}
     found = extract_from_dir(_SOURCE, _METHODS, options, keywords, comment_tags=("Translators:",))
     with contextlib.redirect_stderr(io.StringIO()):  # it warns of every f-string, also where no sentence is meant
-        for file, _, sentence, comments, context in found:
-            catalog.add(sentence, locations=[(file, 0)], auto_comments=comments, context=context)
-    return catalog
+        return list(found)
 
 
 def _error_classes() -> Iterator[str]:

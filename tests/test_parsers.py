@@ -38,7 +38,7 @@ def test_a_parser_takes_whatever_comes(target: Target) -> None:
         check(seed)
 
     @given(_damaged(target))
-    @examples(10)
+    @examples(5)
     def damaged(data: bytes) -> None:
         check(data)
 

@@ -1,6 +1,7 @@
 """Commands while the index lacks the older part of the history, and the import that completes it."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,23 +30,31 @@ async def _fill(folder: Path) -> None:
         await settled(service)
 
 
+@pytest.fixture(scope="module")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filled") / "history"
+    with build_held_up(folder):
+        asyncio.run(_fill(folder))
+    return folder
+
+
 @pytest.fixture
-def _late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _filled: Path) -> Path:
     """A history in ``history`` whose index has only the newest runs; the ten failed ones are older."""
     monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
-    with build_held_up(tmp_path / "history"):
-        asyncio.run(_fill(tmp_path / "history"))
+    return shutil.copytree(_filled, tmp_path / "history")
+
+
+@pytest.fixture
+def _held_up(late: Path) -> Iterator[None]:
+    with build_held_up(late):
         yield
 
 
+@pytest.mark.usefixtures("late")
 @pytest.mark.parametrize("words", [["list", "--status", "failed", "--json"], ["stats", "--status", "failed"]])
-def test_commands_bring_the_index_on(
-    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, words: list[str]
-) -> None:
+def test_commands_bring_the_index_on(call: Call, words: list[str]) -> None:
     """Where no server runs, nobody else does: each spends some time on it, and then answers better."""
-    monkeypatch.setenv("EXECUTION_HISTORY_JSON_FILES", "false")
-    with build_held_up(tmp_path / "history"):
-        asyncio.run(_fill(tmp_path / "history"))
     for _ in range(20):
         call(*words, *_STORE)
         answer = call("list", "--status", "failed", "--json", *_STORE).json()
@@ -54,7 +63,7 @@ def test_commands_bring_the_index_on(
     assert 10 == answer["total"]
 
 
-@pytest.mark.usefixtures("_late")
+@pytest.mark.usefixtures("_held_up")
 def test_commands_say_what_is_missing(call: Call) -> None:
     """One line, on the screen and first for lists; nothing found so far is not called nothing; programs get numbers."""
     for words, has_line_first in (

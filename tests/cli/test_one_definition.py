@@ -92,7 +92,7 @@ def _documents(found: list[dict[str, Any]]) -> list[Document]:
 
 @given(found=st.lists(_RECORDS, min_size=1, max_size=5))
 # Without shrinking: an example opens two stores and calls the command twice.
-@examples(5, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@examples(3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 def test_every_place_agrees_on_what_a_record_says(
     call: Call, tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
 ) -> None:

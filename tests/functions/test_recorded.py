@@ -586,7 +586,7 @@ def _play(make: Callable[[int], Generator[int, Any, str]], start: int, steps: li
 
 
 @given(st.integers(0, 8), _STEPS)
-@examples(25)
+@examples(13)
 def test_a_recorded_generator_answers_like_the_bare_one(start: int, steps: list[str]) -> None:
     """To every order of next, send, throw and close."""
     wrapped = recorded("w", service=_SHARED)(_script)
@@ -628,7 +628,7 @@ async def _aplay(make: Callable[[int], AsyncGenerator[int, Any]], start: int, st
 
 
 @given(st.integers(0, 8), _STEPS)
-@examples(25)
+@examples(13)
 def test_a_recorded_asynchronous_generator_answers_like_the_bare_one(start: int, steps: list[str]) -> None:
     """To every order of anext, asend, athrow and aclose."""
     wrapped = recorded("w", service=_SHARED)(_ascript)

@@ -287,7 +287,7 @@ async def test_a_returned_generator_is_read_to_its_end(service: ExecutionHistory
 
 
 @given(number=..., steps=_STEPS)
-@examples(15)
+@examples(8)
 def test_a_returned_generator_answers_like_the_bare_one(number: bool, steps: list[str]) -> None:
     """To every order of next, send, throw and close."""
     wrapped = recorded("w", service=_SHARED)(_logged(_script))
@@ -295,7 +295,7 @@ def test_a_returned_generator_answers_like_the_bare_one(number: bool, steps: lis
 
 
 @given(number=..., steps=_STEPS)
-@examples(15)
+@examples(8)
 def test_a_returned_asynchronous_generator_answers_like_the_bare_one(number: bool, steps: list[str]) -> None:
     """To every order of anext, asend, athrow and aclose."""
     wrapped = recorded("w", service=_SHARED)(_logged(_ascript))

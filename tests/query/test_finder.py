@@ -91,7 +91,7 @@ def _find(query: RecordQuery, engine: _Lists, clock: Callable[[], float] = lambd
     size=st.integers(1, 5),
     summaries=st.booleans(),
 )
-@examples(30)
+@examples(15)
 def test_an_engine_of_lists_gives_the_pages_of_the_specification(
     records: list[Document], wanted: RecordFilter, sort: Any, descending: bool, size: int, summaries: bool
 ) -> None:

@@ -260,7 +260,7 @@ def test_what_an_earlier_version_put_aside_is_read(levels: int) -> None:
         assert b"needle" in kept.body
 
 
-@examples(50)
+@examples(25)
 @given(
     st.lists(
         st.tuples(st.sampled_from(FIELDS), st.integers(0, 300), st.sampled_from(["list", "dict", "tuple"])), max_size=4

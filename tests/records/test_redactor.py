@@ -123,6 +123,8 @@ _S: Final = "hunter2x"
         '{"inner": "' + f"\\u003cpassword\\u003e{_S}\\u003c/password\\u003e" + '"}',
         # lines, addresses and headers
         f"db_pass={_S}",
+        f"export PGPASSWORD={_S}",
+        {"clientsecret": _S, "accesstoken": _S},
         f"password = {_S}",
         f"user=me|password=other1|token: {_S}",
         f'Cookie: a=1; token="{_S}"',

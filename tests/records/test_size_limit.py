@@ -116,7 +116,7 @@ def test_a_record_that_was_larger_before_loses_nothing() -> None:
 _sizes = st.lists(st.sampled_from([0, 10, 70_000, 300_000, 900_000, 2_000_000]), min_size=4, max_size=4)
 
 
-@examples(20)
+@examples(10)
 @given(_sizes, _sizes)
 def test_whatever_comes_a_record_fits_and_is_cut_once(first: list[int], then: list[int]) -> None:
     """However large its values are, and whether they come at once or later; to fit it again changes nothing."""

@@ -72,7 +72,7 @@ def _file(records: list[dict[str, Any]], **layout: Any) -> bytes:
     return json.dumps(content, **({"ensure_ascii": False} | layout)).encode("utf-8", "surrogatepass")
 
 
-@examples(50)
+@examples(25)
 @given(records=_RECORDS, layout=_LAYOUTS, at_once=st.sampled_from([1, 2, 7, 4_096]), bare=st.booleans())
 def test_a_whole_file_gives_its_records(
     records: list[dict[str, Any]], layout: dict[str, Any], at_once: int, bare: bool
@@ -85,7 +85,7 @@ def test_a_whole_file_gives_its_records(
     assert found.is_history is (bool(records) or not bare)
 
 
-@examples(50)
+@examples(25)
 @given(records=_RECORDS, layout=_LAYOUTS, cut=st.floats(0, 1), at_once=st.sampled_from([3, 4_096]))
 def test_a_file_that_is_cut_off_gives_what_is_whole(
     records: list[dict[str, Any]], layout: dict[str, Any], cut: float, at_once: int
@@ -99,7 +99,7 @@ def test_a_file_that_is_cut_off_gives_what_is_whole(
     assert found.is_damaged is found.is_history is (data != whole and b'"histories"' in data) or data == whole
 
 
-@examples(50)
+@examples(25)
 @given(records=_RECORDS, layout=_LAYOUTS, data=st.data())
 def test_a_file_with_any_byte_changed_is_read_to_its_end(
     records: list[dict[str, Any]], layout: dict[str, Any], data: st.DataObject
@@ -251,7 +251,7 @@ def test_a_first_record_that_ends_inside_a_list_costs_no_other_one(tmp_path: Pat
 )
 def test_a_file_of_nothing_takes_no_memory(beginning: bytes, unit: bytes) -> None:
     """Neither for itself nor for what could be made of it."""
-    data = beginning + unit * (200_000 // len(unit))
+    data = beginning + unit * (100_000 // len(unit))
     tracemalloc.start()
     try:
         read = _looked_at(data, limits=ReadingLimits(record=100_000))[1]

@@ -1,6 +1,7 @@
 """Deleted records that can be restored, on every store that keeps them."""
 
 import asyncio
+import random
 
 import orjson
 import pytest
@@ -116,3 +117,28 @@ async def test_the_bin_knows_which_rule_removed_a_run(bin_of: Bin) -> None:
     await bin_of.restore([_A])
     await bin_of.discard([_A], _DAY)
     assert {_A: None, _B: "old"} == {each.key: each.rule for each in await bin_of.binned()}
+
+
+async def test_very_large_records_are_kept_like_others(store: HistoryStore, bin_of: Bin) -> None:
+    """Byte for byte beside small ones, whether restored, replaced, discarded again or removed for good."""
+    text = random.Random(1).randbytes(1_300_000).hex()  # noqa: S311 - no secret
+    large = document("large", "w", 5, parameters={"text": text})
+    await store.create(large)
+    key = RecordKey("w", "large")
+    assert [_A] == await bin_of.discard({_A: None, key: 4}, _DAY)
+    assert [] == await bin_of.discard({key: 4}, _DAY)
+    assert [_B, key] == await bin_of.discard({_B: None, key: 5}, _DAY, "r")
+    assert await store.get(*key) is None
+    assert {key: large.body} == await bin_of.binned_documents([key])
+    assert "r" == {each.key: each.rule for each in await bin_of.binned()}[key]
+    assert [key] == await bin_of.restore([key])
+    assert large.body == await store.get(*key)
+    assert [key] == await bin_of.discard([key], _DAY)
+    shorter = document("large", "w", 5, parameters={"text": text[:50]})
+    assert await bin_of.replace_binned(shorter, 5)
+    assert {key: shorter.body} == await bin_of.binned_documents([key])
+    await store.create(large)
+    assert [key] == await bin_of.discard([key], _DAY)
+    assert {key: large.body} == await bin_of.binned_documents([key])
+    await bin_of.empty_bin([key])
+    assert {} == await bin_of.binned_documents([key])

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
     most_runs=st.sampled_from([None, 1, 5]),
     counts_only=st.booleans(),
 )
-@examples(30)
+@examples(15)
 def test_every_store_groups_like_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -234,7 +234,7 @@ async def test_buckets_span_what_matches_not_what_is_grouped(store: HistoryStore
     most_runs=st.sampled_from([None, 3]),
     counts_only=st.booleans(),
 )
-@examples(10)
+@examples(5)
 def test_several_breakdowns_are_those_of_each_alone(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,

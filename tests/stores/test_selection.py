@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
     size=st.integers(1, 7),
     summaries=st.booleans(),
 )
-@examples(30)
+@examples(15)
 def test_every_store_gives_the_pages_of_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -76,7 +76,7 @@ def test_every_store_gives_the_pages_of_the_specification(
     zone=st.sampled_from(["UTC", "Asia/Shanghai", "Australia/Lord_Howe", "America/Sao_Paulo"]),
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
 )
-@examples(20)
+@examples(10)
 def test_every_store_counts_like_the_specification(
     kind: str,
     tmp_path_factory: pytest.TempPathFactory,

@@ -63,7 +63,7 @@ def documents(draw: st.DrawFn) -> Document:
 
 
 @pytest.mark.parametrize("name", ["out.jsonl", "out", "out.zip"])
-@examples(15)
+@examples(8)
 @given(made=st.lists(documents(), max_size=6))
 async def test_what_is_exported_and_imported_is_the_same_byte_for_byte(name: str, made: list[Document]) -> None:
     """For records of any content, in every format that can be imported, into an empty store."""

@@ -1,6 +1,6 @@
 """The commands ``prune`` and ``retention``: what goes by which rule, and the rules."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import typer
@@ -45,6 +45,11 @@ _Bytes = Annotated[
 ]
 
 
+_Listed = Annotated[
+    bool, typer.Option("--runs", help=N_("List the runs too, the first 200 of each rule: which rule removes which."))
+]
+
+
 @command()
 async def prune(
     session: Session,
@@ -55,6 +60,7 @@ async def prune(
     rule: Annotated[
         list[str] | None, typer.Option("--rule", metavar="NAME", help=N_("Only this rule; repeatable."))
     ] = None,
+    runs: _Listed = False,
 ) -> ExitCode:
     """Carry out the rules of retention and the size limit now, or show what they would do."""
     refuse_archive(session, _ARCHIVE)
@@ -72,7 +78,7 @@ async def prune(
     if session.as_json:
         session.output.document(report)
     else:
-        _show_report(session, report)
+        _show_report(session, report, lists_runs=runs)
     return ExitCode.SUCCESS
 
 
@@ -93,10 +99,11 @@ async def retention(
         bool,
         typer.Option("--contents", help=N_("Remove only what went in and came out; the lines and all figures stay.")),
     ] = False,
+    runs: _Listed = False,
     *,
     filters: Filters,
 ) -> ExitCode:
-    """Show the rules of retention, or change them."""
+    """Show the rules of retention and what the last run did, or change the rules."""
     refuse_archive(session, _ARCHIVE)
     limits = {"older_than": older_than, "keep_runs": keep_runs, "keep_bytes": keep_bytes}
     if action != "set" and (filters or contents or any(limits.values())):
@@ -112,11 +119,11 @@ async def retention(
             raise CommandFailed(
                 "There is no rule called '%(name)s'.", code=ExitCode.NOT_FOUND, name=one_line(name or "", _LONGEST)
             )
-        await _show(session, known)
+        await _show(session, known, lists_runs=runs)
     return ExitCode.SUCCESS
 
 
-async def _show(session: Session, known: Retention) -> None:
+async def _show(session: Session, known: Retention, *, lists_runs: bool) -> None:
     """Show the rules, what the history takes and the last run."""
     rules, use, last = await known.rule_book.rules(), disk_json(await known.disk_use()), await known.last_run()
     limit = known.settings.max_bytes
@@ -141,6 +148,8 @@ async def _show(session: Session, known: Retention) -> None:
         session.output.answer(
             _("Last run %(time)s: %(outcome)s", time=clock(last.began), outcome=outcome_text(_, last.report))
         )
+        if lists_runs:
+            _show_runs(session, last.report["parts"])
     elif last is not None:
         reason = "" if last.reason is None else _.message(last.reason)
         session.output.answer(_("Last run %(time)s: %(outcome)s", time=clock(last.began), outcome=reason))
@@ -159,7 +168,7 @@ def _rule_cells(session: Session, rule: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def _show_report(session: Session, report: Mapping[str, Any]) -> None:
+def _show_report(session: Session, report: Mapping[str, Any], *, lists_runs: bool) -> None:
     """Show what went by which rule, what stayed, and what that freed."""
     _ = session.translate
     parts: list[Mapping[str, Any]] = report["parts"]
@@ -168,6 +177,8 @@ def _show_report(session: Session, report: Mapping[str, Any]) -> None:
         rows = [[Cell(head.upper(), "dim", right=number in (2, 3)) for number, head in enumerate(heads)]]
         rows += [_part_cells(session, part) for part in parts]
         session.output.lines(aligned(rows), are_cut=True)
+    if lists_runs:
+        _show_runs(session, parts)
     for part in parts:
         if part["error"] is not None:
             session.notice(
@@ -177,6 +188,27 @@ def _show_report(session: Session, report: Mapping[str, Any]) -> None:
     use = report["after"] or report["before"]
     if use is not None:
         session.output.answer(use_text(_, use, report["limit"]))
+
+
+def _show_runs(session: Session, parts: Sequence[Mapping[str, Any]]) -> None:
+    """Show the runs that went, each with the rule that removed it."""
+    _ = session.translate
+    heads = (_("Run"), _("Rule"), _("Removes"), _("Began"), _("Size"), _("Workflow"))
+    rows = [[Cell(head.upper(), "dim", right=number == 4) for number, head in enumerate(heads)]]  # noqa: PLR2004 - the size
+    for part in parts:
+        rule, what = one_line(rule_name(_, part["rule"]), _LONGEST), _(ACTIONS[part["action"]])
+        for each in part["listed"]:
+            time = clock(each["create_time"])
+            cells = [
+                Cell(each["execute_id"]),
+                Cell(rule),
+                Cell(what),
+                Cell(time),
+                Cell(size(each["bytes"]), right=True),
+            ]
+            rows.append([*cells, Cell(one_line(each["workflow_id"], _LONGEST))])
+    if len(rows) > 1:
+        session.output.lines(aligned(rows), are_cut=True)
 
 
 def _part_cells(session: Session, part: Mapping[str, Any]) -> list[Cell]:

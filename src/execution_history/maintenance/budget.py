@@ -1,20 +1,21 @@
 """The budget of disk space: what goes so that a store takes no more than it may.
 
 First the oldest of what was deleted before, then the contents of the oldest runs, whose lines stay, then the oldest
-runs. After each round space is given back and the store measured anew, so that no more goes than has to.
+runs: so many as make room by what was measured in the beginning, which is what a preview shows. Then space is given
+back and the store measured anew; only where it still takes more than it may, more goes.
 """
 
 import time
-from collections.abc import AsyncGenerator, Collection, Iterator
-from contextlib import aclosing
-from typing import Final
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Final, Literal
 
-from execution_history.maintenance.candidates import Candidate, Candidates, Page, up_to
+from execution_history.maintenance.candidates import Candidate, Candidates, Page
 from execution_history.maintenance.places import Places
 from execution_history.maintenance.pruner import Pruner
-from execution_history.maintenance.report import BUDGET, RulePart
+from execution_history.maintenance.report import BUDGET, RetentionReport, RulePart
+from execution_history.maintenance.space import Space
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey
 from execution_history.query.retention import Action
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
 from execution_history.stores.protocol import HistoryStore
@@ -22,153 +23,116 @@ from execution_history.stores.protocol import HistoryStore
 _ROOM: Final = 0.95
 """To which share of its budget a store that has grown beyond it shrinks, so that it need not shrink again at once."""
 
-_MOST_ROUNDS: Final = 100
-_LEAST_BYTES: Final = 64 * 1024
+_MOST_ROUNDS: Final = 10
 _ENTRIES: Final = 200
+_STAGES: Final[Sequence[Literal["bin", "contents", "remove"]]] = ("bin", "contents", "remove")
 
 
 class Budget:
-    """Shrinks one store.
+    """Shrinks one store, or tries how it would.
 
     Args:
         store: the history; it can tell its size.
         limit: how many bytes it may take.
         candidates: finds the oldest runs.
-        pruner: removes them.
+        pruner: removes them, or notes what it would remove.
         places: remembers up to where contents were removed.
+        space: what the store takes, less what rules have removed.
     """
 
-    def __init__(self, store: HistoryStore, limit: int, candidates: Candidates, pruner: Pruner, places: Places) -> None:
+    def __init__(
+        self, store: HistoryStore, limit: int, candidates: Candidates, pruner: Pruner, places: Places, space: Space
+    ) -> None:
         self._store, self._limit, self._candidates, self._pruner = store, limit, candidates, pruner
-        self._places = places
+        self._places, self._space = places, space
         self._touched: set[str] = set()
-        self._rest: Page = []
-        self._discarded: Page = []
 
-    async def shrink(self) -> list[RulePart]:
-        """Remove what has to go; return what did.
+    async def shrink(self, store: Sized, report: RetentionReport) -> None:
+        """Remove what has to go, and note it in *report*.
 
         Raises:
             StoreError: the store could not be read or written; what was done before stays so.
         """
-        parts: list[RulePart] = []
-        if not isinstance(self._store, Sized) or (await self._store.disk_use()).used <= self._limit:
-            return parts
-        await self._store.give_back()  # perhaps that is enough
-        for part, steps in self._stages():
-            self._rest = []
-            is_enough = await self._take(part, steps, self._store)
-            if part.runs or part.kept:
-                parts.append(part)
-            if is_enough:
-                break
-        return parts
+        rounds = self._rounds(report)
+        for _ in range(_MOST_ROUNDS):
+            is_reached = await anext(rounds, None)
+            if not self._touched and is_reached is None:
+                return
+            report.rounds += 1
+            report.waits_for_index = not await store.give_back(self._touched, is_thorough=True)
+            self._touched = set()
+            if is_reached is None:
+                return
+            use, binned = await measured(self._store, store)
+            if report.waits_for_index and report.before is not None:
+                use = _with_index(use, report.before)
+            self._space = Space.of(use, binned)
+            if self._space.used <= self._limit:
+                await rounds.aclose()
+                return
 
-    async def preview(
-        self, freed: int, discarded: Page, gone: Collection[RecordKey], ends: float | None
-    ) -> list[RulePart]:
-        """Return what would have to go, about: how much of the disk it frees is known once it went.
+    async def preview(self, report: RetentionReport, ends: float | None) -> None:
+        """Note in *report* what :meth:`shrink` would remove before it measures the store anew.
 
         Args:
-            freed: how many bytes of JSON the rules remove before, into the bin not counted.
-            discarded: the runs that the rules move into the bin before.
-            gone: the runs that the rules are about, which are not looked at again.
+            report: the report.
             ends: the time of ``time.monotonic`` at which the preview ends; ``None``: when it is complete.
 
         Raises:
             StoreError: the store could not be read.
         """
-        parts: list[RulePart] = []
-        if not isinstance(self._store, Sized):
-            return parts
-        use = await self._store.disk_use()
-        if use.used - freed * use.used // max(1, use.documents) <= self._limit:
-            return parts
-        wanted = _documents_in(use.used - int(self._limit * _ROOM), use) - freed
-        shorter: dict[RecordKey, int] = {}
-        self._discarded = discarded
-        for part, steps in self._stages():
-            async with aclosing(steps):
-                async for page in steps:
-                    left = [
-                        each._replace(size=each.size - shorter.get(each.key, 0))
-                        for each in page
-                        if part.action == "bin" or each.key not in gone
-                    ]
-                    piece = up_to(left, wanted)
-                    for each in piece:
-                        part.keep(each)
-                    for each, size in await self._pruner.preview(piece, part.action):
-                        part.add(each, size)
-                        shorter[each.key] = size
-                        wanted -= size
-                    part.is_complete = ends is None or time.monotonic() <= ends
-                    if wanted <= 0 or not part.is_complete:
-                        break
-            if part.runs or part.kept or not part.is_complete:
-                parts.append(part)
-            if wanted <= 0 or not part.is_complete:
-                break
-        return parts
+        rounds = self._rounds(report, ends)
+        await anext(rounds, None)
+        await rounds.aclose()
+        report.expected = max(0, round(self._space.used))
 
-    def _stages(self) -> Iterator[tuple[RulePart, AsyncGenerator[Page]]]:
-        """Yield in which order what goes."""
-        yield RulePart(BUDGET, "bin"), self._bin()
-        yield RulePart(BUDGET, "contents"), self._runs("contents")
-        yield RulePart(BUDGET, "remove"), self._runs("remove")
+    async def _rounds(self, report: RetentionReport, ends: float | None = None) -> AsyncGenerator[bool]:
+        """Remove what has to go; yield each time that the store is small enough by what was measured last."""
+        if self._space.used <= self._limit:
+            return
+        aim = self._limit * _ROOM
+        for action in _STAGES:
+            part = RulePart(BUDGET, action)
+            report.parts.append(part)
+            pages = self._bin() if action == "bin" else self._runs(action)
+            async for page in pages:
+                rest = page
+                while rest:
+                    piece = self._space.up_to(rest, action, aim)
+                    rest = rest[len(piece) :]
+                    await self._take(part, piece)
+                    if self._space.used <= aim:
+                        yield True
+                if ends is not None and time.monotonic() > ends:
+                    part.is_complete = False
+                    return
+            if not (part.runs or part.kept):
+                report.parts.remove(part)
 
-    async def _take(self, part: RulePart, steps: AsyncGenerator[Page], store: Sized) -> bool:
-        """Remove what *steps* yield until the store is small enough; return whether it is."""
-        try:
-            for _ in range(_MOST_ROUNDS):
-                use = await store.disk_use()
-                excess = use.used - int(self._limit * _ROOM)
-                if excess <= 0:
-                    return True
-                if not await self._round(part, steps, _documents_in(excess, use)):
-                    return False
-                await store.give_back(self._touched, is_thorough=True)
-                self._touched = set()
-            return False
-        finally:
-            await steps.aclose()
-
-    async def _round(self, part: RulePart, steps: AsyncGenerator[Page], wanted: int) -> int:
-        """Remove runs with *wanted* bytes of JSON, or more; return how many were removed, 0 where none is left."""
-        freed = count = 0
-        while freed < wanted:
-            if not self._rest:
-                self._rest = await anext(steps, [])
-                if not self._rest:
-                    break
-            piece = up_to(self._rest, wanted - freed)
-            self._rest = self._rest[len(piece) :]
-            for each in piece:
-                part.keep(each)
-            for candidate, size in await self._removed(part, piece):
-                part.add(candidate, size)
-                self._touched.add(candidate.key.workflow_id)
-                freed, count = freed + size, count + 1
-        return count
-
-    async def _removed(self, part: RulePart, page: Page) -> list[tuple[Candidate, int]]:
-        if part.action != "bin":
-            return [(each.candidate, each.freed) for each in await self._pruner.prune(page, part.action, BUDGET)]
-        if isinstance(self._store, Bin):
-            await self._pruner.empty_bin([each.key for each in page], self._store.empty_bin)
-        return [(each, each.size) for each in page]
+    async def _take(self, part: RulePart, piece: Page) -> None:
+        for each in piece:
+            part.keep(each)
+        if part.action == "bin":
+            gone = [(each, each.size) for each in await self._pruner.empty_bin(piece)]
+        else:
+            gone = [(each.candidate, each.freed) for each in await self._pruner.prune(piece, part.action, BUDGET)]
+        for candidate, size in gone:
+            part.add(candidate, size)
+            self._space.note(part.action, size)
+            self._touched.add(candidate.key.workflow_id)
 
     async def _bin(self) -> AsyncGenerator[Page]:
-        """Yield what was deleted before, the oldest deletions first."""
+        """Yield what was deleted before, the oldest deletions first, and at last what rules have deleted now."""
         if not isinstance(self._store, Bin):
             return
+        last = self._pruner.discarded
+        now = {each.key for each in last}
         entries = sorted(await self._store.binned(), key=lambda each: each.deleted_at)
-        for start in range(0, len(entries), _ENTRIES):
-            yield [
-                Candidate(each.key, each.deleted_at, 0, each.size, None) for each in entries[start : start + _ENTRIES]
-            ]
-        if self._discarded:
-            yield self._discarded
+        before = [Candidate(each.key, each.deleted_at, 0, each.size, None) for each in entries if each.key not in now]
+        for start in range(0, len(before), _ENTRIES):
+            yield before[start : start + _ENTRIES]
+        if last:
+            yield list(last)
 
     async def _runs(self, action: Action) -> AsyncGenerator[Page]:
         """Yield all runs, oldest first; of contents from where they are still there."""
@@ -182,6 +146,15 @@ class Budget:
                     self._places.note(BUDGET, page[-1].create_time)
 
 
-def _documents_in(excess: int, use: DiskUse) -> int:
-    """Return about how many bytes of JSON take *excess* bytes of a disk."""
-    return max(_LEAST_BYTES, excess * use.documents // max(1, use.used))
+async def measured(store: HistoryStore, sized: Sized) -> tuple[DiskUse, int]:
+    """Return what a store takes, and how many bytes of JSON are in its bin.
+
+    Raises:
+        StoreError: that cannot be read.
+    """
+    return await sized.disk_use(), (await store.bin_size())[1] if isinstance(store, Bin) else 0
+
+
+def _with_index(use: DiskUse, before: DiskUse) -> DiskUse:
+    """Return what is used when the index is as much smaller as all documents are: now it is behind."""
+    return replace(use, index=min(use.index, before.index * use.documents // max(1, before.documents)))

@@ -1,7 +1,8 @@
 """The runs that a rule is about, oldest first and page by page: those that go, and those that are protected."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -9,7 +10,7 @@ import orjson
 from execution_history.errors import StoreBusy
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.query.fields import RecordFilter
-from execution_history.query.model import RecordKey, RecordQuery
+from execution_history.query.model import MAX_SIZE, RecordKey, RecordQuery
 from execution_history.query.retention import RetentionRule
 from execution_history.records.metadata import PRUNED
 from execution_history.records.protection import Protection, protection_of
@@ -42,6 +43,42 @@ _PAGE: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """What would be gone by now, in a preview.
+
+    Attributes:
+        gone: the runs.
+        shorter: those without contents, and by how many bytes of JSON they would be shorter.
+        runs: how many each workflow would have lost.
+        bytes: how many bytes of JSON it would have lost.
+    """
+
+    gone: set[RecordKey] = field(default_factory=set)
+    shorter: dict[RecordKey, int] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+
+    def note_gone(self, run: Candidate) -> None:
+        """Note that a run would be gone."""
+        self.gone.add(run.key)
+        self.runs[run.key.workflow_id] += 1
+        self.bytes[run.key.workflow_id] += run.size
+
+    def note_shorter(self, key: RecordKey, freed: int) -> None:
+        """Note that a run would have lost its contents, of so many bytes of JSON."""
+        self.shorter[key] = freed
+        self.bytes[key.workflow_id] += freed
+
+    def left_of(self, page: Page, *, is_of_contents: bool) -> Page:
+        """Return the runs of a page as they would be; *is_of_contents* leaves out what has no contents any more."""
+        return [
+            each._replace(size=each.size - self.shorter.get(each.key, 0))
+            for each in page
+            if each.key not in self.gone and not (is_of_contents and each.key in self.shorter)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Candidates:
     """Finds the runs that rules are about; nothing is changed.
 
@@ -49,13 +86,13 @@ class Candidates:
         service: the history.
         keep_tags: the tags that keep a run.
         now: the present (milliseconds).
-        is_dry: whether nothing is going to be removed while this is read.
+        tried: what would be gone by now, in a preview, which removes nothing.
     """
 
     service: ExecutionHistoryService
     keep_tags: Collection[str]
     now: int
-    is_dry: bool
+    tried: Tried = field(default_factory=Tried)
 
     async def of(self, rule: RetentionRule, since: int = 0) -> AsyncGenerator[Page]:
         """Yield the runs that *rule* is about, which began at *since* (milliseconds) or later.
@@ -97,7 +134,8 @@ class Candidates:
             records: list[dict[str, Any]] = [orjson.loads(body) for body in selection.documents]
             if is_of_contents:
                 records = [each for each in records if PRUNED.of(each) is None]
-            yield await self._judged(records, frees_waiting=frees_waiting)
+            judged = await self._judged(records, frees_waiting=frees_waiting)
+            yield self.tried.left_of(judged, is_of_contents=is_of_contents)
             after = selection.next
             if after is None:
                 return
@@ -123,7 +161,11 @@ class Candidates:
 
     async def _workflows(self, what: RecordFilter) -> list[WorkflowSummary]:
         known = await self.service.store.workflows()
-        return [each for each in known if not what.workflow_ids or each.workflow_id in what.workflow_ids]
+        return [self._left_of(each) for each in known if not what.workflow_ids or each.workflow_id in what.workflow_ids]
+
+    def _left_of(self, summary: WorkflowSummary) -> WorkflowSummary:
+        runs, size = self.tried.runs[summary.workflow_id], self.tried.bytes[summary.workflow_id]
+        return replace(summary, total=summary.total - runs, size=summary.size - size)
 
     async def _beyond_limits(
         self, rule: RetentionRule, what: RecordFilter, summary: WorkflowSummary
@@ -145,8 +187,7 @@ class Candidates:
             if chosen:
                 yield chosen
             if excess is not None and rule.keep_bytes is not None:
-                freed = sum(each.size for each in chosen if each.protection is None)
-                excess = excess - freed if self.is_dry else await self._size(summary.workflow_id) - rule.keep_bytes
+                excess = await self._size(summary.workflow_id) - rule.keep_bytes
             if len(older) < len(page) or (excess is not None and excess <= 0):
                 return
 
@@ -157,14 +198,26 @@ class Candidates:
             StoreBusy: the index does not have all of them.
         """
         query = RecordQuery(filter=what, size=1, index=number, summaries=True)
-        selection = await self.service.store.select(query)
-        if not selection.reach.is_complete and selection.reach.since is not None:
-            raise StoreBusy("The index does not have all runs yet: this is tried again later.")
-        return orjson.loads(selection.documents[0]) if selection.documents else None
+        if any(self.tried.runs[workflow_id] for workflow_id in what.workflow_ids):
+            query = replace(query, size=MAX_SIZE, index=None)  # some of them would be gone
+        while True:
+            selection = await self.service.store.select(query)
+            if not selection.reach.is_complete and selection.reach.since is not None:
+                raise StoreBusy("The index does not have all runs yet: this is tried again later.")
+            records: list[dict[str, Any]] = [orjson.loads(body) for body in selection.documents]
+            there = [
+                each for each in records if RecordKey(each["workflow_id"], each["execute_id"]) not in self.tried.gone
+            ]
+            if query.index is not None:
+                return there[0] if there else None
+            if len(there) >= number or selection.next is None:
+                return there[number - 1] if len(there) >= number else None
+            number -= len(there)
+            query = replace(query, after=selection.next)
 
     async def _size(self, workflow_id: str) -> int:
         found = await self.service.store.workflows(workflow_id)
-        return next((each.size for each in found if each.workflow_id == workflow_id), 0)
+        return next((self._left_of(each).size for each in found if each.workflow_id == workflow_id), 0)
 
 
 def _before(page: Page, boundary: RecordKey | None) -> Page:

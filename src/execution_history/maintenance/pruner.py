@@ -1,18 +1,18 @@
-"""Removes runs, or their contents, in batches that hold nobody up."""
+"""Removes runs, or their contents, in batches that hold nobody up; or tries what would go."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
-from execution_history.maintenance.candidates import Candidate
+from execution_history.maintenance.candidates import Candidate, Page, Tried
 from execution_history.query.model import RecordKey
 from execution_history.query.retention import Action
 from execution_history.records.contents import prune_contents
 from execution_history.records.partial import outline_of
 from execution_history.records.record import Document
 from execution_history.records.replacement import Replacement
-from execution_history.stores.capabilities import remove
+from execution_history.stores.capabilities import Bin, remove
 from execution_history.stores.protocol import HistoryStore
 
 _SECONDS: Final = 0.010
@@ -82,6 +82,7 @@ class Pruner:
 
     Attributes:
         pace: how much is done at once.
+        discarded: what it has moved into the bin, in that order.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Pruner:
     ) -> None:
         self._store, self._clock, self._begin = store, clock, begin
         self.pace = Pace()
+        self.discarded: Page = []
 
     async def prune(
         self, candidates: Sequence[Candidate], action: Action, rule: str, *, keep_ms: int = 0
@@ -118,26 +120,23 @@ class Pruner:
             await self._begin()
         # A record whose text becomes longer finds room in its JSON file where a newer one has become shorter.
         await self.pace.run(chosen[::-1] if action == "contents" else chosen, work)
-        return pruned
+        if keep_ms and action == "remove":
+            self.discarded += (each.candidate for each in pruned)
+        return pruned[::-1] if action == "contents" else pruned
 
-    async def preview(self, candidates: Sequence[Candidate], action: Action | Literal["bin"]) -> list[Pruned]:
-        """Return what :meth:`prune` would change, without changing anything.
+    async def empty_bin(self, entries: Page) -> Page:
+        """Remove discarded runs for good; return them.
 
         Raises:
-            StoreError: the store could not be read.
+            StoreError: they could not be removed.
         """
-        chosen = [each for each in candidates if each.protection is None]
-        if action != "contents":
-            return [Pruned(each, each.size) for each in chosen]
-        found: list[Pruned] = []
-
-        async def work(batch: Sequence[Candidate]) -> None:
-            documents = (await self._store.get_many([each.key for each in batch])).documents
-            made = await asyncio.to_thread(_shortened, batch, documents, self._clock(), "")
-            found.extend(Pruned(each, len(documents[each.key]) - len(document.body)) for each, document in made)
-
-        await self.pace.run(chosen, work)
-        return found
+        store = self._store
+        if not isinstance(store, Bin):
+            return []
+        if entries and self._begin is not None:
+            await self._begin()
+        await self.pace.run(entries, lambda batch: store.empty_bin([each.key for each in batch]))
+        return entries
 
     async def _without_contents(self, batch: Sequence[Candidate], rule: str) -> list[Pruned]:
         found = await self._store.get_many([each.key for each in batch])
@@ -151,12 +150,45 @@ class Pruner:
             if change is not None
         ]
 
-    async def empty_bin(self, keys: Sequence[RecordKey], empty: Callable[[list[RecordKey]], Awaitable[None]]) -> None:
-        """Remove discarded runs for good."""
-        entries = [Candidate(key, 0, 0, 0, None) for key in keys]
-        if entries and self._begin is not None:
-            await self._begin()
-        await self.pace.run(entries, lambda batch: empty([each.key for each in batch]))
+
+class Trial(Pruner):
+    """Finds what a pruner would do, and changes nothing.
+
+    Args:
+        store: the history.
+        clock: milliseconds since the epoch.
+        tried: takes what it finds.
+    """
+
+    def __init__(self, store: HistoryStore, clock: Callable[[], int], tried: Tried) -> None:
+        super().__init__(store, clock)
+        self._tried = tried
+
+    async def prune(
+        self, candidates: Sequence[Candidate], action: Action, rule: str, *, keep_ms: int = 0
+    ) -> list[Pruned]:
+        """See :meth:`Pruner.prune`."""
+        chosen = [each for each in candidates if each.protection is None]
+        if action == "remove":
+            self.discarded += chosen if keep_ms else ()
+            for each in chosen:
+                self._tried.note_gone(each)
+            return [Pruned(each, each.size) for each in chosen]
+        found: list[Pruned] = []
+
+        async def work(batch: Sequence[Candidate]) -> None:
+            documents = (await self._store.get_many([each.key for each in batch])).documents
+            made = await asyncio.to_thread(_shortened, batch, documents, self._clock(), rule)
+            found.extend(Pruned(each, len(documents[each.key]) - len(document.body)) for each, document in made)
+
+        await self.pace.run(chosen, work)
+        for each, freed in found:
+            self._tried.note_shorter(each.key, freed)
+        return found
+
+    async def empty_bin(self, entries: Page) -> Page:
+        """See :meth:`Pruner.empty_bin`."""
+        return entries
 
 
 def _shortened(

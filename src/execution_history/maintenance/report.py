@@ -105,6 +105,10 @@ class RetentionReport:
         bin_ms: how long removed runs can be restored.
         before: what the store took before.
         after: what it takes now.
+        expected: of a preview with a size limit, about how many bytes it would take afterwards, as both reckon.
+        rounds: how often runs went for the size limit; the first time as many as a preview shows, then those for which
+            the store was found still too large.
+        waits_for_index: whether the index was behind, and gives back the next time what it has of the runs that went.
         ended: when it ended.
         batches: in how many writes.
         longest_ms: how long the longest of them took, waiting for others included.
@@ -117,6 +121,9 @@ class RetentionReport:
     parts: list[RulePart] = field(default_factory=list)
     before: DiskUse | None = None
     after: DiskUse | None = None
+    expected: int | None = None
+    rounds: int = 0
+    waits_for_index: bool = False
     ended: int | None = None
     batches: int = 0
     longest_ms: float = 0.0
@@ -134,8 +141,8 @@ class RetentionReport:
     @property
     def reason(self) -> Reason | None:
         """Why nothing was freed, or not enough; ``None`` where something was."""
-        use = self.before if self.after is None else self.after
-        if self.limit is not None and use is not None and use.used > self.limit and not self.dry_run:
+        kept = self.expected if self.dry_run else None if self.after is None else self.after.kept
+        if self.limit is not None and kept is not None and kept > self.limit:
             return "over_budget"
         if went := [part for part in self.parts if part.runs]:
             is_in_bin = self.bin_ms and all(part.action == "remove" and part.rule != BUDGET for part in went)
@@ -160,6 +167,9 @@ class RetentionReport:
             "parts": [part.to_json() for part in self.parts],
             "before": disk_json(self.before),
             "after": disk_json(self.after),
+            "expected": self.expected,
+            "rounds": self.rounds,
+            "waits_for_index": self.waits_for_index,
             "batches": self.batches,
             "longest_ms": round(self.longest_ms, 1),
         }

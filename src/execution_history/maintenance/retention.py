@@ -15,13 +15,13 @@ from execution_history.clock import now_ms
 from execution_history.errors import InvalidInput, StoreError, message_of, quoted
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
-from execution_history.maintenance.budget import Budget
-from execution_history.maintenance.candidates import Candidates, Page
+from execution_history.maintenance.budget import Budget, measured
+from execution_history.maintenance.candidates import Candidates, Tried
 from execution_history.maintenance.places import Places
-from execution_history.maintenance.pruner import Pruner
+from execution_history.maintenance.pruner import Pruner, Trial
 from execution_history.maintenance.report import RetentionReport, RulePart
 from execution_history.maintenance.rules import RuleBook, rules_of_settings
-from execution_history.query.model import RecordKey
+from execution_history.maintenance.space import Space, Step
 from execution_history.query.retention import RetentionRule
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
@@ -98,9 +98,9 @@ class Retention:
         return await store.disk_use() if isinstance(store, Sized) else None
 
     async def preview(self, only: Collection[str] = (), *, seconds: float | None = None) -> RetentionReport:
-        """Return what :meth:`prune` would do now, without changing anything.
+        """Return what :meth:`prune` would do now, without changing anything: the same runs in the same order.
 
-        What the size limit would take is an estimate: how much of the disk a run frees is known once it went.
+        Of the size limit it has what goes before the store is measured anew; how much of the disk that frees is about.
 
         Args:
             only: the names of the rules; all of them unless given.
@@ -110,36 +110,14 @@ class Retention:
             InvalidInput: there is no rule of such a name.
             StoreError: the store could not be read.
         """
-        ends = None if seconds is None else time.monotonic() + seconds
-        report = await self._report(is_dry=True)
-        candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=True)
-        seen: set[RecordKey] = set()
-        discarded: Page = []
-        for rule in await self._chosen(only):
-            part = RulePart(rule.name, rule.action)
-            report.parts.append(part)
-            try:
-                async for page in candidates.of(rule):
-                    for each in page:
-                        if each.key not in seen and each.protection is None:
-                            part.add(each, each.size)
-                            if rule.action == "remove" and report.bin_ms:
-                                discarded.append(each)
-                        part.keep(each)
-                        seen.add(each.key)
-                    if ends is not None and time.monotonic() > ends:
-                        part.is_complete = False
-                        break
-            except InvalidInput as error:
-                part.error = message_of(error)
-        if self.settings.max_bytes is not None and not only:
-            # What goes into the bin still takes its space; contents count as whole runs, which is a little more.
-            freed = sum(part.bytes for part in report.parts if part.action == "contents" or not report.bin_ms)
-            pruner, places = Pruner(self._service.store, self._clock), Places(self._service.store, self._clock)
-            budget = Budget(self._service.store, self.settings.max_bytes, candidates, pruner, places)
-            report.parts += await budget.preview(freed, discarded, seen, ends)
-        report.ended = self._clock()
-        return report
+        store, ends = self._service.store, None if seconds is None else time.monotonic() + seconds
+        tried = Tried()
+        run = await self._begun(only, Trial(store, self._clock, tried), tried, is_dry=True)
+        await self._apply_rules(run, only, ends)
+        if run.budget is not None:
+            await run.budget.preview(run.report, ends)
+        run.report.ended = self._clock()
+        return run.report
 
     async def prune(self, only: Collection[str] = (), actor: str | None = None) -> JobRun:
         """Carry out the rules and the budget now; return the run, whose report :class:`RetentionReport` describes.
@@ -203,57 +181,72 @@ class Retention:
 
     async def _carry_out(self, only: Collection[str], act: Act) -> RetentionReport:
         """Do the work, and begin *act* before anything goes."""
-        store = self._service.store
-        report = await self._report(is_dry=False)
-        candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), is_dry=False)
-        pruner, places = Pruner(store, self._clock, act.begin), Places(store, self._clock)
-        touched: set[str] = set()
-        for rule in await self._chosen(only):
-            part = RulePart(rule.name, rule.action)
-            report.parts.append(part)
-            try:
-                async for workflow_id in self._apply(rule, part, candidates, pruner, places):
-                    touched.add(workflow_id)
-            except (InvalidInput, StoreError) as error:
-                part.error = message_of(error)
+        store, tried = self._service.store, Tried()
+        run = await self._begun(only, Pruner(store, self._clock, act.begin), tried, is_dry=False)
+        report = run.report
+        touched = await self._apply_rules(run, only)
         if isinstance(store, Sized):
             await store.give_back(touched)  # also of what has left the bin by now
-            if self.settings.max_bytes is not None and not only:
-                budget = Budget(store, self.settings.max_bytes, candidates, pruner, places)
-                report.parts += await budget.shrink()
+            if run.budget is not None:
+                await run.budget.shrink(store, report)
             report.after = await store.disk_use()
-        await places.save()
-        report.batches, report.longest_ms = pruner.pace.batches, 1000 * pruner.pace.longest
+        await run.places.save()
+        report.batches, report.longest_ms = run.pruner.pace.batches, 1000 * run.pruner.pace.longest
         report.ended = self._clock()
         return report
 
-    async def _apply(
-        self, rule: RetentionRule, part: RulePart, candidates: Candidates, pruner: Pruner, places: Places
-    ) -> AsyncGenerator[str]:
-        """Carry out one rule; yield the workflow of each run that went."""
-        has_place = rule.action == "contents" and not rule.is_by_workflow
-        since = await places.begin(rule.name, rule.to_json()) if has_place else 0
+    async def _begun(self, only: Collection[str], pruner: Pruner, tried: Tried, *, is_dry: bool) -> "_Run":
+        """Return a run, or the preview of one, with the store as it is measured now."""
         store = self._service.store
-        keep_ms = store.bin_ms if isinstance(store, Bin) else 0
-        async for page in candidates.of(rule, since):
-            for each in page:
-                part.keep(each)
-            for each_pruned in await pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):
-                candidate = each_pruned.candidate
-                part.add(candidate, each_pruned.freed)
-                yield candidate.key.workflow_id
-            if has_place and page:
-                places.note(rule.name, page[-1].create_time)
-
-    async def _report(self, *, is_dry: bool) -> RetentionReport:
-        before, store = await self.disk_use(), self._service.store
-        return RetentionReport(
+        await store.open()
+        use, binned = await measured(store, store) if isinstance(store, Sized) else (None, 0)
+        report = RetentionReport(
             began=self._clock(),
             dry_run=is_dry,
             limit=self.settings.max_bytes,
             bin_ms=store.bin_ms if isinstance(store, Bin) else 0,
-            before=before,
+            before=use,
         )
+        candidates = Candidates(self._service, self.settings.keep_tags, self._clock(), tried)
+        places, space = Places(store, self._clock), Space.of(use or DiskUse(), binned)
+        budget = None
+        if self.settings.max_bytes is not None and not only and use is not None:
+            budget = Budget(store, self.settings.max_bytes, candidates, pruner, places, space)
+        return _Run(report, candidates, pruner, places, space, budget)
+
+    async def _apply_rules(self, run: "_Run", only: Collection[str], ends: float | None = None) -> set[str]:
+        """Carry out the rules, until *ends* (``time.monotonic``); return the workflows of which runs went."""
+        touched: set[str] = set()
+        for rule in await self._chosen(only):
+            part = RulePart(rule.name, rule.action)
+            run.report.parts.append(part)
+            try:
+                async for workflow_id in self._apply(rule, part, run, ends):
+                    touched.add(workflow_id)
+            except (InvalidInput, StoreError) as error:
+                part.error = message_of(error)
+        return touched
+
+    async def _apply(
+        self, rule: RetentionRule, part: RulePart, run: "_Run", ends: float | None = None
+    ) -> AsyncGenerator[str]:
+        """Carry out one rule; yield the workflow of each run that went."""
+        has_place = rule.action == "contents" and not rule.is_by_workflow
+        since = await run.places.begin(rule.name, rule.to_json()) if has_place else 0
+        keep_ms = run.report.bin_ms
+        step: Step = "discard" if rule.action == "remove" and keep_ms else rule.action
+        async for page in run.candidates.of(rule, since):
+            for each in page:
+                part.keep(each)
+            for candidate, freed in await run.pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):
+                part.add(candidate, freed)
+                run.space.note(step, freed)
+                yield candidate.key.workflow_id
+            if has_place and page:
+                run.places.note(rule.name, page[-1].create_time)
+            if ends is not None and time.monotonic() > ends:
+                part.is_complete = False
+                return
 
     async def _chosen(self, only: Collection[str]) -> list[RetentionRule]:
         rules = (await self.rule_book.rules()).rules
@@ -261,6 +254,18 @@ class Retention:
             if name not in {rule.name for rule in rules}:
                 raise InvalidInput("There is no rule called %(name)s.", name=quoted(name))
         return [rule for rule in rules if not only or rule.name in only]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a run, or a preview, works with."""
+
+    report: RetentionReport
+    candidates: Candidates
+    pruner: Pruner
+    places: Places
+    space: Space
+    budget: Budget | None
 
 
 def _audited(report: RetentionReport) -> dict[str, object]:

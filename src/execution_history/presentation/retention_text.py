@@ -36,14 +36,16 @@ _PREVIEWS: Final = {
     "no_match": N_("Nothing would be removed: no run matches."),
     "protected": N_("Nothing would be removed: every run that matches is protected."),
     "failed": N_("Nothing would be removed: no rule could be carried out."),
+    "over_budget": N_("The history would still take more than %(limit)s: what is left is protected."),
     "in_bin": N_("The runs would stay in the bin for %(hours)s hours before their space is freed."),
 }
 _HOUR_MS: Final = 3_600_000
+_BUDGET: Final = "max_bytes"
 
 
 def rule_name(_: Translator, name: str) -> str:
     """Return the name of a rule in a report."""
-    return _("size limit") if name == "max_bytes" else name
+    return _("size limit") if name == _BUDGET else name
 
 
 def filters_text(rule: Mapping[str, Any]) -> str:
@@ -89,11 +91,19 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     if not done:
         return reason or ""
     what = _(", ").join(done)
-    if report["dry_run"]:
-        sentence = _("%(what)s.", what=what)
-    else:
-        sentence = _("%(what)s; %(size)s given back.", what=what, size=size(report["freed"]))
-    return sentence if reason is None else f"{sentence} {reason}"
+    sentences = [
+        _("%(what)s.", what=what)
+        if report["dry_run"]
+        else _("%(what)s; %(size)s given back.", what=what, size=size(report["freed"]))
+    ]
+    if report.get("expected") is not None and report["reason"] != "over_budget":
+        taken = {"size": size(report["expected"]), "limit": size(report["limit"])}
+        sentences.append(_("The history would then take about %(size)s of %(limit)s.", **taken))
+        if any(part["rule"] == _BUDGET for part in report["parts"]):
+            sentences.append(_("It is measured then, and more of the oldest runs go only if it still takes more."))
+    if report.get("waits_for_index"):
+        sentences.append(_("The index is busy: the space that it has of these runs is given back by the next run."))
+    return " ".join([*sentences, *([] if reason is None else [reason])])
 
 
 def removed_text(_: Translator, action: str, count: int) -> str:

@@ -81,7 +81,7 @@ _NEXT_ELEMENT: Final = re.compile(
 )
 
 _OF_NAME: Final = re.compile(
-    r"(?:.*_)?(?:name|key|header|field|param|parameter|var|variable|property|attribute|option|setting|label|title|id|k|n"
+    r"(?:.*_)?(?:name|key|header|field|param|parameter|var|variable|property|attribute|option|setting|label|id|k|n"
     r"|名称|键|字段)"
 )
 _OF_VALUE: Final = re.compile(r"(?:.*_)?(?:values?|val|v|default|值)")

@@ -15,11 +15,17 @@ SECRET_ENDINGS: Final = (
     "cookie", "cookies", "db_pass", "dbpass", "user_pass", "userpass", "root_pass", "admin_pass", "mysql_pass",
     "pgpass", "smtp_pass", "redis_pass", "密码", "口令", "密钥", "令牌",
 )  # fmt: skip
-"""How names of secrets end; those in Latin letters as whole words."""
+"""How names of secrets end; those in Latin letters as whole words, but for :data:`_RUN_TOGETHER`."""
 
 _WORDS: Final = "|".join(filter(str.isascii, SECRET_ENDINGS))
 _SIGNS: Final = "|".join(name for name in SECRET_ENDINGS if not name.isascii())
-_SECRET: Final = re.compile(rf"(?:^|[^a-z0-9])(?:{_WORDS})$|(?:{_SIGNS})$")
+_RUN_TOGETHER: Final = (
+    "password|passwd|passphrase|secret|apikey|accesskey|secretkey|privatekey"
+    "|(?:access|api|auth|bot|refresh|session)token"
+)
+"""How no other word ends: ``PGPASSWORD``, ``clientsecret``."""
+
+_SECRET: Final = re.compile(rf"(?:^|[^a-z0-9])(?:{_WORDS})$|(?:{_RUN_TOGETHER}|{_SIGNS})$")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _OF_QUERIES: Final = frozenset({"key", "sig", "sign", "signature", "jwt", "auth"})
 

@@ -179,6 +179,8 @@ class DiskUse:
         other: whatever else is in the folder.
         free: what is free within all of this, and is used before more is taken; an estimate where that is not known.
         documents: the bytes of JSON of all records.
+        lines: about what the runs take besides their documents: columns, the index and figures.
+        runs: how many there are.
     """
 
     database: int = 0
@@ -188,6 +190,8 @@ class DiskUse:
     other: int = 0
     free: int = 0
     documents: int = 0
+    lines: int = 0
+    runs: int = 0
 
     @property
     def total(self) -> int:
@@ -198,6 +202,11 @@ class DiskUse:
     def used(self) -> int:
         """What is not free."""
         return max(0, self.total - self.free)
+
+    @property
+    def kept(self) -> int:
+        """What is left of that when the log has been copied, for which nobody may be reading."""
+        return max(0, self.used - self.log)
 
 
 @runtime_checkable
@@ -214,12 +223,15 @@ class Sized(Protocol):
     async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
         """Return the bytes of JSON of those of the records *keys* that exist, without reading them."""
 
-    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> bool:
         """Give what is free within the store back to the file system, as far as it can, in steps that hold nobody up.
 
         Args:
             workflow_ids: whose JSON files may have gaps.
             is_thorough: whether files are made anew for smaller gaps too.
+
+        Returns:
+            Whether all of it was given back; an index that is behind is not waited for, and gives back the next time.
 
         Raises:
             StoreError: it could not be done.

@@ -21,7 +21,7 @@ import zstandard
 from execution_history.query.model import RecordKey
 from execution_history.records.partial import outline_of
 from execution_history.records.record import KEYS
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import status_number
 
 CURRENT: Final = 1
 """The dictionary that documents are packed with; 0 stands for the plain JSON that earlier versions kept."""
@@ -69,7 +69,7 @@ class StoredRecord(NamedTuple):
         try:
             record = outline_of(body)
             body.decode()  # the outline of a large record skips most of it
-            status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
+            status = status_number(record["execute_status"])
             found = *(record[key] for key in ("workflow_id", "execute_id", "create_time", "update_time")), status
             return tuple(record) == KEYS and found == self[:5]
         except Exception:  # noqa: BLE001 - whatever the parser raises, this is no record

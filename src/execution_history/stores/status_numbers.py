@@ -14,3 +14,8 @@ OPEN_NUMBERS: Final = frozenset(STATUS_NUMBERS[name] for name in OPEN_STATUSES)
 
 ENDED_NUMBERS: Final = frozenset(STATUS_NUMBERS[status] for status in ENDED)
 """The statuses of runs whose durations count."""
+
+
+def status_number(status: str) -> int:
+    """Return the number of a status, which may be one that adopted records alone have."""
+    return STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"])

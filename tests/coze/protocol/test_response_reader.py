@@ -219,20 +219,26 @@ def test_no_answer_breaks_the_reading(chunks: list[bytes], content_type: str, en
     assert (parts.status, parts.proof) == (whole.status, whole.proof)
 
 
-_ENDLESS: list[tuple[str, bytes]] = [
-    ("run", b'{"data":"' + b" " * 20_000_000),
-    ("stream_run", b": " + b" " * 20_000_000),
-    ("stream_run", b"data:x\n\n" * 2_000_000),
-    ("stream_run", b"data:{\n\n" * 2_000_000),
-    ("stream_run", b"\n" * 20_000_000),
-    ("stream_run", _MESSAGE * 200_000),
-]
-
-
-@pytest.mark.parametrize("encoding", ["gzip", "zstd", "gzip, gzip"])
-@pytest.mark.parametrize(("kind", "body"), _ENDLESS, ids=range(len(_ENDLESS)))
-def test_a_small_answer_that_becomes_a_huge_one_is_not_read(encoding: str, kind: str, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("kind", "beginning", "part", "encoding"),
+    [
+        ("run", b'{"data":"', b" ", "gzip"),
+        ("run", b'{"data":"', b" ", "zstd"),
+        ("run", b'{"data":"', b" ", "gzip, gzip"),
+        ("stream_run", b": ", b" ", "gzip"),
+        ("stream_run", b"", b"data:x\n\n", "gzip"),
+        ("stream_run", b"", b"data:{\n\n", "gzip"),
+        ("stream_run", b"", b"\n", "gzip"),
+        ("stream_run", b"", _MESSAGE, "gzip"),
+        ("stream_run", b"", _MESSAGE, "zstd"),
+        ("stream_run", b"", _MESSAGE, "gzip, gzip"),
+    ],
+)
+def test_a_small_answer_that_becomes_a_huge_one_is_not_read(
+    kind: str, beginning: bytes, part: bytes, encoding: str
+) -> None:
     """It passes, the record says why, and nobody waits for it meanwhile."""
+    body = beginning + part * (20_000_000 // len(part))
     packed = zstandard.compress(body) if encoding == "zstd" else gzip.compress(body, 1)
     packed = gzip.compress(packed) if "," in encoding else packed
     outcome = _read(packed, kind=kind, largest=1_000_000, content_encoding=encoding)

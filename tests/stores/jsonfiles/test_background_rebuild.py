@@ -12,6 +12,7 @@ import apsw
 import orjson
 import pytest
 
+from execution_history.query.model import RecordKey
 from execution_history.stores import SQLiteStore
 from execution_history.stores.jsonfiles import background_rebuild as background_rebuild_module
 from execution_history.stores.jsonfiles import disk_sync
@@ -180,3 +181,39 @@ async def test_a_file_is_brought_to_the_disk_in_slices(tmp_path: Path) -> None:
         with path.open("rb") as file:
             await asyncio.to_thread(disk_sync.sync, file.fileno(), 8_192)
         assert size == path.stat().st_size
+
+
+async def test_a_file_that_is_made_anew_without_its_gaps_has_room_meanwhile(
+    tmp_path: Path, building: tuple[threading.Event, threading.Event]
+) -> None:
+    """Whoever creates a run in the workflow does not wait until that has ended."""
+    begun, go_on = building
+    go_on.set()
+    store = SQLiteStore(tmp_path / "h", file_sizes=replace(_SIZES, low_slack=10_000), search=False)
+    path, number = tmp_path / "h" / "w.json", 0
+
+    async def create() -> None:
+        nonlocal number
+        number += 1
+        await store.create(document(f"e{number}", now=1_000 + number, parameters={"t": "x" * 1_000}))
+
+    def slack() -> int:
+        file = JSONFile(path)
+        file.close()
+        return file.slack
+
+    await store.open()
+    while number < 150 or slack() > 3_000:
+        await create()
+    await store.delete_many([RecordKey("w", f"e{each}") for each in range(20, 80)], 100)
+    begun.clear()
+    go_on.clear()
+    giving_back = asyncio.create_task(store.give_back(["w"]))
+    assert await asyncio.to_thread(begun.wait, 30)
+    async with asyncio.timeout(3):
+        for _ in range(10):
+            await create()
+    go_on.set()
+    await giving_back
+    assert number - 60 == len(json.loads(path.read_bytes())["histories"])
+    await store.aclose()

@@ -21,7 +21,7 @@ from tests.stores_under_test import Clock
 pytestmark = pytest.mark.anyio
 
 _WRITERS: Final = 4
-_ROUNDS: Final = 60
+_ROUNDS: Final = 30
 _AT_ONCE: Final = 16
 _LOG_SIZE: Final = "SELECT count(*) FROM execution_history.changes"
 _GONE: Final = "INSERT INTO execution_history.deletions VALUES ('w', 'late', %s, 0)"
@@ -75,7 +75,7 @@ async def _write(store: PostgresStore, writer: int) -> None:
         await asyncio.gather(*(store.create(document(name.execute_id, name.workflow_id)) for name in names))
         await asyncio.gather(*(store.update(*name, change(status="success")) for name in names))
         await store.delete_many(names[:3], 3)
-        if number % 20 == 19:
+        if number % 10 == 9:
             await store.clear(f"w{luck.randrange(4)}")
 
 

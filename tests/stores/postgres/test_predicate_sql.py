@@ -124,7 +124,7 @@ def history(postgres: PostgresServer) -> Iterator[Connections]:
 
 
 @given(records=st.lists(documents() | _odd_documents(), max_size=12), data=st.data())
-@examples(25)
+@examples(13)
 def test_a_row_fulfils_what_its_record_fulfils(
     history: Connections, records: list[Document], data: st.DataObject
 ) -> None:

@@ -69,7 +69,7 @@ def _arrived(records: Sequence[Document]) -> list[tuple[bytes, int]]:
     summaries=st.booleans(),
     limits=_LIMITS,
 )
-@examples(25)
+@examples(13)
 def test_pages_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -104,7 +104,7 @@ def test_pages_are_those_of_the_specification(
     descending=st.booleans(),
     limits=st.sampled_from([Limits(few=-1, page=0, window=1, row=99.0, portion=2), Limits(few=30, portion=2)]),
 )
-@examples(15)
+@examples(8)
 def test_a_rare_text_is_found_in_every_order(
     history: Connections,
     records: list[Document],
@@ -128,7 +128,7 @@ def test_a_rare_text_is_found_in_every_order(
     new_since=st.none() | st.integers(0, 30).map(lambda step: BASE + step * HOUR),
     limits=_LIMITS,
 )
-@examples(25)
+@examples(13)
 def test_counts_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -165,7 +165,7 @@ def test_counts_are_those_of_the_specification(
     ),
     summed=st.booleans(),
 )
-@examples(30)
+@examples(15)
 def test_groups_are_those_of_the_specification(
     history: Connections,
     records: list[Document],
@@ -203,7 +203,7 @@ def _without_percentiles(found: Any) -> Any:
 
 
 @given(records=_RECORDS, wanted=filters(), limit=st.integers(1, 30), limits=_LIMITS)
-@examples(15)
+@examples(8)
 def test_the_oldest_records_that_match_are_named(
     history: Connections, records: list[Document], wanted: RecordFilter, limit: int, limits: Limits
 ) -> None:

@@ -40,7 +40,7 @@ class PostgresMachine(StoreMachine):
 
 def test_both_always_agree(postgres: PostgresServer) -> None:
     """Over random calls."""
-    given = examples(8, stateful_step_count=20, suppress_health_check=list(HealthCheck))
+    given = examples(6, stateful_step_count=20, suppress_health_check=list(HealthCheck))
 
     class Machine(PostgresMachine):
         server = postgres

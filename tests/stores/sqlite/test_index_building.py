@@ -194,7 +194,7 @@ _STEPS = st.lists(
 
 
 @given(_STEPS)
-@examples(25)
+@examples(13)
 def test_the_promise_of_reach_holds_at_any_moment(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """Every record from ``since`` on is found, as it is or to be tested anew; at the end every record."""
 

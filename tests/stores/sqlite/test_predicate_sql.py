@@ -99,7 +99,7 @@ def _predicates(draw: st.DrawFn, fingerprints: list[str]) -> Predicate:
 
 
 @given(records=st.lists(documents() | _odd_documents(), max_size=12), data=st.data())
-@examples(30)
+@examples(15)
 def test_a_row_fulfils_what_its_record_fulfils(
     tmp_path_factory: pytest.TempPathFactory, records: list[Document], data: st.DataObject
 ) -> None:

@@ -1,5 +1,6 @@
 """What one transaction of pruning touches: so little, for every kind and any size of runs, that nobody waits for it."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -11,10 +12,11 @@ import pytest
 
 from execution_history import ExecutionHistoryService
 from execution_history.maintenance.retention import Retention, RetentionSettings
+from execution_history.query.model import RecordKey
 from execution_history.query.retention import RetentionRule
 from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
-from tests.sample_records import changed, document
+from tests.sample_records import change, changed, document
 
 pytestmark = pytest.mark.anyio
 
@@ -69,7 +71,9 @@ def _run(number: int, size: int) -> Document:
     return changed(new, 2_000 + number, "success")
 
 
-@pytest.fixture(params=[(240, 600), (8, 2_000_000)], ids=["many small runs", "few large ones"])
+@pytest.fixture(
+    params=[(240, 600), (8, 2_000_000), (3, 12_000_000)], ids=["many small runs", "few large ones", "very large ones"]
+)
 async def service(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[ExecutionHistoryService]:
     """A history with many runs, or with large ones."""
     count, size = request.param
@@ -98,3 +102,36 @@ async def test_a_transaction_of_pruning_touches_little(service: ExecutionHistory
     assert len(touched.pages) > 1
     assert max(touched.statements) <= _MOST_STATEMENTS
     assert max(touched.pages) <= _MOST_PAGES
+
+
+async def test_pieces_of_the_bin_go_with_what_they_are_pieces_of(tmp_path: Path) -> None:
+    """Those of a copy that was never finished go an hour later; a record that changes meanwhile is copied anew."""
+    now = [1_700_000_000_000]
+    store = SQLiteStore(tmp_path, search=False, clock=lambda: now[0])
+    async with ExecutionHistoryService(store):
+        keys = [RecordKey(f"w{number}", f"e{number:05}") for number in range(2)]
+        await store.merge([_run(number, 5_000_000) for number in range(2)])
+
+        def pieces() -> list[int]:
+            return [row[0] for row in writer._connection.execute("SELECT count(*) FROM bin_pieces GROUP BY pieces")]
+
+        writer = store._parts.writer
+        discarding = asyncio.create_task(store.discard([keys[0]], 60_000))
+        while not (await writer.submit(lambda _: pieces())):
+            await asyncio.sleep(0)
+        await store.update(*keys[0], change(3_000, metadata={"pinned": True}))
+        assert [keys[0]] == await discarding
+        assert [5] == await writer.submit(lambda _: pieces())
+        [(_, body)] = (await store.binned_documents([keys[0]])).items()
+        assert b'"pinned":true' in body
+        discarding = asyncio.create_task(store.discard({keys[1]: 2_001}, 60_000))
+        while len(await writer.submit(lambda _: pieces())) < 2:
+            await asyncio.sleep(0)
+        discarding.cancel()
+        await store.empty_bin([keys[0]])
+        await store.give_back()
+        assert 1 == len(await writer.submit(lambda _: pieces()))
+        now[0] += 3_700_000
+        await store.give_back()
+        assert [] == await writer.submit(lambda _: pieces())
+        assert await store.get(*keys[1]) is not None

@@ -62,7 +62,7 @@ def test_longer_durations_have_larger_buckets() -> None:
     counts_only=st.booleans(),
     figures_only=st.booleans(),
 )
-@examples(25)
+@examples(13)
 def test_statistics_from_rollups_are_those_of_the_specification(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
@@ -110,7 +110,7 @@ def test_statistics_from_rollups_are_those_of_the_specification(
     sort=st.sampled_from(["runs", "p95", "cost"]),
     limits=st.sampled_from([(0, 1_000), (5, 1_000), (5, 12), (0, 4)]),
 )
-@examples(50)
+@examples(25)
 def test_breakdowns_from_rollups_are_those_of_the_specification(
     tmp_path_factory: pytest.TempPathFactory,
     records: list[Document],
@@ -185,7 +185,7 @@ WHERE cost IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         max_size=25,
     )
 )
-@examples(25)
+@examples(13)
 def test_rollups_are_what_a_recount_gives(tmp_path_factory: pytest.TempPathFactory, steps: list[Any]) -> None:
     """After any sequence of new records, changes, deletions and rebuilds, asked in between or not."""
 

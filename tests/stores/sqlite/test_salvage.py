@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 from contextlib import closing
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,24 @@ async def test_rows_of_every_size_are_read_as_they_were(tmp_path: Path, header: 
 
 async def _records_of(store: SQLiteStore) -> dict[str, bytes]:
     return {orjson.loads(body)["execute_id"]: body for body in (await store.scan(None, 10_000)).documents}
+
+
+async def test_a_read_that_is_short_ends_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system may give fewer bytes than it was asked for (pread(2)): the rest of the file is there."""
+    store = await _made(tmp_path, json_files=True)
+    await store.create(document("e0", "w", parameters={"t": "x" * 9_000}))
+    whole, sizes = os.pread, cycle([1_000, 70, 1])
+    monkeypatch.setattr(os, "pread", lambda descriptor, size, offset: whole(descriptor, min(size, next(sizes)), offset))
+    await store.create(document("e1", "w", 2_000, parameters={"t": "y" * 90}))
+    await store.update("w", "e0", change(5_000, "success", output={"text": "z" * 500}))
+    known = await _records_of(store)
+    assert list(known.values())[::-1] == [
+        orjson.dumps(record) for record in orjson.loads((tmp_path / "w.json").read_bytes())["histories"]
+    ]
+    await store.aclose()
+    assert 2 == salvage(tmp_path).records
+    monkeypatch.undo()
+    assert known == await _records(tmp_path)
 
 
 async def test_what_was_deleted_does_not_come_back(tmp_path: Path) -> None:

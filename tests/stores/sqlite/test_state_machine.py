@@ -164,7 +164,7 @@ class CrowdedFilesMachine(EmbeddedMachine):
     sizes = replace(EmbeddedMachine.sizes, low_slack=2, front=2_000)
 
 
-EmbeddedMachine.TestCase.settings = examples(12, stateful_step_count=20)
+EmbeddedMachine.TestCase.settings = examples(8, stateful_step_count=20)
 TestEmbeddedStore = EmbeddedMachine.TestCase
-CrowdedFilesMachine.TestCase.settings = examples(12, stateful_step_count=20)
+CrowdedFilesMachine.TestCase.settings = examples(8, stateful_step_count=20)
 TestEmbeddedStoreWithCrowdedFiles = CrowdedFilesMachine.TestCase

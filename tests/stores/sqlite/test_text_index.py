@@ -169,7 +169,7 @@ def test_a_very_long_question_asks_for_a_bounded_number_of_tokens(connection: ap
     st.sampled_from(["create_time", "tokens"]),
     st.booleans(),
 )
-@examples(20)
+@examples(10)
 def test_frequent_texts_are_found_along_the_order(
     tmp_path_factory: pytest.TempPathFactory,
     postgres: PostgresServer,

@@ -38,7 +38,7 @@ _VIEWERS = [viewer_of({}, language, 10_000_000) for language in ("en", "zh")]
 
 
 @given(status=_STATUSES, metadata=st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, _JSON)) | _JSON)
-@examples(60)
+@examples(30)
 def test_every_reader_takes_any_json(status: str, metadata: Any) -> None:
     """What has another type than its key counts as not there."""
     body = orjson.dumps(document("e").plain() | {"execute_status": status, "metadata": metadata})

@@ -22,6 +22,11 @@ class Blanks:
         number = bisect_right(self._begins, at) - 1
         return at if number < 0 else max(at, self._ends[number] - _INDENTATION)
 
+    def following(self, at: int) -> int | None:
+        """Return where the first run begins that begins behind *at*; ``None`` where none does."""
+        number = bisect_right(self._begins, at)
+        return self._begins[number] if number < len(self._begins) else None
+
     def before(self, at: int) -> int:
         """Return where the run that ends at *at* or contains it begins; *at* where there is none."""
         number = bisect_left(self._begins, at) - 1

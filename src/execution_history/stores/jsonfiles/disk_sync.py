@@ -48,6 +48,18 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
+def read_all(descriptor: int, size: int, offset: int) -> bytes:
+    """Return *size* bytes from *offset*, fewer where the file ends, in as many reads as it takes (pread(2)).
+
+    Raises:
+        OSError: they could not be read.
+    """
+    data = os.pread(descriptor, size, offset)
+    while len(data) < size and (more := os.pread(descriptor, size - len(data), offset + len(data))):
+        data += more
+    return data
+
+
 def write_all(descriptor: int, data: bytes, offset: int) -> None:
     """Write *data* at *offset*, in as many writes as the system takes for it (a short one is no error, pwrite(2)).
 

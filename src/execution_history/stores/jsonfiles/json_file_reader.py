@@ -9,6 +9,7 @@ from typing import Final
 import orjson
 
 from execution_history.stores.jsonfiles.blanks import Blanks
+from execution_history.stores.jsonfiles.disk_sync import read_all
 from execution_history.stores.jsonfiles.edits import Span
 from execution_history.stores.jsonfiles.file_format import (
     CLOSING,
@@ -25,6 +26,9 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.mirror_port import FileState
 
 _MOST_READ: Final = 4 * 1024 * 1024
+_MOST_SEARCHED: Final = 256 * 1024
+"""Bytes of one read of a search: what it reads next is put in the same memory, still in the processor's cache."""
+
 _RECORD_ID: Final = re.compile(re.escape(RECORD_START) + rb'("(?:[^"\\\n]|\\.)*"),\n')
 _FLAGS: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
@@ -61,7 +65,7 @@ class JSONFileReader:
     def _read_header(self) -> None:
         status = os.fstat(self._fd)
         self._inode, self.size = status.st_ino, status.st_size
-        parsed = parse_header(os.pread(self._fd, HEADER_LIMIT, 0))
+        parsed = parse_header(read_all(self._fd, HEADER_LIMIT, 0))
         if parsed is None or not parsed[1] <= parsed[0].newest_at <= self.size:
             raise NotOurs(self._name)
         self.header, self.body_start = parsed
@@ -88,18 +92,20 @@ class JSONFileReader:
 
     def read(self, begin: int, end: int) -> bytes:
         """Return the bytes from offset *begin* to *end*, fewer where the file ends before."""
-        return os.pread(self._fd, max(0, end - begin), begin)
+        return read_all(self._fd, max(0, end - begin), begin)
 
     def find(self, text: bytes, begin: int, end: int) -> int:
-        """Return the offset of the first *text* between two offsets; -1 where there is none."""
-        reach = self.sizes.near
+        """Return the offset of the first *text*, which has a line break, between two offsets; -1 for none."""
+        reach, lead = self.sizes.near, text.index(b"\n")
         while (begin := self.blanks.past(begin)) < end:
             piece = self.read(begin, min(begin + reach + len(text) - 1, end))
-            at = piece.find(text)
+            # A large value is one line, and one byte is found several times as fast as a text.
+            line = piece.find(b"\n")
+            at = -1 if line < 0 else piece.find(text, max(0, line - lead))
             if at >= 0:
                 return begin + at
             self._note_blank(piece, begin)
-            begin, reach = begin + reach, min(reach * 4, _MOST_READ)
+            begin, reach = begin + reach, min(reach * 4, _MOST_SEARCHED)
         return -1
 
     def next_record(self, begin: int, end: int) -> int:
@@ -107,7 +113,14 @@ class JSONFileReader:
 
         The inside of a very large record is read through once: a bisection would fall into it again and again.
         """
-        found = self.find(RECORD_START, self.insides.past(begin), end)
+        at = self.insides.past(begin)
+        while True:
+            known = self.insides.following(at)
+            stop = end if known is None else min(end, known + len(RECORD_START) - 1)
+            found = self.find(RECORD_START, at, stop)
+            if found >= 0 or known is None or stop == end:
+                break
+            at = self.insides.past(known)
         inside = end - len(RECORD_START) if found < 0 else found  # one may begin shortly before the end
         if inside - begin > self.sizes.reach:
             self.insides.add(begin, inside)

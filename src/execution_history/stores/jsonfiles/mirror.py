@@ -24,6 +24,7 @@ from execution_history.stores.jsonfiles.file_sizes import SIZES, FileSizes
 from execution_history.stores.jsonfiles.gaps import has_large_gaps
 from execution_history.stores.jsonfiles.import_foreign_files import Adopter
 from execution_history.stores.jsonfiles.json_file import JSONFile
+from execution_history.stores.jsonfiles.json_file_reader import NotOurs
 from execution_history.stores.jsonfiles.open_files import OpenFiles
 from execution_history.stores.jsonfiles.rebuild import Job, make_room, write_new
 from execution_history.stores.mirror_port import FileState, FileUpdate, Mirror, MirrorWriter, PendingFiles, RecordSource
@@ -34,6 +35,8 @@ _NOTHING: Final[set[str]] = set()
 _OPENING_SECONDS: Final = 5.0
 _TRIMMING_SECONDS: Final = 2.0
 _MERGING_SECONDS: Final = 1.0
+_SLACK_OF_RENEWAL: Final = 8
+"""A file of so many times its slack gets more before it is made anew."""
 
 
 class JSONFileMirror(Mirror):
@@ -143,8 +146,9 @@ class JSONFileMirror(Mirror):
         for workflow_id in workflow_ids:
             # One after the other: each takes as much space again until it is there.
             if await asyncio.to_thread(has_large_gaps, self._path(workflow_id), least_share):
-                self._writer.post(partial(self._builder.build, workflow_id, set()))
-                await self.flush()
+                for work in (self._give_slack, partial(self._builder.build, aside=set())):
+                    self._writer.post(partial(work, workflow_id))
+                    await self.flush()
 
     def problems(self) -> tuple[str, ...]:
         """Return one sentence for every file that could not be brought up to date."""
@@ -299,6 +303,13 @@ class JSONFileMirror(Mirror):
         self._files.forget(workflow_id)
         self._builder.make_way(self._path(workflow_id))
         self._path(workflow_id).unlink(missing_ok=True)
+
+    def _give_slack(self, workflow_id: str) -> None:
+        """Give a file room for what comes while it is made anew: what finds none would wait until that has ended."""
+        with contextlib.suppress(OSError, NotOurs):  # it is made anew with its next change
+            file = self._files.untouched(workflow_id)
+            if file is not None and file.size > self._sizes.small and file.slack < file.size // _SLACK_OF_RENEWAL:
+                self._builder.extend(workflow_id, file)
 
     def _settle(self, answer: Callable[[], object]) -> None:
         """Renew what is stale or gone, then answer when the background has nothing left to do."""

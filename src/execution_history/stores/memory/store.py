@@ -249,16 +249,18 @@ class MemoryStore(MemoryAdministration):
     async def disk_use(self) -> DiskUse:
         """See :meth:`Sized.disk_use`; nothing is on a disk, and documents stand for all that is kept."""
         with self._opened():
-            size = sum(len(each.document.body) for each in self._records())
-            return DiskUse(database=size + sum(each.size for each, _ in self._bin.values()), documents=size)
+            sizes = [len(each.document.body) for each in self._records()]
+            binned = sum(each.size for each, _ in self._bin.values())
+            return DiskUse(database=sum(sizes) + binned, documents=sum(sizes), runs=len(sizes))
 
     async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
         """See :meth:`Sized.sizes_of`."""
         with self._opened():
             return {key: len(stored.document.body) for key in keys if (stored := self._find(*key)) is not None}
 
-    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> bool:  # noqa: ARG002 - as others have
         """See :meth:`Sized.give_back`; there is nothing to give back."""
+        return True
 
     async def empty_bin(self, keys: Iterable[RecordKey]) -> None:
         """See :meth:`Bin.empty_bin`."""

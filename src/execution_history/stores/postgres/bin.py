@@ -18,7 +18,7 @@ from execution_history.stores.postgres.connections import Connection
 from execution_history.stores.postgres.lifecycle import SharedStore
 from execution_history.stores.postgres.long_texts import restored
 from execution_history.stores.postgres.record_rows import stored_key
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import status_number
 
 
 class PostgresBin(SharedStore):
@@ -76,7 +76,7 @@ class PostgresBin(SharedStore):
 
     async def replace_binned(self, document: Document, expected: int) -> bool:
         """See :meth:`Bin.replace_binned`."""
-        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        status = status_number(document.status)
         place = (*stored_key(document.workflow_id, document.execute_id), status, expected, self._clock())
 
         def replace(connection: Connection, _: UUID) -> bool:

@@ -19,7 +19,7 @@ from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.queries import Statements, insert_rows
 from execution_history.stores.postgres.record_rows import COLUMNS, Counted, RecordRow, joined_text, row_of, stored_key
 from execution_history.stores.postgres.stored_texts import SEPARATOR
-from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, status_number
 
 _MOST_BYTES: Final = 32 * 1024 * 1024
 """Bytes of documents in one statement; PostgreSQL takes no message of more than a gigabyte."""
@@ -192,7 +192,7 @@ def _binned(key: RecordKey, binned: Binned, packer: Packer) -> tuple[Any, ...]:
     """Return the row of a deleted record in the bin."""
     packing, packed = packer.pack(binned.body)
     record = outline_of(binned.body)
-    status = STATUS_NUMBERS.get(record["execute_status"], STATUS_NUMBERS["other"])
+    status = status_number(record["execute_status"])
     times = binned.deleted_at, binned.ends, record["create_time"], record["update_time"]
     return (*stored_key(*key), *times, status, len(binned.body), packing, packed, binned.rule)
 

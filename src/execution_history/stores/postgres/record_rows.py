@@ -16,7 +16,7 @@ from execution_history.stores.compression import Packer
 from execution_history.stores.postgres.search_terms import terms_of
 from execution_history.stores.postgres.stored_texts import SEPARATOR, escaped, is_shortened, stored_text
 from execution_history.stores.sql_fragments import TOKENS, fingerprint_number, whole
-from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NUMBERS, status_number
 
 _log = logging.getLogger("execution_history.stores.postgres")
 
@@ -124,7 +124,7 @@ def row_of(document: Document, packer: Packer, now: int) -> RecordRow:
     A run that began lately and goes on has no terms yet: they are written once, when it ends. One that began long ago,
     in an import say, may never end, and every search would read its document.
     """
-    status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+    status = status_number(document.status)
     packing, packed = packer.pack(document.body, will_change=status in OPEN_NUMBERS)
     texts = _Texts()
     key = RecordKey(texts[document.workflow_id], texts[document.execute_id])

@@ -26,13 +26,15 @@ class PostgresSpace(PostgresAdministration):
     async def disk_use(self) -> DiskUse:
         """See :meth:`Sized.disk_use`; the index is a part of the tables."""
         [(total, documents, runs)] = await self._rows("space", self._statements.schema)
-        largest = await self._largest(total, documents, runs)
+        [(_, binned)] = await self._rows("bin_size", self._clock())
+        largest = await self._largest(total, documents + binned, runs)
         # Tables that grow while they hold less have rows that are not vacuumed yet.
         in_use = runs * _PER_RUN
         if largest["documents"]:
             of_documents = max(0, largest["total"] - largest["runs"] * _PER_RUN)
-            in_use += of_documents * documents // largest["documents"]
-        return DiskUse(database=total, free=max(0, total - in_use), documents=documents)
+            in_use += of_documents * (documents + binned) // largest["documents"]
+        free, lines = max(0, total - in_use), runs * _PER_RUN
+        return DiskUse(database=total, free=free, documents=documents, lines=lines, runs=runs)
 
     async def sizes_of(self, keys: Collection[RecordKey]) -> dict[RecordKey, int]:
         """See :meth:`Sized.sizes_of`."""
@@ -45,15 +47,16 @@ class PostgresSpace(PostgresAdministration):
 
         return await self._read(read)
 
-    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> None:
+    async def give_back(self, workflow_ids: Collection[str] = (), *, is_thorough: bool = False) -> bool:  # noqa: ARG002 - as others have
         """See :meth:`Sized.give_back`: autovacuum makes what is free usable again, and nothing else can be done."""
+        return True
 
     async def _largest(self, total: int, documents: int, runs: int) -> dict[str, Any]:
         """Return how large the tables were when they held most, and what that was."""
         now = {"total": total, "documents": documents, "runs": runs}
         entry = await self.entry(*_LARGEST)
         known: dict[str, Any] = {} if entry is None else orjson.loads(entry.value)
-        if known.keys() == now.keys() and known["documents"] > documents:
+        if known.keys() == now.keys() and known["documents"] >= documents:
             return known
         await self.put_entry(*_LARGEST, orjson.dumps(now), expected=0 if entry is None else entry.version)
         return now

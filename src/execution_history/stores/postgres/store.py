@@ -40,7 +40,7 @@ from execution_history.stores.protocol import (
     StoreHealth,
     WorkflowSummary,
 )
-from execution_history.stores.status_numbers import STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import STATUS_NAMES, status_number
 
 _MERGE_GROUP: Final = 500
 _MERGE_GROUP_BYTES: Final = 2 * 1024 * 1024
@@ -126,7 +126,7 @@ class PostgresStore(PostgresVerification, PostgresBin, PostgresSpace):
 
     async def open_records(self, statuses: frozenset[str], limit: int) -> list[bytes]:
         """See :meth:`HistoryStore.open_records`."""
-        numbers = sorted({STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"]) for status in statuses})
+        numbers = sorted({status_number(status) for status in statuses})
 
         def read(connection: Connection) -> list[bytes]:
             rows = connection.execute(self._connections.statements["open_documents"], (numbers, limit)).fetchall()

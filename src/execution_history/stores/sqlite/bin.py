@@ -1,8 +1,11 @@
 """Deleted records that can be restored from ``history.db``; see :class:`~execution_history.stores.capabilities.Bin`."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import count
+from typing import Final
 
 import apsw
 import orjson
@@ -13,10 +16,14 @@ from execution_history.records.record import Document
 from execution_history.records.values import LAST_TIME
 from execution_history.stores.capabilities import Binned, Versions, versions_of
 from execution_history.stores.compression import StoredRecord, Unreadable, packed
+from execution_history.stores.sqlite.bin_pieces import Copy, Discard
+from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
 from execution_history.stores.sqlite.queries import rows
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import status_number
+
+_TRIES: Final = 3
 
 
 class SQLiteBin(EmbeddedStore):
@@ -26,13 +33,60 @@ class SQLiteBin(EmbeddedStore):
         self, keys: Iterable[RecordKey] | Versions, keep_ms: int, rule: str | None = None
     ) -> list[RecordKey]:
         """See :meth:`Bin.discard`."""
-        now, versions = self._clock(), versions_of(keys)
+        versions, now = versions_of(keys), self._clock()
 
         def discard(t: WriteTransaction, workflow_id: str, group: list[RecordKey]) -> list[RecordKey]:
             times = {key.execute_id: versions[key] for key in group}
-            return t.delete_many(workflow_id, times, (now, now + keep_ms, rule))
+            how = Discard(now, now + keep_ms, rule)
+            gone = t.delete_many(workflow_id, times, how)
+            large.extend(RecordKey(workflow_id, each) for each in how.left)
+            return gone
 
-        return await self._each(versions, discard)
+        large: list[RecordKey] = []
+        gone = await self._each(versions, discard)
+        for key in dict.fromkeys(large):
+            gone += await self._discard_large(key, versions[key], keep_ms, rule)
+        return gone
+
+    async def _discard_large(
+        self, key: RecordKey, version: int | None, keep_ms: int, rule: str | None
+    ) -> list[RecordKey]:
+        """Discard a record that is copied before, piece by piece, while others write."""
+        for _ in range(_TRIES):
+            copy = await self._copied(key)
+            if copy is None and version is not None:
+                return []  # it has another version now
+            if copy is not None and (gone := await self._discard_one(key, version, keep_ms, rule, copy)):
+                return gone
+        # It is changed all the time: whoever changes it waits as long for it.
+        return await self._discard_one(key, version, keep_ms, rule)
+
+    async def _discard_one(
+        self, key: RecordKey, version: int | None, keep_ms: int, rule: str | None, copy: Copy | None = None
+    ) -> list[RecordKey]:
+        now = self._clock()
+        how = Discard(now, now + keep_ms, rule, copy, largest=NO_LIMIT)
+
+        def discard(t: WriteTransaction) -> list[RecordKey]:
+            gone = t.delete_many(key.workflow_id, {key.execute_id: version}, how)
+            if copy is not None and not gone:
+                t.run("drop_pieces", copy.pieces)
+            return gone
+
+        return await self._write(discard, (key.workflow_id, None))
+
+    async def _copied(self, key: RecordKey) -> Copy | None:
+        """Return a complete copy of a record; ``None`` where the record is changed or removed meanwhile."""
+        writer = self._parts.writer
+        copy = await writer.submit(lambda t: Copy.begin(t.connection, *key, t.clock()))
+        has_more: bool | None = copy is not None
+        for number in count():
+            if copy is None or not has_more:
+                break
+            began = time.monotonic()
+            has_more = await writer.submit(lambda t, number=number: copy.step(t.connection, number))  # type: ignore[misc]
+            await asyncio.sleep(time.monotonic() - began)  # whoever writes meanwhile has as much time
+        return None if has_more is None else copy
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
@@ -57,7 +111,7 @@ class SQLiteBin(EmbeddedStore):
     async def replace_binned(self, document: Document, expected: int) -> bool:
         """See :meth:`Bin.replace_binned`."""
         packing = await asyncio.to_thread(packed, document.body)
-        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        status = status_number(document.status)
         content = (document.update_time, len(document.body), *packing)
         place = (document.workflow_id, document.execute_id, status, expected, self._clock())
         return await self._write(lambda t: t.run("replace_binned", *content, *place).fetchone() is not None)

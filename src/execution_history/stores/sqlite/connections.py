@@ -82,6 +82,7 @@ def open_writer(folder: Path) -> apsw.Connection:
         synchronous=2,
         cache_size=-_CACHE_KIB,
         journal_size_limit=LOG_BYTES,
+        recursive_triggers=1,  # a row of the bin that another replaces takes its pieces with it
     )
     plan_once(connection)
     _migrate(connection, folder)

@@ -18,12 +18,19 @@ _HERE: Final = "execution_history.stores.sqlite"
 RECORD_COLUMNS: Final = "w.workflow_id, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing"
 """The columns of a StoredRecord, before its document."""
 
+_BINNED: Final = """coalesce((SELECT CAST(group_concat(p.piece, '' ORDER BY p.number) AS BLOB) FROM bin_pieces p
+    WHERE p.pieces = bin.pieces), document)"""
+"""The document of a row of the bin, which may be in pieces."""
+
 
 @cache
 def statements(package: str) -> dict[str, str]:
     """Return the named statements of the ``queries.sql`` in *package*."""
     text = files(package).joinpath("queries.sql").read_text("utf-8")
-    return {match[1]: match[3].rstrip(";").replace("{record}", RECORD_COLUMNS) for match in _NAMED.finditer(text)}
+    return {
+        match[1]: match[3].rstrip(";").replace("{record}", RECORD_COLUMNS).replace("{binned}", _BINNED)
+        for match in _NAMED.finditer(text)
+    }
 
 
 @cache

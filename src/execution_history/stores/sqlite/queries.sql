@@ -69,7 +69,7 @@ DELETE FROM executions WHERE seq = ?;
 
 -- name: executions_by_ids
 -- The rows of a JSON list of ids of one workflow, in its order; e is the row itself, i may be read from an index.
-SELECT e.seq, e.execute_id, e.create_time, e.update_time, e.status, e.size
+SELECT e.seq, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.revision
 FROM json_each(?) k CROSS JOIN executions i ON i.execute_id = k.value AND i.workflow = ?
 CROSS JOIN executions e ON e.seq = i.seq
 ORDER BY k.key;
@@ -327,14 +327,38 @@ SELECT count(*), coalesce(sum(size), 0) FROM (
     SELECT e.size FROM workflows w JOIN executions e ON e.workflow = w.id WHERE w.workflow_id = ? LIMIT ?);
 
 -- name: put_in_bin
--- Copies records that are about to be deleted into the bin: those of a JSON list of places.
+-- Copies records that are about to be deleted into the bin: those of a JSON object, by their places; what is not null
+-- is the number of the pieces that have the document already.
 INSERT OR REPLACE INTO bin
-SELECT ?4, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing, e.document, ?1, ?2, ?3
-FROM json_each(?5) k JOIN executions e ON e.seq = k.value;
+SELECT ?4, e.execute_id, e.create_time, e.update_time, e.status, e.size, e.packing,
+    CASE WHEN k.value IS NULL THEN e.document ELSE x'' END, ?1, ?2, ?3, k.value
+FROM json_each(?5) k JOIN executions e ON e.seq = CAST(k.key AS INTEGER);
+
+-- name: large_document
+-- The place, the revision and the packed size of a record.
+SELECT e.seq, e.revision, length(e.document)
+FROM executions e JOIN workflows w ON w.id = e.workflow WHERE w.workflow_id = ? AND e.execute_id = ?;
+
+-- name: revision_at
+-- The revision of the record at a place.
+SELECT revision FROM executions WHERE seq = ?;
+
+-- name: put_piece
+-- Adds a piece of a document of the bin.
+INSERT INTO bin_pieces VALUES (?, ?, ?);
+
+-- name: drop_pieces
+-- Removes the pieces of a copy that comes to nothing.
+DELETE FROM bin_pieces WHERE pieces = ?;
+
+-- name: lost_pieces
+-- The numbers of pieces without a row, below a number.
+SELECT pieces FROM bin_pieces p WHERE number = 0 AND pieces < ?
+AND NOT EXISTS (SELECT 1 FROM bin b WHERE b.pieces = p.pieces);
 
 -- name: binned_document
 -- A discarded record that has not expired.
-SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, {binned}
 FROM bin WHERE workflow_id = ? AND execute_id = ? AND ends > ?;
 
 -- name: binned
@@ -345,7 +369,7 @@ ORDER BY deleted_at DESC, workflow_id, execute_id LIMIT ?5;
 
 -- name: replace_binned
 -- Replaces a discarded record of this update time that has not expired.
-UPDATE bin SET update_time = ?, size = ?, packing = ?, document = ?
+UPDATE bin SET update_time = ?, size = ?, packing = ?, document = ?, pieces = NULL
 WHERE workflow_id = ? AND execute_id = ? AND status = ? AND update_time = ? AND ends > ? RETURNING 1;
 
 -- name: bin_size
@@ -359,8 +383,8 @@ FROM json_each(?) k JOIN workflows w ON w.workflow_id = k.value ->> 0
 JOIN executions e ON e.workflow = w.id AND e.execute_id = k.value ->> 1;
 
 -- name: size_of_all
--- The bytes of all records.
-SELECT coalesce(sum(size), 0) FROM workflows WHERE workflow_id IS NOT NULL;
+-- The bytes of all records, and their number.
+SELECT coalesce(sum(size), 0), coalesce(sum(running + success + failed + interrupted + other), 0) FROM workflows WHERE workflow_id IS NOT NULL;
 
 -- name: drop_from_bin
 -- Removes a discarded record permanently, or after it was restored.
@@ -471,7 +495,7 @@ SELECT seq, execute_id, create_time, first_revision BETWEEN 1 AND revision - 1 F
 
 -- name: binned_documents
 -- All discarded records.
-SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, document FROM bin;
+SELECT workflow_id, execute_id, create_time, update_time, status, size, packing, {binned} FROM bin;
 
 -- name: count_workflows
 -- The number of workflows.

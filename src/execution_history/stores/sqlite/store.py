@@ -49,7 +49,7 @@ from execution_history.stores.sqlite.queries import past_prefix, query, rows, va
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.space import SQLiteSpace
 from execution_history.stores.sqlite.verification import SQLiteVerification
-from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, status_number
 
 _log = logging.getLogger("execution_history.stores.sqlite")
 _Result = TypeVar("_Result")
@@ -207,7 +207,7 @@ class SQLiteStore(SQLiteVerification, SQLiteAdministration, SQLiteBin, SQLiteSpa
         def read(reader: Reader, connection: apsw.Connection) -> list[bytes]:
             with ExitStack() as opened:
                 walks = []
-                for number in {STATUS_NUMBERS.get(status, STATUS_NUMBERS["other"]) for status in statuses}:
+                for number in {status_number(status) for status in statuses}:
                     name = "open_documents" if number in OPEN_NUMBERS else "ended_documents"
                     # Closed when left early, or the connection would stay at this moment.
                     walks.append(opened.enter_context(closing(connection.execute(query(name), (number,)))))

@@ -5,7 +5,6 @@ group.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -13,63 +12,22 @@ import orjson
 
 from execution_history.errors import ExecutionExists
 from execution_history.query.model import RecordKey
-from execution_history.records.adoption import differs_in_times_only
 from execution_history.records.price_book import KIND, Costs, PriceBook
 from execution_history.records.record import Document, RecordChange
+from execution_history.records.replacement import Replacement
 from execution_history.stores.compression import Packer, StoredRecord, Unreadable
-from execution_history.stores.mirror_port import FileChange, FileState, FileUpdate
+from execution_history.stores.mirror_port import FileChange, FileUpdate
 from execution_history.stores.protocol import MergeReport
+from execution_history.stores.sqlite.bin_pieces import Discard
+from execution_history.stores.sqlite.cached_rows import RecordRow, WorkflowRow
 from execution_history.stores.sqlite.documents import Documents
 from execution_history.stores.sqlite.queries import Value, query, value
-from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, STATUS_NUMBERS
+from execution_history.stores.status_numbers import OPEN_NUMBERS, STATUS_NAMES, status_number
 
 _MOST_WORKFLOWS: Final = 20_000
 _MOST_DOCUMENTS: Final = 2_000
 _LARGEST_KEPT: Final = 16 * 1024
 _MOST_KEPT: Final = 8 * 1024 * 1024
-
-
-@dataclass(slots=True)
-class WorkflowRow:
-    """A workflow's row as the writer caches it, with the changes of this transaction."""
-
-    id: int
-    workflow_id: str
-    counts: list[int]
-    revision: int
-    updated_at: int
-    size: int = 0
-    update: FileUpdate | None = None
-
-    def state(self) -> FileState:
-        """Return the state that the JSON file should have now."""
-        return FileState(sum(self.counts), self.revision, self.updated_at)
-
-    def touched(self) -> FileUpdate:
-        """Return the changes of this transaction; the first call, before any of them, keeps the state until then."""
-        if self.update is None:
-            state = self.state()
-            self.update = FileUpdate(self.workflow_id, state, state, [])
-        return self.update
-
-
-@dataclass(slots=True)
-class _Stored:
-    """A record's row as a change needs it; without a ``body`` its document, ``packed``, was not unpacked yet."""
-
-    seq: int
-    create_time: int
-    update_time: int
-    status: int
-    upstream_id: str | None
-    body: bytes | None = None
-    parts: dict[str, Any] | None = None
-    packed: StoredRecord | None = None
-
-    @property
-    def size(self) -> int:
-        """The bytes of its document."""
-        return len(self.body or b"") if self.packed is None else self.packed.size
 
 
 class WriteTransaction:
@@ -93,7 +51,7 @@ class WriteTransaction:
         self.costs: Costs = prices.costs(lambda: [value for _, value, _ in self.run("entries", KIND, "", -1)])
         self._packer = packer
         self._workflows: dict[str, WorkflowRow] = {}
-        self._documents: dict[tuple[int, str], _Stored] = {}
+        self._documents: dict[tuple[int, str], RecordRow] = {}
         self._kept = 0
         self._touched: dict[str, WorkflowRow] = {}
         self._version = -1
@@ -161,6 +119,8 @@ class WriteTransaction:
     def update(self, workflow_id: str, execute_id: str, change: RecordChange) -> Document | None:
         """Apply *change*; return the new record, or ``None`` where there is none to change."""
         row = self._workflow(workflow_id)
+        if row is not None and isinstance(change, Replacement):
+            return self._exchange(row, execute_id, change)
         stored = None if row is None else self._stored(row, execute_id)
         if row is None or stored is None:
             return None
@@ -171,6 +131,20 @@ class WriteTransaction:
             return None
         self._replace(row, stored, document)
         return document
+
+    def _exchange(self, row: WorkflowRow, execute_id: str, change: Replacement) -> Document | None:
+        """Make a replacement without reading what it replaces, which may be very large."""
+        found = self._rows_of(row, [execute_id])
+        made = change.made
+        if not found or made is None:
+            return None
+        seq, _, create_time, update_time, status, size, _ = found[0]
+        if (update_time, status) != (change.expected, status_number(made.status)):
+            return None
+        there = StoredRecord(row.workflow_id, execute_id, create_time, update_time, status, size, 0, None)
+        stored = RecordRow(seq, create_time, update_time, status, made.upstream_id, packed=there)
+        self._replace(row, stored, made)
+        return made
 
     def merge(self, documents: list[Document], *, ties: bool = False, are_copies: bool = False) -> MergeReport:
         """Merge records; a newer one replaces the stored one, and with *ties* a different one of the same time too.
@@ -185,7 +159,7 @@ class WriteTransaction:
             if stored is None:
                 self._insert(row, document)
                 added += 1
-            elif self._gives_way(stored, document, ties=ties, is_copy=are_copies):
+            elif stored.gives_way(document, is_damaged=self._unpack(stored), ties=ties, is_copy=are_copies):
                 self._replace(row, stored, document)
                 replaced += 1
             else:
@@ -201,10 +175,7 @@ class WriteTransaction:
         return bool(self.delete_many(workflow_id, {execute_id: None}))
 
     def delete_many(
-        self,
-        workflow_id: str,
-        update_times: Mapping[str, int | None],
-        binned: tuple[int, int, str | None] | None = None,
+        self, workflow_id: str, update_times: Mapping[str, int | None], discard: Discard | None = None
     ) -> list[RecordKey]:
         """Remove the records of a workflow that have these update times (``None`` for any); return those removed.
 
@@ -213,24 +184,25 @@ class WriteTransaction:
         Args:
             workflow_id: the workflow.
             update_times: by execute id.
-            binned: when they are deleted, until when they can be restored (ms) and by which rule they go; ``None``:
-                they cannot be restored.
+            discard: how they go into the bin, which of large ones needs a copy; ``None``: they go for good.
         """
         row = self._workflow(workflow_id)
         if row is None:
             return []
-        found: list[Any] = self.run("executions_by_ids", orjson.dumps(list(update_times)).decode(), row.id).fetchall()
-        if any(each[1] not in update_times for each in found):
-            raise apsw.CorruptError("An index leads to another record.")
+        found = self._rows_of(row, list(update_times))
         gone = [each for each in found if update_times[each[1]] in (None, each[3])]
+        if discard is not None:
+            gone = [each for each in gone if discard.takes(each[1], *each[5:])]
         if not gone:
             return []
         seqs = orjson.dumps([each[0] for each in gone]).decode()
-        if binned is not None:
-            self.run("put_in_bin", *binned, workflow_id, seqs)
+        if discard is not None:
+            pieces = None if discard.copy is None else discard.copy.pieces
+            places = orjson.dumps({str(each[0]): pieces for each in gone}).decode()
+            self.run("put_in_bin", discard.deleted_at, discard.ends, discard.rule, workflow_id, places)
         self.run("add_deletions", self._revision, workflow_id, self.clock(), seqs)
         self.run("drop_executions", seqs)
-        for _, execute_id, create_time, _, status, size in gone:
+        for _, execute_id, create_time, _, status, size, _ in gone:
             self._documents.pop((row.id, execute_id), None)
             row.counts[status] -= 1
             row.size -= size
@@ -306,7 +278,14 @@ class WriteTransaction:
         self._touched[workflow_id] = row
         return row
 
-    def _stored(self, row: WorkflowRow, execute_id: str) -> _Stored | None:
+    def _rows_of(self, row: WorkflowRow, execute_ids: list[str]) -> list[Any]:
+        """Return those of these records that are there: seq, id, times, status, size, revision."""
+        found: list[Any] = self.run("executions_by_ids", orjson.dumps(execute_ids).decode(), row.id).fetchall()
+        if any(each[1] not in execute_ids for each in found):
+            raise apsw.CorruptError("An index leads to another record.")
+        return found
+
+    def _stored(self, row: WorkflowRow, execute_id: str) -> RecordRow | None:
         stored = self._documents.get((row.id, execute_id))
         if stored is None:
             found = self.run("execution_for_update", execute_id, row.id).fetchone()
@@ -316,7 +295,7 @@ class WriteTransaction:
             # The query above may read the id from an index; this one reads the row itself.
             if self.run("execute_id_of", found[0]).get != execute_id:
                 raise apsw.CorruptError("An index leads to another record.")
-            stored = _Stored(found[0], packed.create_time, packed.update_time, packed.status, found[1], packed=packed)
+            stored = RecordRow(found[0], packed.create_time, packed.update_time, packed.status, found[1], packed=packed)
         return stored
 
     def _insert(self, row: WorkflowRow, document: Document) -> None:
@@ -325,7 +304,7 @@ class WriteTransaction:
         seq = self.connection.last_insert_rowid()
         self._keep(row, seq, document, self._touch(row, document.update_time), new=True)
 
-    def _replace(self, row: WorkflowRow, stored: _Stored, document: Document) -> None:
+    def _replace(self, row: WorkflowRow, stored: RecordRow, document: Document) -> None:
         content = (document.update_time, *self._content(document))
         if (stored.create_time, stored.upstream_id) == (document.create_time, document.upstream_id):
             self.run("save_content", *content, stored.seq)
@@ -340,12 +319,12 @@ class WriteTransaction:
 
     def _content(self, document: Document) -> tuple[Value, ...]:
         """Return what every change writes: the status, the next revision and the document."""
-        status = _status_of(document)
+        status = status_number(document.status)
         packing, packed = self._packer.pack(document.body, will_change=status in OPEN_NUMBERS)
         return (status, self._revision + 1, len(document.body), packing, packed)
 
     def _keep(self, row: WorkflowRow, seq: int, document: Document, update: FileUpdate, *, new: bool) -> None:
-        status, body = _status_of(document), document.body
+        status, body = status_number(document.status), document.body
         row.counts[status] += 1
         row.size += len(body)
         update.changes.append(FileChange(document.execute_id, document.create_time, body, new))
@@ -354,7 +333,7 @@ class WriteTransaction:
         if status in OPEN_NUMBERS and len(body) <= _LARGEST_KEPT:
             self._kept += len(body)
             times = (document.create_time, document.update_time)
-            self._documents[key] = _Stored(seq, *times, status, document.upstream_id, body, document.parts)
+            self._documents[key] = RecordRow(seq, *times, status, document.upstream_id, body, document.parts)
         elif not new:
             self._documents.pop(key, None)
 
@@ -371,25 +350,13 @@ class WriteTransaction:
         self._revision += 1
         return self._revision
 
-    def _gives_way(self, stored: _Stored, document: Document, *, ties: bool, is_copy: bool) -> bool:
-        is_damaged = False
-        if stored.packed is not None:
-            try:
-                stored.body = self.documents.unpack(self.connection, stored.packed)
-            except Unreadable:
-                is_damaged, stored.body = True, self.documents.find(self.connection, stored.packed)
-        if stored.body is None:
-            return True  # any version is better than none
-        if stored.update_time != document.update_time:
-            is_newer = stored.update_time < document.update_time
-            return is_newer and not (is_copy and differs_in_times_only(document.body, stored.body))
-        if is_damaged:
-            return True
-        if not ties or stored.body == document.body:
+    def _unpack(self, stored: RecordRow) -> bool:
+        """Have *stored* have its document, as far as it can be read; return whether it is damaged."""
+        if stored.packed is None:
             return False
-        has_ended = stored.status not in {*OPEN_NUMBERS, STATUS_NUMBERS["other"]}
-        return not has_ended or document.status in {"success", "failed"}
-
-
-def _status_of(document: Document) -> int:
-    return STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        try:
+            stored.body = self.documents.unpack(self.connection, stored.packed)
+        except Unreadable:
+            stored.body = self.documents.find(self.connection, stored.packed)
+            return True
+        return False

@@ -60,8 +60,9 @@ def add_retention(router: APIRouter, retention: Retention) -> None:
     async def preview(rule: RuleNames = []) -> Response:  # noqa: B006 - FastAPI copies it
         """Return what a run of retention would do now; nothing is changed.
 
-        A rule that takes longer than ten seconds to look at has `is_complete` false. What the limit of the size would
-        take is an estimate: how much of the disk a run frees is known once it went.
+        A rule that takes longer than ten seconds to look at has `is_complete` false. A run of
+        retention removes the same runs in the same order. For the limit of the size more of the oldest may follow, once
+        space was given back and the history measured: how much of the disk a run frees is known then.
         """
         report = await retention.preview(rule, seconds=_PREVIEW_SECONDS)
         return answer({"success": True, "report": report.to_json()})

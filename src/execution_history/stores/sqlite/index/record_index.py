@@ -225,15 +225,24 @@ class RecordIndex:
             await self._repeated(lambda: follower.tried(lambda: follower.build(with_texts=with_texts)))
         await self.follow()
 
-    async def give_back(self) -> None:
+    async def give_back(self, seconds: float) -> bool:
         """Give what is free in the file back to the file system, once it has followed the history.
+
+        Returns:
+            Whether it has: one that is still behind after so many *seconds* gives back what is free by then.
 
         Raises:
             StoreError: the history could not be read, or the index not be written.
         """
-        await self.follow(has_texts=True)
-        if await asyncio.to_thread(self.follower.give_back):
+        is_behind = False
+        try:
+            async with asyncio.timeout(seconds):
+                await self.follow(has_texts=True)
+        except TimeoutError:
+            is_behind = True
+        if await asyncio.to_thread(self.follower.give_back) and not is_behind:
             await self.rebuild()
+        return not is_behind
 
     async def _repeated(self, work: Callable[[], bool]) -> None:
         """Do *work* until it was done, which it is not while somebody builds; nobody waits for that on a thread."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from execution_history.stores.jsonfiles.disk_sync import read_all
 from execution_history.stores.sqlite.salvage.log import Log
 
 _MAGIC: Final = b"SQLite format 3\x00"
@@ -36,7 +37,7 @@ class FileBytes:
     def read(self, begin: int, size: int) -> bytes:
         """Return *size* bytes from offset *begin*; fewer at the end, and none where they cannot be read."""
         try:
-            return os.pread(self._descriptor, size, begin)
+            return read_all(self._descriptor, size, begin)
         except OSError:
             return b""
 

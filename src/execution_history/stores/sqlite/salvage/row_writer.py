@@ -18,7 +18,7 @@ from execution_history.stores.sqlite.queries import Value, query, rows
 from execution_history.stores.sqlite.registry_copy import CopiedEntry
 from execution_history.stores.sqlite.salvage.cells import Row
 from execution_history.stores.sqlite.salvage.tables import RECORDS, Column, DamagedTables, FoundRow
-from execution_history.stores.status_numbers import STATUS_NUMBERS
+from execution_history.stores.status_numbers import status_number
 
 _LEFT_OUT: Final = frozenset({"migrations", "leases", "named_leases"})
 _VERSIONS: Final = {"registry": "version", "bin": "deleted_at"}
@@ -224,7 +224,7 @@ class RowWriter:
 
     def _insert_record(self, values: dict[str, Value], document: Document) -> None:
         number = self._workflow(document.workflow_id)
-        status = STATUS_NUMBERS.get(document.status, STATUS_NUMBERS["other"])
+        status = status_number(document.status)
         values |= {
             "workflow": number,
             "execute_id": document.execute_id,

@@ -34,6 +34,8 @@ class DiskAnswer(BaseModel):
     other: int
     free: int = Field(description="Free within all of this; an estimate in PostgreSQL.")
     documents: int = Field(description="The JSON of all records.")
+    lines: int = Field(0, description="About what the runs take besides their documents.")
+    runs: int = Field(0, description="How many runs there are.")
     total: int
     used: int = Field(description="What is not free.")
 
@@ -54,7 +56,7 @@ class ListedRunAnswer(BaseModel):
     workflow_id: str
     execute_id: str
     create_time: int = Field(description="When it began (milliseconds); of the bin: when it was deleted.")
-    bytes: int = Field(description="Of JSON; with a preview of contents, those of the whole run.")
+    bytes: int = Field(description="Of JSON.")
 
 
 class PartAnswer(BaseModel):
@@ -63,7 +65,7 @@ class PartAnswer(BaseModel):
     rule: str = Field(description="Its name; max_bytes is the limit of the size.")
     action: Literal["remove", "contents", "bin"] = Field(description="bin: deleted runs that are gone for good.")
     runs: int
-    bytes: int = Field(description="Of JSON; with a preview of contents, those of the whole runs.")
+    bytes: int = Field(description="Of JSON.")
     kept: dict[str, int] = Field(description="How many stayed, by what protects them.")
     workflows: list[WorkflowPartAnswer] = Field(description="The same by workflow; at most 200.")
     listed: list[ListedRunAnswer] = Field([], description="The first of them; at most 200, of as many as runs.")
@@ -87,6 +89,17 @@ class RetentionReport(BaseModel):
     parts: list[PartAnswer]
     before: DiskAnswer | None
     after: DiskAnswer | None
+    expected: int | None = Field(
+        None, description="Of a preview with a limit: about how many bytes the history would take afterwards."
+    )
+    rounds: int = Field(
+        0,
+        description="How often runs went for the limit: first those of a preview; then the history was measured, and "
+        "more went only where it still took too much.",
+    )
+    waits_for_index: bool = Field(
+        default=False, description="The index was behind; the next run gives back what it has of the runs that went."
+    )
     batches: int
     longest_ms: float = Field(description="How long the longest write took, waiting for others included.")
 
