@@ -217,7 +217,7 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
 def altered_schema(connection: apsw.Connection) -> list[str]:
     """Return the names of the tables, indexes and triggers that are not as the applied migrations have made them.
 
-    Triggers and views that they have not made are among them, since SQLite runs what these hold; tables and indexes
+    Triggers that they have not made are among them, since SQLite runs these with every write; tables, views and indexes
     that somebody has added are not.
 
     Raises:
@@ -229,10 +229,7 @@ def altered_schema(connection: apsw.Connection) -> list[str]:
             made.execute(script)
         expected, found = _schema(made), _schema(connection)
     altered = {name for name, definition in expected.items() if found.get(name) != definition}
-    return sorted(altered | {name for name in found.keys() - expected.keys() if found[name][0] in _RUN_BY_SQLITE})
-
-
-_RUN_BY_SQLITE: Final = frozenset({"trigger", "view"})
+    return sorted(altered | {name for name in found.keys() - expected.keys() if found[name][0] == "trigger"})
 
 
 def _schema(connection: apsw.Connection) -> dict[str, tuple[Any, ...]]:

@@ -78,7 +78,7 @@ class Pages:
         self.usable = self.size - reserved
         self._stored = len(database or b"") // self.size
         self.count = max(self._stored, max(self._newest, default=0))
-        self._overflows_left = _MOST_PASSES * self.count + _SPARE_PASSES
+        self._overflows_left = _MOST_PASSES * (self._stored + len(self._newest)) + _SPARE_PASSES
 
     def page(self, number: int) -> bytes:
         """Return the content of a page; fewer bytes, or none, where it is not there."""
