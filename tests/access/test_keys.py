@@ -259,7 +259,9 @@ def test_a_rate_is_so_many_at_once_and_so_many_over_time() -> None:
     assert [0.0, 30.0] == [buckets.take("a", rate) for _ in range(2)]
 
 
-@pytest.mark.parametrize("text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m", "0d", "999999999w"])
+@pytest.mark.parametrize(
+    "text", ["", "60", "0", "0/m", "60/d", "-1/s", "1.5/s", "x/m", "１/m", "0d", "30s", "999999999w"]
+)
 def test_what_is_no_rate_size_or_lifetime_is_refused(text: str) -> None:
     """With a sentence that shows one."""
     for read in (rate_of, lifetime_of, size_of):

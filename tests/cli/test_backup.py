@@ -23,8 +23,8 @@ def test_a_history_is_backed_up_listed_verified_and_restored(call: Call, history
     said = call("backup", "kept", "--store", "history")
     assert f"Backed up what has changed since {first}: 1 run, 0 deleted" in said.out
     listed = call("backup", "list", "kept")
-    assert [("full", "never"), ("incremental", "never")] == [
-        (line.split()[1], line.split()[-1]) for line in listed.out.splitlines()[1:]
+    assert [["full", "never", "verified"], ["incremental", "never", "verified"]] == [
+        [line.split()[1], *line.split()[-2:]] for line in listed.out.splitlines()[1:]
     ]
     assert max(map(len, listed.out.splitlines())) <= 80
     verified = call("backup", "verify", "kept", "--store", "history")
@@ -153,7 +153,7 @@ def test_an_archive_is_served_with_the_keys_of_a_history(call: Call, history: Hi
     key = call("keys", "add", "team", "--scope", "read", "--store", "history").out.strip()
     said = call("serve", "--store", place, "--host", "::", "--port", "0")
     assert (2, True) == (said.code, "an archive has no keys: name a history" in said.err)
-    said = call("serve", "--store", place, "--keys-store", "nowhere")
+    said = call("serve", "--store", place, "--keys-store", "nowhere", "--port", "0")
     assert (2, True) == (said.code, "no history in 'nowhere', which the setting keys_store names" in said.err)
     arguments = ("serve", "--port=0", "--store", place, "--keys-store", "history", "--json")
     with started(*arguments, folder=tmp_path) as process:

@@ -288,12 +288,12 @@ async def test_keys_that_are_lost_are_named(folder: Path) -> None:
         first = (await store.entries("key"))[0].name.key
     await _execute(folder, "DELETE FROM registry WHERE kind = 'key' AND key = ?", first)
     report = _named(await examined(folder), "keys")
-    assert ("remark", True) == (report.verdict, "1 key was added and not revoked" in _sentences(report))
+    assert ("remark", True) == (report.verdict, "1 key is gone without having been revoked" in _sentences(report))
     await _execute(folder, "DELETE FROM registry WHERE kind = 'key'")
     report = _named(await examined(folder), "keys")
     assert "problem" == report.verdict
-    assert "2 keys were added and not revoked, and are not there: team, ci." in _sentences(report)
-    assert f"execution-history restore PLACE --missing --store {folder}" in str(report.findings[0].remedy)
+    assert "2 keys are gone without having been revoked: team, ci." in _sentences(report)
+    assert f"execution-history restore FOLDER --missing --store {folder}" in str(report.findings[0].remedy)
 
 
 async def test_an_interrupted_repair_is_in_the_audit_log(folder: Path) -> None:

@@ -12,7 +12,7 @@ from execution_history.errors import InvalidInput
 from execution_history.records.detectors import DETECTORS
 from execution_history.records.json_path import matches, parse_path
 from execution_history.records.named_values import secrets_in
-from execution_history.records.redaction import is_secret_name
+from execution_history.records.redaction import SECRET_ENDINGS, is_secret_name
 from execution_history.records.redaction_rules import BUILT_IN, RedactionRule, rules_of
 from execution_history.records.redactor import Redactor
 
@@ -355,6 +355,14 @@ def test_the_quick_look_overlooks_nothing(value: Any, chosen: tuple[dict[str, An
     assert _redacted(value, *chosen, {"path": "output.nothing.is.here"}, grows=grows) == _redacted(
         value, *chosen, grows=grows
     )
+
+
+@pytest.mark.parametrize("name", [each for each in SECRET_ENDINGS if each.isascii()])
+def test_the_quick_look_knows_every_spelling_of_a_name(name: str) -> None:
+    """Words apart, with any sign between them, and run together with capital letters."""
+    capital = name.title().replace("_", "")
+    for spelling in (name, name.upper(), name.replace("_", "-"), capital, capital[0].lower() + capital[1:]):
+        assert {spelling: GONE} == _redacted({spelling: _S}), spelling
 
 
 @pytest.mark.parametrize(

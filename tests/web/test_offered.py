@@ -159,7 +159,7 @@ async def test_a_key_that_reads_nothing_is_not_for_the_page(keyed: tuple[Served,
     ("settings", "name", "sentence"),
     [
         ({}, None, "No key is needed here"),
-        ({"require_key": True}, None, "there is none yet"),
+        ({"require_key": True}, None, "keys add NAME --scope admin --store STORE<"),
         ({"require_key": False}, "reader", "No key is needed here"),
         ({}, "reader", "is protected by keys"),
     ],

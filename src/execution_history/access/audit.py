@@ -318,9 +318,14 @@ def _as_json(value: object) -> object:
     return list(value) if isinstance(value, tuple) else str(value)
 
 
-def _line(entry: AuditEntry) -> AuditLine:
+def details_in(text: bytes) -> dict[str, Any]:
+    """Return the details of a line, which anybody may have written; of what is no JSON object, none."""
     try:
-        details = orjson.loads(entry.details)
+        found = orjson.loads(text)
     except ValueError:
-        details = {}
-    return AuditLine(entry.number, entry.at, entry.actor, entry.action, details if isinstance(details, dict) else {})
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _line(entry: AuditEntry) -> AuditLine:
+    return AuditLine(entry.number, entry.at, entry.actor, entry.action, details_in(entry.details))

@@ -329,8 +329,8 @@ def _name_of(name: str) -> str:
     is_plain = not any(unicodedata.category(each) in _REFUSED for each in line.translate(_JOINERS))
     if not 1 <= len(text) <= LONGEST_NAME or not is_plain:
         raise InvalidInput(
-            "The name of a key is a text of 1 to %(longest)s characters on one line, without control characters and "
-            "marks of direction, not %(name)s.",
+            "The name of a key is a text of 1 to %(longest)s characters on one line, without control characters or "
+            "direction marks, not %(name)s.",
             longest=LONGEST_NAME,
             name=quoted(name),
         )

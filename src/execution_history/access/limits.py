@@ -17,6 +17,7 @@ from execution_history.records.time_units import SECOND_MS, UNITS_MS
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})\s*/\s*(s|m|h)", re.ASCII)
 _SECONDS: Final = {unit: UNITS_MS[unit] // SECOND_MS for unit in ("s", "m", "h")}
 _LONGEST_LIFETIME: Final = 100_000 * UNITS_MS["w"]
+_LIFETIME_UNITS: Final = ("h", "d", "w")  # who writes 6m may mean months
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def lifetime_of(text: str) -> int:
         InvalidInput: it is none.
     """
     try:
-        lifetime = read_age(text)
+        lifetime = read_age(text) if text.strip().lower().endswith(_LIFETIME_UNITS) else 0
     except InvalidInput:
         lifetime = 0
     if not 0 < lifetime < _LONGEST_LIFETIME:

@@ -248,7 +248,7 @@ def _show_table(session: Session, backups: "Sequence[KnownBackup]") -> None:
             "runs": Cell(grouped(each.records), right=True),
             "deleted": Cell(grouped(each.deletions), right=True),
             "size": Cell(size(each.size), right=True),
-            "verified": Cell(_("never") if verified is None else ago(_, verified, now)),
+            "verified": Cell(_("never verified") if verified is None else ago(_, verified, now)),
         }
         for each, verified in ((known.manifest, known.verified) for known in backups)
     ]

@@ -216,8 +216,9 @@ _HELP: Final[dict[str, tuple[str, ...]]] = {
             "log are added."
         ),
         N_(
-            "--missing gives a history what it has lost besides runs, as after doctor --repair: names, views, prices, "
-            "rules, keys and lines of the audit log. It may be in use."
+            "--missing gives a history what it has lost, as after doctor --repair: runs, names, views, prices, rules, "
+            "keys and lines of the audit log. What it has removed since the backup stays removed unless --removed is "
+            "given. It may be in use."
         ),
     ),
     "archive": (

@@ -97,7 +97,7 @@ async def list_runs(
     else:
         session.output.lines(run_lines(session, found.documents, names, of_all=workflow_id is None))
     position = ["--page", str(page + 1)] if is_plain else ["--cursor", found.next or ""]
-    options = [*as_options(filters), *_looks(sort, order, shown), *position, *size_option(page_size)]
+    options = [*as_options(filters), *_order_options(sort, order, shown), *position, *size_option(page_size)]
     next_call = _next_call(session, workflow_id or "", options)
     if is_plain:
         _notice_position(session, found, history.place, workflow_id, page, page_size, next_call, alike)
@@ -116,7 +116,7 @@ async def _of_view(history: History, name: str, chosen: _Chosen) -> _Chosen:
     return saved.words() | filters, sort, order, columns or saved.columns
 
 
-def _looks(sort: Sort, order: Order | None, columns: Sequence[str]) -> list[str]:
+def _order_options(sort: Sort, order: Order | None, columns: Sequence[str]) -> list[str]:
     """Return the options for this order and these columns, without those that are the default."""
     sorting = [*(["--sort", sort] if sort != "create_time" else []), *(["--order", order] if order else [])]
     return [*sorting, *(["--columns", ",".join(columns)] if columns else [])]

@@ -51,7 +51,7 @@ async def restore(
         typer.Option(
             "--missing",
             help=N_(
-                "Only add what the history lacks of runs, names, views, prices, rules, keys, lines of the audit log."
+                "Only add what the history lacks of runs, names, views, prices, rules, keys and lines of the audit log."
             ),
         ),
     ] = False,

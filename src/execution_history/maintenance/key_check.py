@@ -1,14 +1,11 @@
 """Keys that a history has lost: its audit log says that they were added, and not that they were revoked."""
 
 from functools import partial
-from typing import Any
 
-import orjson
-
-from execution_history.access.audit import Action
+from execution_history.access.audit import Action, details_in
 from execution_history.errors import N_, Message
 from execution_history.presentation.command_line import command_line
-from execution_history.stores.administration import KEY, AuditEntry
+from execution_history.stores.administration import KEY
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.verification import Check, Finding, Outcome, Progress, counted, named
 
@@ -23,7 +20,7 @@ async def _look(store: Verifiable, location: str | None, _: Progress) -> Outcome
     there = {entry.name.key for entry in entries}
     added: dict[str, str] = {}
     for line in lines:
-        details = _details(line)
+        details = details_in(line.details)
         key_id, name = details.get("id"), details.get("name")
         if line.action == Action.KEY_ADDED and isinstance(key_id, str) and isinstance(name, str):
             added[key_id] = name
@@ -36,24 +33,15 @@ async def _look(store: Verifiable, location: str | None, _: Progress) -> Outcome
         return Outcome(summary)
     sentence = counted(
         len(lost),
-        N_("1 key was added and not revoked, and is not there: %(names)s."),
-        N_("%(count)s keys were added and not revoked, and are not there: %(names)s."),
+        N_("1 key is gone without having been revoked: %(names)s."),
+        N_("%(count)s keys are gone without having been revoked: %(names)s."),
         names=named(lost),
     )
     remedy = Message(
         "Bring them back from a backup (%(restore)s, then %(renew)s), or add new ones (%(add)s).",
-        restore=command_line("restore", "PLACE", "--missing", store=location),
+        restore=command_line("restore", "FOLDER", "--missing", store=location),
         renew=command_line("keys", "renew", "NAME", store=location),
         add=command_line("keys", "add", "NAME", "--scope", "read", store=location),
     )
     # Without any key a server lets in whoever reaches it, or nobody.
     return Outcome(summary, [Finding(sentence, remedy, is_problem=not there)])
-
-
-def _details(line: AuditEntry) -> dict[str, Any]:
-    """Return the details of a line, which anybody may have written."""
-    try:
-        found = orjson.loads(line.details)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

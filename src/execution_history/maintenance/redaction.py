@@ -22,7 +22,7 @@ from execution_history.history.service import ExecutionHistoryService
 from execution_history.jobs.job import Job, JobRun, last_run, run_job
 from execution_history.maintenance.archive import archives_of
 from execution_history.maintenance.archive_redaction import redact_archive
-from execution_history.maintenance.backup.status import REDACTION, statuses
+from execution_history.maintenance.backup.status import REDACTION, source_of, statuses
 from execution_history.maintenance.backup.target import read_backups, target_at
 from execution_history.maintenance.redaction_report import EarlierBackups, OnProgress, RedactionExample, RedactionReport
 from execution_history.maintenance.spool_redaction import redact_spool
@@ -336,7 +336,7 @@ async def earlier_backups(service: ExecutionHistoryService) -> list[EarlierBacku
         count = None
         with suppress(ExecutionHistoryError):
             backups = await asyncio.to_thread(lambda place: read_backups(target_at(place)), status.place)
-            count = sum(each.manifest.source == (service.location or "memory:") for each in backups.all)
+            count = sum(each.manifest.source == source_of(service) for each in backups.all)
         if count != 0:
             found.append(EarlierBackups(status.place, count))
     return found

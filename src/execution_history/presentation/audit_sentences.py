@@ -60,7 +60,7 @@ def _failed(_: Translator, action: str, details: Details) -> str:
     with suppress(LookupError, TypeError, ValueError, AttributeError):  # it had not come so far
         told = _SENTENCES[action](_, details)
     reason = _.message(details["failed"])
-    return f"{reason} ({told})" if told else reason
+    return _("%(text)s (%(remark)s)", text=reason, remark=told) if told else reason
 
 
 def _plain(_: Translator, details: Details) -> str:

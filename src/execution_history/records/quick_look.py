@@ -20,7 +20,7 @@ _BEFORE: Final = rf"(?:\A|[^A-Za-z0-9_]|\\[bfnrt]|\\u{_HEX}{{4}})"
 _AFTER: Final = r"(?:[^A-Za-z0-9_-]|\z)"
 _BLANK: Final = rf"(?:[\s\x1c-\x1f]|\\+(?:[bfnrt]|u{_HEX}{{4}}))"
 _PREFIXES: Final = "|".join(prefix for each in DETECTORS.values() for prefix in each.prefixes)
-_NAMES: Final = f"(?i:{'|'.join(SECRET_ENDINGS).replace('_', '[_-]')})"
+_NAMES: Final = f"(?i:{'|'.join(SECRET_ENDINGS).replace('_', '[_-]?')})"
 _ESCAPED_NAMES: Final = "|".join(
     r"\\+u".join(f"{ord(letter):04x}" for letter in name) for name in SECRET_ENDINGS if not name.isascii()
 )

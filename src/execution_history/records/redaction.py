@@ -9,7 +9,7 @@ MARK: Final = "[redacted"
 """How every text begins that stands in the place of another: a hash of that may follow."""
 
 SECRET_ENDINGS: Final = (
-    "token", "password", "sslpassword", "passwd", "pwd", "passphrase", "secret", "secret_key", "secretkey", "api_key",
+    "token", "password", "passwd", "pwd", "passphrase", "secret", "secret_key", "secretkey", "api_key",
     "apikey", "access_key", "accesskey", "private_key", "privatekey", "encryption_key", "encryptionkey", "signing_key",
     "signingkey", "auth_key", "authkey", "session_key", "sessionkey", "authorization", "credential", "credentials",
     "cookie", "cookies", "db_pass", "dbpass", "user_pass", "userpass", "root_pass", "admin_pass", "mysql_pass",

@@ -274,11 +274,3 @@ class _Walk:
 
 def _is_mark(text: str) -> bool:
     return text.startswith(MARK) and text.endswith("]")
-
-
-def tally_of(counts: Iterable[Tally]) -> Counter[str]:
-    """Return the sum of several tallies."""
-    total: Counter[str] = Counter()
-    for each in counts:
-        total.update(each)
-    return total

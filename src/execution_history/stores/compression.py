@@ -36,6 +36,7 @@ _WORK_OF_A_TRIAL: Final = 4_000
 """Bytes of JSON that could be unpacked in the time that every trial takes besides."""
 
 _LARGEST_STATED: Final = 1 << 28
+"""Bytes to which a frame is unpacked at most where only the frame itself says how many they are."""
 _LARGEST_RATIO: Final = 1 << 15
 """How many bytes of content a byte of a frame can stand for: 128 KiB in a block of four bytes (RFC 8878, 3.1.1.2)."""
 

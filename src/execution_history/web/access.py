@@ -189,7 +189,7 @@ class AccessControl:
 
 
 def cookie_of(scope: Scope) -> str | None:
-    """Return the session that a browser sent, valid or not."""
+    """Return the session that a browser sent, valid or not; ``None`` where it sent none."""
     sent: Sent | None = scope.get(_SENT)
     return sent.secret if sent is not None and sent.is_cookie else None
 

@@ -319,7 +319,7 @@ async def test_the_log_and_the_health_name_what_is_damaged_until_it_is_not(
         assert "1 record in" in lost
         assert "cannot be read, because history.db is damaged there: v/e0. Take it from a backup" in lost
         assert "2 records in" in recovered
-        assert "are read from their JSON files or without the bit that was flipped" in recovered
+        assert "are read from their JSON files or with the flipped bit turned back" in recovered
         assert "w/e0, w/e1" in recovered or "w/e1, w/e0" in recovered
 
         await store.delete("v", "e0")

@@ -7,11 +7,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import orjson
-
-from execution_history.access.audit import BEGUN, Action
+from execution_history.access.audit import BEGUN, Action, details_in
 from execution_history.errors import FeedExpired
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.maintenance import rules
@@ -133,9 +131,9 @@ async def _has_made(service: ExecutionHistoryService, place: str, backup_id: str
     has_made = False
     async for _, _, action, text in lines_of(service):
         if action == Action.BACKUP:
-            has_made |= _details_in(text).get("id") == backup_id
+            has_made |= details_in(text).get("id") == backup_id
         elif action == Action.RESTORE:
-            has_made &= not {"missing", BEGUN}.isdisjoint(_details_in(text))
+            has_made &= not {"missing", BEGUN}.isdisjoint(details_in(text))
     return has_made
 
 
@@ -151,7 +149,7 @@ async def _later_lines(service: ExecutionHistoryService, known: Counter[AuditLin
 def _read_line(removals: Removals, line: AuditLine) -> None:
     """Note what a line of the audit log tells of something removed; anybody may have written its details."""
     _, _, action, text = line
-    details = _details_in(text)
+    details = details_in(text)
     try:
         if action in _BY_LINES:
             kinds, name = _BY_LINES[action]
@@ -164,11 +162,3 @@ def _read_line(removals: Removals, line: AuditLine) -> None:
                 removals.add_run(str(workflow_id), str(execute_id))
     except (ValueError, LookupError, TypeError):
         pass
-
-
-def _details_in(text: bytes) -> dict[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -70,7 +70,7 @@ class RestoreReport:
         key_names: the names of the keys.
         later_lines: the lines of the audit log of the history that was there before, which the backup lacked.
         unread: why that history could not be read, so that neither its keys nor its audit log were taken over.
-        unnoted: why the rehearsal could not be noted beside the backup.
+        unnoted: of a backup that was verified, why that could not be noted beside it.
     """
 
     id: str

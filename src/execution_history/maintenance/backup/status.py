@@ -110,6 +110,11 @@ def status_in(entry: Entry | None, place: str) -> BackupStatus:
     return BackupStatus(place=place) if entry is None else _read(entry.value, place)
 
 
+def source_of(service: HistoryReplication) -> str:
+    """Return the name by which manifests know that a backup is one of *service*."""
+    return service.location or "memory:"
+
+
 def last_verification(backups: Backups, source: str) -> tuple[Verification | None, int]:
     """Return which backup of *source* was verified last, if any, and how many were made after that one."""
     ours = [each for each in backups.all if each.manifest.source == source]

@@ -18,6 +18,7 @@ from execution_history.maintenance.backup.status import (
     Failure,
     Verification,
     last_verification,
+    source_of,
     status_in,
     status_of,
 )
@@ -73,7 +74,7 @@ async def note_verification(service: ExecutionHistoryService, target: BackupTarg
     """
     if (await status_of(service, target.name)).last is None:
         return None
-    verified, unverified = last_verification(await in_thread(read_backups, target), service.location or "memory:")
+    verified, unverified = last_verification(await in_thread(read_backups, target), source_of(service))
 
     def noted(status: BackupStatus) -> BackupStatus:
         return structs.replace(status, verified=verified, unverified=unverified)

@@ -31,6 +31,7 @@ from execution_history.maintenance.backup.status import (
     Verification,
     last_verification,
     save_status,
+    source_of,
     status_of,
 )
 from execution_history.maintenance.backup.target import BackupTarget, read_backups
@@ -209,7 +210,7 @@ async def _planned(
         return _Plan(
             reason=Message("The last backup, %(id)s, is so old that later deletions are forgotten.", id=status.last.id)
         )
-    return _Plan(parent, None, *last_verification(backups, service.location or "memory:"))
+    return _Plan(parent, None, *last_verification(backups, source_of(service)))
 
 
 class _Backup:
@@ -255,7 +256,7 @@ class _Backup:
         manifest = Manifest(
             id=self._id,
             version=_version(),
-            source=self._service.location or "memory:",
+            source=source_of(self._service),
             created_at=self._created_at,
             moment=self._moment,
             revision=self._revision,

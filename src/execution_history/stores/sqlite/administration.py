@@ -11,7 +11,7 @@ from execution_history.stores.sqlite.retention import prune
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
 _AT_ONCE: Final = 500
-_AT_ONCE_COPIED: Final = ADMISSION_KINDS - {KEY_USE}
+_COPIED_AT_ONCE: Final = ADMISSION_KINDS - {KEY_USE}
 
 
 class SQLiteAdministration(EmbeddedStore):
@@ -68,7 +68,7 @@ class SQLiteAdministration(EmbeddedStore):
         copy = self._parts.registry
         if copy is None:
             return
-        if kind in _AT_ONCE_COPIED:
+        if kind in _COPIED_AT_ONCE:
             await asyncio.to_thread(copy.save)
         else:
             copy.save_soon()

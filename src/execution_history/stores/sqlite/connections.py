@@ -30,7 +30,7 @@ _MIGRATIONS: Final = (
     "CREATE TABLE IF NOT EXISTS migrations "
     "(number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
 )
-_UNTOLD: Final = re.compile(r"--[^\n]*|\s+")
+_COMMENT_OR_BLANKS: Final = re.compile(r"--[^\n]*|\s+")
 
 
 def open_file(path: Path, misplaced: str, **pragmas: int | str) -> apsw.Connection:
@@ -235,7 +235,7 @@ def altered_schema(connection: apsw.Connection) -> list[str]:
 def _schema(connection: apsw.Connection) -> dict[str, tuple[Any, ...]]:
     """Return by their names what a database has, each with its kind, table and definition."""
     return {
-        str(name): (kind, table, _UNTOLD.sub(" ", str(definition)))
+        str(name): (kind, table, _COMMENT_OR_BLANKS.sub(" ", str(definition)))
         for kind, name, table, definition in connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
     }
 

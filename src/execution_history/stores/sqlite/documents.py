@@ -44,12 +44,12 @@ _SENTENCES: Final = {
     ),
     True: (
         N_(
-            "%(records)s in %(folder)s is damaged in history.db, and is read from its JSON file or without the bit "
-            "that was flipped: %(names)s. execution-history doctor --repair writes it anew."
+            "%(records)s in %(folder)s is damaged in history.db, and is read from its JSON file or with the flipped "
+            "bit turned back: %(names)s. execution-history doctor --repair writes it anew."
         ),
         N_(
-            "%(records)s in %(folder)s are damaged in history.db, and are read from their JSON files or without the "
-            "bit that was flipped: %(names)s. execution-history doctor --repair writes them anew."
+            "%(records)s in %(folder)s are damaged in history.db, and are read from their JSON files or with the "
+            "flipped bit turned back: %(names)s. execution-history doctor --repair writes them anew."
         ),
     ),
 }
@@ -104,7 +104,7 @@ class Documents:
         copy = self._recover(stored)
         if copy is not None and self._unpacker.is_original(stored, copy):
             return copy
-        is_hopeless = self._is_recovered.get(stored.key) is False
+        is_hopeless = self._is_recovered.get(stored.key) is False  # looking for the bit takes up to half a second
         return copy if is_hopeless else self._unpacker.mend(stored) or copy
 
     def body(self, connection: apsw.Connection, stored: StoredRecord) -> bytes:

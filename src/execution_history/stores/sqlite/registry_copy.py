@@ -25,9 +25,9 @@ _log = logging.getLogger("execution_history.stores.sqlite")
 COPY: Final = ".registry"
 """The name of the file."""
 
-
 _LEAST_PAUSE: Final = 0.5
-_PAUSES: Final = 20
+_PAUSE_PER_SECOND: Final = 20
+"""Seconds without a copy for each that the last one took: many thousand names must not be all a process writes."""
 
 
 class CopiedEntry(NamedTuple):
@@ -90,8 +90,7 @@ class RegistryCopy:
                 save_copy(connection, self._folder)
         except (apsw.Error, OSError, ExecutionHistoryError) as error:
             _log.warning("The copy of the registry in %s could not be written: %s", quoted(self._folder), error)
-        # The copy of many thousand names must not be all that a process does.
-        self._pause = max(_LEAST_PAUSE, _PAUSES * (time.monotonic() - began))
+        self._pause = max(_LEAST_PAUSE, _PAUSE_PER_SECOND * (time.monotonic() - began))
 
 
 def save_copy(connection: apsw.Connection, folder: Path) -> None:

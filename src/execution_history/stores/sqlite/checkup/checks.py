@@ -58,7 +58,7 @@ _COUNTERS: Final = Fault(
 _RECOVERED: Final = Fault(
     N_("1 run is damaged in history.db, and can be recovered: %(names)s."),
     N_("%(count)s runs are damaged in history.db, and can be recovered: %(names)s."),
-    N_("--repair writes them anew: from their JSON files, or without the bit that was flipped."),
+    N_("--repair writes them anew: from their JSON files, or with the flipped bit turned back."),
 )
 _CONTRADICTED: Final = Fault(
     N_("1 run has columns in history.db that contradict it: %(names)s."),

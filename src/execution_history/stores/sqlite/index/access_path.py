@@ -75,11 +75,6 @@ class AccessPath:
     is_ordered: bool = True
 
     @property
-    def is_few(self) -> bool:
-        """Whether its rows are few, or at least those of one value."""
-        return self.index not in {"by_time", "by_workflow", "by_status", "by_workflow_status", "by_mode"}
-
-    @property
     def is_whole(self) -> bool:
         """Whether it walks a whole index."""
         return not self.equal and self.listed is None and self.text is None and not self.decided
