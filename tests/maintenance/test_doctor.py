@@ -171,6 +171,18 @@ async def test_a_schema_that_a_disk_has_changed_is_made_anew(folder: Path, old: 
     assert known == await content(folder)
 
 
+async def test_a_trigger_that_somebody_has_added_is_damage(folder: Path) -> None:
+    """SQLite would run it with the next write; the new database has none, and every run stays."""
+    await _settle(folder)
+    known = await content(folder)
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        connection.execute("CREATE TRIGGER stray AFTER INSERT ON audit BEGIN DELETE FROM executions; END")
+    assert "The schema of history.db is damaged: stray." in _sentences(_named(await examined(folder), "database"))
+    await examined(folder, repair=True)
+    assert [] == list(problems_of(await examined(folder)))
+    assert known == await content(folder)
+
+
 @pytest.mark.parametrize(
     "column", ["value = CAST(replace(CAST(value AS TEXT), 'r', 's') AS BLOB)", "key = 'x' || key", "changed_at = 9"]
 )

@@ -108,6 +108,9 @@ _S: Final = "hunter2x"
         f"redis-cli -h host -a {_S} ping",
         f"openssl rsa -passin pass:{_S}",
         f"machine host.test login me password {_S}",
+        rf'so far: {{"script": "cd a\ncurl -u me:{_S} https://host',
+        rf'so far: {{"script": "load \\\n--password {_S} \\\n--file',
+        rf'{{"netrc": "machine a.b login me password other1\nmachine c.d login me password {_S}',
         # XML and HTML
         f"<password>{_S}</password>",
         f'<c:Password Type="text"> {_S} </c:Password>',
@@ -123,6 +126,8 @@ _S: Final = "hunter2x"
         f"export PGPASSWORD={_S}",
         {"clientsecret": _S, "accesstoken": _S},
         f"password = {_S}",
+        f"user=me|password=other1|token: {_S}",
+        f'Cookie: a=1; token="{_S}"',
         f"Cookie: a=1; sid={_S}",
         f"https://host/x?a=1&sig=a1B2c3D4{_S}%2B",
     ],

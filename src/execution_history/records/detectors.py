@@ -120,12 +120,13 @@ COMMANDS: Final = "|".join(_COMMANDS)
 
 # From a program to its option stands no other program, and no end of a command: no piece is looked through twice.
 _LOGIN: Final = (
-    r"(?<![\w-])(?:"
+    r"(?:(?<![\w-])|(?<=\\[nrt]))(?:"
     + "|".join(
         rf"(?:{programs})\b(?:(?!\b(?:{programs})\b)[^\r\n|;])*?\s{option}" for programs, option in _COMMANDS.items()
     )
     + r"|machine\s{1,9}[\w-]{1,80}\.[\w.-]{1,200}\s{1,9}login\s{1,9}[^\s\"]{1,200}\s{1,9}password\s{1,9})"
-    r"(?!\$\{?\w+\}?(?:[\"'\s]|\Z))((?<=[\"'])[^\"'\r\n]++|[^\s\"'|;&<>]++)"
+    r"(?!\$\{?\w+\}?(?:[\"'\s]|\Z))((?<=[\"'])[^\"'\r\n]++"
+    rf"|(?:[^\s\"'|;&<>\\]|\\(?![nrt](?:{COMMANDS}|machine)\b))++)"
 )
 _KEY_BLOCK: Final = (
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:(?!-----BEGIN )[\s\S])*?"

@@ -43,11 +43,14 @@ _COOKIES: Final = re.compile(r"(?:(?:;[ ]?)?+[\w.-]{1,80}=(?!\[redacted)[^\s\"'\
 _ENDLESS: Final = re.compile(r"""[^\s"'\\,;&<>(){}\[\]，。；、0-9_!@#$%^*~+/]{300}""")
 """So many letters are no secret, and are not looked through from every name in them."""
 
+_LONGEST_ENTRY: Final = 40
+"""So far before the end of a value another entry may begin whose value follows: ``password=…|token: …``."""
+
 _LINE_BREAK: Final = re.compile(r"\\[nrt]")
 _SIGN: Final = re.compile(r"[0-9_!@#$%^*~+/]")
 _LIKE_A_SECRET: Final = re.compile(rf"(?=.*{_SIGN.pattern})\S{{4,}}|(?i:bearer|basic|token|apikey)\s+\S+", re.DOTALL)
 
-_OPTION: Final = re.compile(r"(?<![\w-])--?(?P<name>[A-Za-z][\w-]{2,60})[ \t]{1,9}(?![-<])")
+_OPTION: Final = re.compile(r"(?:(?<![\w-])|(?<=\\[nrt]))--?(?P<name>[A-Za-z][\w-]{2,60})[ \t]{1,9}(?![-<])")
 _VARIABLE: Final = re.compile(r"\$\{?\w*\}?")
 _PROSE: Final = re.compile(
     r"(?:options?|flags?|switch|arguments?|parameters?|values?|is|or|and|to|for|in|as|with|if)\b"
@@ -173,7 +176,7 @@ def _entries(text: str, rule_for_name: RuleForName) -> Iterator[Found]:
         cookies = _COOKIES.match(text, at) if _COOKIE.search(name) else None
         span = _secret_at(text, at, name, found["sign"]) if cookies is None else cookies.span()
         if span is not None:
-            at = span[1]
+            at = span[1] if text[at] in "\\\"'" else max(at, span[1] - _LONGEST_ENTRY)
             yield Found(*span, rule)
 
 

@@ -32,8 +32,13 @@ _CHECKSUM_BYTES: Final = 4
 _LONGEST_FRAME_HEADER: Final = 18
 _MOST_WORK: Final = 100_000_000
 """Bytes of a document times bytes of its JSON up to which a flipped bit is looked for: about half a second."""
+_WORK_OF_A_TRIAL: Final = 4_000
+"""Bytes of JSON that could be unpacked in the time that every trial takes besides."""
+
 _LARGEST_STATED: Final = 1 << 28
 """Bytes to which a frame is unpacked at most where only the frame itself says how many they are."""
+_LARGEST_RATIO: Final = 1 << 15
+"""How many bytes of content a byte of a frame can stand for: 128 KiB in a block of four bytes (RFC 8878, 3.1.1.2)."""
 
 
 class Unreadable(Exception):  # noqa: N818 - a finding, which callers turn into an error
@@ -105,9 +110,11 @@ class Unpacker:
 
     Args:
         dictionaries: the store's dictionaries by number.
+        most_work: how much work all mending together may take, in the unit of one document's; ``None`` for any.
     """
 
-    def __init__(self, dictionaries: dict[int, bytes]) -> None:
+    def __init__(self, dictionaries: dict[int, bytes], most_work: int | None = None) -> None:
+        self._work_left = most_work
         self._dictionaries = {
             number: zstandard.ZstdCompressionDict(content) for number, content in dictionaries.items()
         }
@@ -128,7 +135,7 @@ class Unpacker:
         if packing:
             try:
                 frame = zstandard.get_frame_parameters(body)
-                if frame.content_size != size:  # before so much memory is allocated
+                if frame.content_size != size or size > len(body) * _LARGEST_RATIO:  # before memory is allocated
                     raise Unreadable
                 has_checksum = frame.has_checksum
                 body = self._decompressor(packing).decompress(body, allow_extra_data=False)
@@ -167,7 +174,7 @@ class Unpacker:
         if stated is not None and (stated ^ size).bit_count() == 1 and stated <= _LARGEST_STATED:
             with suppress(Unreadable):
                 return self.unpack(stored._replace(size=stated))
-        if stored.packing not in self._dictionaries or len(document) * size > _MOST_WORK:
+        if stored.packing not in self._dictionaries or not self._takes_on(len(document), size):
             return None
         decompressor = self._decompressor(stored.packing)
         is_sound_header = stated == size
@@ -181,6 +188,15 @@ class Unpacker:
                         return body
             document[byte] ^= bit
         return None
+
+    def _takes_on(self, length: int, size: int) -> bool:
+        """Return whether a flipped bit is looked for in a frame of *length* bytes, of *size* bytes of JSON."""
+        work = length * (size + _WORK_OF_A_TRIAL)
+        if length * size > _MOST_WORK or work > (work if self._work_left is None else self._work_left):
+            return False
+        if self._work_left is not None:
+            self._work_left -= work
+        return True
 
     def _decompressor(self, packing: int) -> zstandard.ZstdDecompressor:
         made = self._local.made

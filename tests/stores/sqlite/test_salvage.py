@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import struct
 from contextlib import closing
 from itertools import cycle
@@ -16,10 +17,12 @@ from bench.fault_damage import chance_of, content, copy_folder, examined, flip, 
 from execution_history.errors import StoreFull
 from execution_history.query.model import RecordKey
 from execution_history.stores import SQLiteStore
+from execution_history.stores.compression import StoredRecord, Unpacker, Unreadable, packed, shipped_dictionary
 from execution_history.stores.sqlite.registry_copy import read_copy
 from execution_history.stores.sqlite.salvage import salvage
 from execution_history.stores.sqlite.salvage.cells import children
-from execution_history.stores.sqlite.salvage.log import read_log
+from execution_history.stores.sqlite.salvage.log import Frame, Log, read_log
+from execution_history.stores.sqlite.salvage.pages import Pages
 from tests.sample_records import change, document
 from tests.stores.sqlite.damage import damage, flipped, make_old, put, stored
 
@@ -451,3 +454,64 @@ async def test_everything_comes_back_without_the_page_of_the_schema(tmp_path: Pa
     assert 10 == len(await store.restore([RecordKey("w", f"e{number}") for number in range(10)]))
     assert {"follower": 20} == await store.cursors()
     await store.aclose()
+
+
+def _row(frame: bytes, size: int) -> StoredRecord:
+    return StoredRecord("w", "e", 1_000, 1_000, 0, size, 1, frame)
+
+
+def test_a_size_that_no_document_can_have_takes_no_memory() -> None:
+    """The row and the frame agree on it, as in a database that somebody has made up."""
+    stated = 1 << 62
+    frame = b"\x28\xb5\x2f\xfd\xe4" + struct.pack("<Q", stated) + b"\0" * 40
+    with pytest.raises(Unreadable):
+        Unpacker({1: shipped_dictionary()}).unpack(_row(frame, stated))
+
+
+def test_mending_ends_where_very_many_documents_are_damaged() -> None:
+    """What is beyond the limit for all together is read from the JSON files alone."""
+    body = document("e", "w", 1_000).body
+    damaged = _row(flipped(packed(body)[1], 300), len(body))
+    unpacker = Unpacker({1: shipped_dictionary()}, 1_000_000)
+    found = [unpacker.mend(damaged) for _ in range(10)]
+    assert (body, None) == (found[0], found[-1])
+
+
+def test_a_log_that_names_a_page_far_away_adds_no_others() -> None:
+    """A repair looks at the pages that there are, not at all numbers up to the largest."""
+    far = (1 << 32) - 1
+    assert [far] == list(Pages(None, Log(4096, (Frame(far, far, 0),), ()), bytes(4096)).numbers())
+
+
+async def _killed_repair(folder: Path) -> dict[str, bytes]:
+    """A history whose log has all, as a repair leaves it that is killed after the log is gone; what it held."""
+    store = await _made(folder / "open")
+    for number in range(20):
+        await store.create(document(f"e{number}", "w", 1_000 + number))
+    known = await _records_of(store)
+    shutil.copytree(folder / "open", folder / "killed")
+    await store.aclose()
+    kept = salvage(folder / "killed").kept
+    (folder / "killed" / "history.db").rename(folder / "killed" / ".history.db.repaired")
+    shutil.copy2(kept / "history.db", folder / "killed" / "history.db")
+    return known
+
+
+@pytest.mark.parametrize("by", ["opening", "repair"])
+async def test_a_repair_that_was_killed_is_completed(tmp_path: Path, by: str) -> None:
+    """Its log is gone, and the new database was not yet in its place."""
+    known = await _killed_repair(tmp_path)
+    folder = tmp_path / "killed"
+    if by == "repair":
+        assert any("last step" in problem for problem in problems_of(await examined(folder)))
+        await examined(folder, repair=True)
+    assert known == await _records(folder)
+    assert not any("last step" in problem for problem in problems_of(await examined(folder)))
+
+
+async def test_a_database_that_was_put_there_after_a_killed_repair_stays(tmp_path: Path) -> None:
+    """It may be one from a backup."""
+    await _killed_repair(tmp_path)
+    await (await _made(tmp_path / "other")).aclose()
+    shutil.copy(tmp_path / "other" / "history.db", tmp_path / "killed" / "history.db")
+    assert {} == await _records(tmp_path / "killed")

@@ -217,6 +217,9 @@ def _fill_upstream_ids(connection: apsw.Connection) -> None:
 def altered_schema(connection: apsw.Connection) -> list[str]:
     """Return the names of the tables, indexes and triggers that are not as the applied migrations have made them.
 
+    Triggers that they have not made are among them, since SQLite runs these with every write; tables, views and indexes
+    that somebody has added are not.
+
     Raises:
         apsw.Error: the database could not be read.
     """
@@ -225,7 +228,8 @@ def altered_schema(connection: apsw.Connection) -> list[str]:
         for _, _, script in migrations()[: applied_migrations(connection)]:
             made.execute(script)
         expected, found = _schema(made), _schema(connection)
-    return sorted(name for name, definition in expected.items() if found.get(name) != definition)
+    altered = {name for name, definition in expected.items() if found.get(name) != definition}
+    return sorted(altered | {name for name in found.keys() - expected.keys() if found[name][0] == "trigger"})
 
 
 def _schema(connection: apsw.Connection) -> dict[str, tuple[Any, ...]]:

@@ -30,6 +30,7 @@ from execution_history.stores.sqlite.process_lock import WAIT_SECONDS, ProcessLo
 from execution_history.stores.sqlite.queries import Value, rows
 from execution_history.stores.sqlite.reader import Reader
 from execution_history.stores.sqlite.registry_copy import RegistryCopy
+from execution_history.stores.sqlite.repaired_database import complete_repair
 from execution_history.stores.sqlite.write_batcher import Writer
 from execution_history.stores.sqlite.write_transaction import WriteTransaction
 
@@ -226,6 +227,7 @@ class EmbeddedStore(OpenedStore[StoreParts]):
         folder, lock = self._folder, ProcessLock(self._folder / LOCK_FILE, self._lock_seconds)
         try:
             lock.acquire()
+            complete_repair(folder)
             connection = open_writer(folder)
             dictionaries = load_dictionaries(connection)
             if CURRENT not in dictionaries:

@@ -26,6 +26,7 @@ from execution_history.stores.sqlite.checkup.view import HistoryView, limited
 from execution_history.stores.sqlite.connections import altered_schema, applied_migrations
 from execution_history.stores.sqlite.queries import migrations, query, rows
 from execution_history.stores.sqlite.registry_copy import altered_entries
+from execution_history.stores.sqlite.repaired_database import is_incomplete
 from execution_history.stores.sqlite.salvage.log import read_log
 from execution_history.stores.verification import Effort, Finding, counted, named
 
@@ -120,6 +121,8 @@ def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault],
         StoreBusy: another process kept it locked.
         StoreUnwritable: it cannot be opened.
     """
+    if is_incomplete(view.folder):
+        return [DatabaseFault(Message("A repair of history.db was ended before its last step."))], False
     if not view.database.stat().st_size:
         return [DatabaseFault(Message("history.db is empty."))], False
     try:

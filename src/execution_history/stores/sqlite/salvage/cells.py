@@ -103,11 +103,12 @@ def _payload(pages: Pages, page: bytes, at: int, size: int) -> bytes:
     if local == size:
         return _whole(parts, size)
     [following] = struct.unpack_from(">I", page, at + local)
-    missing = size - local
+    missing, passed = size - local, set[int]()
     while missing > 0:
-        content = pages.page(following)
-        if len(content) < pages.usable:
+        content = pages.overflow(following)
+        if len(content) < pages.usable or following in passed:
             raise BrokenCell
+        passed.add(following)
         parts.append(content[4 : 4 + min(missing, usable - 4)])
         missing -= usable - 4
         [following] = struct.unpack_from(">I", content, 0)

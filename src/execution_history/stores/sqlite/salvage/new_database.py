@@ -15,11 +15,12 @@ from typing import Final
 
 from execution_history.errors import StoreFull, quoted
 from execution_history.query.model import RecordKey
-from execution_history.stores.database_files import DATABASE, INDEX_DATABASE
+from execution_history.stores.database_files import DATABASE
 from execution_history.stores.jsonfiles.comparison import newest_in_files
 from execution_history.stores.jsonfiles.disk_sync import sync_file
 from execution_history.stores.sqlite.connections import open_writer
 from execution_history.stores.sqlite.registry_copy import read_copy
+from execution_history.stores.sqlite.repaired_database import KEPT, complete_repair, put_in_place
 from execution_history.stores.sqlite.salvage.log import read_log
 from execution_history.stores.sqlite.salvage.pages import FileBytes, Pages
 from execution_history.stores.sqlite.salvage.row_writer import OtherLosses, RowWriter
@@ -59,6 +60,7 @@ def salvage(folder: Path, progress: Callable[[int], None] = lambda _: None) -> S
         apsw.Error: the new one could not be written.
         OSError: the damaged one could not be read, or not be replaced.
     """
+    complete_repair(folder)
     size = sum(path.stat().st_size for path in _files(folder))
     if shutil.disk_usage(folder).free < size + _SPARE:
         raise StoreFull(
@@ -72,7 +74,8 @@ def salvage(folder: Path, progress: Callable[[int], None] = lambda _: None) -> S
     try:
         writer, broken = _fill(folder, scratch, progress)
         sync_file(scratch / DATABASE)
-        kept = _put_in_place(scratch / DATABASE, folder)
+        kept = _keep_damaged(folder)
+        put_in_place(scratch / DATABASE, folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return SalvageReport(writer.records, writer.expected, tuple(writer.lost), broken, writer.others, kept)
@@ -114,13 +117,13 @@ def _files(folder: Path) -> Iterator[Path]:
     return filter(Path.exists, (folder / f"{DATABASE}{part}" for part in _PARTS))
 
 
-def _put_in_place(made: Path, folder: Path) -> Path:
-    """Keep the damaged files in a folder of their own, and put the new one in their place; return that folder."""
-    kept = folder / f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+def _keep_damaged(folder: Path) -> Path:
+    """Keep the damaged files in a folder of their own, too; return that."""
+    kept = folder / f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}"
     number = 1
     while kept.exists():
         number += 1
-        kept = kept.with_name(f"{DATABASE}.damaged-{time.strftime('%Y%m%d-%H%M%S')}-{number}")
+        kept = kept.with_name(f"{KEPT}{time.strftime('%Y%m%d-%H%M%S')}-{number}")
     kept.mkdir(mode=0o700)
     for path in _files(folder):
         try:
@@ -128,16 +131,4 @@ def _put_in_place(made: Path, folder: Path) -> Path:
         except OSError:  # a file system without links
             shutil.copy2(path, kept / path.name)
             sync_file(kept / path.name)
-    # The log first: SQLite would write it into whatever database stands beside it.
-    for part in _PARTS[1:]:
-        (folder / f"{DATABASE}{part}").unlink(missing_ok=True)
-    made.replace(folder / DATABASE)
-    for path in folder.glob(f"{INDEX_DATABASE}*"):
-        path.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     return kept

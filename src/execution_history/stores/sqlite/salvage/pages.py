@@ -15,6 +15,8 @@ _PAGE_SIZE: Final = 4096  # of every database that this package has made
 _LARGEST_PAGE: Final = 65536
 _FREE: Final = 2
 _HEADER: Final = 100
+_MOST_PASSES: Final = 16
+_SPARE_PASSES: Final = 1_000_000
 
 
 class FileBytes:
@@ -74,7 +76,9 @@ class Pages:
                 self.size = stated
             reserved = first[20] if first[20] <= self.size // 8 else 0
         self.usable = self.size - reserved
-        self.count = max(len(database or b"") // self.size, max(self._newest, default=0))
+        self._stored = len(database or b"") // self.size
+        self.count = max(self._stored, max(self._newest, default=0))
+        self._overflows_left = _MOST_PASSES * (self._stored + len(self._newest)) + _SPARE_PASSES
 
     def page(self, number: int) -> bytes:
         """Return the content of a page; fewer bytes, or none, where it is not there."""
@@ -84,6 +88,19 @@ class Pages:
         if number <= 0 or self._database is None:
             return b""
         return self._database.read((number - 1) * self.size, self.size)
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers of the pages that are there: a log may name a page far behind them all."""
+        yield from range(1, self._stored + 1)
+        yield from sorted(number for number in self._newest if number > self._stored)
+
+    def overflow(self, number: int) -> bytes:
+        """Return the content of a page in which a row goes on; none once far more were read than there are.
+
+        A page belongs to one row, but in a database that somebody has made up every row may go on in all pages.
+        """
+        self._overflows_left -= 1
+        return self.page(number) if self._overflows_left >= 0 else b""
 
     def unused(self) -> set[int]:
         """Return the pages that hold no rows: free ones, those that map others, and that of SQLite's locks."""
@@ -109,6 +126,8 @@ class Pages:
         """Yield the pages that map others (section 1.8), and those that they call free."""
         each = self.usable // 5
         for number in range(2, self.count + 1, each + 1):
+            if number > self._stored and number not in self._newest:
+                continue
             yield number
             content = self.page(number)[: each * 5]
             yield from (number + 1 + place for place, kind in enumerate(content[::5]) if kind == _FREE)

@@ -29,6 +29,8 @@ _KEYS_OF_BIN: Final = "sqlite_autoindex_bin_1"
 _MOST_NAMED: Final = 1_000
 _AT_ONCE: Final = 5_000
 _MOST_LINES: Final = 10_000_000
+_MOST_WORK: Final = 50_000_000_000
+"""Of turning bits round, a few minutes: after that, damaged records are read from their JSON files alone."""
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ class RowWriter:
         self.store: str | None = None
         self._connection = connection
         self._names = {table: [column.name for column in columns] for table, columns in tables.items()}
-        self._unpacker = Unpacker({CURRENT: shipped_dictionary()})
+        self._unpacker = Unpacker({CURRENT: shipped_dictionary()}, _MOST_WORK)
         self._old_names: dict[int, str | None] = {}
         self._workflows: dict[str, int] = {}
         self._states: dict[str, tuple[int, int]] = {}
@@ -116,7 +118,7 @@ class RowWriter:
         """
         self.lost = list(islice(self._lost_records(tables), _MOST_NAMED))
         found: dict[RecordKey, Document] = {}
-        for frame in tables.frames:
+        for frame in tables.frames():
             body = self._unpacker.unpack_beginning(frame)
             document = None if body is None else _document_of(body)
             if document is not None:

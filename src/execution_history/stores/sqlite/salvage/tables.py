@@ -79,8 +79,6 @@ class DamagedTables:
 
     Attributes:
         broken: how many pages or rows could not be read so far.
-        frames: what begins like a packed document on pages of records on which a row could not be read; from there to
-            the end of the page.
     """
 
     def __init__(self, pages: Pages, log: Log, log_content: bytes, tables: Mapping[str, list[Column]]) -> None:
@@ -91,7 +89,7 @@ class DamagedTables:
         self._numbers: dict[str, int] = {}
         self._schema: dict[tuple[str, str], int] | None = None
         self.broken = 0
-        self.frames: list[bytes] = []
+        self._damaged_leaves: list[int] = []
 
     def rows(self) -> Iterator[FoundRow]:
         """Yield the rows: those in the trees first, then those on pages that no tree leads to any more, then the log's.
@@ -102,7 +100,7 @@ class DamagedTables:
         for table, root in roots.items():
             if table not in self._tables:
                 continue
-            for page, found in self._leaves(root):
+            for number, found in self._leaves(root):
                 before = self.broken
                 for rowid, values in found:
                     row = self._fitted(table, rowid, values, is_current=True)
@@ -111,12 +109,22 @@ class DamagedTables:
                     else:
                         yield row
                 if table == RECORDS and self.broken > before:
-                    self.frames += [page[frame.start() :] for frame in _FRAME.finditer(page)]
+                    self._damaged_leaves.append(number)
         if self.broken or not self._tables.keys() <= roots.keys():
             yield from self._beside()
         for frame in self._log.others:
             page = self._log_content[frame.at : frame.at + self._pages.size]
             yield from self._guessed(page, frame.page)
+
+    def frames(self) -> Iterator[bytes]:
+        """Yield what begins like a packed document on pages of records on which a row could not be read.
+
+        Each goes on to the end of its page.
+        """
+        for number in self._damaged_leaves:
+            page = self._pages.page(number)
+            for frame in _FRAME.finditer(page):
+                yield page[frame.start() :]
 
     def keys(self, index: str) -> Iterator[Row]:
         """Yield the keys of rows as an index has them, as far as that can be read: so a row that is lost has a name."""
@@ -161,8 +169,8 @@ class DamagedTables:
         for _, found in self._leaves(root):
             yield from found
 
-    def _leaves(self, root: int) -> Iterator[tuple[bytes, Iterator[tuple[int, Row]]]]:
-        """Yield each leaf of a tree with its rows, each by its number."""
+    def _leaves(self, root: int) -> Iterator[tuple[int, Iterator[tuple[int, Row]]]]:
+        """Yield the number of each leaf of a tree with its rows, each by its own."""
         waiting = [root]
         while waiting:
             number = waiting.pop()
@@ -174,7 +182,7 @@ class DamagedTables:
             below = self._below(page, number)
             waiting += reversed(below)
             if not below:
-                yield page, rows_on(self._pages, page, number, self._note_broken)
+                yield number, rows_on(self._pages, page, number, self._note_broken)
 
     def _below(self, page: bytes, number: int) -> list[int]:
         """Return the pages below one of a tree; none for a leaf, and for one of which the kind itself is damaged."""
@@ -196,7 +204,7 @@ class DamagedTables:
     def _beside(self) -> Iterator[FoundRow]:
         """Yield the rows on pages that are in use and that no tree has led to."""
         passed = self._seen | self._pages.unused()
-        for number in range(1, self._pages.count + 1):
+        for number in self._pages.numbers():
             if number not in passed:
                 yield from self._guessed(self._pages.page(number), number)
 
