@@ -1,7 +1,9 @@
 """Rules and the budget remove what they should and nothing else, on every store."""
 
 import asyncio
+import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -239,6 +241,28 @@ async def test_a_store_beyond_its_budget_loses_contents_first_then_lines(history
     assert has_contents[1:] == sorted(has_contents[1:])
     pruned = (await history.record("e01"))["metadata"]["pruned"]
     assert "max_bytes" == pruned["rule"]
+
+
+async def test_an_index_that_keeps_what_is_deleted_costs_no_run(tmp_path: Path) -> None:
+    """Its texts are written anew when a part of them is gone; until then more would go than the preview names."""
+    words = random.Random(7)  # noqa: S311 - no secret
+    store = SQLiteStore(tmp_path)
+    async with ExecutionHistoryService(store) as service:
+        for number in range(16):
+            text = " ".join(f"{words.randrange(10**9):x}" for _ in range(20_000))
+            await store.create(document(f"e{number:02}", "w", 1_000 + number, parameters={"text": text}))
+            await store.update("w", f"e{number:02}", change(9_000 + number, "success"))
+        await store.follow_index()
+        before = await store.disk_use()
+        retention = Retention(service, RetentionSettings((), before.kept * 2 // 5))
+        preview = await retention.preview()
+        run = await retention.prune()
+        assert run.report is not None
+        shown = [(part.action, part.runs) for part in preview.parts]
+        assert (shown, 1) == ([(part["action"], part["runs"]) for part in run.report["parts"]], run.report["rounds"])
+        after = await store.disk_use()
+        assert before.index > 2_000_000
+        assert after.index < before.index // 2
 
 
 async def test_a_budget_that_cannot_be_kept_says_so(history: _History) -> None:

@@ -64,7 +64,7 @@ class Budget:
             if is_reached is None:
                 return
             use, binned = await measured(self._store, store)
-            if report.waits_for_index and report.before is not None:
+            if report.before is not None:
                 use = _with_index(use, report.before)
             self._space = Space.of(use, binned)
             if self._space.used <= self._limit:
@@ -156,5 +156,8 @@ async def measured(store: HistoryStore, sized: Sized) -> tuple[DiskUse, int]:
 
 
 def _with_index(use: DiskUse, before: DiskUse) -> DiskUse:
-    """Return what is used when the index is as much smaller as all documents are: now it is behind."""
+    """Return what is used when the index is as much smaller as all documents are, at most.
+
+    It may be behind, or keep what is deleted for a while: for that no more runs go.
+    """
     return replace(use, index=min(use.index, before.index * use.documents // max(1, before.documents)))

@@ -26,6 +26,7 @@ _USUAL_GAPS: Final = 0.15
 _LEAST_GAPS: Final = 0.05
 """Shares of a JSON file that gaps may be, beyond those that every file has (``FileSizes.gap``)."""
 _PARTS: Final = (
+    (f"{INDEX_DATABASE}.new", "log"),  # one that is being built takes the place of the other
     (f"{DATABASE}-", "log"), (DATABASE, "database"), (f"{INDEX_DATABASE}-", "log"), (INDEX_DATABASE, "index"),
 )  # fmt: skip
 

@@ -43,6 +43,7 @@ _PAUSE: Final = 1.0
 _TRIES: Final = 3
 _BREATH: Final = 0.000_5
 _INCREMENTAL: Final = 2
+_MERGED: Final = 200
 _FREED: Final = 128
 _MOST_FREE: Final = 4_096
 """Pages that are free in a file which cannot give them back, before it is made anew."""
@@ -229,7 +230,7 @@ class IndexFollower:
     def give_back(self) -> bool:
         """Give free pages of the file back in small steps; return whether it has many that it cannot give back."""
         try:
-            while self._frees():
+            while self._merges() or self._frees():
                 time.sleep(_BREATH)
             with self.index().connection() as index:
                 pages, free = int(index.pragma("page_count")), int(index.pragma("freelist_count"))
@@ -238,6 +239,18 @@ class IndexFollower:
         except (IndexUnfit, IndexUnusable, apsw.BusyError, apsw.LockedError):
             return False  # whoever asks it next tells of it, or somebody writes
         return cannot and free > max(_MOST_FREE, pages // 4)
+
+    def _merges(self) -> bool:
+        """Write some segments of the texts anew of which a tenth or more is deleted; return whether there may be more.
+
+        They keep what is deleted until then (sqlite.org/fts5.html, "The 'deletemerge' Configuration Option").
+        """
+        with self._writing_rows, self._writing_texts, self.index().connection() as index:
+            if not index.table_exists("main", "words"):
+                return False
+            before = index.total_changes()
+            index.execute("INSERT INTO words (words, rank) VALUES ('merge', ?)", (_MERGED,))
+            return index.total_changes() - before > 1  # as its page says: one change is the statement's own
 
     def _frees(self) -> bool:
         """Free some pages; return whether there are more."""
