@@ -31,6 +31,7 @@ from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import QueryIndex, StoreParts
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.reader import Reader
+from execution_history.stores.sqlite.space import PARTS
 from execution_history.stores.sqlite.store import SQLiteStore
 
 _LOCK_FILE: Final = ".lock"
@@ -108,7 +109,7 @@ class ArchiveStore(SQLiteStore):
     def _sizes_of_files(self) -> dict[str, int]:
         """See :class:`SQLiteSpace`: the file is all there is."""
         with faults(self._file):
-            return {"database": self._file.stat().st_size}
+            return dict.fromkeys(PARTS, 0) | {"database": self._file.stat().st_size}
 
     def _read_folder(self) -> StoreParts:
         """Open the archive, and return the parts of the store.

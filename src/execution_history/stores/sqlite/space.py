@@ -25,7 +25,10 @@ _BREATH: Final = 0.005
 _USUAL_GAPS: Final = 0.15
 _LEAST_GAPS: Final = 0.05
 """Shares of a JSON file that gaps may be, beyond those that every file has (``FileSizes.gap``)."""
-_PARTS: Final = (
+PARTS: Final = ("database", "log", "index", "files", "other")
+"""What the files in a folder are parts of: the fields of :class:`DiskUse`."""
+
+_BEGINNINGS: Final = (
     (f"{INDEX_DATABASE}.new", "log"),  # one that is being built takes the place of the other
     (f"{DATABASE}-", "log"), (DATABASE, "database"), (f"{INDEX_DATABASE}-", "log"), (INDEX_DATABASE, "index"),
 )  # fmt: skip
@@ -74,7 +77,7 @@ class SQLiteSpace(EmbeddedStore):
 
     def _sizes_of_files(self) -> dict[str, int]:
         """Return the bytes of the files in the folder, by the fields of :class:`DiskUse`."""
-        sizes = dict.fromkeys(("database", "log", "index", "files", "other"), 0)
+        sizes = dict.fromkeys(PARTS, 0)
         with faults(self._folder), os.scandir(self._folder) as entries:
             for entry in entries:
                 with suppress(FileNotFoundError):  # it was moved meanwhile
@@ -96,7 +99,7 @@ class SQLiteSpace(EmbeddedStore):
 
 
 def _part_of(name: str) -> str:
-    for beginning, part in _PARTS:
+    for beginning, part in _BEGINNINGS:
         if name.startswith(beginning):
             return part
     return "files" if name.endswith(".json") and not name.startswith(".") else "other"
