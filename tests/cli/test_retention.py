@@ -97,6 +97,8 @@ def test_a_run_that_went_for_the_size_limit_says_so(
     assert "The size limit removed run 'run-1' at 2" in gone[0]
     assert "Run 'run-2' was in the bin, which the size limit emptied at 2" in gone[1]
     assert all("restore FOLDER --missing --removed" in each for each in gone)
+    history.keep("bare", metadata={"pruned": {"at": 1, "bytes": 5, "rule": "max_bytes"}})
+    assert "by the size limit." in " ".join(call("show", "bare", "--store", "history").out.split())
 
 
 async def _shrunk(folder: Path) -> None:

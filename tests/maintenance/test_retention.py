@@ -143,11 +143,15 @@ async def test_contents_go_and_all_figures_stay(history: _History) -> None:
     for number in range(12):
         await history.add(f"e{number}", 39.5 - number, "failed" if number % 3 else "success")
     await history.add("pinned", 40, pinned=True)
+    begun = history.clock() - 40 * _DAY
+    await history.store.create(document("tiny", "w", begun, parameters={"text": "x" * 60}))
+    await history.store.update("w", "tiny", change(begun + 1, "success"))
     before = await history.store.statistics(StatisticsQuery())
     retention = history.retention({"name": "thin", "older_than": "30d", "action": "contents"})
     run = await retention.prune()
     assert run.report is not None
-    assert (10, {"pinned": 1}) == (run.report["runs"], run.report["parts"][0]["kept"])
+    assert (11, {"pinned": 1}) == (run.report["runs"], run.report["parts"][0]["kept"])
+    assert 0 == min(each["bytes"] for each in run.report["parts"][0]["listed"])  # the note of it is longer
     after = await history.store.statistics(StatisticsQuery())
     assert before.totals == after.totals
     assert [each.figures for each in before.buckets] == [each.figures for each in after.buckets]

@@ -79,11 +79,11 @@ async def prune(
                     "The run of retention failed: %(reason)s", code=ExitCode.STORE_TROUBLE, reason=run.reason
                 )
             report = run.report
-        names = await history.service.names()
+        names = await history.service.names() if runs else None
     if session.as_json:
         session.output.document(report)
     else:
-        _show_report(session, report, names if runs else None)
+        _show_report(session, report, names)
     return ExitCode.SUCCESS
 
 

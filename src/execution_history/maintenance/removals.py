@@ -71,7 +71,7 @@ async def removals_of(store: HistoryStore, execute_id: str, workflow_id: str | N
     report = await last_removal(store)
     if report is None:
         return []
-    found = {}
+    found: dict[RecordKey, Removal] = {}
     for part in report["parts"]:
         for each in part["listed"] if part["action"] != "contents" else ():
             key = RecordKey(each["workflow_id"], each["execute_id"])
