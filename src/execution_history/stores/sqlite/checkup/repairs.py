@@ -124,7 +124,7 @@ class Repairs:
             await store.renew_files(())
             total = sum(summary.total for summary in await store.workflows())
             lost = [key for key in report.lost if await store.get(*key) is None]
-        return _told(report, total, lost)
+        return _told(report, total, lost, [key for key in report.lost if key not in lost])
 
     def _reindex(self) -> bool:
         """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
@@ -162,8 +162,8 @@ class Repairs:
             )
 
 
-def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> Message:
-    """Return what was done, and what is lost unless there is a backup."""
+def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey], unproven: Sequence[RecordKey]) -> Message:
+    """Return what was done, what nothing proves, and what is lost unless there is a backup."""
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
@@ -172,6 +172,10 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> 
         kept=report.kept.name,
     )
     more = list[Message]()
+    if unproven:
+        one = N_("1 run is as its JSON file has it, which nothing proves: %(names)s.")
+        several = N_("%(count)s runs are as their JSON files have them, which nothing proves: %(names)s.")
+        more.append(counted(len(unproven), one, several, names=named(["/".join(key) for key in unproven])))
     if copied := report.others.copied:
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
