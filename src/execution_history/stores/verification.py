@@ -14,6 +14,13 @@ Progress = Callable[[int, int], None]
 Effort = Literal["quick", "usual", "thorough"]
 """How much is read: samples, for a few seconds; everything; everything, and texts are cut anew."""
 
+
+class Loss(Message):
+    """A sentence about a repair after which something is lost, unless there is a backup."""
+
+    __slots__ = ()
+
+
 Repair = Callable[[], Awaitable[Message]]
 """Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
 

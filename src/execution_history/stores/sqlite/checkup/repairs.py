@@ -19,7 +19,7 @@ from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import LOCK_FILE
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.salvage import SalvageReport, salvage
-from execution_history.stores.verification import counted, named
+from execution_history.stores.verification import Loss, counted, named
 
 _Result = TypeVar("_Result")
 _MISPLACED: Final = N_("%(path)s is a folder, where the database should be a file: move it away.")
@@ -189,10 +189,11 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> 
     if others.lines:
         one = N_("1 line of the audit log is lost.")
         more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
-    if len(more) > (others.copied > 0):
+    is_lost = len(more) > (others.copied > 0)
+    if is_lost:
         more.append(
             Message("execution-history restore FOLDER --missing takes what is lost from a backup, if there is one.")
         )
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
-    return sentence
+    return Loss(sentence.msgid, **sentence.arguments) if is_lost else sentence
