@@ -197,7 +197,7 @@ def _by_label(session: Session, records: int, entries: Mapping[str, int]) -> dic
     """Return how many runs and entries of a registry there are, if any, by what people call their kind."""
     _ = session.translate
     known = {_(_KINDS[kind]): count for kind, count in entries.items() if kind in _KINDS}
-    found = {_("Runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
+    found = {_("Recorded runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
     return {label: count for label, count in found.items() if count}
 
 

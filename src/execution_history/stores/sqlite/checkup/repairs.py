@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 import apsw
 
 from execution_history.errors import N_, Message, StoreBusy, quoted
+from execution_history.presentation.formatting import grouped
 from execution_history.query.model import RecordKey
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.protocol import WorkflowSummary
@@ -108,7 +109,7 @@ class Repairs:
         """Make a database of the JSON files, as every opening does where there is none."""
         async with self._opened() as store:
             total = sum(summary.total for summary in await store.workflows())
-        return Message("history.db was built from the JSON files, with %(count)s runs.", count=f"{total:,}")
+        return Message("history.db was built from the JSON files, with %(count)s runs.", count=grouped(total))
 
     async def database_indexes(self) -> Message:
         """Make the indexes within the database anew; the database, where it has rows that no index can have."""
@@ -166,8 +167,8 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> 
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
-        records=f"{report.records:,}",
-        files=f"{max(0, total - report.records):,}",
+        records=grouped(report.records),
+        files=grouped(max(0, total - report.records)),
         kept=report.kept.name,
     )
     others, more = report.others, list[Message]()
