@@ -2,7 +2,7 @@
 
 After the first three the history goes on; after the bits the doctor repairs it, and what it names as lost, because its
 JSON file was damaged too, is taken from a backup; after the loss of everything the backup is restored. Each time every
-run is there that was answered for, to the byte.
+run is there that was answered for, to the byte; after the doctor but for those that it names as proven by nothing.
 """
 
 import asyncio
@@ -73,6 +73,10 @@ def filled(scratch: Path, folder: Path, name: str, chance: random.Random, second
     return written
 
 
+def _is_in(key: tuple[str, str], sentences: str) -> bool:
+    return "/".join(key) in sentences
+
+
 async def _repaired(folder: Path, backups: Path, chance: random.Random, row: Row) -> list[str]:
     """Flip bits, have the doctor repair, take what is lost from the backup, and return what is wrong then."""
     copy_folder(folder, folder.with_name("read"))
@@ -84,15 +88,15 @@ async def _repaired(folder: Path, backups: Path, chance: random.Random, row: Row
     problems = " ".join(problems_of(reports))
     now, _ = await content(folder)
     gone = before.keys() - now.keys()
-    found = [f"{each} is gone, and not named" for each in gone if "/".join(each) not in f"{said} {problems}"]
+    found = [f"{each} is gone, and not named" for each in gone if not _is_in(each, f"{said} {problems}")]
     row.remarks += [f"round {row.first}: {each} was damaged in both places" for each in gone]
     async with ExecutionHistoryService(folder) as service:
         await restore_missing(target_at(backups), service)
     now, _ = await content(folder)
     row.returned += len(now.keys() - before.keys())
-    found += [
-        f"{each} is {'another one' if each in now else 'gone'}" for each in before if now.get(each) != before[each]
-    ]
+    other = [each for each in before if now.get(each) != before[each]]
+    row.remarks += [f"round {row.first}: {each} is as a damaged file has it" for each in other if _is_in(each, said)]
+    found += [f"{each} is {'another one' if each in now else 'gone'}" for each in other if not _is_in(each, said)]
     return found + [f"not repaired: {each}" for each in problems_of(await examined(folder))]
 
 

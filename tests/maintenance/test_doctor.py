@@ -34,6 +34,7 @@ from execution_history.records.record import Document
 from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.checkup.view import limited
 from execution_history.stores.sqlite.process_lock import ProcessLock
+from execution_history.stores.sqlite.salvage.cells import children
 from execution_history.stores.verification import Effort, runs_read
 from tests.sample_records import change, changed, document
 from tests.stores.sqlite.damage import damage
@@ -211,6 +212,18 @@ async def test_a_damaged_file_wins_nothing_where_its_workflow_is_damaged_too(fol
     await _execute(folder, f"UPDATE workflows SET {columns} WHERE workflow_id = 'w2'")  # noqa: S608 - from the list above
     await _settle(folder)
     assert known == await content(folder)
+
+
+async def test_a_run_that_only_its_file_has_is_named(folder: Path) -> None:
+    """Nothing proves what a disk may have done to the file."""
+    await _settle(folder)
+    with closing(apsw.Connection(str(folder / "history.db"))) as connection:
+        root: Any = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'").get
+    content_of = (folder / "history.db").read_bytes()
+    leaf = children(content_of[(root - 1) * 4096 : root * 4096], root)[0]
+    (folder / "history.db").write_bytes(content_of[: (leaf - 1) * 4096] + bytes(4096) + content_of[leaf * 4096 :])
+    said = str(_named(await examined(folder, repair=True), "database").repaired)
+    assert "as their JSON files have them, which nothing proves: w" in said
 
 
 async def test_nothing_is_repaired_while_another_program_has_the_history_open(folder: Path) -> None:

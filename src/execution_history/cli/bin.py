@@ -68,7 +68,9 @@ async def bin_(
         return ExitCode.SUCCESS
     session.output.answer(told)
     if done < len(keys):
-        session.notice("The others are not in the bin any more, or their ids are taken by other runs.", style="yellow")
+        session.notice(
+            "The others are not in the bin any more, are damaged, or their ids are taken by other runs.", style="yellow"
+        )
     return ExitCode.SUCCESS
 
 

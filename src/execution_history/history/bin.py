@@ -119,7 +119,7 @@ class RunBin:
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """Restore runs as they were; return those that were restored.
 
-        A run that is not in the bin any more, or whose id is taken by another one, is left out.
+        A run that is not in the bin any more or is damaged, or whose id is taken by another one, is left out.
 
         Raises:
             StoreError: the store could not be read or written.
@@ -128,6 +128,9 @@ class RunBin:
         if not isinstance(self._store, Bin):
             return []
         named, restored = list(dict.fromkeys(keys)), []
+        if len(named) <= MOST_NOTED:  # those that the audit log names are there
+            there = await self._store.binned_documents(named)
+            named = [key for key in named if key in there]
         if named:
             await note(self._store, Action.UNDELETE, runs=len(named), first=named[:MOST_NOTED])
         for start in range(0, len(named), _BATCH):

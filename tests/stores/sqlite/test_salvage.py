@@ -440,6 +440,24 @@ async def test_the_audit_log_tells_how_many_lines_it_lacks(tmp_path: Path, pages
     await store.aclose()
 
 
+@pytest.mark.parametrize("table", ["bin", "audit"])
+async def test_what_may_be_lost_is_said_where_nothing_tells_how_much(tmp_path: Path, table: str) -> None:
+    """The table, and what else had its keys or its last number, cannot be read."""
+    store = await _made(tmp_path)
+    await store.create(document("e0", "w"))
+    await store.discard([RecordKey("w", "e0")], 1_000_000)
+    await store.append_audit("ada", "did")
+    await store.aclose()
+    others = "sqlite_autoindex_bin_1" if table == "bin" else "sqlite_sequence"
+    with closing(apsw.Connection(str(tmp_path / "history.db"))) as connection:
+        sql = "SELECT rootpage FROM sqlite_schema WHERE name IN (?, ?)"
+        roots = [row[0] for row in connection.execute(sql, (table, others)).fetchall()]
+    for root in roots:
+        zero(tmp_path / "history.db", chance_of(0), 1, root - 1)
+    report = salvage(tmp_path)
+    assert ({table}, 0, 0) == (report.others.uncertain, report.others.binned, report.others.lines)
+
+
 async def test_everything_comes_back_without_the_page_of_the_schema(tmp_path: Path) -> None:
     """Rows tell by their types of which table they are: names, the audit log, the bin and the places of followers."""
     await _with_everything(tmp_path)

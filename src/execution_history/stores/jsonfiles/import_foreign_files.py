@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -280,6 +281,8 @@ class _Repeated:
 def _is_as_written(path: Path) -> bool:
     """Return whether a file has the time that it was given here, by what it says of itself: nobody has edited it."""
     try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return False  # opening a pipe waits for its writer
         with contextlib.closing(JSONFileReader(path)) as file:
             return file.is_untouched(file.header.state)
     except (OSError, NotOurs):

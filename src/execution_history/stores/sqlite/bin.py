@@ -15,7 +15,7 @@ from execution_history.query.model import RecordKey
 from execution_history.records.record import Document
 from execution_history.records.values import LAST_TIME
 from execution_history.stores.capabilities import Binned, Versions, versions_of
-from execution_history.stores.compression import StoredRecord, Unreadable, packed
+from execution_history.stores.compression import StoredRecord, packed
 from execution_history.stores.sqlite.bin_pieces import Copy, Discard
 from execution_history.stores.sqlite.documents import NO_LIMIT
 from execution_history.stores.sqlite.lifecycle import EmbeddedStore
@@ -145,9 +145,9 @@ class SQLiteBin(EmbeddedStore):
 def _restore(t: WriteTransaction, key: RecordKey) -> bool:
     """Restore a record if it is in the bin, can be read and its id is free; return whether it was restored."""
     found = t.run("binned_document", *key, t.clock()).fetchone()
-    if found is not None:
-        with suppress(Unreadable, ExecutionExists):
-            body = t.documents.unpack(t.connection, StoredRecord(*found))
+    body = None if found is None else t.documents.find(t.connection, StoredRecord(*found))
+    if body is not None:
+        with suppress(ExecutionExists):
             t.create(Document.of(orjson.loads(body), body))
             t.run("drop_from_bin", *key)
             return True

@@ -54,8 +54,8 @@ class BinPages:
                 restored = await self.service.bin.restore(keys)
                 if len(restored) < len(keys):
                     raise InvalidInput(
-                        "%(count)s of the runs could not be restored: they are not in the bin any more, or their ids "
-                        "are taken by other runs.",
+                        "%(count)s of the runs could not be restored: they are not in the bin any more, are damaged, "
+                        "or their ids are taken by other runs.",
                         count=len(keys) - len(restored),
                     )
         except ExecutionHistoryError as error:

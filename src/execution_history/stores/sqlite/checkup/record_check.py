@@ -93,10 +93,8 @@ def _upstream_of(body: bytes) -> str | None:
 
 
 def _is_damaged(connection: apsw.Connection, documents: Documents, stored: StoredRecord) -> bool:
-    try:
-        return not stored.is_of(documents.unpack(connection, stored))
-    except Unreadable:
-        return True
+    body = documents.find(connection, stored)
+    return body is None or not stored.is_of(body)
 
 
 def wrong_counters(connection: apsw.Connection) -> Iterator[tuple[str, list[int]]]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -20,6 +20,7 @@ from execution_history.stores.sqlite.error_mapping import faults
 from execution_history.stores.sqlite.lifecycle import LOCK_FILE
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.salvage import SalvageReport, salvage
+from execution_history.stores.sqlite.salvage.row_writer import OtherLosses
 from execution_history.stores.verification import Loss, counted, named
 
 _Result = TypeVar("_Result")
@@ -124,7 +125,7 @@ class Repairs:
             await store.renew_files(())
             total = sum(summary.total for summary in await store.workflows())
             lost = [key for key in report.lost if await store.get(*key) is None]
-        return _told(report, total, lost)
+        return _told(report, total, lost, [key for key in report.lost if key not in lost])
 
     def _reindex(self) -> bool:
         """Make the indexes anew; return whether that was possible: damage may have made two rows alike."""
@@ -162,8 +163,8 @@ class Repairs:
             )
 
 
-def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> Message:
-    """Return what was done, and what is lost unless there is a backup."""
+def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey], unproven: Sequence[RecordKey]) -> Message:
+    """Return what was done, what nothing proves, and what is lost unless there is a backup."""
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
@@ -171,30 +172,45 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey]) -> 
         files=grouped(max(0, total - report.records)),
         kept=report.kept.name,
     )
-    others, more = report.others, list[Message]()
-    if lost_runs:
-        names = named(["/".join(key) for key in lost_runs])
-        one = N_("1 run is lost: %(names)s.")
-        more.append(counted(len(lost_runs), one, N_("%(count)s runs are lost: %(names)s."), names=names))
-    elif (missing := (report.expected or 0) - total) > 0:
-        more.append(counted(missing, N_("1 run is lost."), N_("%(count)s runs are lost.")))
-    if others.copied:
+    more = list[Message]()
+    if unproven:
+        one = N_("1 run is as its JSON file has it, which nothing proves: %(names)s.")
+        several = N_("%(count)s runs are as their JSON files have them, which nothing proves: %(names)s.")
+        more.append(counted(len(unproven), one, several, names=named(["/".join(key) for key in unproven])))
+    if copied := report.others.copied:
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
-        more.append(counted(others.copied, one, several))
-    if lost := [f"{kind} {quoted(key)}" for kind, key in others.entries]:
-        more.append(Message("Lost: %(names)s.", names=named(lost)))
-    if others.binned:
-        one = N_("1 deleted run that could be restored is lost.")
-        more.append(counted(others.binned, one, N_("%(count)s deleted runs that could be restored are lost.")))
-    if others.lines:
-        one = N_("1 line of the audit log is lost.")
-        more.append(counted(others.lines, one, N_("%(count)s lines of the audit log are lost.")))
-    is_lost = len(more) > (others.copied > 0)
-    if is_lost:
+        more.append(counted(copied, one, several))
+    losses = [*_lost_records(report, total, lost_runs), *_lost_others(report.others)]
+    if losses:
+        more += losses
         more.append(
             Message("execution-history restore FOLDER --missing takes what is lost from a backup, if there is one.")
         )
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
-    return Loss(sentence.msgid, **sentence.arguments) if is_lost else sentence
+    return Loss(sentence.msgid, **sentence.arguments) if losses else sentence
+
+
+def _lost_records(report: SalvageReport, total: int, lost: Sequence[RecordKey]) -> Iterator[Message]:
+    if lost:
+        names = named(["/".join(key) for key in lost])
+        one = N_("1 run is lost: %(names)s.")
+        yield counted(len(lost), one, N_("%(count)s runs are lost: %(names)s."), names=names)
+    elif (missing := (report.expected or 0) - total) > 0:
+        yield counted(missing, N_("1 run is lost."), N_("%(count)s runs are lost."))
+
+
+def _lost_others(others: OtherLosses) -> Iterator[Message]:
+    if lost := [f"{kind} {quoted(key)}" for kind, key in others.entries]:
+        yield Message("Lost: %(names)s.", names=named(lost))
+    if others.binned:
+        one = N_("1 deleted run that could be restored is lost.")
+        yield counted(others.binned, one, N_("%(count)s deleted runs that could be restored are lost."))
+    if others.lines:
+        one = N_("1 line of the audit log is lost.")
+        yield counted(others.lines, one, N_("%(count)s lines of the audit log are lost."))
+    if "bin" in others.uncertain:
+        yield Message("Deleted runs that could be restored may be lost.")
+    if "audit" in others.uncertain:
+        yield Message("Lines of the audit log may be lost.")

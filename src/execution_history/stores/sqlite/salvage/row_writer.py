@@ -42,12 +42,14 @@ class OtherLosses:
         entries: lost entries of the registry, by kind and key.
         binned: how many deleted records were lost that could have been restored.
         lines: how many lines of the audit log were lost.
+        uncertain: the tables, ``bin`` and ``audit``, of which pages were damaged and nothing tells what they had.
     """
 
     copied: int = 0
     entries: Sequence[tuple[str, str]] = ()
     binned: int = 0
     lines: int = 0
+    uncertain: frozenset[str] = frozenset()
 
 
 class RowWriter:
@@ -156,6 +158,8 @@ class RowWriter:
         last, noted = numbers[0], found.last_number("audit")
         last = noted if last < noted < last + _MOST_LINES else last  # unless it is damaged
         self.others.lines = last - numbers[1] if last - numbers[1] < _MOST_LINES else 0
+        known = {"bin": self.others.binned, "audit": self.others.lines}
+        self.others.uncertain = frozenset(table for table in found.damaged if known.get(table) == 0)
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'audit'")
         connection.execute("INSERT INTO sqlite_sequence VALUES ('audit', ?)", (last,))  # no number is used twice
 

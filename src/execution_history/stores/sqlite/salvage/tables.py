@@ -79,6 +79,7 @@ class DamagedTables:
 
     Attributes:
         broken: how many pages or rows could not be read so far.
+        damaged: the tables of which pages or rows could not be read through their trees.
     """
 
     def __init__(self, pages: Pages, log: Log, log_content: bytes, tables: Mapping[str, list[Column]]) -> None:
@@ -89,6 +90,7 @@ class DamagedTables:
         self._numbers: dict[str, int] = {}
         self._schema: dict[tuple[str, str], int] | None = None
         self.broken = 0
+        self.damaged: set[str] = set()
         self._damaged_leaves: list[int] = []
 
     def rows(self) -> Iterator[FoundRow]:
@@ -97,9 +99,11 @@ class DamagedTables:
         Of a row that changed several versions may be among them, and in the log rows that were removed later.
         """
         roots = self._roots("table")
+        self.damaged |= self._tables.keys() - roots.keys() if self.broken else set()
         for table, root in roots.items():
             if table not in self._tables:
                 continue
+            known = self.broken
             for number, found in self._leaves(root):
                 before = self.broken
                 for rowid, values in found:
@@ -110,6 +114,8 @@ class DamagedTables:
                         yield row
                 if table == RECORDS and self.broken > before:
                     self._damaged_leaves.append(number)
+            if self.broken > known:
+                self.damaged.add(table)
         if self.broken or not self._tables.keys() <= roots.keys():
             yield from self._beside()
         for frame in self._log.others:
