@@ -26,6 +26,18 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 DOCS: Final = ROOT / "docs"
 _CHINESE: Final = DOCS / "zh"
 _REFERENCE: Final = "reference"
+_MADE_FROM: Final = {
+    f"src/execution_history/{path}": f"{_REFERENCE}/{page}"
+    for path, page in {
+        "cli": "commands.md",
+        "settings/model.py": "settings.md",
+        "web/api": "http.md",
+        "__init__.py": "python.md",
+        "errors.py": "errors.md",
+        "stores/jsonfiles": "json-files.md",
+    }.items()
+}
+"""The pages of the reference by the code that they are made from, to which links lead in a checkout."""
 
 _TAKEN_IN: Final = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md", "SECURITY.md": "report.md"}
 """Pages that stand at the top of the checkout, and their names in the site."""
@@ -138,7 +150,10 @@ def _in_site(place: Path) -> Path | None:
         return place.relative_to(_CHINESE)
     if place.is_relative_to(DOCS):
         return place.relative_to(DOCS)
-    name = _TAKEN_IN.get(place.relative_to(ROOT).as_posix()) if place.is_relative_to(ROOT) else None
+    if not place.is_relative_to(ROOT):
+        return None
+    path = place.relative_to(ROOT).as_posix()
+    name = _TAKEN_IN.get(path) or _MADE_FROM.get(path)
     return Path(name) if name else None
 
 

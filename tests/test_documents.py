@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from scripts.make_reference import PAGES
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "src/execution_history"
@@ -50,12 +49,6 @@ def _is_there(name: str) -> bool:
     return name in _FILES or any(path.endswith(f"/{name}") for path in _FILES)
 
 
-def _is_made(link: str) -> bool:
-    """Whether a link leads to a page that ``scripts/docs`` makes from the code; making the site checks those."""
-    folder, _, name = link.rpartition("/")
-    return folder in {"reference", "../reference"} and name in PAGES
-
-
 def test_every_file_that_a_document_names_exists() -> None:
     """By its path in the checkout, or the last steps of it."""
     wrong = [
@@ -82,4 +75,4 @@ def test_every_module_and_class_that_a_document_names_exists() -> None:
 def test_every_link_within_the_checkout_leads_somewhere(document: Path) -> None:
     """Also that of a picture."""
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text("utf-8"))
-    assert [] == [link for link in links if not (_is_made(link) or (document.parent / link).exists())]
+    assert [] == [link for link in links if not (document.parent / link).exists()]

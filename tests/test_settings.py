@@ -308,6 +308,8 @@ def test_an_account_has_a_proxy_of_its_own(monkeypatch: pytest.MonkeyPatch, prox
         ("ACCOUNTS__WORK__PROXY", "http://a.test:x", "it must be an HTTP proxy such as http://127.0.0.1:7890, or none"),
         ("ACCOUNTS__WORK__VERIFY", "perhaps", "it must be true or false."),
         ("PORT", "many", "The setting port (variable EXECUTION_HISTORY_PORT) is wrong: it must be a whole number."),
+        ("MAX_BYTES", "2MB", "EXECUTION_HISTORY_MAX_BYTES) is wrong: it must be at least 16 MB."),
+        ("LARGEST_RECORDED_BYTES", "1", "is wrong: it must be at least 1 MiB."),
         ("PORT", "65536", "EXECUTION_HISTORY_PORT) is wrong: it must be at most 65535."),
         ("JSON_FILES", "maybe", "The setting json_files (variable EXECUTION_HISTORY_JSON_FILES) is wrong"),
         ("ALLOWED_ORIGINS", '["localhost:5173"]', "it must hold origins such as http://localhost:5173, without a path"),
@@ -374,10 +376,12 @@ def test_an_unknown_variable_is_one_sentence_that_names_it(
     ("content", "part"),
     [
         (b"prot = 1", "There is no setting 'prot': perhaps you meant port."),
-        (b'port = "x"', "The setting port (variable EXECUTION_HISTORY_PORT) is wrong"),
+        (b'port = "x"', "The setting port in execution-history.toml is wrong: it must be a whole number."),
+        (b'max_bytes = "2MB"', "max_bytes in execution-history.toml is wrong: it must be at least 16 MB."),
+        (b"record_limit_bytes = 1", "record_limit_bytes in execution-history.toml is wrong: it must be at least"),
         (b"port = ", "The settings file execution-history.toml is not valid TOML"),
         (b'store = "\xff"', "The settings file execution-history.toml is not valid TOML"),
-        (b'[accounts]\nwork = "x"', "The setting accounts.work (variable EXECUTION_HISTORY_ACCOUNTS__WORK) is wrong"),
+        (b'[accounts]\nwork = "x"', "The setting accounts.work in execution-history.toml is wrong"),
     ],
 )
 def test_a_wrong_file_is_one_sentence_that_names_what_is_wrong(folder: Path, content: bytes, part: str) -> None:

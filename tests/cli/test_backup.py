@@ -99,7 +99,7 @@ def test_a_restore_moves_aside_what_is_there_only_if_it_is_meant(call: Call, his
     said = call("restore", "kept", "--store", "history")
     assert (2, True) == (said.code, "There is something in " in said.err)
     said = call("restore", "kept", "--store", "history", "--replace")
-    assert (0, True) == (said.code, "The history that was there is in " in said.err)
+    assert (0, True) == (said.code, "2 runs before, 1 now. The history that was there is in " in said.err)
     assert 1 == len(history.read("w"))
     [aside] = Path().glob("history.replaced-*")
     assert 2 == call("list", "--store", str(aside), "--json").json()["total"]

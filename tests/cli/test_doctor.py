@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from bench.fault_damage import chance_of, flip
+from bench.fault_damage import chance_of, flip, zero
 
 from tests.cli.conftest import Call, History
 
@@ -30,12 +30,12 @@ def test_a_problem_ends_with_1_and_is_repaired_on_request(call: Call, history: H
     said = call("doctor", *_STORE)
     assert 1 == said.code
     assert "✗ JSON files" in said.out
-    assert "1 problem is left." in said.out
+    assert said.out.endswith("\n\n1 problem was found.\n")
     assert "To repair: execution-history doctor --repair --store history" in said.err
     said = call("doctor", "--repair", *_STORE)
     assert 0 == said.code
     assert "→ 1 JSON file was rewritten from the database." in said.out
-    assert "1 repair was made." in said.out
+    assert said.out.endswith("\n\n1 repair was made.\nNo problem is left.\n")
     assert 0 == call("doctor", *_STORE).code
 
 
@@ -65,6 +65,18 @@ def test_it_works_where_no_command_can_open_the_history(call: Call, history: His
     assert 0 == said.code
     assert "history.db was rebuilt" in said.out
     assert "a" in call("list", *_STORE).out
+
+
+def test_what_a_repair_could_not_save_is_told_at_the_end(call: Call, history: History) -> None:
+    """Of a run that was on a page of the database only, which is gone."""
+    history.keep("a", execute_status="success")
+    Path("history/w.json").unlink()
+    with closing(sqlite3.connect("history/history.db")) as database:
+        [(page,)] = database.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'executions'")
+    zero(Path("history/history.db"), chance_of(0), 1, page - 1)
+    said = call("doctor", "--repair", *_STORE)
+    assert "1 run is lost" in said.out
+    assert said.out.endswith("No problem is left.\nSomething was lost: see above.\n")
 
 
 def test_it_speaks_chinese(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, History
 from tests.cli.processes import read_document, started, until
 
 FREE = ["--port", "0", "--json"]
@@ -43,6 +43,20 @@ def test_a_key_is_added_listed_and_revoked(call: Call) -> None:
     assert f"local:{getpass.getuser()}" == lines[0]["actor"]
     assert "Revoked a key" in call("audit", "--since", "1h").out
     assert secret.split("_", 2)[2] not in call("audit").out
+
+
+def test_a_key_is_for_the_workflow_that_is_named(call: Call, history: History) -> None:
+    """By its name too; what matches none yet is told. How to send it is what its scopes allow."""
+    history.keep("a", "7321000000000000001")
+    call("name", "7321000000000000001", "Short answer")
+    said = call("keys", "add", "reader", "--scope", "read", "--workflow", "Short answer", "--workflow", "73210*")
+    assert "Short answer is the workflow 7321000000000000001." in said.err
+    assert "yet" not in said.err
+    assert ("sign in" in said.err, "/k/KEY" in said.err) == (True, False)
+    assert ["73210*", "7321000000000000001"] == call("keys", "--json").json()["keys"][0]["workflows"]
+    said = call("keys", "add", "caller", "--scope", "run", "--workflow", "order-*")
+    assert "No workflow has an id that matches order-* yet." in said.err
+    assert ("sign in" in said.err, "X-Execution-History-Key" in said.err) == (False, True)
 
 
 @pytest.mark.parametrize(

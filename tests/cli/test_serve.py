@@ -136,14 +136,16 @@ def test_what_cannot_be_served_is_one_sentence(call: Call, arguments: list[str],
     assert part in said.err
 
 
-def test_a_sandbox_port_that_is_taken_is_one_sentence(call: Call) -> None:
-    """Whether it is started alone or beside the server."""
+def test_a_sandbox_port_that_is_taken_is_one_sentence(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether it is started alone, when no other setting matters, or beside the server."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for arguments in (["sandbox", "--port", port], ["serve", *FREE, "--sandbox", "--sandbox-port", port]):
             said = call(*arguments)
             assert (2, 1) == (said.code, len(said.err.splitlines()))
             assert port in said.err
+        monkeypatch.setenv("EXECUTION_HISTORY_MAX_BYTES", "1")
+        assert port in call("sandbox", "--port", port).err
 
 
 def test_people_get_lines_that_they_can_copy(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from execution_history.stores import SQLiteStore
 from execution_history.stores.sqlite.checkup.view import limited
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.salvage.cells import children
-from execution_history.stores.verification import Effort
+from execution_history.stores.verification import Effort, runs_read
 from tests.sample_records import change, changed, document
 from tests.stores.sqlite.damage import damage
 
@@ -543,3 +543,8 @@ async def test_what_cannot_be_repaired_is_said_beside_what_was(folder: Path) -> 
     files = _named(reports, "files")
     assert "ok" != files.verdict
     assert "w1.json" not in _sentences(files)
+
+
+def test_a_sample_is_told_as_one() -> None:
+    """How many runs were read, and of how many."""
+    assert ("889 of 2 130 runs read", "2 130 runs read") == (runs_read(889, 2130), runs_read(2130, 0))

@@ -76,6 +76,7 @@ async def test_keys_and_audit_log_of_the_history_that_is_replaced_stay(tmp_path:
         before = [(line.at, line.action) for line in await service.audit(0, 100)]
     report = await restore(target, Settings(store=str(place)), replace=True)
     assert ("present", ("late", "team"), None) == (report.keys, report.key_names, report.unread)
+    assert (0, 0) == (report.replaced_records, report.records)
     assert [True, False, True] == await _let_in(place, secrets)
     async with ExecutionHistoryService(place) as restored:
         lines = [(line.at, line.action) for line in await restored.audit(0, 100)]
@@ -91,7 +92,7 @@ async def test_a_history_that_cannot_be_read_is_replaced(tmp_path: Path, target:
         await back_up(service, target)
     (place / "history.db").write_bytes(b"no database" * 1000)
     report = await restore(target, Settings(store=str(place)), replace=True)
-    assert ("expired", True) == (report.keys, bool(report.unread))
+    assert ("expired", True, None) == (report.keys, bool(report.unread), report.replaced_records)
     assert [False] == await _let_in(place, secrets)
 
 

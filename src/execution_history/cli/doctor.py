@@ -72,7 +72,9 @@ async def doctor(
         session.output.document({"store": store, "problems": problems, "repaired": repaired, "checks": checks})
     else:
         repairable = sum(finding.repair is not None for report in reports for finding in report.findings)
-        _conclude(session, problems, repaired, repairable, is_quick=quick)
+        _conclude(session, problems, repaired, repairable, is_quick=quick, was_repair=repair)
+        if any(report.has_losses for report in reports):
+            session.output.answer(session.translate("Something was lost: see above."), "red")
     return ExitCode.SOME_REFUSED if problems else ExitCode.SUCCESS
 
 
@@ -123,16 +125,20 @@ def _show_indented(session: Session, text: str, style: str, sign: str = "") -> N
         )
 
 
-def _conclude(session: Session, problems: int, repaired: int, repairable: int, *, is_quick: bool) -> None:
+def _conclude(
+    session: Session, problems: int, repaired: int, repairable: int, *, is_quick: bool, was_repair: bool
+) -> None:
     """Show what came of all checks together."""
     _ = session.translate
     session.output.answer()
     if repaired:
         session.output.answer(_.plural("%(num)s repair was made.", "%(num)s repairs were made.", repaired), "green")
     if not problems:
-        session.output.answer(_("No problem was found."), "green")
-    else:
+        session.output.answer(_("No problem is left.") if repaired else _("No problem was found."), "green")
+    elif was_repair:
         session.output.answer(_.plural("%(num)s problem is left.", "%(num)s problems are left.", problems), "red")
+    else:
+        session.output.answer(_.plural("%(num)s problem was found.", "%(num)s problems were found.", problems), "red")
     if repairable and not repaired:
         session.notice("To repair: %(command)s", command=session.command("doctor", "--repair"))
     if is_quick:

@@ -1,5 +1,6 @@
 """The command ``keys``: who may use a server of this history."""
 
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +13,8 @@ from execution_history.cli.options import command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, Session
 from execution_history.clock import now_ms
-from execution_history.errors import N_
+from execution_history.errors import N_, Message
+from execution_history.history.service import ExecutionHistoryService
 from execution_history.presentation.formatting import clock, day, one_line, size
 
 _LONGEST = 40
@@ -31,7 +33,7 @@ _Scopes = Annotated[
 _Workflows = Annotated[
     list[str] | None,
     typer.Option("--workflow", metavar="PATTERN",
-                 help=N_("Only workflows whose ids match this pattern, such as 'order-*'; repeatable."),
+                 help=N_("Only this workflow, or those whose ids match this pattern, such as 'order-*'; repeatable."),
                  show_default=N_("all workflows")),
 ]  # fmt: skip
 _Expires = Annotated[str | None, typer.Option(metavar="TIME", help=N_("How long it is valid: 12h, 90d or 8w."))]
@@ -63,15 +65,16 @@ async def keys(
     async with open_service(session, makes=action == "add") as service:
         known = Keys(service.store, now_ms)
         if action == "add":
+            patterns, remarks = await _patterns_of(service, workflow or [])
             made = await known.add(
                 name or "",
                 scope or [],
-                workflows=workflow or [],
+                workflows=patterns,
                 lifetime_ms=lifetime,
                 rate=None if rate is None else rate_of(rate),
                 largest_body=None if largest_body is None else size_of(largest_body),
             )
-            _show_new(session, made.key, made.secret)
+            _show_new(session, made.key, made.secret, remarks)
         elif action == "renew":
             _show_renewed(session, await known.renew(name or "", lifetime_ms=lifetime))
         elif action == "revoke":
@@ -99,17 +102,48 @@ def _check_words(action: str, name: str | None, limits: list[object], expires: s
         raise CommandFailed("--sign-out belongs to keys rotate-cookie.")
 
 
-def _show_new(session: Session, key: Key, secret: str) -> None:
+async def _patterns_of(service: ExecutionHistoryService, given: list[str]) -> tuple[list[str], list[Message]]:
+    """Return the patterns of ids that people mean by *given*, which may be names, and what to tell about them."""
+    known = [*await service.names(), *(each.workflow_id for each in await service.workflow_summaries())]
+    patterns, remarks = list[str](), list[Message]()
+    for each in map(str.strip, given):
+        is_known = any(fnmatchcase(workflow_id, each) for workflow_id in known)
+        named = None if is_known else await service.known_workflow(each, parts=False)
+        if named is not None:
+            shown = one_line(each, _LONGEST)
+            remarks.append(Message("%(name)s is the workflow %(workflow)s.", name=shown, workflow=named))
+        elif not is_known:
+            shown = one_line(each, _LONGEST)
+            remarks.append(Message("No workflow has an id that matches %(pattern)s yet.", pattern=shown))
+        patterns.append(named or each)
+    return patterns, remarks
+
+
+def _show_new(session: Session, key: Key, secret: str, remarks: list[Message]) -> None:
     if session.as_json:
         session.output.document({"key": key.to_json(), "secret": secret})
         return
     session.output.answer(secret)
     session.notice("This is the key %(name)s. It is not shown again.", name=one_line(key.name, _LONGEST))
-    session.notice(
-        "Send it as Authorization: Bearer …, sign in with it on the page, or put it into the base address of a Coze "
-        "SDK: http://127.0.0.1:8765/k/KEY",
-        style="dim",
-    )
+    for remark in remarks:
+        session.output.remark(session.translate.message(remark), style="yellow")
+    for hint in _uses_of(key):
+        session.notice(hint, style="dim")
+
+
+def _uses_of(key: Key) -> list[str]:
+    """Return how a key is sent, for what it allows, to be translated."""
+    uses = []
+    if key.principal.may("read"):
+        uses.append(N_("Send it as Authorization: Bearer …, or sign in with it on the page."))
+    if key.principal.may("run"):
+        uses.append(
+            N_(
+                "For runs through the gateway send it as X-Execution-History-Key, or put it into the base address of a "
+                "Coze SDK: http://127.0.0.1:8765/k/KEY"
+            )
+        )
+    return uses
 
 
 def _show_renewed(session: Session, key: Key) -> None:

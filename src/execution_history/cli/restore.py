@@ -98,7 +98,7 @@ def _show(session: Session, report: "RestoreReport", began: float) -> None:
     )
     session.output.answer(sentence)
     if report.replaced is not None:
-        session.notice("The history that was there is in %(folder)s now.", folder=report.replaced)
+        _tell_of_replaced(session, report)
     if report.unread is not None:
         session.notice(
             "It could not be read (%(reason)s), so its audit log and its keys are in that folder only.",
@@ -115,6 +115,21 @@ def _show(session: Session, report: "RestoreReport", began: float) -> None:
         )
     _tell_of_keys(session, report.keys, report.key_names)
     tell_of_damaged(session, report.damaged)
+
+
+def _tell_of_replaced(session: Session, report: "RestoreReport") -> None:
+    """Tell where the history that was there is, and by how many runs it differs, if it could be read."""
+    if report.replaced_records is None:
+        session.notice("The history that was there is in %(folder)s now.", folder=report.replaced)
+        return
+    sentence = session.translate.plural(
+        "%(num)s run before, %(now)s now. The history that was there is in %(folder)s.",
+        "%(num)s runs before, %(now)s now. The history that was there is in %(folder)s.",
+        report.replaced_records,
+        now=grouped(report.records),
+        folder=report.replaced,
+    )
+    session.output.remark(sentence)
 
 
 def _tell_of_keys(session: Session, keys: str, names: Sequence[str]) -> None:
@@ -182,7 +197,7 @@ def _by_label(session: Session, records: int, entries: Mapping[str, int]) -> dic
     """Return how many runs and entries of a registry there are, if any, by what people call their kind."""
     _ = session.translate
     known = {_(_KINDS[kind]): count for kind, count in entries.items() if kind in _KINDS}
-    found = {_("Runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
+    found = {_("Recorded runs"): records, **known, _("Other entries"): sum(entries.values()) - sum(known.values())}
     return {label: count for label, count in found.items() if count}
 
 

@@ -18,7 +18,7 @@ from execution_history.cli.session import CommandFailed, Session, turn_on_garbag
 from execution_history.cli.signals import stops_call
 from execution_history.errors import N_, StoreBusy
 from execution_history.presentation.phrases import enumerated
-from execution_history.settings import Settings, missing_settings
+from execution_history.settings import Settings, load_sandbox_settings, missing_settings
 
 if TYPE_CHECKING:
     from execution_history.application import Application
@@ -134,7 +134,7 @@ async def sandbox(
 
     if not token:
         raise CommandFailed("The token of the sandbox must not be empty.")
-    number = session.settings(sandbox_port=port).sandbox_port
+    number = load_sandbox_settings(sandbox_port=port).sandbox_port
     stop = asyncio.Event()
     with stops_call(stop.set), explained_address():
         async with serve_sandbox(host, number, token=token, flavour="studio" if studio else "coze") as running:

@@ -24,7 +24,7 @@ from execution_history.settings import Settings
 from execution_history.stores.capabilities import Verifiable
 from execution_history.stores.factory import folder_named, location_shown
 from execution_history.stores.protocol import HistoryStore
-from execution_history.stores.verification import Check, Effort, Finding, Outcome, Progress
+from execution_history.stores.verification import Check, Effort, Finding, Loss, Outcome, Progress
 
 Verdict = Literal["ok", "remark", "problem"]
 
@@ -55,6 +55,11 @@ class CheckReport:
     refusal: Message | None = None
 
     @property
+    def has_losses(self) -> bool:
+        """Whether a repair saved less than there was."""
+        return any(isinstance(sentence, Loss) for sentence in self.repaired)
+
+    @property
     def verdict(self) -> Verdict:
         """The worst of its findings."""
         if any(finding.is_problem for finding in self.findings):
@@ -78,6 +83,7 @@ class CheckReport:
             "summary": translate(self.summary),
             "findings": findings,
             "repaired": [translate(sentence) for sentence in self.repaired],
+            "lost": self.has_losses,
             "refusal": self.refusal and translate(self.refusal),
             "seconds": round(self.seconds, 3),
         }

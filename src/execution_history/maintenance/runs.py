@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from execution_history.errors import N_, Message
+from execution_history.presentation.formatting import grouped
 from execution_history.recording.orphans import last_sign_of_dead
 from execution_history.records.time_units import HOUR_MS, SECOND_MS
 from execution_history.settings import Settings
@@ -29,7 +30,7 @@ def runs_check(store: Verifiable, settings: Settings, clock: Callable[[], int]) 
                 left.append(record["execute_id"])
             elif record["create_time"] < now - _LONG_HOURS * HOUR_MS:
                 long.append(record["execute_id"])
-        return Outcome(Message("%(count)s running", count=f"{count:,}"), [*_left(left), *_long(long)])
+        return Outcome(Message("%(count)s running", count=grouped(count)), [*_left(left), *_long(long)])
 
     return Check("runs", N_("Running"), look)
 

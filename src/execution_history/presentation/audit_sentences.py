@@ -157,7 +157,7 @@ def _restored(_: Translator, details: Details) -> str:
 
 
 def _repaired(_: Translator, details: Details) -> str:
-    return " ".join(sentence for sentences in details["repaired"].values() for sentence in sentences)
+    return _.gap.join(sentence for sentences in details["repaired"].values() for sentence in sentences)
 
 
 def _key_added(_: Translator, details: Details) -> str:

@@ -63,7 +63,7 @@ def change_sentence(_: Translator, change: _Change) -> str:
         return _.plural(
             "%(num)s run was deleted; that was undone.", "%(num)s runs were deleted; that was undone.", change.changed
         )
-    return " ".join(_parts(_, change))
+    return _.gap.join(_parts(_, change))
 
 
 def annotation_words(_: Translator, annotation: Mapping[str, Any] | None) -> str:

@@ -46,14 +46,14 @@ def _backup(_: Translator, report: Report) -> str:
         "Verified: %(num)s runs were restored and compared.",
         report["verified"],
     )
-    return f"{told} {proven}"
+    return f"{told}{_.gap}{proven}"
 
 
 def _check(_: Translator, report: Report) -> str:
     repaired = report["repaired"]
     if not repaired:
         return _("%(size)s read, and no damage found.", size=size(report["bytes"]))
-    return " ".join([_("%(size)s read.", size=size(report["bytes"])), *repaired])
+    return _.gap.join([_("%(size)s read.", size=size(report["bytes"])), *repaired])
 
 
 _REPORTS: Final[Mapping[str, Callable[[Translator, Report], str]]] = {

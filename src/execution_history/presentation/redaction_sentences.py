@@ -214,11 +214,13 @@ def missing(_: Translator, record: Mapping[str, Any]) -> list[str]:
     """Return sentences about what was left out of a record, or taken out of it; none where it is whole."""
     found = []
     if counts := _counts(REDACTED_VALUES.of(record)):
-        rules = enumerated([f"{rule_label(_, name)} ({count})" for name, count in counts.items()][:_MOST_RULES])
+        labels = {name: rule_label(_, name) for name in counts}
+        named = [f"{label} ({counts[name]})" if len(counts) > 1 else label for name, label in labels.items()]
+        rules = enumerated(named[:_MOST_RULES])
         found.append(
             _.plural(
-                "%(num)s value was redacted: %(rules)s.",
-                "%(num)s values were redacted: %(rules)s.",
+                "%(num)s value was redacted (%(rules)s).",
+                "%(num)s values were redacted (%(rules)s).",
                 sum(counts.values()),
                 rules=rules,
             )

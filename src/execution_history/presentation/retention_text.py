@@ -98,6 +98,7 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     if not done:
         return reason or ""
     what = _(", ").join(done)
+    what = what[:1].upper() + what[1:]
     sentences = [
         _("%(what)s.", what=what)
         if report["dry_run"] or report["reason"] == "in_bin"  # what the log gave back has nothing to do with them
@@ -110,7 +111,7 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
             sentences.append(_("It is measured then, and more of the oldest runs go only if it still takes more."))
     if report.get("waits_for_index"):
         sentences.append(_("The index is busy: the space that it has of these runs is given back by the next run."))
-    return " ".join([*sentences, *([] if reason is None else [reason])])
+    return _.gap.join([*sentences, *([] if reason is None else [reason])])
 
 
 def last_outcome(_: Translator, report: Mapping[str, Any], *, has_rules: bool) -> str:

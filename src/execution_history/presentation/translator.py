@@ -24,6 +24,8 @@ ENGLISH: Final = "en"
 _NAME_OF_LANGUAGE: Final = N_("English")
 """Each language translates this by its own name."""
 
+_TWO_SENTENCES: Final = N_("%(first)s %(second)s")
+
 _NAMES_OF_VARIABLES: Final = ("LC_ALL", "LC_MESSAGES", "LANG")
 _LONGEST_HEADER: Final = 500
 _MOST_PARTS: Final = 4  # of a name: zh_Hans_CN has three
@@ -48,6 +50,11 @@ class Translator:
     def name(self) -> str:
         """The language's own name for itself."""
         return self.gettext(_NAME_OF_LANGUAGE)
+
+    @property
+    def gap(self) -> str:
+        """What stands between two sentences: a space, and nothing in Chinese."""
+        return self.gettext(_TWO_SENTENCES) % {"first": "", "second": ""}
 
     def __call__(self, msgid: str, /, **arguments: object) -> str:
         """Return the sentence *msgid*; control characters in text among the *arguments* are shown, not sent."""

@@ -13,6 +13,13 @@ _SIZE: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?)\s*([kmgt]i?b|b)?", re
 _LARGEST: Final = 2**62
 
 
+def written(count: int) -> str:
+    """Return *count* bytes as people write them, such as ``16 MB`` or ``1 MiB``: :func:`bytes_of` reads just that."""
+    exact = [(count // size, unit) for unit, size in _UNITS.items() if size > 1 and not count % size]
+    number, unit = min(exact, default=(count, "b"))
+    return f"{number} {unit.upper().replace('I', 'i')}"
+
+
 def bytes_of(value: object) -> int:
     """Return a number of bytes that was written as a whole number or a text; a kilobyte has a thousand, a KiB 1,024.
 

@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as SourceError
 
 from execution_history.errors import SettingsError, quoted
 from execution_history.settings.accounts import DEFAULT_ACCOUNT, NO_TOKEN, AccountSettings
-from execution_history.settings.model import CONFIG_VARIABLE, NESTED, PREFIX, Settings, config_file
+from execution_history.settings.model import CONFIG_VARIABLE, NESTED, PREFIX, SandboxSettings, Settings, config_file
 from execution_history.settings.problems import first_fault, hint_at, problem_of, source_sentence, validation_sentence
+
+_Model = TypeVar("_Model", Settings, SandboxSettings)
 
 
 def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by the model
@@ -20,10 +22,26 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
         SettingsError: a value is wrong, a name is unknown, or the file cannot be read.
     """
     _refuse_unknown_variables()
+    settings = _read(Settings, arguments)
+    _add_default_account(settings)
+    return settings
+
+
+def load_sandbox_settings(**arguments: Any) -> SandboxSettings:  # noqa: ANN401 - checked by the model
+    """Return the settings that the sandbox needs, as :func:`load_settings` does; no fault of another one matters.
+
+    Raises:
+        SettingsError: one of these is wrong, or the file cannot be read.
+    """
+    return _read(SandboxSettings, arguments)
+
+
+def _read(model: type[_Model], arguments: dict[str, Any]) -> _Model:
+    given = {key: value for key, value in arguments.items() if value is not None}
     try:
-        settings = Settings(**{key: value for key, value in arguments.items() if value is not None})
+        return model(**given)
     except ValidationError as error:
-        raise SettingsError(validation_sentence(error)) from None
+        raise SettingsError(validation_sentence(error, given)) from None
     except SourceError as error:
         raise SettingsError(source_sentence(error)) from None
     except ValueError as error:  # of the TOML file or its encoding: to name tomllib's would load it for every command
@@ -36,8 +54,6 @@ def load_settings(**arguments: Any) -> Settings:  # noqa: ANN401 - checked by th
             config_file=config_file(),
             reason=error.strerror,
         ) from None
-    _add_default_account(settings)
-    return settings
 
 
 def _refuse_unknown_variables() -> None:

@@ -57,6 +57,33 @@ _STORES: Final = ("store", "keys_store")
 """The settings that name a store, whose URL may have a password."""
 
 
+_SANDBOX_PORT: Final = 8766
+
+
+class SandboxSettings(BaseSettings):
+    """What the sandbox alone needs, which starts however wrong the other settings are."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True
+    )
+
+    sandbox_port: int = Field(default=_SANDBOX_PORT, ge=0, le=65_535)
+    """The port of the sandbox upstream; 0 takes a free one."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of :class:`Settings`."""
+        del dotenv_settings, file_secret_settings
+        return _sources(settings_cls, init_settings, env_settings)
+
+
 class Settings(BaseSettings):
     """All settings; make them with :func:`load_settings`, which raises a fault as one sentence."""
 
@@ -78,7 +105,7 @@ class Settings(BaseSettings):
     """The port the server listens on; 0 takes a free one."""
     allowed_hosts: list[str] = []
     """Names besides localhost and the listening address that a request's ``Host`` may carry."""
-    sandbox_port: int = Field(default=8766, ge=0, le=65_535)
+    sandbox_port: int = Field(default=_SANDBOX_PORT, ge=0, le=65_535)
     """The port of the sandbox upstream; 0 takes a free one."""
     accounts: dict[str, AccountSettings] = {}
     """Coze accounts by name; ``default`` is used where none is named."""
@@ -132,7 +159,10 @@ class Settings(BaseSettings):
     retention: Objects = []
     """Rules by which old runs go: ``older_than``, ``keep_runs``, ``keep_bytes``, ``action`` and filters."""
     max_bytes: Size | None = Field(default=None, ge=LEAST_BUDGET)
-    """How many bytes the history may take, such as ``20GB``: contents of the oldest runs go first, then the runs."""
+    """How many bytes the history may take, such as ``20GB``; 16 MB at least.
+
+    Contents of the oldest runs go first, then the runs.
+    """
     keep_tags: list[str] = list(KEEP_TAGS)
     """The tags that keep a run from being removed by retention."""
     bin_hours: float = Field(default=BIN_HOURS, ge=0, le=LONGEST_HOURS)
@@ -225,7 +255,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Return the sources: arguments, then variables, then the TOML file; no others."""
         del dotenv_settings, file_secret_settings
-        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file()))
+        return _sources(settings_cls, init_settings, env_settings)
+
+
+def _sources(
+    settings_cls: type[BaseSettings], arguments: PydanticBaseSettingsSource, variables: PydanticBaseSettingsSource
+) -> tuple[PydanticBaseSettingsSource, ...]:
+    return (arguments, variables, TomlConfigSettingsSource(settings_cls, config_file()))
 
 
 def config_file() -> Path:

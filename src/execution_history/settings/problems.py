@@ -1,7 +1,9 @@
 """What is wrong with a setting, in one sentence that never has its value."""
 
+import os
 import re
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Container
 from difflib import get_close_matches
 from typing import Final
 
@@ -10,7 +12,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError as SourceError
 
 from execution_history.errors import N_, Message, message_of, quoted
-from execution_history.settings.model import NESTED, PREFIX, Settings
+from execution_history.records.byte_sizes import written
+from execution_history.settings.model import NESTED, PREFIX, Settings, config_file
 
 _WHOLE: Final = N_("must be a whole number")
 _PROBLEMS: Final = {
@@ -43,8 +46,13 @@ def source_sentence(error: SourceError) -> str:
     )
 
 
-def validation_sentence(error: ValidationError) -> str:
-    """Return the first fault of *error*, with the names by which the setting can be set; never its value."""
+def validation_sentence(error: ValidationError, arguments: Container[str] = ()) -> str:
+    """Return the first fault of *error*, with the names by which the setting can be set; never its value.
+
+    Args:
+        error: what pydantic raised.
+        arguments: the settings that the program itself gave, which win over variables and the file.
+    """
     fault = first_fault(error)
     path = [str(part) for part in fault["loc"]]
     # An element of a list has no variable of its own.
@@ -53,12 +61,31 @@ def validation_sentence(error: ValidationError) -> str:
     if fault["type"] == "extra_forbidden":
         hint = hint_at(path[0]) if len(path) == 1 else _hint_at_nested(path[0])
         return Message("There is no setting %(names)s: %(hint)s.", names=quoted(".".join(path)), hint=hint)
+    facts = {"names": ".".join(path) or "settings", "problem": problem_of(fault)}
+    if named and named[0] not in arguments and _is_of_file(named, variable):
+        return Message(
+            "The setting %(names)s in %(config_file)s is wrong: it %(problem)s.", config_file=config_file(), **facts
+        )
     return Message(
-        "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.",
-        names=".".join(path) or "settings",
-        variable=variable,
-        problem=problem_of(fault),
+        "The setting %(names)s (variable %(variable)s) is wrong: it %(problem)s.", variable=variable, **facts
     )
+
+
+def _is_of_file(names: list[str], variable: str) -> bool:
+    """Return whether the setting at *names* has its value from the TOML file, and not from a *variable*."""
+    variables = [f"{each.upper()}__" for each in os.environ]
+    if any(f"{variable}__".startswith(each) or each.startswith(f"{variable}__") for each in variables):
+        return False
+    try:
+        found: object = tomllib.loads(config_file().read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    for name in names:
+        if isinstance(found, dict) and name in found:
+            found = found[name]
+        else:
+            return name != names[0] and isinstance(found, dict)  # what an account lacks
+    return True
 
 
 def first_fault(error: ValidationError) -> ErrorDetails:
@@ -71,6 +98,8 @@ def problem_of(fault: ErrorDetails) -> str:
     context = fault.get("ctx", {})
     if fault["type"] == "value_error":
         return message_of(context["error"])
+    if fault["loc"] and str(fault["loc"][-1]).endswith("_bytes"):
+        context = {name: written(limit) if isinstance(limit, int) else limit for name, limit in context.items()}
     problem = _PROBLEMS.get(fault["type"])
     return fault["msg"].removeprefix("Input ") if problem is None else Message(problem, **context)
 

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Self
 
 from execution_history.errors import N_, Message
+from execution_history.presentation.formatting import grouped
 
 Progress = Callable[[int, int], None]
 """Called with how much of a check is done, and of how much; from any thread."""
 
 Effort = Literal["quick", "usual", "thorough"]
 """How much is read: samples, for a few seconds; everything; everything, and texts are cut anew."""
+
+
+class Loss(Message):
+    """A sentence about a repair after which something is lost, unless there is a backup."""
+
+    __slots__ = ()
+
 
 Repair = Callable[[], Awaitable[Message]]
 """Repairs what was found; returns a sentence that says what was done. It may raise a ``StoreError``."""
@@ -110,7 +118,14 @@ def sample_of(newest: int) -> list[int]:
 
 def counted(number: int, one: str, several: str, **arguments: object) -> Message:
     """Return the msgid *one* or *several* as a sentence about so many things; ``count`` is one of its arguments."""
-    return Message(one if number == 1 else several, count=f"{number:,}", **arguments)
+    return Message(one if number == 1 else several, count=grouped(number), **arguments)
+
+
+def runs_read(count: int, total: int) -> Message:
+    """Return how many runs a check has read, of how many where it read a sample."""
+    if count < total:
+        return Message("%(count)s of %(total)s runs read", count=grouped(count), total=grouped(total))
+    return counted(count, N_("1 run read"), N_("%(count)s runs read"))
 
 
 def named(names: Sequence[str]) -> str:

@@ -32,6 +32,12 @@ async def test_the_system_is_seen_in_one_place(web: Served, tmp_path: Path) -> N
     page = await _page(web, "/system")
     for sentence in ("nothing needs attention", "There has been no backup.", "in order", "free on the disk of"):
         assert sentence in page
+    await note(service.store, Action.RESTORE, place="/backups", id="2026-11-30T120000Z-f", begun=True)
+    await note(service.store, Action.RESTORE, place="/backups", id="2026-11-30T120000Z-f", moment="…")
+    await note(service.store, Action.RESTORE, place="/others", id="x", missing=[1])
+    page = await _page(web, "/system")
+    assert "There has been no backup." not in page
+    assert re.search("restored from the backup .*2026-11-30T120000Z-f.* in .*/backups.*not been backed up since", page)
     await service.create_execution_record("w", "one", parameters={})
     await web.client.put("/coze/retention/rules", json={"older_than": "30d"})
     await web.client.post("/coze/retention/run")

@@ -59,11 +59,13 @@ class Present:
     Attributes:
         entries: those that decide who comes in.
         lines: of the audit log.
+        records: how many runs it has; ``None`` where there is no history, or it could not be read.
         trouble: why it could not be read.
     """
 
     entries: tuple[Entry, ...] = ()
     lines: tuple[AuditLine, ...] = ()
+    records: int | None = None
     trouble: str | None = None
 
     @property
@@ -79,7 +81,8 @@ async def present_in(folder: Path | None) -> Present:
     try:
         async with ExecutionHistoryService(store_at(folder, json_files=False, search=False)) as service:
             entries = [each for each in await service.registry() if each.name.kind in ADMISSION_KINDS]
-            return Present(tuple(entries), tuple([line async for line in lines_of(service)]))
+            records = sum(workflow.total for workflow in await service.workflow_summaries())
+            return Present(tuple(entries), tuple([line async for line in lines_of(service)]), records)
     except StoreError as error:
         return Present(trouble=message_of(error))
 

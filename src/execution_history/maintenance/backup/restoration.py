@@ -65,6 +65,7 @@ class RestoreReport:
         audit_lines: the lines of the audit log.
         damaged: the records that could not be read when the backups were made.
         replaced: where the history that was there before is now.
+        replaced_records: how many runs that history has; ``None`` where there was none, or it could not be read.
         keys: whose keys let people in: those of the backup (``kept``), those of the history that was there before
             (``present``), or none, as those of the backup have ``expired``.
         key_names: the names of the keys.
@@ -83,6 +84,7 @@ class RestoreReport:
     audit_lines: int
     damaged: int
     replaced: str | None = None
+    replaced_records: int | None = None
     keys: RestoredKeys = "kept"
     key_names: tuple[str, ...] = ()
     later_lines: int = 0
@@ -156,7 +158,12 @@ async def _settled(
     names = [key.name for key in map(key_in, await service.entries(KEY)) if key is not None]
     later = await add_lines(service, present.lines)
     return dataclasses.replace(
-        report, keys=keys, key_names=tuple(sorted(names)), later_lines=later, unread=present.trouble
+        report,
+        keys=keys,
+        key_names=tuple(sorted(names)),
+        later_lines=later,
+        unread=present.trouble,
+        replaced_records=present.records,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from execution_history.access.audit import BEGUN, FAILED, Action, AuditFilter, newest_lines
 from execution_history.errors import Message, message_of
 from execution_history.history.replication import HistoryReplication
 from execution_history.maintenance.backup.manifest import Backups, Kind
-from execution_history.stores.administration import SESSION_KEY, Entry, EntryName
+from execution_history.stores.administration import SESSION_KEY, Administration, Entry, EntryName
 
 KIND: Final = "backup"
 """The kind of the entries in the registry; the key is the place."""
@@ -21,6 +22,11 @@ REDACTION: Final = "redaction"
 
 LEFT_OUT: Final = frozenset({KIND, REDACTION, SESSION_KEY})
 """Entries that are in no backup: who can read one must not be able to sign in to the server with what stands in it."""
+
+_NOT_WHOLE: Final = frozenset({BEGUN, FAILED, "missing"})
+"""Details of a line of the audit log about a restore that has not made a history."""
+
+_LINES_LOOKED_AT: Final = 100
 
 
 class LastBackup(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +137,29 @@ async def statuses(service: HistoryReplication) -> list[BackupStatus]:
         StoreError: the store could not be read.
     """
     return [_read(entry.value, entry.name.key) for entry in await service.entries(KIND)]
+
+
+class Restoration(NamedTuple):
+    """The backup that a history was restored from: its id and place, and when that was (milliseconds)."""
+
+    id: str
+    place: str
+    at: int
+
+
+async def last_restoration(store: Administration) -> Restoration | None:
+    """Return the backup that the history in *store* was last restored from as a whole; ``None`` where it was not.
+
+    The audit log has it, also where the history has not made a backup of its own yet.
+
+    Raises:
+        StoreError: the store could not be read.
+    """
+    found = await newest_lines(store, _LINES_LOOKED_AT, AuditFilter(frozenset({Action.RESTORE})))
+    for line in found.lines:
+        if not line.details.keys() & _NOT_WHOLE:
+            return Restoration(str(line.details.get("id", "")), str(line.details.get("place", "")), line.at)
+    return None
 
 
 def current(found: Sequence[BackupStatus], planned: PlannedBackups | None) -> list[BackupStatus]:

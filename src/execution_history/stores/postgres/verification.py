@@ -37,6 +37,7 @@ from execution_history.stores.verification import (
     Progress,
     counted,
     named,
+    runs_read,
     sample_of,
 )
 
@@ -269,16 +270,16 @@ class PostgresVerification(SharedStore):
         return Message("Counters and sums were corrected by what the rows say.")
 
     def _look_at_records(self, effort: Effort, tell: Progress) -> Outcome:
-        found = self._connections.read_moment(partial(self._compared, effort, tell))
+        found, total = self._connections.read_moment(partial(self._compared, effort, tell))
         differing = [f"{'/'.join(map(text_of, key))} ({', '.join(names)})" for key, names in found.differing.items()]
         findings = [
             *_LOST.of(found.lost),
             *_MISPLACED.of(found.misplaced),
             *_DIFFERING.of(differing, partial(self._mended, list(found.differing))),
         ]
-        return Outcome(counted(found.count, N_("1 run read"), N_("%(count)s runs read")), findings)
+        return Outcome(runs_read(found.count, total if effort == "quick" else 0), findings)
 
-    def _compared(self, effort: Effort, tell: Progress, connection: Connection) -> RowFaults:
+    def _compared(self, effort: Effort, tell: Progress, connection: Connection) -> tuple[RowFaults, int]:
         statements = self._statements
         [(total,)] = connection.execute(statements["total_counted"]).fetchall()
         check = RowCheck(self._connections, connection, effort, self._clock())
@@ -287,7 +288,7 @@ class PostgresVerification(SharedStore):
             found: Iterable[tuple[Any, ...]] = connection.execute(rows_at(statements), (sample_of(newest),))
         else:
             found = _streamed(connection, all_rows(statements))
-        return check.compare(found, lambda count: tell(count, max(total, count)))
+        return check.compare(found, lambda count: tell(count, max(total, count))), total
 
     async def _mended(self, keys: Sequence[RecordKey]) -> Message:
         count = 0

@@ -35,6 +35,7 @@ class CheckAnswer(BaseModel):
     summary: str
     findings: list[FindingAnswer]
     repaired: list[str]
+    lost: bool = Field(description="Whether a repair saved less than there was.")
     refusal: str | None = None
     seconds: float
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from execution_history.application import Application, trouble_told
 from execution_history.errors import N_, StoreError
 from execution_history.jobs.job import JobRun, last_runs
-from execution_history.maintenance.backup.status import statuses
+from execution_history.maintenance.backup.status import last_restoration, statuses
 from execution_history.maintenance.doctor import Doctor
 from execution_history.presentation.job_sentences import JOBS, job_text
 from execution_history.presentation.translator import Translator
@@ -54,13 +54,15 @@ class SystemPages:
         wrong = [(each.severity == "problem", each.sentence) for each in await findings(application)]
         try:
             backups, jobs = await statuses(service), await self._jobs(viewer.translate)
+            restoration = None if backups else await last_restoration(service.store)
         except StoreError:
-            backups, jobs = [], []  # the store is among what is wrong
+            backups, jobs, restoration = [], [], None  # the store is among what is wrong
         doctor = Doctor(service.store, application.settings)
         context: dict[str, Any] = {
             "wrong": [*wrong, *((False, sentence) for sentence in backup_problems(backups, planned, viewer))],
             "unrecorded": trouble_told(application).unrecorded,
             "backups": backups,
+            "restoration": restoration,
             "planned": planned,
             "jobs": jobs,
             "reports": [report async for report in doctor.examine(is_quick=True)],

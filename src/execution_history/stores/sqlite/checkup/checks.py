@@ -38,6 +38,7 @@ from execution_history.stores.verification import (
     Progress,
     counted,
     named,
+    runs_read,
 )
 
 _MOST_RUNNING: Final = 10_000
@@ -214,7 +215,7 @@ class FolderCheckup:
             *_LOST.of(_named(found.lost)),
             *_BINNED.of(_named(found.binned)),
         ]
-        return Outcome(counted(found.count, N_("1 run read"), N_("%(count)s runs read")), findings)
+        return Outcome(runs_read(found.count, found.total if effort == "quick" else 0), findings)
 
     def _files(self, tell: Progress) -> Outcome:
         found = file_faults(self._view, tell, are_in_use=self._repairs.is_in_use())

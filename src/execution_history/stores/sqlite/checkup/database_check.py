@@ -139,7 +139,14 @@ def page_faults(view: HistoryView, effort: Effort) -> tuple[list[DatabaseFault],
     except (StoreBusy, StoreFull, StoreUnwritable):
         raise  # that is not about its pages
     except StoreError as error:
-        return [DatabaseFault(Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error)))], False
+        return [DatabaseFault(_unreadable(error))], False
+
+
+def _unreadable(error: StoreError) -> Message:
+    cause = error.__cause__
+    if isinstance(cause, apsw.CorruptError | apsw.NotADBError):  # the sentence of the error has the remedy as well
+        return Message("SQLite cannot read history.db (%(reason)s).", reason=str(cause))
+    return Message("SQLite cannot read history.db: %(reason)s", reason=message_of(error))
 
 
 def content_faults(view: HistoryView, effort: Effort) -> list[DatabaseFault]:

@@ -30,6 +30,7 @@ class RecordFaults:
 
     Attributes:
         count: how many were read.
+        total: how many there are.
         recovered: damaged here and sound in a JSON file.
         lost: damaged here, and nowhere else.
         contradicted: whose columns say something else than their documents.
@@ -37,6 +38,7 @@ class RecordFaults:
     """
 
     count: int = 0
+    total: int = 0
     recovered: list[RecordKey] = field(default_factory=list)
     lost: list[RecordKey] = field(default_factory=list)
     contradicted: list[RecordKey] = field(default_factory=list)
@@ -51,12 +53,12 @@ def record_faults(view: HistoryView, effort: Effort, tell: Callable[[int, int], 
     """
     faults = RecordFaults()
     with view.documents() as (connection, documents):
-        total = int(rows(connection, "total_of_all")[0][0])
+        faults.total = int(rows(connection, "total_of_all")[0][0])
         sample = (places_in_sample(connection),) if effort == "quick" else ()
         for *row, upstream_id in connection.execute(query("some_documents" if sample else "all_documents"), sample):
             _examine(connection, documents, StoredRecord(*row), upstream_id, faults)
             if not faults.count % _TOLD_EVERY:
-                tell(faults.count, max(total, faults.count))
+                tell(faults.count, max(faults.total, faults.count))
         if not sample:
             binned = [StoredRecord(*row) for row in rows(connection, "binned_documents")]
             faults.binned = [stored.key for stored in binned if _is_damaged(connection, documents, stored)]

@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 import apsw
 
 from execution_history.errors import N_, Message, StoreBusy, quoted
+from execution_history.presentation.formatting import grouped
 from execution_history.query.model import RecordKey
 from execution_history.stores.database_files import DATABASE
 from execution_history.stores.protocol import WorkflowSummary
@@ -20,7 +21,7 @@ from execution_history.stores.sqlite.lifecycle import LOCK_FILE
 from execution_history.stores.sqlite.process_lock import ProcessLock
 from execution_history.stores.sqlite.salvage import SalvageReport, salvage
 from execution_history.stores.sqlite.salvage.row_writer import OtherLosses
-from execution_history.stores.verification import counted, named
+from execution_history.stores.verification import Loss, counted, named
 
 _Result = TypeVar("_Result")
 _MISPLACED: Final = N_("%(path)s is a folder, where the database should be a file: move it away.")
@@ -109,7 +110,7 @@ class Repairs:
         """Make a database of the JSON files, as every opening does where there is none."""
         async with self._opened() as store:
             total = sum(summary.total for summary in await store.workflows())
-        return Message("history.db was built from the JSON files, with %(count)s runs.", count=f"{total:,}")
+        return Message("history.db was built from the JSON files, with %(count)s runs.", count=grouped(total))
 
     async def database_indexes(self) -> Message:
         """Make the indexes within the database anew; the database, where it has rows that no index can have."""
@@ -167,8 +168,8 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey], unp
     sentence = Message(
         "history.db was rebuilt: %(records)s runs from its own pages, %(files)s more from the JSON files. "
         "The damaged one is in %(kept)s.",
-        records=f"{report.records:,}",
-        files=f"{max(0, total - report.records):,}",
+        records=grouped(report.records),
+        files=grouped(max(0, total - report.records)),
         kept=report.kept.name,
     )
     more = list[Message]()
@@ -180,14 +181,15 @@ def _told(report: SalvageReport, total: int, lost_runs: Sequence[RecordKey], unp
         one = N_("1 name, view, price, rule or key was taken from their copy, .registry.")
         several = N_("%(count)s names, views, prices, rules and keys were taken from their copy, .registry.")
         more.append(counted(copied, one, several))
-    if losses := [*_lost_records(report, total, lost_runs), *_lost_others(report.others)]:
+    losses = [*_lost_records(report, total, lost_runs), *_lost_others(report.others)]
+    if losses:
         more += losses
         more.append(
             Message("execution-history restore FOLDER --missing takes what is lost from a backup, if there is one.")
         )
     for each in more:
         sentence = Message("%(first)s %(second)s", first=sentence, second=each)
-    return sentence
+    return Loss(sentence.msgid, **sentence.arguments) if losses else sentence
 
 
 def _lost_records(report: SalvageReport, total: int, lost: Sequence[RecordKey]) -> Iterator[Message]:
