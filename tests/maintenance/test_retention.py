@@ -214,6 +214,22 @@ async def test_rules_can_be_carried_out_alone(history: _History) -> None:
     assert {"a"} == await history.names()
 
 
+async def test_what_a_stopped_run_removed_is_known(history: _History) -> None:
+    """As far as it had come."""
+    for number in range(90):
+        await history.add(f"e{number:02}", 90 - number / 10)
+    retention = history.retention({"name": "old", "older_than": "30d"})
+    run = asyncio.create_task(retention.prune())
+    while len(await history.names()) > 45:
+        await asyncio.sleep(0)
+    run.cancel()
+    await asyncio.wait((run,))
+    removal = await retention.last_removal()
+    assert removal is not None
+    assert ("old", "e00") == (removal["parts"][0]["rule"], removal["parts"][0]["listed"][0]["execute_id"])
+    assert 40 <= removal["runs"]
+
+
 async def test_without_rules_nothing_is_done_and_that_is_said(history: _History) -> None:
     """And a rule that matches nothing says so too."""
     await history.add("a", 40)

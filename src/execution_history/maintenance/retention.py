@@ -213,7 +213,6 @@ class Retention:
         """
         async with Act(self._service, Action.PRUNE, actor) as act:
             report = await self._carry_out(only, act)
-            await keep_removal(self._service.store, report.to_json())
             if act.has_begun:
                 act.found = _audited(report)
         return report
@@ -223,15 +222,18 @@ class Retention:
         store, tried = self._service.store, Tried()
         run = await self._begun(only, Pruner(store, self._clock, act.begin), tried, is_dry=False)
         report = run.report
-        touched = await self._apply_rules(run, only)
-        if isinstance(store, Sized):
-            await store.give_back(touched)  # also of what has left the bin by now
-            if run.budget is not None:
-                await run.budget.shrink(store, report)
-            report.after = await store.disk_use()
-        await run.places.save()
-        report.batches, report.longest_ms = run.pruner.pace.batches, 1000 * run.pruner.pace.longest
-        report.ended = self._clock()
+        try:
+            touched = await self._apply_rules(run, only)
+            if isinstance(store, Sized):
+                await store.give_back(touched)  # also of what has left the bin by now
+                if run.budget is not None:
+                    await run.budget.shrink(store, report)
+                report.after = await store.disk_use()
+            await run.places.save()
+        finally:  # what went before a failure or a stop is known too
+            report.batches, report.longest_ms = run.pruner.pace.batches, 1000 * run.pruner.pace.longest
+            report.ended = self._clock()
+            await keep_removal(store, report.to_json())
         return report
 
     async def _begun(self, only: Collection[str], pruner: Pruner, tried: Tried, *, is_dry: bool) -> "_Run":
