@@ -1,7 +1,13 @@
 """``retention``, ``prune`` and ``bin``."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
+from execution_history import ExecutionHistoryService
+from execution_history.maintenance.retention import Retention, RetentionSettings
+from tests.chosen_store import CHOSEN
 from tests.cli.conftest import Call, History
 
 
@@ -50,7 +56,7 @@ def test_a_dry_run_names_what_would_go_and_what_stays(call: Call, history: Histo
     assert "1 pinned" in dry.out
     assert 3 == call("list", "--json", "--store", "history").json()["total"]
     said = call("prune", "--store", "history")
-    assert "2 runs removed; " in said.out
+    assert "2 runs removed. The space is freed when" in said.out
     assert "leave the bin, 24 hours after" in said.out
     assert 1 == call("list", "--json", "--store", "history").json()["total"]
     last = call("retention", "--json", "--store", "history").json()["last_run"]
@@ -58,8 +64,56 @@ def test_a_dry_run_names_what_would_go_and_what_stays(call: Call, history: Histo
     assert "Last run" in call("retention", "--store", "history").out
     nothing = call("prune", "--store", "history")
     assert "every run that matches is protected" in nothing.out
+    known = call("retention", "--runs", "--store", "history").out
+    assert "every run that matches is protected" in known.split("Last removal")[0]
+    assert ["run-1", "run-2"] == [line.split()[0] for line in known.splitlines() if line.startswith("run-")]
+    removal = call("retention", "--json", "--store", "history").json()["last_removal"]
+    assert last["report"] == removal
     unknown = call("prune", "--rule", "x", "--store", "history")
     assert (2, "Error: There is no rule called 'x'.\n") == (unknown.code, unknown.err)
+
+
+def test_a_run_that_went_for_the_size_limit_says_so(
+    call: Call, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the words of everywhere: it is not named like a rule, and a run that lost its contents first counts once."""
+    _some(history)
+    call("delete", "run-2", "--store", "history")
+    call("name", "w", "Orders", "--store", "history")
+    call("prune", "--store", "history")
+    asyncio.run(_shrunk(history.folder))
+    monkeypatch.setenv("EXECUTION_HISTORY_MAX_BYTES", "1GB")
+    assert "Last removal" not in call("retention", "--store", "history").out
+    call("prune", "--store", "history")
+    said = call("retention", "--runs", "--store", "history").out
+    rows = [" ".join(line.split()[:7]) for line in said.splitlines() if line.startswith("run-")]
+    assert ["run-2 size limit the run in the", "run-1 size limit the run"] == [rows[0], " ".join(rows[1].split()[:5])]
+    assert "Last removal" in said
+    assert "Orders" in said
+    assert "1 run removed from the bin" in said.replace("\n", " ")
+    assert "contents of" not in said
+    assert "max_bytes" not in said
+    gone = [" ".join(call("show", run, "--store", "history").err.split()) for run in ("run-1", "run-2")]
+    assert "The size limit removed run 'run-1' at 2" in gone[0]
+    assert "Run 'run-2' was in the bin, which the size limit emptied at 2" in gone[1]
+    assert all("restore FOLDER --missing --removed" in each for each in gone)
+    history.keep("bare", metadata={"pruned": {"at": 1, "bytes": 5, "rule": "max_bytes"}})
+    assert "by the size limit." in " ".join(call("show", "bare", "--store", "history").out.split())
+
+
+async def _shrunk(folder: Path) -> None:
+    """A limit smaller than the settings allow removes everything."""
+    async with ExecutionHistoryService(CHOSEN.location(folder)) as service:
+        await Retention(service, RetentionSettings((), 1)).prune()
+
+
+def test_a_rule_was_not_there_for_the_run_before(call: Call, history: History) -> None:
+    """Of which the command says so, next to the rule."""
+    history.keep()
+    call("prune", "--store", "history")
+    assert "there are no rules and no limit" in call("retention", "--store", "history").out
+    said = call("retention", "set", "--older-than", "30d", "--store", "history").out
+    assert "Nothing was removed: that was before there was a rule or a limit." in " ".join(said.split())
 
 
 def test_rules_of_the_settings_win(call: Call, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +169,21 @@ def test_without_a_bin_runs_are_deleted_at_once(call: Call, history: History, mo
 def test_show_says_which_rule_removed_a_run(call: Call, history: History) -> None:
     """And how to restore it; of a run that people deleted, when that was."""
     _some(history)
-    call("retention", "set", "few", "--keep-runs", "1", "--store", "history")
+    call("retention", "set", "few", "--older-than", "30d", "--store", "history")
     call("prune", "--store", "history")
     by_rule = call("show", "run-1", "--store", "history")
     assert 5 == by_rule.code
     assert "The rule 'few' of retention removed run 'run-1' at 2" in by_rule.err
     assert "bin restore run-1 --store history` restores it" in " ".join(by_rule.err.split())
     assert "few" in call("bin", "--store", "history").out
-    call("delete", "run-2", "--store", "history")
-    assert "Run 'run-2' was deleted at 2" in call("show", "run-2", "--store", "history").err
+    again = " ".join(call("bin", "restore", "run-1", "--store", "history").err.split())
+    assert "With its next run the rule 'few' removes this again, unless it is pinned, rated or tagged keep" in again
+    assert "tag run-1 --pin" in again
+    call("prune", "--store", "history")
+    call("bin", "empty", "--all", "--store", "history")
+    by_rule = call("show", "run-1", "--store", "history")
+    assert 5 == by_rule.code
+    assert "The rule 'few' of retention removed run 'run-1' at 2" in by_rule.err
+    assert "restore FOLDER --missing --removed" in " ".join(by_rule.err.split())
+    call("delete", "run-0", "--store", "history")
+    assert "Run 'run-0' was deleted at 2" in call("show", "run-0", "--store", "history").err

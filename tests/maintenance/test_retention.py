@@ -103,9 +103,12 @@ async def test_of_each_workflow_the_newest_runs_are_kept(history: _History) -> N
         await history.add(f"b{number}", 10 - number, "failed" if number % 2 else "success", workflow="b")
     await history.add("c", 50, workflow="c")
     retention = history.retention({"status": "success", "keep_runs": 2})
-    assert 5 == (await retention.preview()).runs
+    preview = await retention.preview()
+    assert (5, {"newest": 4}) == (preview.runs, preview.parts[0].kept)
     await retention.prune()
     assert {"a4", "a5", "b1", "b2", "b3", "b4", "b5", "c"} == await history.names()
+    report = await history.retention({"keep_runs": 5}).preview()
+    assert ("no_match", {"newest": 8}) == (report.reason, report.parts[0].kept)
     await history.retention({"workflow": "b", "keep_runs": 0}).prune()
     assert {"a4", "a5", "c"} == await history.names()
 
@@ -132,7 +135,7 @@ async def test_of_each_workflow_so_many_bytes_are_kept(history: _History) -> Non
     [summary] = await history.store.workflows()
     assert limit * 0.7 < summary.size <= limit
     assert {"pinned", "e5", "e6", "e7"} == await history.names()
-    assert 5 == preview.runs
+    assert (5, {"pinned": 1, "bytes": 3}) == (preview.runs, preview.parts[0].kept)
 
 
 async def test_contents_go_and_all_figures_stay(history: _History) -> None:
@@ -140,11 +143,15 @@ async def test_contents_go_and_all_figures_stay(history: _History) -> None:
     for number in range(12):
         await history.add(f"e{number}", 39.5 - number, "failed" if number % 3 else "success")
     await history.add("pinned", 40, pinned=True)
+    begun = history.clock() - 40 * _DAY
+    await history.store.create(document("tiny", "w", begun, parameters={"text": "x" * 60}))
+    await history.store.update("w", "tiny", change(begun + 1, "success"))
     before = await history.store.statistics(StatisticsQuery())
     retention = history.retention({"name": "thin", "older_than": "30d", "action": "contents"})
     run = await retention.prune()
     assert run.report is not None
-    assert (10, {"pinned": 1}) == (run.report["runs"], run.report["parts"][0]["kept"])
+    assert (11, {"pinned": 1}) == (run.report["runs"], run.report["parts"][0]["kept"])
+    assert 0 == min(each["bytes"] for each in run.report["parts"][0]["listed"])  # the note of it is longer
     after = await history.store.statistics(StatisticsQuery())
     assert before.totals == after.totals
     assert [each.figures for each in before.buckets] == [each.figures for each in after.buckets]
@@ -275,6 +282,7 @@ async def test_a_budget_that_cannot_be_kept_says_so(history: _History) -> None:
     assert run.report is not None
     assert "over_budget" == run.report["reason"]
     assert ["bin", "contents", "remove"] == [part["action"] for part in run.report["parts"]]
+    assert (3, [0, 0, 3]) == (run.report["runs"], [part["shortened"] for part in run.report["parts"]])
     assert {"e0", "e1"} == await history.names()
     assert [] == await history.store.binned()
 
@@ -288,6 +296,7 @@ async def test_a_preview_of_the_size_limit_begins_with_the_bin(history: _History
     preview = await history.retention(max_bytes=1).preview()
     listed = [(part.action, [each.execute_id for each in part.listed]) for part in preview.parts]
     assert [("bin", ["e5"]), ("contents", ["e2", "e3", "e4"]), ("remove", ["e2", "e3", "e4"])] == listed
+    assert (3, [0, 0, 3]) == (preview.runs, [part.shortened for part in preview.parts])
     assert all(each.bytes > 0 for part in preview.parts for each in part.listed)
     assert 5 == len(await history.names())
     assert 1 == len(await history.store.binned())

@@ -31,10 +31,13 @@ async def test_rules_are_set_previewed_carried_out_and_removed(web: Served) -> N
     )  # fmt: skip
     assert made["disk"]["total"] >= made["disk"]["documents"] / 100
     preview = (await web.client.get("/coze/retention/preview")).json()["report"]
-    assert (1, {"pinned": 1}) == (preview["runs"], preview["parts"][0]["kept"])
+    assert (1, {"pinned": 1, "newest": 1}) == (preview["runs"], preview["parts"][0]["kept"])
     done = (await web.client.post("/coze/retention/run?rule=few")).json()["run"]
     assert ("done", 1) == (done["outcome"], done["report"]["runs"])
-    assert done == (await web.client.get("/coze/retention")).json()["last_run"]
+    await web.client.post("/coze/retention/run")
+    known = (await web.client.get("/coze/retention")).json()
+    assert (0, done["report"]) == (known["last_run"]["report"]["runs"], known["last_removal"])
+    assert "Last removal" in (await web.client.get("/storage", headers={"Accept": "text/html"})).text
     listed = (await web.client.get("/coze/bin")).json()
     assert ([ids[1]], 1) == ([each["execute_id"] for each in listed["entries"]], listed["total"])
     assert 200 == (await web.client.delete("/coze/retention/rules?name=few")).status_code

@@ -14,10 +14,11 @@ from execution_history.cli.run_pages import WHOLE_IDS
 from execution_history.cli.session import CommandFailed, ExitCode, Session
 from execution_history.cli.workflow_text import workflow_text
 from execution_history.clock import now_ms
-from execution_history.errors import N_
+from execution_history.errors import N_, quoted
 from execution_history.history.bin import BinPage
+from execution_history.maintenance.retention import retention_of
 from execution_history.presentation.formatting import brief_clock, clock, short_id, size
-from execution_history.query.model import RecordKey
+from execution_history.stores.capabilities import Binned
 
 _SHOWN: Final = 50
 _MOST: Final = 1_000_000
@@ -51,14 +52,19 @@ async def bin_(
     """List the deleted runs that can be restored, restore some, or remove them for good."""
     if action is not None and bool(execute_ids) + (workflow is not None) + every != 1:
         raise CommandFailed("Say which deleted runs: ids, --workflow or --all.")
+    again: list[str] = []
     async with open_history(session) as history:
         if action is None:
             return await _list(session, history, limit)
-        keys = await _named(history, execute_ids or [], workflow)
+        entries = await _named(history, execute_ids or [], workflow)
+        keys = [entry.key for entry in entries]
         if not keys:
             raise CommandFailed("No such run is in the bin.", code=ExitCode.NOT_FOUND)
         if action == "restore":
-            done = len(await history.service.bin.restore(keys))
+            restored = set(await history.service.bin.restore(keys))
+            known = retention_of(history.service, session.settings())
+            again = await known.taken_again({entry.key: entry.rule for entry in entries if entry.key in restored})
+            done = len(restored)
             told = session.translate.plural("Restored %(num)s run.", "Restored %(num)s runs.", done)
         else:
             done = await history.service.bin.empty(keys)
@@ -67,6 +73,15 @@ async def bin_(
         session.output.document({"restored" if action == "restore" else "removed": done, "matches": len(keys)})
         return ExitCode.SUCCESS
     session.output.answer(told)
+    for rule in again:
+        session.notice(
+            "With its next run the rule %(rule)s removes this again, unless it is pinned, rated or tagged %(tags)s: "
+            "%(command)s",
+            rule=quoted(rule),
+            tags=session.translate(", ").join(session.settings().keep_tags),
+            command=session.command("tag", entries[0].key.execute_id, "--pin"),
+            style="yellow",
+        )
     if done < len(keys):
         session.notice(
             "The others are not in the bin any more, are damaged, or their ids are taken by other runs.", style="yellow"
@@ -74,21 +89,21 @@ async def bin_(
     return ExitCode.SUCCESS
 
 
-async def _named(history: History, execute_ids: list[str], workflow: str | None) -> list[RecordKey]:
+async def _named(history: History, execute_ids: list[str], workflow: str | None) -> list[Binned]:
     """Return the deleted runs of a call: of these ids, of the workflow, or all."""
-    entries = (await history.service.bin.page(limit=_MOST)).entries
+    entries = list((await history.service.bin.page(limit=_MOST)).entries)
     if workflow is not None:
         workflow_id = await history.workflow(workflow)
-        return [entry.key for entry in entries if entry.key.workflow_id == workflow_id]
+        return [entry for entry in entries if entry.key.workflow_id == workflow_id]
     if not execute_ids:
-        return [entry.key for entry in entries]
-    found: list[RecordKey] = []
+        return entries
+    found: list[Binned] = []
     for part in execute_ids:
-        matching = [entry.key for entry in entries if entry.key.execute_id == part]
+        matching = [entry for entry in entries if entry.key.execute_id == part]
         # As they are listed, and as other commands take them: by the beginning or the end.
         if (shown := part.strip("…")) and not matching:
-            ids = ((entry.key, entry.key.execute_id) for entry in entries)
-            matching = [key for key, known in ids if known.startswith(shown) or known.endswith(shown)]
+            ids = ((entry, entry.key.execute_id) for entry in entries)
+            matching = [entry for entry, known in ids if known.startswith(shown) or known.endswith(shown)]
         if len(matching) > 1:
             raise CommandFailed("'%(text)s' matches several deleted runs; write more of the id.", text=part)
         found += matching

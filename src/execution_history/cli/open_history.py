@@ -14,8 +14,10 @@ from execution_history.history.run_lookup import FoundRun, FoundRuns
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.history.views import ViewCount
 from execution_history.history.workflow_lookup import SHORTEST_PART
+from execution_history.maintenance.removals import Removal, removals_of
 from execution_history.presentation.formatting import clock
 from execution_history.presentation.phrases import STATUSES, enumerated
+from execution_history.presentation.retention_text import BUDGET
 from execution_history.query.breakdown import Breakdown
 from execution_history.query.model import RecordKey, Selection, Statistics
 from execution_history.records.record import ExecutionRecord
@@ -112,6 +114,10 @@ class History:
         gone = [each for each in gone if len(execute_id) >= SHORTEST_PART or each.key.execute_id == execute_id]
         if len(gone) == 1:
             return _removed(gone[0], self._command("bin", "restore", gone[0].key.execute_id))
+        taken = await removals_of(self.service.store, execute_id, workflow_id)
+        taken = [each for each in taken if len(execute_id) >= SHORTEST_PART or each.key.execute_id == execute_id]
+        if len(taken) == 1:
+            return _taken(taken[0], self._command("restore", "FOLDER", "--missing", "--removed"))
         if workflow is not None:
             sentence = N_("Workflow '%(workflow_id)s' has no run '%(execute_id)s' in %(store)s.")
         elif len(execute_id) < SHORTEST_PART:
@@ -146,6 +152,23 @@ def _removed(entry: Binned, command: str) -> CommandFailed:
         at=clock(entry.deleted_at),
         until=clock(entry.ends),
         command=command,
+    )
+
+
+def _taken(removal: Removal, command: str) -> CommandFailed:
+    """Return the error for a run that retention removed for good; *command* restores it from a backup."""
+    sentences = {
+        (False, "remove"): N_("The rule %(rule)s of retention removed run '%(run)s' at %(at)s; %(restores)s"),
+        (True, "remove"): N_("The size limit removed run '%(run)s' at %(at)s; %(restores)s"),
+        (True, "bin"): N_("Run '%(run)s' was in the bin, which the size limit emptied at %(at)s; %(restores)s"),
+    }
+    return CommandFailed(
+        sentences[removal.rule == BUDGET, removal.action],
+        code=ExitCode.NOT_FOUND,
+        rule=quoted(removal.rule),
+        run=removal.key.execute_id,
+        at=clock(removal.at),
+        restores=Message("`%(command)s` brings back what a backup in FOLDER has of it.", command=command),
     )
 
 

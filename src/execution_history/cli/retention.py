@@ -10,15 +10,19 @@ from execution_history.cli.open_history import open_history, open_service, refus
 from execution_history.cli.options import Filters, command
 from execution_history.cli.output import Cell, aligned
 from execution_history.cli.session import CommandFailed, ExitCode, Session
+from execution_history.cli.workflow_text import Names, workflow_text
 from execution_history.errors import N_
 from execution_history.maintenance.report import disk_json
 from execution_history.maintenance.retention import Retention, retention_of
 from execution_history.presentation.formatting import clock, grouped, one_line, size
 from execution_history.presentation.retention_text import (
     ACTIONS,
+    ONE,
     filters_text,
     kept_text,
+    last_outcome,
     limits_text,
+    listed_runs,
     outcome_text,
     rule_name,
     use_text,
@@ -75,10 +79,11 @@ async def prune(
                     "The run of retention failed: %(reason)s", code=ExitCode.STORE_TROUBLE, reason=run.reason
                 )
             report = run.report
+        names = await history.service.names() if runs else None
     if session.as_json:
         session.output.document(report)
     else:
-        _show_report(session, report, lists_runs=runs)
+        _show_report(session, report, names)
     return ExitCode.SUCCESS
 
 
@@ -119,17 +124,23 @@ async def retention(
             raise CommandFailed(
                 "There is no rule called '%(name)s'.", code=ExitCode.NOT_FOUND, name=one_line(name or "", _LONGEST)
             )
-        await _show(session, known, lists_runs=runs)
+        await _show(session, known, await service.names() if runs else None)
     return ExitCode.SUCCESS
 
 
-async def _show(session: Session, known: Retention, *, lists_runs: bool) -> None:
-    """Show the rules, what the history takes and the last run."""
+async def _show(session: Session, known: Retention, names: Names | None) -> None:
+    """Show the rules, what the history takes, the last run and the last that removed something.
+
+    Args:
+        session: what it is shown in.
+        known: the retention.
+        names: those of workflows, to list the runs that went too.
+    """
     rules, use, last = await known.rule_book.rules(), disk_json(await known.disk_use()), await known.last_run()
-    limit = known.settings.max_bytes
+    limit, removal = known.settings.max_bytes, await known.last_removal()
     if session.as_json:
-        beside = {"max_bytes": limit, "disk": use, "last_run": None if last is None else last.to_json()}
-        session.output.document({**rules.to_json(), **beside})
+        ran = {"last_run": None if last is None else last.to_json(), "last_removal": removal}
+        session.output.document({**rules.to_json(), "max_bytes": limit, "disk": use, **ran})
         return
     _ = session.translate
     if rules.rules:
@@ -144,15 +155,18 @@ async def _show(session: Session, known: Retention, *, lists_runs: bool) -> None
         )
     if use is not None:
         session.output.answer(use_text(_, use, limit))
-    if last is not None and last.report is not None:
-        session.output.answer(
-            _("Last run %(time)s: %(outcome)s", time=clock(last.began), outcome=outcome_text(_, last.report))
-        )
-        if lists_runs:
-            _show_runs(session, last.report["parts"])
-    elif last is not None:
+    if last is not None and (removal is None or removal["began"] != (last.report or {}).get("began")):
+        has_rules = bool(rules.rules) or limit is not None
         reason = "" if last.reason is None else _.message(last.reason)
-        session.output.answer(_("Last run %(time)s: %(outcome)s", time=clock(last.began), outcome=reason))
+        outcome = reason if last.report is None else last_outcome(_, last.report, has_rules=has_rules)
+        session.output.answer(_("Last run %(time)s: %(outcome)s", time=clock(last.began), outcome=outcome))
+        told = N_("Last removal %(time)s: %(outcome)s")
+    else:
+        told = N_("Last run %(time)s: %(outcome)s")
+    if removal is not None:
+        session.output.answer(_(told, time=clock(removal["began"]), outcome=outcome_text(_, removal)))
+        if names is not None:
+            _show_runs(session, removal["parts"], names)
     if rules.is_fixed:
         session.notice("The rules are in the settings, and are changed there.", style="dim")
 
@@ -168,8 +182,8 @@ def _rule_cells(session: Session, rule: Mapping[str, Any]) -> list[Cell]:
     ]
 
 
-def _show_report(session: Session, report: Mapping[str, Any], *, lists_runs: bool) -> None:
-    """Show what went by which rule, what stayed, and what that freed."""
+def _show_report(session: Session, report: Mapping[str, Any], names: Names | None) -> None:
+    """Show what went by which rule, what stayed, and what that freed; with *names* of workflows also run by run."""
     _ = session.translate
     parts: list[Mapping[str, Any]] = report["parts"]
     if parts:
@@ -177,8 +191,8 @@ def _show_report(session: Session, report: Mapping[str, Any], *, lists_runs: boo
         rows = [[Cell(head.upper(), "dim", right=number in (2, 3)) for number, head in enumerate(heads)]]
         rows += [_part_cells(session, part) for part in parts]
         session.output.lines(aligned(rows), are_cut=True)
-    if lists_runs:
-        _show_runs(session, parts)
+    if names is not None:
+        _show_runs(session, parts, names)
     for part in parts:
         if part["error"] is not None:
             session.notice(
@@ -190,23 +204,22 @@ def _show_report(session: Session, report: Mapping[str, Any], *, lists_runs: boo
         session.output.answer(use_text(_, use, report["limit"]))
 
 
-def _show_runs(session: Session, parts: Sequence[Mapping[str, Any]]) -> None:
+def _show_runs(session: Session, parts: Sequence[Mapping[str, Any]], names: Names) -> None:
     """Show the runs that went, each with the rule that removed it."""
     _ = session.translate
     heads = (_("Run"), _("Rule"), _("Removes"), _("Began"), _("Size"), _("Workflow"))
     rows = [[Cell(head.upper(), "dim", right=number == 4) for number, head in enumerate(heads)]]  # noqa: PLR2004 - the size
-    for part in parts:
-        rule, what = one_line(rule_name(_, part["rule"]), _LONGEST), _(ACTIONS[part["action"]])
-        for each in part["listed"]:
-            time = clock(each["create_time"])
-            cells = [
-                Cell(each["execute_id"]),
-                Cell(rule),
-                Cell(what),
-                Cell(time),
-                Cell(size(each["bytes"]), right=True),
-            ]
-            rows.append([*cells, Cell(one_line(each["workflow_id"], _LONGEST))])
+    rows += [
+        [
+            Cell(each["execute_id"]),
+            Cell(one_line(rule_name(_, part["rule"]), _LONGEST)),
+            Cell(_(ONE[part["action"]])),
+            Cell(clock(each["create_time"])),
+            Cell(size(each["bytes"]), right=True),
+            Cell(workflow_text(each["workflow_id"], names)),
+        ]
+        for part, each in listed_runs(parts)
+    ]
     if len(rows) > 1:
         session.output.lines(aligned(rows), are_cut=True)
 

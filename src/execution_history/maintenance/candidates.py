@@ -27,6 +27,7 @@ class Candidate(NamedTuple):
         update_time: the version that was judged (milliseconds).
         size: the bytes of its JSON.
         protection: why it stays; ``None`` where it goes.
+        is_shortened: whether the same run of retention has taken its contents.
     """
 
     key: RecordKey
@@ -34,6 +35,7 @@ class Candidate(NamedTuple):
     update_time: int
     size: int
     protection: Protection | None
+    is_shortened: bool = False
 
 
 Page = list[Candidate]
@@ -72,7 +74,9 @@ class Tried:
     def left_of(self, page: Page, *, is_of_contents: bool) -> Page:
         """Return the runs of a page as they would be; *is_of_contents* leaves out what has no contents any more."""
         return [
-            each._replace(size=each.size - self.shorter.get(each.key, 0))
+            each._replace(size=each.size - self.shorter.get(each.key, 0), is_shortened=each.key in self.shorter)
+            if self.shorter
+            else each
             for each in page
             if each.key not in self.gone and not (is_of_contents and each.key in self.shorter)
         ]
@@ -94,10 +98,16 @@ class Candidates:
     now: int
     tried: Tried = field(default_factory=Tried)
 
-    async def of(self, rule: RetentionRule, since: int = 0) -> AsyncGenerator[Page]:
+    async def of(self, rule: RetentionRule, since: int = 0, kept: dict[str, int] | None = None) -> AsyncGenerator[Page]:
         """Yield the runs that *rule* is about, which began at *since* (milliseconds) or later.
 
         Whoever takes a page removes what it has before the next: a limit of bytes is counted anew after each.
+
+        Args:
+            rule: the rule.
+            since: they began then (milliseconds) or later.
+            kept: takes how many runs the limits by workflow keep: ``newest`` and ``bytes``. Where the rule has other
+                filters than a workflow, those of workflows with no more runs than it keeps are not counted.
 
         Raises:
             InvalidQuery: a filter of the rule is not possible.
@@ -113,11 +123,15 @@ class Candidates:
                 yield page
             return
         for summary in await self._workflows(found):
-            if summary.total <= (rule.keep_runs or 0):
-                continue  # most of very many workflows are small
             own = replace(found, workflow_ids=(summary.workflow_id,))
-            async for page in self._beyond_limits(rule, own, summary):
-                yield page
+            stays = _Stays(summary.total if _is_whole(own) else None)
+            if summary.total <= (rule.keep_runs or 0):
+                stays.newest = stays.matching or 0  # most of very many workflows are small
+            else:
+                async for page in self._beyond_limits(rule, own, summary, stays):
+                    stays.passed += len(page)
+                    yield page
+            stays.add_to({} if kept is None else kept, has_size=rule.keep_bytes is not None)
 
     async def walk(
         self, what: RecordFilter, *, frees_waiting: bool = False, is_of_contents: bool = False
@@ -154,10 +168,16 @@ class Candidates:
                 each["update_time"],
                 sizes[key],
                 protection_of(each, self.keep_tags, frees_waiting=frees_waiting),
+                self._is_shortened(each),
             )
             for key, each in zip(keys, records, strict=True)
             if key in sizes  # else it is gone, and the index does not know yet
         ]
+
+    def _is_shortened(self, record: dict[str, Any]) -> bool:
+        pruned = PRUNED.of(record)
+        at = None if pruned is None else pruned.get("at")
+        return isinstance(at, int) and at >= self.now
 
     async def _workflows(self, what: RecordFilter) -> list[WorkflowSummary]:
         known = await self.service.store.workflows()
@@ -168,12 +188,13 @@ class Candidates:
         return replace(summary, total=summary.total - runs, size=summary.size - size)
 
     async def _beyond_limits(
-        self, rule: RetentionRule, what: RecordFilter, summary: WorkflowSummary
+        self, rule: RetentionRule, what: RecordFilter, summary: WorkflowSummary, stays: "_Stays"
     ) -> AsyncGenerator[Page]:
         """Yield the runs of one workflow that none of the limits of *rule* keeps."""
         boundary: RecordKey | None = None
         if rule.keep_runs:
             kept = await self._newest(replace(what, created_before=None), rule.keep_runs)
+            stays.newest = (stays.matching or 0) if kept is None else rule.keep_runs
             if kept is None:
                 return
             boundary, newest = RecordKey(kept["workflow_id"], kept["execute_id"]), kept["create_time"] + 1
@@ -218,6 +239,33 @@ class Candidates:
     async def _size(self, workflow_id: str) -> int:
         found = await self.service.store.workflows(workflow_id)
         return next((self._left_of(each).size for each in found if each.workflow_id == workflow_id), 0)
+
+
+@dataclass(slots=True)
+class _Stays:
+    """What limits keep of one workflow.
+
+    Attributes:
+        matching: how many of its runs match the rule; ``None`` where that would have to be counted.
+        newest: how many stay as the newest.
+        passed: how many no limit keeps.
+    """
+
+    matching: int | None
+    newest: int = 0
+    passed: int = 0
+
+    def add_to(self, kept: dict[str, int], *, has_size: bool) -> None:
+        """Add the counts to those of other workflows; only with *has_size* others than the newest stay."""
+        within = self.matching - self.newest - self.passed if has_size and self.matching is not None else 0
+        for name, count in (("newest", self.newest), ("bytes", within)):
+            if count > 0:
+                kept[name] = kept.get(name, 0) + count
+
+
+def _is_whole(what: RecordFilter) -> bool:
+    """Return whether all runs of a workflow match."""
+    return what == RecordFilter(workflow_ids=what.workflow_ids, workflows=what.workflows, within=what.within)
 
 
 def _before(page: Page, boundary: RecordKey | None) -> Page:

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from execution_history.maintenance.candidates import Candidate
 from execution_history.query.retention import Action
+from execution_history.records.protection import PROTECTIONS
 from execution_history.stores.capabilities import DiskUse
 
 Reason = Literal["no_rules", "no_match", "protected", "in_bin", "over_budget", "failed"]
@@ -53,7 +54,8 @@ class RulePart:
         action: ``remove``, ``contents``, or ``bin`` for what was deleted before and is now gone for good.
         runs: how many runs went.
         bytes: of how many bytes of JSON.
-        kept: how many stayed, by what protects them.
+        shortened: how many of them had lost their contents earlier in the same run, and are counted there too.
+        kept: how many stayed, by what keeps them: a protection, or ``newest`` and ``bytes`` for a limit of the rule.
         workflows: the same by workflow, at most 200 of them.
         listed: the first 200 runs that went; ``runs`` is how many there are.
         is_complete: whether everything was looked at; a preview ends after its time.
@@ -64,6 +66,7 @@ class RulePart:
     action: Action | Literal["bin"]
     runs: int = 0
     bytes: int = 0
+    shortened: int = 0
     kept: dict[str, int] = field(default_factory=dict)
     workflows: dict[str, WorkflowPart] = field(default_factory=dict)
     listed: list[ListedRun] = field(default_factory=list)
@@ -76,9 +79,10 @@ class RulePart:
             self.kept[candidate.protection] = self.kept.get(candidate.protection, 0) + 1
 
     def add(self, candidate: Candidate, freed: int) -> None:
-        """Count a run that went."""
-        workflow_id, create_time = candidate.key.workflow_id, candidate.create_time
+        """Count a run that went; one whose record became longer without its contents freed nothing."""
+        workflow_id, create_time, freed = candidate.key.workflow_id, candidate.create_time, max(0, freed)
         self.runs += 1
+        self.shortened += candidate.is_shortened
         self.bytes += freed
         if len(self.listed) < _MOST_LISTED:
             self.listed.append(ListedRun(*candidate.key, create_time, freed))
@@ -130,8 +134,8 @@ class RetentionReport:
 
     @property
     def runs(self) -> int:
-        """How many runs went or lost their contents."""
-        return sum(part.runs for part in self.parts if part.action != "bin")
+        """How many runs went or lost their contents; one that did both counts once."""
+        return sum(part.runs - part.shortened for part in self.parts if part.action != "bin")
 
     @property
     def freed(self) -> int:
@@ -151,7 +155,8 @@ class RetentionReport:
             return "no_rules"
         if any(part.error for part in self.parts):
             return "failed"
-        return "protected" if any(part.kept for part in self.parts) else "no_match"
+        is_protected = any(name in PROTECTIONS for part in self.parts for name in part.kept)
+        return "protected" if is_protected else "no_match"
 
     def to_json(self) -> dict[str, Any]:
         """Return all fields, and ``runs``, ``freed`` and ``reason``."""

@@ -6,7 +6,7 @@ Whoever carries it out holds the lease of the job ``retention``, so that one pro
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,9 +19,11 @@ from execution_history.maintenance.budget import Budget, measured
 from execution_history.maintenance.candidates import Candidates, Tried
 from execution_history.maintenance.places import Places
 from execution_history.maintenance.pruner import Pruner, Trial
+from execution_history.maintenance.removals import has_removed, keep_removal, last_removal
 from execution_history.maintenance.report import RetentionReport, RulePart
 from execution_history.maintenance.rules import RuleBook, rules_of_settings
 from execution_history.maintenance.space import Space, Step
+from execution_history.query.model import RecordKey
 from execution_history.query.retention import RetentionRule
 from execution_history.records.protection import KEEP_TAGS
 from execution_history.stores.capabilities import Bin, DiskUse, Sized
@@ -35,6 +37,9 @@ JOB: Final = "retention"
 EVERY_SECONDS: Final = 3_600
 _MOST_ROOM_OF_LOG: Final = 0.2
 """The share of a size limit that the log may take of it: a small store has a small log."""
+
+
+_LOOK_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,37 @@ class Retention:
             StoreError: the store could not be read.
         """
         return await last_run(self._service, JOB)
+
+    async def last_removal(self) -> dict[str, Any] | None:
+        """Return the report of the last run that removed something, as JSON; ``None`` where there is none.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        await self._service.store.open()
+        known, last = await last_removal(self._service.store), await self.last_run()
+        if known is None and last is not None and last.report is not None and has_removed(last.report):
+            return last.report  # of an earlier version, which kept no other
+        return known
+
+    async def taken_again(self, restored: Mapping[RecordKey, str | None]) -> list[str]:
+        """Return the rules, by their names, that would remove a run again as soon as they are carried out.
+
+        Args:
+            restored: the rule that had removed each of the runs; ``None`` where people had.
+
+        Raises:
+            StoreError: the store could not be read.
+        """
+        removed_by = set(restored.values())
+        only = [rule.name for rule in (await self.rule_book.rules()).rules if rule.name in removed_by]
+        parts = (await self.preview(only, seconds=_LOOK_SECONDS)).parts if only else []
+        return [
+            part.rule
+            for part in parts
+            if part.runs > len(part.listed)  # more than are listed: these are among them, or soon are
+            or any(RecordKey(each.workflow_id, each.execute_id) in restored for each in part.listed)
+        ]
 
     async def disk_use(self) -> DiskUse | None:
         """Return what the store takes of its disk; ``None`` where it cannot tell.
@@ -177,6 +213,7 @@ class Retention:
         """
         async with Act(self._service, Action.PRUNE, actor) as act:
             report = await self._carry_out(only, act)
+            await keep_removal(self._service.store, report.to_json())
             if act.has_begun:
                 act.found = _audited(report)
         return report
@@ -239,7 +276,7 @@ class Retention:
         since = await run.places.begin(rule.name, rule.to_json()) if has_place else 0
         keep_ms = run.report.bin_ms
         step: Step = "discard" if rule.action == "remove" and keep_ms else rule.action
-        async for page in run.candidates.of(rule, since):
+        async for page in run.candidates.of(rule, since, part.kept):
             for each in page:
                 part.keep(each)
             for candidate, freed in await run.pruner.prune(page, rule.action, rule.name, keep_ms=keep_ms):

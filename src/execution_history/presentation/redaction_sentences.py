@@ -6,6 +6,7 @@ from typing import Any, Final
 from execution_history.errors import N_
 from execution_history.presentation.formatting import day, grouped, size
 from execution_history.presentation.phrases import enumerated
+from execution_history.presentation.retention_text import BUDGET
 from execution_history.presentation.translator import Translator
 from execution_history.records.detectors import DETECTORS
 from execution_history.records.metadata import PRUNED, RECORDING, REDACTED_VALUES
@@ -226,9 +227,11 @@ def missing(_: Translator, record: Mapping[str, Any]) -> list[str]:
         )
     if (pruned := PRUNED.of(record)) is not None:
         at, count = time(pruned.get("at")), integer(pruned.get("bytes"))
+        by_limit = N_("The contents of this run (%(size)s) were removed on %(day)s by the size limit.")
+        by_rule = N_("The contents of this run (%(size)s) were removed on %(day)s by the rule %(rule)s.")
         found.append(
             _(
-                "The contents of this run (%(size)s) were removed on %(day)s by the rule %(rule)s.",
+                by_limit if pruned.get("rule") == BUDGET else by_rule,
                 size="–" if count is None else size(count),
                 day="–" if at is None else day(at),
                 rule=str(pruned.get("rule"))[:_SHORT],

@@ -4,7 +4,7 @@ Rules and reports are JSON, as :mod:`execution_history.query.retention` and :mod
 write it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from execution_history.errors import N_
@@ -14,12 +14,17 @@ from execution_history.presentation.translator import Translator
 ACTIONS: Final = {"remove": N_("runs"), "contents": N_("contents"), "bin": N_("runs in the bin")}
 """What goes."""
 
-PROTECTIONS: Final = {
+ONE: Final = {"remove": N_("the run"), "contents": N_("its contents"), "bin": N_("the run in the bin")}
+"""The same of one run."""
+
+_KEPT: Final = {
     "running": N_("running"),
     "waiting": N_("waiting for an answer"),
     "pinned": N_("pinned"),
     "rated": N_("rated"),
     "tagged": N_("tagged to be kept"),
+    "newest": N_("among the newest"),
+    "bytes": N_("within the size that is kept"),
 }
 """Why a run stays."""
 
@@ -40,12 +45,13 @@ _PREVIEWS: Final = {
     "in_bin": N_("The runs would stay in the bin for %(hours)s hours before their space is freed."),
 }
 _HOUR_MS: Final = 3_600_000
-_BUDGET: Final = "max_bytes"
+BUDGET: Final = "max_bytes"
+"""The name of the size limit where a rule has one."""
 
 
 def rule_name(_: Translator, name: str) -> str:
     """Return the name of a rule in a report."""
-    return _("size limit") if name == _BUDGET else name
+    return _("size limit") if name == BUDGET else name
 
 
 def filters_text(rule: Mapping[str, Any]) -> str:
@@ -68,7 +74,7 @@ def limits_text(_: Translator, rule: Mapping[str, Any]) -> str:
 
 def kept_text(_: Translator, kept: Mapping[str, int]) -> str:
     """Return how many runs stayed, and why: ``3 pinned, 1 rated``."""
-    return _(", ").join(f"{grouped(count)} {_(PROTECTIONS.get(name, name))}" for name, count in kept.items())
+    return _(", ").join(f"{grouped(count)} {_(_KEPT.get(name, name))}" for name, count in kept.items())
 
 
 def reason_text(_: Translator, report: Mapping[str, Any]) -> str | None:
@@ -85,6 +91,7 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     counts = dict.fromkeys(ACTIONS, 0)
     for part in report["parts"]:
         counts[part["action"]] += part["runs"]
+        counts["contents"] -= part.get("shortened", 0)  # these are gone now
     tell = _would_go if report["dry_run"] else removed_text
     done = [tell(_, action, count) for action, count in counts.items() if count]
     reason = reason_text(_, report)
@@ -94,17 +101,35 @@ def outcome_text(_: Translator, report: Mapping[str, Any]) -> str:
     what = what[:1].upper() + what[1:]
     sentences = [
         _("%(what)s.", what=what)
-        if report["dry_run"]
+        if report["dry_run"] or report["reason"] == "in_bin"  # what the log gave back has nothing to do with them
         else _("%(what)s; %(size)s given back.", what=what, size=size(report["freed"]))
     ]
     if report.get("expected") is not None and report["reason"] != "over_budget":
         taken = {"size": size(report["expected"]), "limit": size(report["limit"])}
         sentences.append(_("The history would then take about %(size)s of %(limit)s.", **taken))
-        if any(part["rule"] == _BUDGET for part in report["parts"]):
+        if any(part["rule"] == BUDGET for part in report["parts"]):
             sentences.append(_("It is measured then, and more of the oldest runs go only if it still takes more."))
     if report.get("waits_for_index"):
         sentences.append(_("The index is busy: the space that it has of these runs is given back by the next run."))
     return _.gap.join([*sentences, *([] if reason is None else [reason])])
+
+
+def last_outcome(_: Translator, report: Mapping[str, Any], *, has_rules: bool) -> str:
+    """Return what the last run did; *has_rules* says whether there is a rule or a limit by now."""
+    if has_rules and report["reason"] == "no_rules":
+        return _("Nothing was removed: that was before there was a rule or a limit.")
+    return outcome_text(_, report)
+
+
+def listed_runs(parts: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the listed runs, each with its part; of one that went after its contents only that it went."""
+    pairs = [(part, each) for part in parts for each in part["listed"]]
+    gone = {_key(each) for part, each in pairs if part["action"] != "contents"}
+    return [(part, each) for part, each in pairs if part["action"] != "contents" or _key(each) not in gone]
+
+
+def _key(listed: Mapping[str, Any]) -> tuple[str, str]:
+    return listed["workflow_id"], listed["execute_id"]
 
 
 def removed_text(_: Translator, action: str, count: int) -> str:

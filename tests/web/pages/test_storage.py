@@ -46,7 +46,13 @@ async def test_rules_are_set_previewed_carried_out_and_removed(web: Served) -> N
     assert "1 pinned" in preview
     assert 303 == (await _post(web, "/storage", action="run"))[0]
     done = await _page(web, "/storage")
-    assert "1 run removed; " in done
+    assert "1 run removed. The space is freed when" in done
+    assert "Last removal" not in done
+    assert "A rule that removed a run removes it again" in await _page(web, "/bin")
+    assert 303 == (await _post(web, "/storage", action="run"))[0]
+    again = (await _page(web, "/storage")).partition("Last removal")
+    assert "every run that matches is protected" in again[0]
+    assert "1 run removed. The space is freed when" in again[2]
     assert 303 == (await _post(web, "/storage", action="remove", name="few"))[0]
     assert "There are no rules: every run is kept." in await _page(web, "/storage")
 

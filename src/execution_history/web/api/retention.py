@@ -87,7 +87,11 @@ def add_bin(router: APIRouter, service: ExecutionHistoryService) -> None:
 
     @router.post("/bin/restore", **described("Restore deleted runs", RestoredAnswer, CHANGING | NAMING))
     async def restore(request: BinChoice) -> Response:
-        """Restore deleted runs as they were, unless their ids are taken by other runs now."""
+        """Restore deleted runs as they were, unless their ids are taken by other runs now.
+
+        A `rule` of retention that removed one takes it again with its next run, unless it is pinned, rated or has one
+        of the `keep_tags`.
+        """
         keys = await _chosen(service, request)
         restored = await service.bin.restore(keys)
         return answer({"success": True, "restored": [key._asdict() for key in restored], "matches": len(keys)})
@@ -123,5 +127,6 @@ async def _state(retention: Retention) -> Response:
         "keep_tags": list(retention.settings.keep_tags),
         "disk": disk_json(await retention.disk_use()),
         "last_run": None if last is None else last.to_json(),
+        "last_removal": await retention.last_removal(),
     }
     return answer({"success": True, **content})

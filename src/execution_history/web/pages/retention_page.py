@@ -104,6 +104,7 @@ class RetentionPages:
             "disk": disk_json(await self.retention.disk_use()),
             "largest": sorted(summaries, key=lambda each: -each.size)[:_LARGEST_WORKFLOWS],
             "last": last,
+            "removal": await self.retention.last_removal(),
             "next_run": None if self.schedule is None else self.schedule.next_run(JOB, last),
             "binned": await self.service.bin.page(limit=1),
             "workflows": sorted((each.name or each.workflow_id) for each in names.values()),

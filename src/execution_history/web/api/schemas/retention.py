@@ -66,7 +66,11 @@ class PartAnswer(BaseModel):
     action: Literal["remove", "contents", "bin"] = Field(description="bin: deleted runs that are gone for good.")
     runs: int
     bytes: int = Field(description="Of JSON.")
-    kept: dict[str, int] = Field(description="How many stayed, by what protects them.")
+    shortened: int = Field(0, description="So many of them had lost their contents earlier in the same run.")
+    kept: dict[str, int] = Field(
+        description="How many stayed, by what keeps them: running, waiting, pinned, rated or tagged; newest and bytes "
+        "for the limits keep_runs and keep_bytes."
+    )
     workflows: list[WorkflowPartAnswer] = Field(description="The same by workflow; at most 200.")
     listed: list[ListedRunAnswer] = Field([], description="The first of them; at most 200, of as many as runs.")
     is_complete: bool
@@ -115,7 +119,7 @@ class JobRunAnswer(BaseModel):
 
 
 class RetentionAnswer(BaseModel):
-    """The rules, what the history takes, and the last run."""
+    """The rules, what the history takes, the last run, and the last that removed something."""
 
     success: bool
     source: str = Field(description="registry, or settings: those can only be changed there.")
@@ -124,6 +128,9 @@ class RetentionAnswer(BaseModel):
     keep_tags: list[str]
     disk: DiskAnswer | None
     last_run: JobRunAnswer | None
+    last_removal: RetentionReport | None = Field(
+        description="What the last run did that removed something; later ones found nothing."
+    )
 
 
 class RetentionPreview(BaseModel):
