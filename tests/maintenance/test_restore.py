@@ -118,6 +118,16 @@ async def test_a_history_in_use_is_not_moved_aside(tmp_path: Path, target: Backu
     assert place.exists()
 
 
+async def test_two_restores_in_one_second_keep_both_histories(tmp_path: Path, target: BackupTarget) -> None:
+    """Each moves aside what was there."""
+    place = tmp_path / "history"
+    async with ExecutionHistoryService(place) as service:
+        await service.store.create(document("e", "w"))
+        await back_up(service, target)
+    aside = [(await restore(target, Settings(store=str(place)), replace=True)).replaced for _ in range(3)]
+    assert 3 == len({each for each in aside if each is not None and Path(each, "history.db").exists()})
+
+
 async def test_what_a_repair_lost_comes_back_from_a_backup(
     store: HistoryStore, tmp_path: Path, target: BackupTarget
 ) -> None:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ class RestorePlace:
         aside = None
         with _faults(self._folder):
             if _has_content(self._folder):
-                aside = self._folder.with_name(f"{self._folder.name}.replaced-{id_at(now_ms(), '')[:-1]}")
+                aside = _free_name(f"{self._folder}.replaced-{id_at(now_ms(), '')[:-1]}")
                 self._folder.rename(aside)
             elif self._folder.exists():
                 self._folder.rmdir()
@@ -60,6 +61,12 @@ class RestorePlace:
                     aside.rename(self._folder)
                 raise
         return aside
+
+
+def _free_name(name: str) -> Path:
+    """Return a path that nothing has yet: another restore may have been in the same second."""
+    numbered = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(path for path in map(Path, numbered) if not path.exists())
 
 
 @contextmanager
