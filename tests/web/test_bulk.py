@@ -51,8 +51,10 @@ async def test_what_matches_is_annotated(filled: Served) -> None:
         "change"
     ]
     assert ("done", 120) == (change["state"], change["changed"])
+    await filled.application.service.follow_index()
     assert 120 == (await filled.client.get("/coze/history", params={"tag": "seen", "pinned": "true"})).json()["total"]
     await _post(filled, "annotate", filters={"tag": "seen"}, tags={"remove": ["seen"]})
+    await filled.application.service.follow_index()
     assert 0 == (await filled.client.get("/coze/history", params={"tag": "seen"})).json()["total"]
 
 
