@@ -126,6 +126,17 @@ async def test_columns_and_rows_that_contradict_their_run_are_rewritten(postgres
     }
 
 
+async def test_what_a_rebuild_has_left_is_removed(postgres: PostgresServer, url: str) -> None:
+    """An index that was cut short takes space and each write, and is no use."""
+    left = "executions_by_id_ccnew"
+    await _execute(postgres, url, f"CREATE INDEX {left} ON executions (execute_id)")
+    invalid = f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = (current_schema() || '.{left}')::regclass"  # noqa: S608 - ours
+    await _execute(postgres, url, invalid)
+    report = (await _examined(url, repair=True))["database"]
+    assert [f"Index {left}, which a rebuild had left, was removed."] == list(map(str, report.repaired))
+    assert "ok" == (await _examined(url))["database"].verdict
+
+
 async def test_an_invalid_index_is_made_anew(postgres: PostgresServer, url: str) -> None:
     """As one that was being built when the server went down."""
     await _execute(

@@ -4,6 +4,7 @@ Every transaction writes its rows and its sums together, so at any one moment bo
 they differ by does not change while others write: it is found in one moment, and added at any later time.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
@@ -20,6 +21,7 @@ from execution_history.stores.administration import Administration, AuditEntry, 
 from execution_history.stores.compression import StoredRecord
 from execution_history.stores.postgres.change_log import VERSIONS
 from execution_history.stores.postgres.connections import Connection
+from execution_history.stores.postgres.conversation import LOCK_SECONDS
 from execution_history.stores.postgres.days import forget_days, is_sum_of_runs
 from execution_history.stores.postgres.deltas import Deltas
 from execution_history.stores.postgres.lifecycle import SharedStore
@@ -40,6 +42,9 @@ from execution_history.stores.verification import (
     runs_read,
     sample_of,
 )
+
+_LEFT: Final = re.compile(r"_cc(?:new|old)\d*\Z")
+"""The end of the name of an index that a rebuild has not finished (postgresql.org, REINDEX)."""
 
 _EPOCH: Final = date(1970, 1, 1).toordinal()
 _LINES_AT_ONCE: Final = 5_000
@@ -191,14 +196,20 @@ class PostgresVerification(SharedStore):
     def _unusable(self, name: str, sentence: Message) -> Finding:
         async def repair() -> Message:
             await self._in_thread(self._reindex, name)
+            if _LEFT.search(name):
+                return Message("Index %(name)s, which a rebuild had left, was removed.", name=name)
             return Message("Index %(name)s was rebuilt.", name=name)
 
         return Finding(sentence, Message("--repair rebuilds it while the history stays in use."), repair=repair)
 
     def _reindex(self, name: str) -> None:
-        text = sql.SQL("REINDEX INDEX CONCURRENTLY {}").format(sql.Identifier(self._place.schema, name))
+        text = sql.SQL("DROP INDEX CONCURRENTLY {}" if _LEFT.search(name) else "REINDEX INDEX CONCURRENTLY {}")
         with self._connections.reading() as connection:
-            connection.execute(text)
+            connection.execute("SET lock_timeout = 0")  # it waits for older transactions, and nobody waits for it
+            try:
+                connection.execute(text.format(sql.Identifier(self._place.schema, name)))
+            finally:
+                connection.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
 
     def _look_at_sums(self, tell: Progress) -> Outcome:
         deltas, count, wrong = self._connections.read_moment(partial(self._counted, tell))
