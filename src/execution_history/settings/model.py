@@ -60,15 +60,8 @@ _STORES: Final = ("store", "keys_store")
 _SANDBOX_PORT: Final = 8766
 
 
-class SandboxSettings(BaseSettings):
-    """What the sandbox alone needs, which starts however wrong the other settings are."""
-
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True
-    )
-
-    sandbox_port: int = Field(default=_SANDBOX_PORT, ge=0, le=65_535)
-    """The port of the sandbox upstream; 0 takes a free one."""
+class _OwnSources(BaseSettings):
+    """Settings from the sources of this package."""
 
     @classmethod
     def settings_customise_sources(
@@ -79,12 +72,23 @@ class SandboxSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources of :class:`Settings`."""
+        """Return the sources: arguments, then variables, then the TOML file; no others."""
         del dotenv_settings, file_secret_settings
-        return _sources(settings_cls, init_settings, env_settings)
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config_file()))
 
 
-class Settings(BaseSettings):
+class SandboxSettings(_OwnSources):
+    """What the sandbox alone needs, which starts however wrong the other settings are."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True
+    )
+
+    sandbox_port: int = Field(default=_SANDBOX_PORT, ge=0, le=65_535)
+    """The port of the sandbox upstream; 0 takes a free one."""
+
+
+class Settings(_OwnSources):
     """All settings; make them with :func:`load_settings`, which raises a fault as one sentence."""
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
@@ -243,25 +247,6 @@ class Settings(BaseSettings):
         """Yield the settings without credentials, as a log may show them."""
         for name, value in super().__repr_args__():
             yield name, shown_store(value) if name in _STORES and value is not None else value
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources: arguments, then variables, then the TOML file; no others."""
-        del dotenv_settings, file_secret_settings
-        return _sources(settings_cls, init_settings, env_settings)
-
-
-def _sources(
-    settings_cls: type[BaseSettings], arguments: PydanticBaseSettingsSource, variables: PydanticBaseSettingsSource
-) -> tuple[PydanticBaseSettingsSource, ...]:
-    return (arguments, variables, TomlConfigSettingsSource(settings_cls, config_file()))
 
 
 def config_file() -> Path:
