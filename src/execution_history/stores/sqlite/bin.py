@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from itertools import count
 from typing import Final
 
 import apsw
@@ -78,15 +77,15 @@ class SQLiteBin(EmbeddedStore):
     async def _copied(self, key: RecordKey) -> Copy | None:
         """Return a complete copy of a record; ``None`` where the record is changed or removed meanwhile."""
         writer = self._parts.writer
-        copy = await writer.submit(lambda t: Copy.begin(t.connection, *key, t.clock()))
-        has_more: bool | None = copy is not None
-        for number in count():
-            if copy is None or not has_more:
-                break
+        copy, number = await writer.submit(lambda t: Copy.begin(t.connection, *key, t.clock())), 0
+        while copy is not None:
             began = time.monotonic()
             has_more = await writer.submit(lambda t, number=number: copy.step(t.connection, number))  # type: ignore[misc]
             await asyncio.sleep(time.monotonic() - began)  # whoever writes meanwhile has as much time
-        return None if has_more is None else copy
+            if not has_more:
+                return None if has_more is None else copy
+            number += 1
+        return None
 
     async def restore(self, keys: Iterable[RecordKey]) -> list[RecordKey]:
         """See :meth:`Bin.restore`."""
