@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from execution_history.errors import AccountError, UnknownAccount
 from execution_history.history.service import ExecutionHistoryService
 from execution_history.recording.recorder import Recorder
 from execution_history.sandbox import WORKFLOWS, serve_sandbox
+from execution_history.sandbox.errors import Refusal
+from execution_history.sandbox.steps import Inputs, Step
 from execution_history.settings import AccountSettings
 from tests.coze.gateway.conftest import Scripted, canned
 from tests.web.conftest import served
@@ -279,19 +282,26 @@ async def test_a_caller_who_leaves_a_stream_does_not_end_the_recording(house: _H
     assert isinstance(record["output"], dict)
 
 
-async def test_a_caller_who_is_cancelled_does_not_end_the_recording(house: _House) -> None:
+async def test_a_caller_who_is_cancelled_does_not_end_the_recording(tmp_path: Path) -> None:
     """While the upstream is still thinking about its answer."""
-    for number in range(1, 11):  # who leaves before the call is on its way has begun no run
-        call = asyncio.create_task(house.runner.execute_workflow(_IDS["slow_answer"], {"delay_ms": 300}))
-        while sum(each.total for each in await house.service.workflow_summaries()) < number:
-            await asyncio.sleep(0.01)
+    slow, has_come = WORKFLOWS[_IDS["slow_answer"]], asyncio.Event()
+
+    def thinks(inputs: Inputs) -> Iterator[Step]:
+        has_come.set()
+        assert not isinstance(slow.behaviour, Refusal)
+        return slow.behaviour(inputs)
+
+    workflows = {slow.workflow_id: replace(slow, behaviour=thinks)}
+    async with serve_sandbox(workflows=workflows) as sandbox:
+        account = AccountSettings(base_url=sandbox.base_url, token=SecretStr(sandbox.token))
+        house = _House(tmp_path, {"default": account})
+        call = asyncio.create_task(house.runner.execute_workflow(slow.workflow_id, {"delay_ms": 300}))
+        await asyncio.wait_for(has_come.wait(), 60)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        ended = await asyncio.wait_for(_ended(house, _IDS["slow_answer"]), 60)
-        if ended["execute_status"] == "success":
-            return
-    pytest.fail("Every call was cancelled before it was on its way.")
+        assert "success" == (await asyncio.wait_for(_ended(house, slow.workflow_id), 60))["execute_status"]
+        await house.aclose()
 
 
 async def test_a_caller_who_leaves_before_the_run_is_sent_leaves_no_running_record(house: _House) -> None:

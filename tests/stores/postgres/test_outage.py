@@ -67,20 +67,20 @@ async def test_an_outage_is_told_once_and_so_is_its_end(postgres_url: str, caplo
 
 
 async def test_who_reads_later_does_not_wait_again(postgres_url: str) -> None:
-    """The first one has waited for as long as anybody does; who comes then learns of the outage by one try.
-
-    What goes on in the background tries now and then, too.
-    """
+    """The first one has waited for as long as anybody does; who comes then learns of the outage by one try."""
     with way_to(postgres_url) as way:
         async with opened(way.url, wait_seconds=1.0) as store:
             await store.create(document("a"))
             _go(way)
             with pytest.raises(StoreBusy):
                 await store.get("w", "a")
-            before = way.refusals
-            with pytest.raises(StoreBusy, match="cannot be reached"):
-                await store.workflows()
-            assert before + 1 <= way.refusals <= before + 4
+            tries = []
+            for _ in range(5):  # what goes on in the background tries now and then, too
+                before = way.refusals
+                with pytest.raises(StoreBusy, match="cannot be reached"):
+                    await store.workflows()
+                tries.append(way.refusals - before)
+            assert 1 == min(tries)
             way.is_closed = False
             assert await store.get("w", "a") is not None
 
